@@ -1,0 +1,216 @@
+//! The environment: the words that every other file of coinop speaks.
+//!
+//! An [`Env`] fills a slice with an observation; it owns no buffer that it hands out. One call of [`Env::step`] is one
+//! *agent step*; with frame skip it is several *frames*.
+//!
+//! ```text
+//!  reset ──► obs_0 ──step(a_0)──► Step_1, obs_1 ──step(a_1)──► … ──► Step_n with end != No, obs_n (the last of the episode)
+//!                                                                     └── only reset() may follow
+//! ```
+
+use crate::{EnvError, Shape};
+
+/// The element type of an observation: `u8` for pixels, `f32` for features.
+///
+/// Sealed: networks know how to read these two.
+pub trait Elem: sealed::Sealed + Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + 'static {
+    /// Which of the element types this is.
+    const KIND: ElemKind;
+}
+
+/// The element types of observations, as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElemKind {
+    /// Pixels, 0 to 255.
+    U8,
+    /// Features.
+    F32,
+}
+
+impl Elem for u8 {
+    const KIND: ElemKind = ElemKind::U8;
+}
+
+impl Elem for f32 {
+    const KIND: ElemKind = ElemKind::F32;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for u8 {}
+    impl Sealed for f32 {}
+}
+
+/// Whether, and why, an episode ended with a step. The words are Gymnasium's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// The episode goes on.
+    #[default]
+    No,
+    /// The environment reached a terminal state.
+    Terminated,
+    /// Something outside the task, such as a time limit, cut the episode off.
+    Truncated,
+}
+
+impl End {
+    /// True when the episode is over, for either reason.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self != End::No
+    }
+}
+
+/// What one agent step brought. Four things that are easily mixed up, and differ:
+///
+/// * `reward` is what the agent learns from: wrappers may clip it.
+/// * `score` is what the environment paid: nothing edits it. The sum over an episode is the published score.
+/// * `discount` multiplies everything after this step: 0 when nothing follows (terminal, or a life lost under
+///   `EpisodicLife`), else 1. A truncated step keeps 1, so that a learner bootstraps from the last observation.
+/// * `end` says whether `reset` must follow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The reward that is learned from.
+    pub reward: f32,
+    /// The unedited reward.
+    pub score: f32,
+    /// 0 where the return stops, else 1; the learner multiplies its own gamma in.
+    pub discount: f32,
+    /// Whether the episode is over.
+    pub end: End,
+}
+
+impl Default for Step {
+    fn default() -> Self {
+        Self { reward: 0.0, score: 0.0, discount: 1.0, end: End::No }
+    }
+}
+
+impl Step {
+    /// A step in the middle of an episode: `reward` and `score` are the same, the return goes on.
+    #[must_use]
+    pub fn going_on(reward: f32) -> Self {
+        Self { reward, score: reward, ..Self::default() }
+    }
+
+    /// The last step of an episode that reached a terminal state.
+    #[must_use]
+    pub fn terminated(reward: f32) -> Self {
+        Self { reward, score: reward, discount: 0.0, end: End::Terminated }
+    }
+
+    /// The last step of an episode that was cut off: the return goes on beyond it.
+    #[must_use]
+    pub fn truncated(reward: f32) -> Self {
+        Self { reward, score: reward, discount: 1.0, end: End::Truncated }
+    }
+}
+
+/// An environment with a finite set of actions `0..num_actions()`.
+///
+/// # Example
+///
+/// A corridor of five cells; walking right to its end pays 1.
+///
+/// ```
+/// use coinop_envs::{Env, EnvError, Shape, Step};
+///
+/// struct Corridor {
+///     cell: usize,
+/// }
+///
+/// impl Env for Corridor {
+///     type Obs = f32;
+///
+///     fn obs_shape(&self) -> Shape {
+///         Shape::new(&[5])
+///     }
+///
+///     fn num_actions(&self) -> usize {
+///         2
+///     }
+///
+///     fn reset(&mut self, _seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+///         self.cell = 0;
+///         self.observe(obs);
+///         Ok(())
+///     }
+///
+///     fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+///         self.cell = if action == 1 { self.cell + 1 } else { self.cell.saturating_sub(1) };
+///         self.observe(obs);
+///         Ok(if self.cell == 4 { Step::terminated(1.0) } else { Step::going_on(0.0) })
+///     }
+/// }
+///
+/// impl Corridor {
+///     fn observe(&self, obs: &mut [f32]) {
+///         obs.fill(0.0);
+///         obs[self.cell] = 1.0;
+///     }
+/// }
+///
+/// let mut env = Corridor { cell: 0 };
+/// let mut obs = [0.0; 5];
+/// env.reset(Some(1), &mut obs)?;
+/// assert_eq!(env.step(1, &mut obs)?, Step::going_on(0.0));
+/// assert_eq!(obs, [0.0, 1.0, 0.0, 0.0, 0.0]);
+/// # Ok::<(), EnvError>(())
+/// ```
+pub trait Env {
+    /// The element type of observations.
+    type Obs: Elem;
+
+    /// The shape of one observation; constant over the life of the environment.
+    fn obs_shape(&self) -> Shape;
+
+    /// How many actions there are; constant over the life of the environment.
+    fn num_actions(&self) -> usize;
+
+    /// Starts an episode and writes its first observation.
+    ///
+    /// `Some(seed)` restarts the environment's random stream: the same seed and actions give the same episodes. `None`
+    /// continues the stream (an environment that never got a seed uses 0). Nothing here reads the system's entropy.
+    ///
+    /// # Errors
+    ///
+    /// What the environment itself reports.
+    ///
+    /// # Panics
+    ///
+    /// If `obs.len()` is not `obs_shape().len()`.
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError>;
+
+    /// Does `action` and writes the observation that follows; for the last step of an episode, its final one. Never
+    /// resets by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::InvalidAction`] for an action that is not below `num_actions()`, [`EnvError::ResetNeeded`] when the
+    /// episode is over or none was begun, and what the environment itself reports.
+    ///
+    /// # Panics
+    ///
+    /// If `obs.len()` is not `obs_shape().len()`.
+    fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError>;
+}
+
+impl<E: Env + ?Sized> Env for Box<E> {
+    type Obs = E::Obs;
+
+    fn obs_shape(&self) -> Shape {
+        (**self).obs_shape()
+    }
+
+    fn num_actions(&self) -> usize {
+        (**self).num_actions()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {
+        (**self).reset(seed, obs)
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError> {
+        (**self).step(action, obs)
+    }
+}

@@ -1,0 +1,42 @@
+//! What can go wrong with an environment.
+
+/// An error of an environment. Every text names the cause, and the way out where there is one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvError {
+    /// `step` got an action that the environment does not have.
+    #[error("action {action} is out of range: this environment has {num_actions} actions, 0 to {}", num_actions - 1)]
+    InvalidAction {
+        /// The action.
+        action: u32,
+        /// The number of actions.
+        num_actions: usize,
+    },
+    /// `step` was called before the first `reset` or after the end of an episode.
+    #[error("the episode is over: call reset() before the next step()")]
+    ResetNeeded,
+    /// No environment has this name.
+    #[error("there is no environment `{name}`{}", hint(.nearest))]
+    UnknownEnv {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest known name, if one is near.
+        nearest: Option<String>,
+    },
+    /// The Atari machine refused the ROM.
+    #[error(transparent)]
+    Atari(#[from] coinop_atari::AtariError),
+    /// A setting has a value that it can not have.
+    #[error("{0}")]
+    BadSetting(String),
+    /// An environment of somebody else failed.
+    #[error("{0}")]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean `{name}`? `coinop envs` lists all"),
+        None => "; `coinop envs` lists all".to_owned(),
+    }
+}

@@ -1,0 +1,30 @@
+//! Random streams: one generator by name, one stream per consumer, all derived from the seed of the run.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// The generator of every random stream. Its stream is the same on every platform, and it can be saved.
+pub type Rng = Xoshiro256PlusPlus;
+
+/// A seed for the consumer `label` number `index` of a run that was seeded with `seed`.
+///
+/// Different labels and indices give unrelated seeds, so adding a consumer changes no other consumer's stream.
+///
+/// ```
+/// use coinop_envs::rng::derive_seed;
+///
+/// assert_eq!(derive_seed(1, "env", 3), derive_seed(1, "env", 3));
+/// assert_ne!(derive_seed(1, "env", 3), derive_seed(1, "env", 4));
+/// assert_ne!(derive_seed(1, "env", 3), derive_seed(1, "policy", 3));
+/// ```
+#[must_use]
+pub fn derive_seed(seed: u64, label: &str, index: u64) -> u64 {
+    xxh3_64_with_seed(&index.to_le_bytes(), xxh3_64_with_seed(label.as_bytes(), seed))
+}
+
+/// The stream of the consumer `label` number `index` of a run that was seeded with `seed`.
+#[must_use]
+pub fn stream(seed: u64, label: &str, index: u64) -> Rng {
+    Rng::seed_from_u64(derive_seed(seed, label, index))
+}

@@ -1,0 +1,2 @@
+//! coinop.
+fn main() {}
