@@ -1,0 +1,67 @@
+//! What can go wrong in an agent and in training.
+
+use crate::CheckpointError;
+use coinop_envs::EnvError;
+
+/// An error of a network, a policy or a learner.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// libtorch reported an error.
+    #[error("libtorch: {}", first_line(.0))]
+    Torch(#[from] tch::TchError),
+    /// The loss or the weights are no longer finite numbers.
+    #[error("{what} is {value} after {updates} updates: training diverged; try a lower learning rate")]
+    NotFinite {
+        /// What was found, e.g. `loss`.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// Updates done so far.
+        updates: u64,
+    },
+    /// A network can not be built for these observations.
+    #[error("the network `{network}` can not read observations of shape {shape}: {reason}")]
+    Shape {
+        /// The network's name.
+        network: &'static str,
+        /// The observation's shape.
+        shape: String,
+        /// What it needs instead.
+        reason: String,
+    },
+    /// A setting has a value that it can not have.
+    #[error("{name} = {value}: {reason}")]
+    BadConfig {
+        /// The setting, as in a config file.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What values it may have.
+        reason: &'static str,
+    },
+    /// The device is not there.
+    #[error("{0}")]
+    Device(String),
+}
+
+/// libtorch puts a C++ backtrace below its message.
+fn first_line(error: &tch::TchError) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Why training stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// An environment failed.
+    #[error(transparent)]
+    Env(#[from] EnvError),
+    /// The agent failed.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// A checkpoint could not be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}

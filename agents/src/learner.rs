@@ -1,0 +1,18 @@
+//! From a batch to better weights.
+
+use crate::AgentError;
+
+/// Turns a batch into better weights.
+pub trait Learner {
+    /// What it learns from.
+    type Batch<'a>;
+    /// What it reports of an update.
+    type Stats;
+
+    /// One update of the weights.
+    ///
+    /// # Errors
+    ///
+    /// When the network fails, or the loss is not finite.
+    fn learn(&mut self, batch: Self::Batch<'_>) -> Result<Self::Stats, AgentError>;
+}

@@ -1,0 +1,5 @@
+//! PAAC, the synchronous batched actor-critic of Clemente, Castejón and Chandra (2017), arXiv 1705.04862.
+
+mod config;
+
+pub use config::PaacConfig;
