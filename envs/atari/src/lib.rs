@@ -1,1 +1,60 @@
-//! coinop.
+//! An Atari 2600 with the semantics of the Arcade Learning Environment.
+//!
+//! What an agent can observe of a game (memory, screen, reward, lives, the end) is equal, byte for byte, to what ale-py 0.12.1
+//! shows after the same actions, sticky actions and resets included.
+//!
+//! ```no_run
+//! use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+//!
+//! let rom = Rom::find(find_game("pong")?, None)?;
+//! let mut atari = Atari::new(&rom, &Settings::default())?;
+//! atari.reset();
+//! let mut score = 0;
+//! while !atari.is_terminal() {
+//!     score += atari.act(Action::Fire);
+//! }
+//! println!("{score} after {} frames", atari.frame_number());
+//! # Ok::<(), coinop_atari::AtariError>(())
+//! ```
+//!
+//! # How the machine is built
+//!
+//! ```text
+//! Atari            act, reset, sticky actions, modes           atari.rs
+//! ├── Game         score, lives, end, menus, per game          games/
+//! └── Console      frames                                      console.rs
+//!     ├── Cpu      registers and instructions                  cpu/
+//!     └── Bus      who answers at which address                bus.rs
+//!         ├── Tia        picture, collisions, inputs           tia/
+//!         ├── Riot       RAM, ports, timer                     riot.rs
+//!         └── Cartridge  ROM and its banks                     cartridge.rs
+//! ```
+//!
+//! The machine is not the hardware but ALE's model of it. Where they differ, ALE is right here: it charges an instruction's cycles
+//! before the instruction, has its own decimal mode, shows a fixed window of lines, and gives up a frame after 25,000 instructions.
+//! Nothing makes sound.
+//!
+//! No ROM is part of this crate. [`Rom::find`] looks for `NAME.bin` and checks its MD5.
+
+mod action;
+mod atari;
+mod bus;
+mod cartridge;
+mod console;
+mod controllers;
+mod cpu;
+mod error;
+mod games;
+#[path = "palette_stub.rs"]
+mod palette;
+mod riot;
+mod rom;
+#[path = "tia_stub.rs"]
+mod tia;
+pub mod trace;
+
+pub use action::Action;
+pub use atari::{Atari, Settings, Snapshot};
+pub use error::AtariError;
+pub use games::{Game, find_game, games};
+pub use rom::Rom;

@@ -1,0 +1,394 @@
+//! The Atari as ALE offers it: a console, a game's rules, and an agent that acts on it.
+
+use rand_mt::Mt;
+
+use crate::action::Action;
+use crate::console::Console;
+use crate::controllers::{Controls, Ports};
+use crate::error::AtariError;
+use crate::games::{Game, Menu, Outcome, PAL_HEIGHT, Ram, State};
+use crate::palette;
+use crate::rom::Rom;
+use crate::tia::Display;
+
+/// Frames without action at a reset, while the program starts.
+const START_FRAMES: u32 = 60;
+/// Frames for which the RESET switch is held.
+const RESET_FRAMES: u32 = 4;
+
+/// What can be chosen of an [`Atari`], with ALE's names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Probability that a frame repeats the action of the frame before instead of taking the new one ("sticky actions"), from
+    /// 0 to 1. ALE's default is 0.25, ours 0.
+    pub repeat_action_probability: f32,
+    /// Seeds the generator of sticky actions.
+    pub random_seed: i32,
+    /// Frames per [`Atari::act`], at least 1.
+    pub frame_skip: u32,
+    /// One of the game's modes; `None` for its default.
+    pub mode: Option<u32>,
+    /// One of the game's difficulties; 0 is allowed for every game.
+    pub difficulty: u32,
+    /// Frames after which an episode is truncated; 0 for never.
+    pub max_frames_per_episode: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            repeat_action_probability: 0.0,
+            random_seed: 0,
+            frame_skip: 1,
+            mode: None,
+            difficulty: 0,
+            max_frames_per_episode: 0,
+        }
+    }
+}
+
+impl Settings {
+    fn check(&self, game: &'static Game) -> Result<(), AtariError> {
+        if !(0.0..=1.0).contains(&self.repeat_action_probability) {
+            return Err(AtariError::BadProbability(self.repeat_action_probability));
+        }
+        if self.frame_skip == 0 {
+            return Err(AtariError::NoFrames);
+        }
+        if let Some(mode) = self.mode
+            && !game.modes.contains(&mode)
+        {
+            return Err(AtariError::UnknownMode {
+                game: game.name,
+                mode,
+                modes: game.modes,
+            });
+        }
+        if self.difficulty != 0 && !game.difficulties.contains(&self.difficulty) {
+            let (game, difficulty, difficulties) = (game.name, self.difficulty, game.difficulties);
+            return Err(AtariError::UnknownDifficulty {
+                game,
+                difficulty,
+                difficulties,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// An Atari 2600 with a game in it. A clone is an exact copy: both go on in the same way, to the bit.
+#[derive(Clone)]
+pub struct Atari {
+    game: &'static Game,
+    console: Console,
+    ports: Ports,
+    settings: Settings,
+    display: Display,
+    /// Decides about sticky actions. Two numbers are drawn per frame, one for each player.
+    random: Mt,
+    /// The action that a sticky frame repeats.
+    last_action: Action,
+    mode: u32,
+    difficulty: u32,
+    state: State,
+    outcome: Outcome,
+    frame_number: u32,
+    episode_frame_number: u32,
+}
+
+impl Atari {
+    /// Width of the screen, in pixels.
+    pub const WIDTH: usize = 160;
+
+    /// Puts the cartridge in and switches the console on, as ALE's `loadROM` does: this includes 60 frames that find out whether
+    /// the picture is PAL, and one reset in the default mode. The mode and the difficulty of `settings` are chosen after that;
+    /// call [`Atari::reset`] to begin with them. Takes as long as some 130 frames.
+    ///
+    /// # Errors
+    /// [`AtariError::BadProbability`], [`AtariError::NoFrames`], [`AtariError::UnknownMode`], [`AtariError::UnknownDifficulty`].
+    pub fn new(rom: &Rom, settings: &Settings) -> Result<Atari, AtariError> {
+        let game = rom.game();
+        settings.check(game)?;
+        let (console, display) = switch_on(game, rom.bytes());
+        let mut atari = Atari {
+            game,
+            console,
+            ports: Ports::new(game.controllers),
+            settings: settings.clone(),
+            display,
+            random: Mt::new(settings.random_seed as u32),
+            last_action: Action::Noop,
+            mode: game.default_mode,
+            difficulty: 0,
+            state: game.state,
+            outcome: Outcome {
+                reward: 0,
+                terminal: false,
+                lives: 0,
+            },
+            frame_number: 0,
+            episode_frame_number: 0,
+        };
+        atari.reset();
+        atari.mode = settings.mode.unwrap_or(game.default_mode);
+        atari.difficulty = settings.difficulty;
+        Ok(atari)
+    }
+
+    /// The game.
+    pub fn game(&self) -> &'static Game {
+        self.game
+    }
+
+    /// Starts an episode, as ALE's `reset_game` does: a system reset (RAM stays as it is), 60 frames without action, the RESET
+    /// switch, the selection of the mode, the RESET switch again, and the game's start actions. All of it is emulated, because a
+    /// second reset of a game can lead to another state than the first.
+    pub fn reset(&mut self) {
+        self.episode_frame_number = 0;
+        self.ports.centre_paddles();
+        self.console.reset();
+        for _ in 0..START_FRAMES {
+            self.emulate(Action::Noop);
+        }
+        self.soft_reset();
+        self.state = self.game.state;
+        if let Some(set_mode) = self.game.set_mode {
+            let mode = self.mode;
+            set_mode(&mut Menu::new(self), mode);
+        }
+        self.soft_reset();
+        for &(action, frames) in self.game.start_actions {
+            for _ in 0..frames {
+                self.emulate(action);
+            }
+        }
+    }
+
+    /// Does `action` for [`Settings::frame_skip`] frames and returns the sum of their rewards. Once the episode is over, nothing
+    /// is emulated and the reward is 0.
+    pub fn act(&mut self, action: Action) -> i32 {
+        let repeat = f64::from(self.settings.repeat_action_probability);
+        let mut reward = 0;
+        for _ in 0..self.settings.frame_skip {
+            if self.random_unit() >= repeat {
+                self.last_action = action;
+            }
+            self.random_unit(); // The second player's, who never does anything.
+            if self.is_terminal() || self.is_truncated() {
+                continue;
+            }
+            self.emulate(self.last_action);
+            self.frame_number += 1;
+            self.episode_frame_number += 1;
+            reward += self.outcome.reward;
+        }
+        reward
+    }
+
+    /// Whether the game is over.
+    pub fn is_terminal(&self) -> bool {
+        self.outcome.terminal
+    }
+
+    /// Whether the episode has reached [`Settings::max_frames_per_episode`].
+    pub fn is_truncated(&self) -> bool {
+        let max = self.settings.max_frames_per_episode;
+        max > 0 && self.episode_frame_number >= max
+    }
+
+    /// Lives left, as ALE counts them; 0 in games that have none.
+    pub fn lives(&self) -> u32 {
+        self.outcome.lives.try_into().unwrap_or(0)
+    }
+
+    /// Frames acted since the console was switched on. Resets do not count, except for presses of SELECT.
+    pub fn frame_number(&self) -> u32 {
+        self.frame_number
+    }
+
+    /// Frames acted since the last reset.
+    pub fn episode_frame_number(&self) -> u32 {
+        self.episode_frame_number
+    }
+
+    /// The console's memory.
+    pub fn ram(&self) -> &[u8; 128] {
+        self.console.ram()
+    }
+
+    /// Palette indices of the last finished frame: [`Atari::height`] lines of [`Atari::WIDTH`] pixels.
+    pub fn screen(&self) -> &[u8] {
+        self.console.screen()
+    }
+
+    /// Lines of the screen: 210 for most games, 250 for PAL.
+    pub fn height(&self) -> usize {
+        self.display.height as usize
+    }
+
+    /// Writes the screen in shades of gray to `out`, which has [`Atari::height`] times [`Atari::WIDTH`] bytes.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn grayscale(&self, out: &mut [u8]) {
+        let screen = self.screen();
+        assert_eq!(
+            out.len(),
+            screen.len(),
+            "grayscale: {} bytes for a screen of {} pixels",
+            out.len(),
+            screen.len()
+        );
+        let palette = self.gray_palette();
+        for (gray, &index) in out.iter_mut().zip(screen) {
+            *gray = palette[usize::from(index)];
+        }
+    }
+
+    /// Writes the screen in red, green and blue to `out`, which has 3 bytes per pixel.
+    ///
+    /// # Panics
+    /// If `out` has another length.
+    pub fn rgb(&self, out: &mut [u8]) {
+        let screen = self.screen();
+        assert_eq!(
+            out.len(),
+            3 * screen.len(),
+            "rgb: {} bytes for a screen of {} pixels",
+            out.len(),
+            screen.len()
+        );
+        let palette = palette::rgb(self.display.pal);
+        for (rgb, &index) in out.as_chunks_mut::<3>().0.iter_mut().zip(screen) {
+            *rgb = palette[usize::from(index)];
+        }
+    }
+
+    /// The shade of gray of each palette index.
+    pub fn gray_palette(&self) -> &'static [u8; 256] {
+        palette::gray(self.display.pal)
+    }
+
+    /// Starts the generator of sticky actions anew.
+    pub fn seed(&mut self, random_seed: i32) {
+        self.random.reseed(random_seed as u32);
+    }
+
+    /// An exact copy of everything, to go back to later.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(Box::new(self.clone()))
+    }
+
+    /// Goes back to a snapshot.
+    ///
+    /// # Panics
+    /// If the snapshot is of another game.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        let (ours, theirs) = (self.game.name, snapshot.0.game.name);
+        assert_eq!(ours, theirs, "a snapshot of {theirs} can not be restored into {ours}");
+        self.clone_from(&snapshot.0);
+    }
+}
+
+/// The state of an [`Atari`] at one moment, from [`Atari::snapshot`].
+#[derive(Clone)]
+pub struct Snapshot(Box<Atari>);
+
+/// What a reset is made of; the games' menus use it too.
+impl Atari {
+    pub(crate) fn ram_view(&self) -> Ram<'_> {
+        Ram::new(self.console.ram())
+    }
+
+    /// Holds SELECT for some frames, during which the game's rules do not run; then one frame without action.
+    pub(crate) fn press_select(&mut self, frames: u32) {
+        let controls = Controls {
+            select: true,
+            ..self.controls(Action::Noop)
+        };
+        for _ in 0..frames {
+            self.console.run_frame(&self.ports, &controls);
+        }
+        self.emulate(Action::Noop);
+        self.frame_number += 1;
+        self.episode_frame_number += 1;
+    }
+
+    /// Holds RESET for some frames.
+    pub(crate) fn soft_reset(&mut self) {
+        let controls = Controls {
+            reset: true,
+            ..self.controls(Action::Noop)
+        };
+        for _ in 0..RESET_FRAMES {
+            self.console.run_frame(&self.ports, &controls);
+            self.outcome = (self.game.step)(&Ram::new(self.console.ram()), &mut self.state);
+        }
+        self.last_action = Action::Noop;
+    }
+
+    /// One frame with an action, and what the game's rules say of it.
+    fn emulate(&mut self, action: Action) {
+        self.ports.turn_paddle(action);
+        self.console.run_frame(&self.ports, &self.controls(action));
+        self.outcome = (self.game.step)(&Ram::new(self.console.ram()), &mut self.state);
+    }
+
+    fn controls(&self, action: Action) -> Controls {
+        Controls {
+            action,
+            reset: false,
+            select: false,
+            difficulty: self.difficulty,
+        }
+    }
+
+    /// A number from 0 to 1, without 1.
+    fn random_unit(&mut self) -> f64 {
+        f64::from(self.random.next_u32()) / 4_294_967_296.0
+    }
+}
+
+/// Switches the console on, finds out whether the picture is PAL, and returns it reset, with the format of its picture.
+fn switch_on(game: &Game, image: &[u8]) -> (Console, Display) {
+    let properties = game.display;
+    let ntsc = Display {
+        y_start: properties.y_start,
+        height: properties.height,
+        hmove_blanks: properties.hmove_blanks,
+        pal: false,
+    };
+    let mut console = Console::new(game.mapper, image, ntsc);
+    console.reset();
+    if !is_pal(&mut console, game) {
+        console.reset();
+        return (console, ntsc);
+    }
+    let pal = Display {
+        height: PAL_HEIGHT,
+        pal: true,
+        ..ntsc
+    };
+    console.set_display(pal);
+    console.reset();
+    (console, pal)
+}
+
+/// Runs 60 frames; the picture is PAL if at least 15 of the last 30 have more than 285 lines.
+fn is_pal(console: &mut Console, game: &Game) -> bool {
+    let ports = Ports::new(game.controllers);
+    let controls = Controls {
+        action: Action::Noop,
+        reset: false,
+        select: false,
+        difficulty: 0,
+    };
+    let mut long_frames = 0;
+    for frame in 0..60 {
+        console.run_frame(&ports, &controls);
+        if frame >= 30 && console.scanlines() > 285 {
+            long_frames += 1;
+        }
+    }
+    long_frames >= 15
+}

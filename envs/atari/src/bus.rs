@@ -1,0 +1,129 @@
+//! What the processor is wired to: 13 address lines, three chips, and the byte that stays on the data lines.
+//!
+//! ```text
+//! A12 = 1                      cartridge
+//! A12 = 0, A7 = 0              TIA
+//! A12 = 0, A7 = 1, A9 = 0      RAM
+//! A12 = 0, A7 = 1, A9 = 1      ports and timer
+//! ```
+//!
+//! The TIA drives only some of the data lines; on the others a read sees the *latch*, the byte of the access before. Storing it
+//! at every access would cost much, so readers say what it is: an instruction knows its own bytes.
+
+use crate::cartridge::Cartridge;
+use crate::cpu::opcodes;
+use crate::riot::Riot;
+use crate::tia::Tia;
+
+/// Address line 12: set for the cartridge.
+const CARTRIDGE: u16 = 0x1000;
+/// Address line 7: clear for the TIA.
+const NOT_TIA: u16 = 0x0080;
+/// Address line 9: set for ports and timer, clear for RAM.
+const PORTS: u16 = 0x0200;
+
+#[derive(Clone)]
+pub(crate) struct Bus {
+    pub(crate) cartridge: Cartridge,
+    pub(crate) riot: Riot,
+    pub(crate) tia: Tia,
+    /// Instructions that may still run in this frame; 0 once the frame is done.
+    pub(crate) instructions_left: u32,
+    /// The last byte that [`Bus::fetch_bytewise`] fetched.
+    fetched: u8,
+}
+
+impl Bus {
+    pub(crate) fn new(cartridge: Cartridge, riot: Riot, tia: Tia) -> Self {
+        Self {
+            cartridge,
+            riot,
+            tia,
+            instructions_left: 0,
+            fetched: 0,
+        }
+    }
+
+    /// The bytes at `pc`: an instruction and what follows it.
+    #[inline(always)]
+    pub(crate) fn fetch(&mut self, pc: u16, cycles: u32) -> [u8; 4] {
+        match self.cartridge.fetch(pc) {
+            Some(bytes) => *bytes,
+            None => self.fetch_bytewise(pc, cycles),
+        }
+    }
+
+    /// Fetches the bytes of an instruction one after the other, for their effects on chips and banks. An instruction's cycles
+    /// are charged when its opcode is known, so its operand is fetched at their end.
+    #[cold]
+    fn fetch_bytewise(&mut self, pc: u16, cycles: u32) -> [u8; 4] {
+        let mut bytes = [0; 4];
+        self.fetched = self.read(pc, self.fetched, cycles);
+        bytes[0] = self.fetched;
+        let (length, base_cycles) = opcodes::length_and_cycles(bytes[0]);
+        for at in 1..length {
+            self.fetched = self.read(
+                pc.wrapping_add(u16::from(at)),
+                self.fetched,
+                cycles + u32::from(base_cycles),
+            );
+            bytes[usize::from(at)] = self.fetched;
+        }
+        bytes
+    }
+
+    /// Reads the byte at an address; `latch` is the byte of the access before.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, address: u16, latch: u8, cycles: u32) -> u8 {
+        if address & CARTRIDGE != 0 {
+            self.cartridge.read(address)
+        } else if address & (NOT_TIA | PORTS) == NOT_TIA {
+            self.riot.ram[usize::from(address & 0x7F)]
+        } else {
+            self.read_chip(address, latch, cycles)
+        }
+    }
+
+    #[inline(never)]
+    fn read_chip(&mut self, address: u16, latch: u8, cycles: u32) -> u8 {
+        if address & NOT_TIA == 0 {
+            self.tia.read(address, cycles, latch)
+        } else {
+            self.riot.read(address, cycles)
+        }
+    }
+
+    /// Writes a byte, as the access after a read. Returns the cycle count after it: the TIA can stop the processor.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, address: u16, value: u8, cycles: u32) -> u32 {
+        self.write_after(true, address, value, cycles)
+    }
+
+    /// Like [`Bus::write`]; `read_before` tells whether the access before was a read.
+    #[inline(always)]
+    pub(crate) fn write_after(&mut self, read_before: bool, address: u16, value: u8, cycles: u32) -> u32 {
+        if address & (CARTRIDGE | NOT_TIA | PORTS) == NOT_TIA {
+            self.riot.ram[usize::from(address & 0x7F)] = value;
+            cycles
+        } else {
+            self.write_chip(read_before, address, value, cycles)
+        }
+    }
+
+    #[inline(never)]
+    fn write_chip(&mut self, read_before: bool, address: u16, value: u8, cycles: u32) -> u32 {
+        if address & CARTRIDGE != 0 {
+            self.cartridge.write(address, value);
+            cycles
+        } else if address & NOT_TIA != 0 {
+            self.riot.write(address, value, cycles);
+            cycles
+        } else {
+            let cycles = self.tia.write(address, value, cycles, read_before);
+            if self.tia.frame_done() {
+                self.instructions_left = 0;
+            }
+            cycles
+        }
+    }
+}

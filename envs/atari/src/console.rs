@@ -1,0 +1,95 @@
+//! The console: processor, chips and cartridge, run one frame at a time.
+//!
+//! A frame runs until the TIA sees its end (the program ends its vertical sync, or draws far too many lines), and stops after
+//! [`MAX_INSTRUCTIONS`] instructions in any case. A frame that was stopped is *partial*: the next call continues it. Cycles count
+//! from the start of the frame.
+
+use rand_mt::Mt;
+
+use crate::bus::Bus;
+use crate::cartridge::{Cartridge, Mapper};
+use crate::controllers::{Controls, Ports};
+use crate::cpu::Cpu;
+use crate::riot::Riot;
+use crate::tia::{Display, Tia};
+
+/// Instructions after which a frame is given up. The number is part of ALE's observable behaviour.
+const MAX_INSTRUCTIONS: u32 = 25_000;
+/// ALE's default `system_random_seed`: what RAM holds at power-on, and where the timer starts at a reset.
+const RANDOM_SEED: u32 = 4_753_849;
+
+#[derive(Clone)]
+pub(crate) struct Console {
+    cpu: Cpu,
+    bus: Bus,
+    random: Mt,
+    /// The last frame was stopped before its end.
+    partial: bool,
+}
+
+impl Console {
+    /// Switches the console on with a cartridge in it: RAM is filled with random bytes. [`Console::reset`] must follow.
+    pub(crate) fn new(mapper: Mapper, image: &[u8], display: Display) -> Self {
+        let mut random = Mt::new(RANDOM_SEED);
+        let ram = std::array::from_fn(|_| random.next_u32() as u8);
+        let mut bus = Bus::new(Cartridge::new(mapper, image), Riot::new(ram), Tia::new(display));
+        bus.riot.reset(Self::random_timer(&mut random));
+        let cpu = Cpu::reset(&mut bus);
+        Self {
+            cpu,
+            bus,
+            random,
+            partial: false,
+        }
+    }
+
+    /// Resets everything but RAM.
+    pub(crate) fn reset(&mut self) {
+        self.bus.riot.reset(Self::random_timer(&mut self.random));
+        self.bus.tia.reset();
+        self.bus.cartridge.reset();
+        self.cpu = Cpu::reset(&mut self.bus);
+        self.partial = false;
+    }
+
+    /// Runs one frame, or what is left of a partial one, with the controls held as they are.
+    pub(crate) fn run_frame(&mut self, ports: &Ports, controls: &Controls) {
+        self.bus.riot.port_a = ports.port_a(controls.action);
+        self.bus.riot.port_b = controls.switches();
+        self.bus.tia.inputs = ports.inputs(controls.action);
+        if !self.partial {
+            self.bus.tia.start_frame(self.cpu.cycles);
+            self.bus.riot.rebase(self.cpu.cycles);
+            self.cpu.cycles = 0;
+        }
+        self.bus.instructions_left = MAX_INSTRUCTIONS;
+        self.cpu.run(&mut self.bus);
+        self.partial = !self.bus.tia.frame_done();
+        if self.partial {
+            self.bus.tia.end_of_partial_frame(self.cpu.cycles);
+        }
+    }
+
+    pub(crate) fn ram(&self) -> &[u8; 128] {
+        &self.bus.riot.ram
+    }
+
+    /// Palette indices of the last finished frame.
+    pub(crate) fn screen(&self) -> &[u8] {
+        self.bus.tia.screen()
+    }
+
+    /// Lines of the current frame so far.
+    pub(crate) fn scanlines(&self) -> u32 {
+        self.bus.tia.scanlines(self.cpu.cycles)
+    }
+
+    /// Takes another picture format; the picture starts anew.
+    pub(crate) fn set_display(&mut self, display: Display) {
+        self.bus.tia = Tia::new(display);
+    }
+
+    fn random_timer(random: &mut Mt) -> u8 {
+        25 + (random.next_u32() % 75) as u8
+    }
+}

@@ -1,0 +1,120 @@
+//! What can go wrong with the Atari machine.
+
+use std::path::PathBuf;
+
+/// An error of this crate. Every text is one line that names the cause, and the way out where there is one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AtariError {
+    /// No supported game has this name.
+    #[error("there is no Atari game `{name}`{}", hint(.nearest))]
+    UnknownGame {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest known name, if one is near.
+        nearest: Option<String>,
+    },
+    /// No ROM of the game is where ROMs are looked for.
+    #[error(
+        "no ROM of {game}: looked for {}; `cargo xtask setup` provides ROMs, `--roms DIR` or COINOP_ROMS names another folder",
+        paths(.looked_for)
+    )]
+    RomMissing {
+        /// The game.
+        game: &'static str,
+        /// Every file that was tried.
+        looked_for: Vec<PathBuf>,
+    },
+    /// The ROM is there but can not be read.
+    #[error("the ROM {} can not be read: {source}", path.display())]
+    RomUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The bytes are not the ROM that ALE plays the game with.
+    #[error(
+        "{} is not ALE's ROM of {game}: its MD5 is {actual}, expected {expected}; `cargo xtask setup` provides the right one, \
+         `--roms DIR` names another folder",
+        origin(.path)
+    )]
+    WrongMd5 {
+        /// The game.
+        game: &'static str,
+        /// The file, if the bytes came from one.
+        path: Option<PathBuf>,
+        /// MD5 of the bytes, in hexadecimal.
+        actual: String,
+        /// MD5 of the right ROM.
+        expected: &'static str,
+    },
+    /// The image has a size that its cartridge can not have.
+    #[error("a ROM image of {bytes} bytes does not fit the cartridge of {game}, which holds {expected}")]
+    RomSize {
+        /// The game.
+        game: &'static str,
+        /// Size of the image.
+        bytes: usize,
+        /// Sizes that fit, in words.
+        expected: &'static str,
+    },
+    /// The game has no such mode.
+    #[error("{game} has no mode {mode}: its modes are {}", list(.modes))]
+    UnknownMode {
+        /// The game.
+        game: &'static str,
+        /// The mode that was asked for.
+        mode: u32,
+        /// The modes that exist.
+        modes: &'static [u32],
+    },
+    /// The game has no such difficulty.
+    #[error("{game} has no difficulty {difficulty}: its difficulties are {}", list(.difficulties))]
+    UnknownDifficulty {
+        /// The game.
+        game: &'static str,
+        /// The difficulty that was asked for.
+        difficulty: u32,
+        /// The difficulties that exist.
+        difficulties: &'static [u32],
+    },
+    /// The probability of repeating an action is not one.
+    #[error("repeat_action_probability is {0}: it must be from 0 to 1")]
+    BadProbability(f32),
+    /// `frame_skip` is 0.
+    #[error("frame_skip is 0: an action lasts at least 1 frame")]
+    NoFrames,
+    /// A line of an actions file is not an action.
+    #[error("line {line} of the actions is `{text}`: expected an action number from 0 to 17")]
+    BadAction {
+        /// Line number, the first is 1.
+        line: usize,
+        /// What the line says.
+        text: String,
+    },
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean `{name}`? `coinop envs` lists all"),
+        None => "; `coinop envs` lists all".to_owned(),
+    }
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(", ")
+}
+
+fn origin(path: &Option<PathBuf>) -> String {
+    match path {
+        Some(path) => path.display().to_string(),
+        None => "the image".to_owned(),
+    }
+}
+
+fn list(numbers: &[u32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    numbers.join(", ")
+}

@@ -1,0 +1,186 @@
+//! The games: for each, its ROM, its actions and modes, and how score, lives and the end are read out of its memory.
+//!
+//! A game is one [`Game`] constant in the file of its first letter. It is data, and a small `step` function that looks at the
+//! console's 128 bytes of RAM after every frame:
+//!
+//! ```text
+//! RAM after the frame ──┐
+//!                       ├── step ──> Outcome { reward, terminal, lives }
+//! State (the score of ──┘
+//! the frame before, …)
+//! ```
+//!
+//! The addresses are facts about each cartridge. To add a game: write its constant, and list it in [`GAMES`].
+
+mod b;
+mod m;
+mod p;
+mod q;
+mod rules;
+mod s;
+
+pub(crate) use rules::{Menu, Outcome, Ram, State};
+
+use crate::action::Action::{self, *};
+use crate::cartridge::Mapper;
+use crate::error::AtariError;
+
+/// Everything that is particular to one game.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Game {
+    /// ALE's name, such as `space_invaders`.
+    pub name: &'static str,
+    /// MD5 of the ROM image, in hexadecimal.
+    pub md5: &'static str,
+    /// The actions that do something in this game, in ALE's order.
+    pub minimal_actions: &'static [Action],
+    /// ALE's numbers of the game's modes.
+    pub modes: &'static [u32],
+    /// The mode that is played unless another is chosen.
+    pub default_mode: u32,
+    /// The positions of the two difficulty switches that are offered: bit 0 is the left switch, bit 1 the right.
+    pub difficulties: &'static [u32],
+    /// What is pressed at the end of a reset, and for how many frames.
+    pub start_actions: &'static [(Action, u32)],
+    /// What is plugged into the console.
+    pub(crate) controllers: Controllers,
+    pub(crate) display: DisplayProperties,
+    pub(crate) mapper: Mapper,
+    /// The state at the start of an episode.
+    pub(crate) state: State,
+    /// Runs after every frame.
+    pub(crate) step: fn(&Ram<'_>, &mut State) -> Outcome,
+    /// Selects a mode from the reset console; `None` where the game has only one and nothing is pressed.
+    pub(crate) set_mode: Option<fn(&mut Menu<'_>, u32)>,
+}
+
+/// What is plugged into the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Controllers {
+    Joysticks,
+    /// Paddles; `swapped` where the two paddles of a port have changed places, so that the first player turns the second one.
+    Paddles {
+        swapped: bool,
+        both_ports: bool,
+        max_resistance: i32,
+    },
+}
+
+/// What ALE knows about the picture of a cartridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DisplayProperties {
+    /// First line of the frame that is shown.
+    pub(crate) y_start: u32,
+    /// Number of lines that are shown; PAL cartridges show [`PAL_HEIGHT`].
+    pub(crate) height: u32,
+    /// Whether a move of an object (HMOVE) blanks the first eight pixels of the line.
+    pub(crate) hmove_blanks: bool,
+}
+
+/// Lines shown of a PAL picture.
+pub(crate) const PAL_HEIGHT: u32 = 250;
+
+/// The upper end of a paddle's resistance where a game does not set its own.
+const PADDLE_MAX: i32 = 790_196;
+
+const ALL_ACTIONS: &[Action] = &Action::ALL;
+
+impl Game {
+    /// What most games have; a game's constant states what is different, and always its name, MD5, mapper and step.
+    const DEFAULT: Game = Game {
+        name: "",
+        md5: "",
+        minimal_actions: ALL_ACTIONS,
+        modes: &[0],
+        default_mode: 0,
+        difficulties: &[0],
+        start_actions: &[],
+        controllers: Controllers::Joysticks,
+        display: DisplayProperties {
+            y_start: 34,
+            height: 210,
+            hmove_blanks: true,
+        },
+        mapper: Mapper::Flat,
+        state: State::NEW,
+        step: |_, _| Outcome {
+            reward: 0,
+            terminal: false,
+            lives: 0,
+        },
+        set_mode: None,
+    };
+
+    /// Whether the player turns paddles instead of pushing joysticks.
+    pub fn has_paddles(&self) -> bool {
+        self.controllers != Controllers::Joysticks
+    }
+}
+
+/// All games, sorted by name.
+static GAMES: [Game; 8] = [
+    b::BEAM_RIDER,
+    b::BREAKOUT,
+    m::MONTEZUMA_REVENGE,
+    m::MS_PACMAN,
+    p::PONG,
+    q::QBERT,
+    s::SEAQUEST,
+    s::SPACE_INVADERS,
+];
+
+/// The supported games, sorted by name.
+pub fn games() -> &'static [Game] {
+    &GAMES
+}
+
+/// The game with ALE's name `name`.
+///
+/// # Errors
+/// [`AtariError::UnknownGame`], with the nearest name if there is one near.
+///
+/// ```
+/// assert_eq!(coinop_atari::find_game("pong")?.minimal_actions.len(), 6);
+/// let error = coinop_atari::find_game("breakot").unwrap_err();
+/// assert!(error.to_string().contains("did you mean `breakout`?"));
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
+pub fn find_game(name: &str) -> Result<&'static Game, AtariError> {
+    if let Some(game) = GAMES.iter().find(|game| game.name == name) {
+        return Ok(game);
+    }
+    let similarity = |game: &&Game| strsim::normalized_levenshtein(game.name, name);
+    let nearest = GAMES.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    let nearest = nearest
+        .filter(|game| similarity(game) >= 0.5)
+        .map(|game| game.name.to_owned());
+    Err(AtariError::UnknownGame {
+        name: name.to_owned(),
+        nearest,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_every_entry_is_whole() {
+        assert!(GAMES.is_sorted_by_key(|game| game.name));
+        for game in games() {
+            assert_eq!(game.md5.len(), 32, "{}", game.name);
+            assert!(game.modes.contains(&game.default_mode), "{}", game.name);
+            assert_eq!(game.minimal_actions[0], Action::Noop, "{}", game.name);
+            assert!(!game.difficulties.is_empty(), "{}", game.name);
+        }
+    }
+
+    #[test]
+    fn a_name_far_from_all_games_gets_no_suggestion() {
+        assert_eq!(
+            find_game("tetrahedron").unwrap_err().to_string(),
+            "there is no Atari game `tetrahedron`; `coinop envs` lists all"
+        );
+    }
+}
