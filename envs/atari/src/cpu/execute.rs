@@ -480,7 +480,7 @@ impl Cpu {
         macro_rules! implied {
             ($effect:expr) => {{
                 self.pc = self.pc.wrapping_add(1);
-                $effect;
+                $effect
             }};
         }
         macro_rules! immediate {
