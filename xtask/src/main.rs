@@ -1,2 +1,182 @@
-//! coinop.
-fn main() {}
+//! `cargo xtask`: what a new clone needs before cargo can work (libtorch, ROMs), and then cargo.
+//!
+//! ```text
+//! main ─┬─ setup ─┬─ libtorch ─┬─ wheel   reads and unpacks what pip brought
+//!       │         └─ roms ─────┤
+//!       │                      ├─ pip     brings wheels
+//!       │                      └─ folder  stamps, locks, scratch folders: a folder is complete or not there
+//!       └─ cargo    hands over to cargo
+//! ```
+
+mod cargo;
+mod error;
+mod folder;
+mod libtorch;
+mod pip;
+mod progress;
+mod roms;
+mod setup;
+#[cfg(test)]
+mod testing;
+mod wheel;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::SetupError;
+use crate::setup::Options;
+
+/// Sets coinop up, then runs cargo.
+///
+/// The first run fetches libtorch (about 530 MB to download, 490 MB on disk) and the Atari ROMs (3 MB) with pip, into
+/// the ignored folders .libtorch and .roms. Later runs find them there and start at once. After that, plain
+/// `cargo build`, `cargo test` and `cargo run --release -- ...` work too.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Start here:\n  cargo xtask train pong    watch an agent learn Pong\n  cargo xtask test          run every test\n\n\
+                  A libtorch of your own: set LIBTORCH to its folder, or LIBTORCH_USE_PYTORCH=1 for an installed torch==2.11.0."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fetch libtorch and the ROMs, if they are not there yet
+    Setup {
+        /// Take the ROMs from this folder (NAME.bin) instead of the ale-py wheel
+        #[arg(long, value_name = "DIR")]
+        roms: Option<PathBuf>,
+        /// Fetch again what is there already
+        #[arg(long)]
+        force: bool,
+    },
+    /// Set up, then train an agent: `cargo run --release -- train ENV ...`
+    Train {
+        /// Take the ROMs from this folder (NAME.bin) instead of the ale-py wheel
+        #[arg(long, value_name = "DIR")]
+        roms: Option<PathBuf>,
+        /// The environment, for example `pong`
+        env: String,
+        /// Everything else `coinop train` understands, for example `--algo paac --frames 10M`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Set up, then run every test of the workspace, examples in the documentation included
+    Test {
+        /// Passed on to `cargo test --workspace`, for example a part of a test's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Set up, then check format, lints and documentation; any warning is an error
+    Lint,
+    /// Lint, then test: what must pass before a change is merged
+    Ci,
+    /// Set up the ROMs, then compare the Atari machine with its recorded traces
+    Golden {
+        /// Passed on to the example `golden` of coinop-atari
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, SetupError> {
+    let root = workspace_root();
+    match command {
+        Command::Setup { roms, force } => {
+            setup::everything(&root, &Options { roms, force })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Train { roms, env, args } => {
+            let roms = roms.or_else(|| roms_argument(&args));
+            setup::everything(&root, &Options { roms, force: false })?;
+            cargo::train(&env, &args)
+        }
+        Command::Test { args } => {
+            setup::everything(&root, &Options::default())?;
+            cargo::test(&args)
+        }
+        Command::Lint => {
+            setup::everything(&root, &Options::default())?;
+            cargo::lint()
+        }
+        Command::Ci => {
+            setup::everything(&root, &Options::default())?;
+            match cargo::lint()? {
+                code if code == ExitCode::SUCCESS => cargo::test(&[]),
+                code => Ok(code),
+            }
+        }
+        Command::Golden { args } => {
+            setup::roms_only(&root, &Options::default())?;
+            cargo::golden(&args)
+        }
+    }
+}
+
+/// The folder of the workspace: the parent of this package's.
+fn workspace_root() -> PathBuf {
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().map_or_else(|| package.clone(), Path::to_owned)
+}
+
+/// `--roms DIR` among the arguments of `coinop train`: whoever brings ROMs needs no download of others.
+fn roms_argument(args: &[String]) -> Option<PathBuf> {
+    let position = args.iter().position(|arg| arg == "--roms");
+    let separate = position.and_then(|position| args.get(position + 1)).map(PathBuf::from);
+    separate.or_else(|| {
+        args.iter()
+            .find_map(|arg| arg.strip_prefix("--roms=").map(PathBuf::from))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn train_passes_everything_after_the_environment_on() {
+        let cli = Cli::parse_from(["xtask", "train", "pong", "--algo", "paac", "--help"]);
+        let Command::Train { roms, env, args } = cli.command else {
+            panic!("not train")
+        };
+        assert_eq!(
+            (roms, env.as_str(), args),
+            (None, "pong", vec!["--algo".into(), "paac".into(), "--help".into()])
+        );
+    }
+
+    #[test]
+    fn roms_are_recognised_among_the_arguments_of_train() {
+        let args = |args: &[&str]| args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            roms_argument(&args(&["--algo", "paac", "--roms", "/r"])),
+            Some("/r".into())
+        );
+        assert_eq!(roms_argument(&args(&["--roms=/r"])), Some("/r".into()));
+        assert_eq!(roms_argument(&args(&["--seed", "1"])), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! The cargo commands behind `cargo xtask`.
+
+use std::process::{Command, ExitCode};
+
+use crate::error::SetupError;
+use crate::progress;
+
+/// `cargo run --release -- train ENV ...`
+pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode, SetupError> {
+    become_cargo(
+        &[
+            &["run", "--release", "--package", "coinop", "--", "train", env],
+            &borrowed(args)[..],
+        ]
+        .concat(),
+    )
+}
+
+/// Every test of the workspace.
+pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
+    become_cargo(&[&["test", "--workspace"], &borrowed(args)[..]].concat())
+}
+
+/// The comparison of the Atari machine with its recorded traces.
+pub(crate) fn golden(args: &[String]) -> Result<ExitCode, SetupError> {
+    let command = [
+        "run",
+        "--release",
+        "--package",
+        "coinop-atari",
+        "--example",
+        "golden",
+        "--",
+    ];
+    become_cargo(&[&command, &borrowed(args)[..]].concat())
+}
+
+/// Format, lints, documentation; stops at the first that fails.
+pub(crate) fn lint() -> Result<ExitCode, SetupError> {
+    let steps: [&[&str]; 3] = [
+        &["fmt", "--all", "--check"],
+        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &["doc", "--workspace", "--no-deps"],
+    ];
+    for step in steps {
+        progress::say(&format!("cargo {}", step.join(" ")));
+        let status = cargo(step).env("RUSTDOCFLAGS", "-D warnings").status();
+        if !status.map_err(SetupError::NoCargo)?.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn borrowed(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args);
+    command
+}
+
+/// Replaces this process by cargo, so that Ctrl-C and the exit code are those of the program that cargo runs.
+#[cfg(unix)]
+fn become_cargo(args: &[&str]) -> Result<ExitCode, SetupError> {
+    use std::os::unix::process::CommandExt;
+    Err(SetupError::NoCargo(cargo(args).exec()))
+}
+
+#[cfg(not(unix))]
+fn become_cargo(args: &[&str]) -> Result<ExitCode, SetupError> {
+    let status = cargo(args).status().map_err(SetupError::NoCargo)?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}

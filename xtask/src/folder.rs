@@ -1,0 +1,225 @@
+//! Folders that are complete or not there.
+//!
+//! ```text
+//! .libtorch               the finished folder; its file .complete says what it holds
+//! .libtorch.lock          held by the run that works on it; the system lets go of it when that run ends, however it ends
+//! .libtorch.partial-4711  work of process 4711; renamed to .libtorch when it is complete and on the disk
+//! ```
+//! Only the holder of the lock has a partial folder, so whatever partial folder a new holder finds is left over from a
+//! run that died, and is removed.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{AtPath, SetupError};
+use crate::progress;
+
+/// The file in a finished folder that says what it holds.
+const STAMP: &str = ".complete";
+
+/// What the stamp of `folder` says, if it has one.
+pub(crate) fn stamp(folder: &Path) -> Option<String> {
+    fs::read_to_string(folder.join(STAMP)).ok()
+}
+
+/// Marks `folder` as complete. Whatever it holds must be on the disk already ([`flush`]).
+pub(crate) fn write_stamp(folder: &Path, text: &str) -> Result<(), SetupError> {
+    let (path, aside) = (folder.join(STAMP), folder.join(".complete.new"));
+    let mut file = File::create(&aside).at("create", &aside)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .at("write", &aside)?;
+    fs::rename(&aside, &path).at("write", &path)
+}
+
+/// Waits until everything that was written on the file system of `folder` is on the disk.
+pub(crate) fn flush(folder: &Path) -> Result<(), SetupError> {
+    #[cfg(target_os = "linux")]
+    {
+        let file = File::open(folder).at("open", folder)?;
+        rustix::fs::syncfs(&file).map_err(io::Error::from).at("flush", folder)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        #[cfg(unix)]
+        rustix::fs::sync();
+        let _ = folder;
+        Ok(())
+    }
+}
+
+/// The lock on a folder and its scratch space. The scratch space is removed on drop, then the lock is released.
+pub(crate) struct Scratch {
+    target: PathBuf,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Scratch {
+    /// Locks `target`, waiting for another run if need be, and removes what runs that died left beside it.
+    pub(crate) fn lock(target: &Path) -> Result<Scratch, SetupError> {
+        let lock_path = sibling(target, "lock");
+        let lock = File::create(&lock_path).at("create", &lock_path)?;
+        if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+            progress::say(&format!(
+                "another run is setting up {}; waiting for it",
+                target.display()
+            ));
+        }
+        lock.lock().at("lock", &lock_path)?;
+        remove_leftovers(target)?;
+        let path = sibling(target, &format!("partial-{}", std::process::id()));
+        fs::create_dir(&path).at("create", &path)?;
+        Ok(Scratch {
+            target: target.to_owned(),
+            path,
+            _lock: lock,
+        })
+    }
+
+    /// A new empty folder in the scratch space.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, SetupError> {
+        let path = self.path.join(name);
+        fs::create_dir(&path).at("create", &path)?;
+        Ok(path)
+    }
+
+    /// Puts `finished`, a folder of the scratch space, in the place of the target.
+    pub(crate) fn publish(&self, finished: &Path) -> Result<(), SetupError> {
+        flush(finished)?;
+        match fs::rename(&self.target, self.path.join("replaced")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("move away", &self.target)?,
+            _ => {}
+        }
+        fs::rename(finished, &self.target).at("create", &self.target)?;
+        flush(&self.target)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A failure leaves a leftover, which the next run removes.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// `.libtorch` and `lock` give `.libtorch.lock` beside it.
+fn sibling(target: &Path, suffix: &str) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(suffix);
+    target.with_file_name(name)
+}
+
+fn remove_leftovers(target: &Path) -> Result<(), SetupError> {
+    let prefix = sibling(target, "partial-");
+    let (Some(parent), Some(prefix)) = (target.parent(), prefix.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    for entry in fs::read_dir(parent).at("read", parent)? {
+        let path = entry.at("read", parent)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(prefix)) {
+            fs::remove_dir_all(&path).at("remove", &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Fails if the file system that holds `folder` has less than `needed` bytes free for this user.
+pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<(), SetupError> {
+    match free_bytes(folder) {
+        Some(free) if free < needed => Err(SetupError::NotEnoughSpace {
+            path: folder.to_owned(),
+            free,
+            needed,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// `None` where the system does not say.
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_folder: &Path) -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn publishing_replaces_the_old_folder_and_leaves_nothing_beside_it_but_the_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join(".thing");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("old"), "old").unwrap();
+        let scratch = Scratch::lock(&target).unwrap();
+        let new = scratch.folder("new").unwrap();
+        fs::write(new.join("new"), "new").unwrap();
+        write_stamp(&new, "version 2").unwrap();
+        scratch.publish(&new).unwrap();
+        drop(scratch);
+
+        assert_eq!(stamp(&target).as_deref(), Some("version 2"));
+        assert!(target.join("new").exists() && !target.join("old").exists());
+        let mut names: Vec<_> = fs::read_dir(root.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, [".thing", ".thing.lock"]);
+    }
+
+    #[test]
+    fn what_a_dead_run_left_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let leftover = root.path().join(".thing.partial-0/deep");
+        fs::create_dir_all(&leftover).unwrap();
+        let other = root.path().join(".thingamajig.partial-0");
+        fs::create_dir(&other).unwrap();
+        let _scratch = Scratch::lock(&root.path().join(".thing")).unwrap();
+        assert!(!leftover.exists());
+        assert!(other.exists());
+    }
+
+    #[test]
+    fn a_second_run_waits_for_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join(".thing");
+        let first = Scratch::lock(&target).unwrap();
+        let (started, has_started) = mpsc::channel();
+        let second = thread::spawn({
+            let target = target.clone();
+            move || {
+                started.send(()).unwrap();
+                let _scratch = Scratch::lock(&target).unwrap();
+                stamp(&target)
+            }
+        });
+        has_started.recv().unwrap();
+        let new = first.folder("new").unwrap();
+        write_stamp(&new, "made by the first").unwrap();
+        first.publish(&new).unwrap();
+        drop(first);
+        assert_eq!(second.join().unwrap().as_deref(), Some("made by the first"));
+    }
+
+    #[test]
+    fn too_little_space_is_noticed_beforehand() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(check_space(root.path(), 1).is_ok());
+        let error = check_space(root.path(), u64::MAX).unwrap_err().to_string();
+        assert!(error.contains("free some space"), "{error}");
+    }
+}

@@ -1,0 +1,36 @@
+//! What the user sees while set-up works: lines on stderr, and a bar if that is a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One line on stderr.
+pub(crate) fn say(text: &str) {
+    eprintln!("xtask: {text}");
+}
+
+/// A bar that counts bytes; invisible where stderr is not a terminal.
+pub(crate) fn bytes_bar(total_bytes: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total_bytes).with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// A size as people say it: `3.1 MB`.
+pub(crate) fn megabytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.0} MB", bytes as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_sizes_keep_a_decimal() {
+        assert_eq!(megabytes(3_100_000), "3.1 MB");
+        assert_eq!(megabytes(530_604_548), "531 MB");
+    }
+}
