@@ -7,10 +7,18 @@ pub(crate) fn say(text: &str) {
     eprintln!("xtask: {text}");
 }
 
-/// A bar that counts bytes; invisible where stderr is not a terminal.
+/// What takes less than a second needs no bar.
+const MIN_BAR_BYTES: u64 = 50_000_000;
+
+/// A bar that counts bytes; invisible where stderr is not a terminal, or the work is short.
 pub(crate) fn bytes_bar(total_bytes: u64, what: &str) -> ProgressBar {
+    if total_bytes < MIN_BAR_BYTES {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::new(total_bytes).with_message(what.to_owned());
-    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+    if let Ok(style) = ProgressStyle::with_template(
+        "{msg} [{bar:40}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}",
+    ) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar
