@@ -3,7 +3,6 @@
 use std::process::{Command, ExitCode};
 
 use crate::error::SetupError;
-use crate::progress;
 
 /// `cargo run --release -- train ENV ...`
 pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode, SetupError> {
@@ -19,37 +18,6 @@ pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode, SetupError> 
 /// Every test of the workspace.
 pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
     become_cargo(&[&["test", "--workspace"], &borrowed(args)[..]].concat())
-}
-
-/// The comparison of the Atari machine with its recorded traces.
-pub(crate) fn golden(args: &[String]) -> Result<ExitCode, SetupError> {
-    let command = [
-        "run",
-        "--release",
-        "--package",
-        "coinop-atari",
-        "--example",
-        "golden",
-        "--",
-    ];
-    become_cargo(&[&command, &borrowed(args)[..]].concat())
-}
-
-/// Format, lints, documentation; stops at the first that fails.
-pub(crate) fn lint() -> Result<ExitCode, SetupError> {
-    let steps: [&[&str]; 3] = [
-        &["fmt", "--all", "--check"],
-        &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        &["doc", "--workspace", "--no-deps"],
-    ];
-    for step in steps {
-        progress::say(&format!("cargo {}", step.join(" ")));
-        let status = cargo(step).env("RUSTDOCFLAGS", "-D warnings").status();
-        if !status.map_err(SetupError::NoCargo)?.success() {
-            return Ok(ExitCode::FAILURE);
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn borrowed(args: &[String]) -> Vec<&str> {

@@ -4,6 +4,7 @@
 //! .libtorch               the finished folder; its file .complete says what it holds
 //! .libtorch.lock          held by the run that works on it; the system lets go of it when that run ends, however it ends
 //! .libtorch.partial-4711  work of process 4711; renamed to .libtorch when it is complete and on the disk
+//! .libtorch.downloads     what was fetched completely and is not unpacked yet
 //! ```
 //! Only the holder of the lock has a partial folder, so whatever partial folder a new holder finds is left over from a
 //! run that died, and is removed.
@@ -85,6 +86,11 @@ impl Scratch {
         Ok(path)
     }
 
+    /// Where downloads may stay from one run to the next, for whoever holds the lock.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        sibling(&self.target, "downloads")
+    }
+
     /// Puts `finished`, a folder of the scratch space, in the place of the target.
     pub(crate) fn publish(&self, finished: &Path) -> Result<(), SetupError> {
         flush(finished)?;
@@ -121,10 +127,23 @@ fn remove_leftovers(target: &Path) -> Result<(), SetupError> {
         let path = entry.at("read", parent)?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         if name.is_some_and(|name| name.starts_with(prefix)) {
-            fs::remove_dir_all(&path).at("remove", &path)?;
+            remove(&path).at("remove", &path)?;
         }
     }
     Ok(())
+}
+
+/// Removes a folder to which the pip of a run that died may still be writing: what it adds meanwhile is removed, too.
+fn remove(folder: &Path) -> io::Result<()> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempts < 10 => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Fails if the file system that holds `folder` has less than `needed` bytes free for this user.

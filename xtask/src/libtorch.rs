@@ -14,6 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::downloads::Downloads;
 use crate::error::{AtPath, SetupError};
 use crate::folder::{self, Scratch};
 use crate::pip::Wheels;
@@ -24,8 +25,11 @@ use crate::wheel::{Wheel, pinned_version};
 const VERSION: &str = "2.11.0";
 /// The number changes when what is unpacked, or where, changes.
 const STAMP: &str = "torch 2.11.0, CPU, layout 1\n";
-/// The wheel (530 MB) is twice on the disk while pip works, and once (530 MB) beside what is unpacked (490 MB).
-const NEEDED_BYTES: u64 = 1_200_000_000;
+/// While pip works, the wheel (530 MB) is on the disk up to three times: in pip's cache, in its temporary folder, and
+/// where it belongs.
+const DOWNLOAD_BYTES: u64 = 1_700_000_000;
+/// What is unpacked (490 MB), and some room.
+const UNPACK_BYTES: u64 = 600_000_000;
 /// Set by the user, makes torch-sys take any version.
 const BYPASS: &str = "LIBTORCH_BYPASS_VERSION_CHECK";
 
@@ -52,7 +56,16 @@ pub(crate) fn provide(root: &Path, env: Env<'_>, wheels: &dyn Wheels, force: boo
     if !force && is_complete(&own) {
         return Ok(format!("libtorch {VERSION} is in {}, from another run", own.display()));
     }
-    let bytes = build(&scratch, root, wheels)?;
+    let downloads = Downloads::kept_in(scratch.downloads(), wheels);
+    if force {
+        downloads.clear()?;
+    }
+    let outcome = build(&scratch, root, &downloads);
+    // A wheel that cannot be used is not kept; after any other failure the next run goes on where this one was.
+    if let Ok(_) | Err(SetupError::Damaged { .. } | SetupError::Incomplete { .. }) = &outcome {
+        downloads.clear()?;
+    }
+    let bytes = outcome?;
     Ok(format!(
         "libtorch {VERSION} is in {} ({})",
         own.display(),
@@ -65,13 +78,21 @@ fn is_complete(own: &Path) -> bool {
 }
 
 /// Fetches, unpacks and publishes.
-fn build(scratch: &Scratch, root: &Path, wheels: &dyn Wheels) -> Result<u64, SetupError> {
-    folder::check_space(root, NEEDED_BYTES)?;
-    say(&format!(
-        "libtorch {VERSION}: fetching the torch wheel with pip (about 530 MB, once; 490 MB stay on disk)"
-    ));
-    let mut torch = Wheel::open(&wheels.fetch(&format!("torch=={VERSION}"), &scratch.folder("torch")?)?)?;
-    let cuda = cuda_wheels(&torch.metadata()?, scratch, wheels)?;
+fn build(scratch: &Scratch, root: &Path, downloads: &Downloads<'_>) -> Result<u64, SetupError> {
+    let requirement = format!("torch=={VERSION}");
+    if downloads.has(&requirement) {
+        folder::check_space(root, UNPACK_BYTES)?;
+        say(&format!(
+            "libtorch {VERSION}: an earlier run has fetched the torch wheel"
+        ));
+    } else {
+        folder::check_space(root, DOWNLOAD_BYTES)?;
+        say(&format!(
+            "libtorch {VERSION}: fetching the torch wheel with pip (about 530 MB, once; 490 MB stay on disk)"
+        ));
+    }
+    let mut torch = Wheel::open(&downloads.fetch(&requirement, &scratch.folder("torch")?)?)?;
+    let cuda = cuda_wheels(&torch.metadata()?, scratch, downloads)?;
 
     let tree = scratch.folder("libtorch")?;
     let mut bytes = torch.unpack(&tree, place_of_torch)?;

@@ -5,25 +5,25 @@ use crate::testing::FakeIndex;
 
 const HEADER: &str = "torch/include/torch/csrc/api/include/torch/torch.h";
 
+/// What the torch wheel holds.
+const TORCH: &[(&str, &[u8])] = &[
+    (HEADER, b"header"),
+    ("torch/lib/libtorch_cpu.so", b"cpu"),
+    ("torch/lib/libtorch_cuda.so", b"cuda"),
+    ("torch/lib/libtorch.so", b"stub"),
+    ("torch/lib/libc10.so", b"c10"),
+    ("torch/lib/libgomp.so.1", b"gomp"),
+    ("torch/nn/functional.py", b"python"),
+    (
+        "torch-2.11.0.dist-info/METADATA",
+        b"Requires-Dist: cuda-toolkit[cudart,cupti]==13.0.2; platform_system == \"Linux\"\n",
+    ),
+];
+
 /// The four wheels, in the layout of those on PyPI.
 fn index() -> FakeIndex {
     FakeIndex::default()
-        .with(
-            "torch==2.11.0",
-            &[
-                (HEADER, b"header"),
-                ("torch/lib/libtorch_cpu.so", b"cpu"),
-                ("torch/lib/libtorch_cuda.so", b"cuda"),
-                ("torch/lib/libtorch.so", b"stub"),
-                ("torch/lib/libc10.so", b"c10"),
-                ("torch/lib/libgomp.so.1", b"gomp"),
-                ("torch/nn/functional.py", b"python"),
-                (
-                    "torch-2.11.0.dist-info/METADATA",
-                    b"Requires-Dist: cuda-toolkit[cudart,cupti]==13.0.2; platform_system == \"Linux\"\n",
-                ),
-            ],
-        )
+        .with("torch==2.11.0", TORCH)
         .with(
             "cuda-toolkit==13.0.2",
             &[(
@@ -186,4 +186,52 @@ fn a_libtorch_variable_that_points_elsewhere_is_refused() {
 fn no_file_is_unpacked_outside() {
     assert_eq!(place_of_torch("torch/include/../../evil"), None);
     assert_eq!(place_of_torch("torch/lib/libgomp/../../evil.so"), None);
+}
+
+#[test]
+fn downloads_of_a_run_that_lost_the_network_are_not_repeated() {
+    let root = tempfile::tempdir().unwrap();
+    let offline = FakeIndex::default().with("torch==2.11.0", TORCH);
+    let error = set_up(root.path(), &offline, false).unwrap_err().to_string();
+    assert!(
+        error.starts_with("pip cannot reach the package index for cuda-toolkit==13.0.2"),
+        "{error}"
+    );
+    assert_eq!(files(root.path()), [".libtorch.downloads", ".libtorch.lock"]);
+
+    let online = index();
+    set_up(root.path(), &online, false).unwrap();
+    assert_eq!(
+        online.fetched(),
+        [
+            "cuda-toolkit==13.0.2",
+            "nvidia-cuda-cupti==13.0.85.*",
+            "nvidia-cuda-runtime==13.0.96.*"
+        ]
+    );
+    assert_eq!(files(root.path()), [".libtorch", ".libtorch.lock"]);
+}
+
+#[test]
+fn a_download_that_turns_out_to_be_damaged_is_repeated() {
+    let root = tempfile::tempdir().unwrap();
+    let kept = root.path().join(".libtorch.downloads/torch==2.11.0");
+    fs::create_dir_all(&kept).unwrap();
+    fs::write(kept.join("torch-2.11.0-py3.whl"), "half a wheel").unwrap();
+    let error = set_up(root.path(), &index(), false).unwrap_err().to_string();
+    assert!(
+        error.starts_with("the download of torch-2.11.0-py3.whl is damaged"),
+        "{error}"
+    );
+    set_up(root.path(), &index(), false).unwrap();
+}
+
+#[test]
+fn a_folder_without_its_stamp_is_not_used() {
+    let root = tempfile::tempdir().unwrap();
+    set_up(root.path(), &index(), false).unwrap();
+    fs::remove_file(root.path().join(".libtorch/.complete")).unwrap();
+    let index = index();
+    set_up(root.path(), &index, false).unwrap();
+    assert_eq!(index.fetched().len(), 4);
 }

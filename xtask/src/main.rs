@@ -1,14 +1,16 @@
 //! `cargo xtask`: what a new clone needs before cargo can work (libtorch, ROMs), and then cargo.
 //!
 //! ```text
-//! main ─┬─ setup ─┬─ libtorch ─┬─ wheel   reads and unpacks what pip brought
+//! main ─┬─ setup ─┬─ libtorch ─┬─ wheel      reads and unpacks what pip brought
 //!       │         └─ roms ─────┤
-//!       │                      ├─ pip     brings wheels
-//!       │                      └─ folder  stamps, locks, scratch folders: a folder is complete or not there
+//!       │                      ├─ pip        brings wheels
+//!       │                      ├─ downloads  keeps them until they are unpacked
+//!       │                      └─ folder     stamps, locks, scratch folders: a folder is complete or not there
 //!       └─ cargo    hands over to cargo
 //! ```
 
 mod cargo;
+mod downloads;
 mod error;
 mod folder;
 mod libtorch;
@@ -73,16 +75,6 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Set up, then check format, lints and documentation; any warning is an error
-    Lint,
-    /// Lint, then test: what must pass before a change is merged
-    Ci,
-    /// Set up the ROMs, then compare the Atari machine with its recorded traces
-    Golden {
-        /// Passed on to the example `golden` of coinop-atari
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
 }
 
 fn main() -> ExitCode {
@@ -110,21 +102,6 @@ fn run(command: Command) -> Result<ExitCode, SetupError> {
         Command::Test { args } => {
             setup::everything(&root, &Options::default())?;
             cargo::test(&args)
-        }
-        Command::Lint => {
-            setup::everything(&root, &Options::default())?;
-            cargo::lint()
-        }
-        Command::Ci => {
-            setup::everything(&root, &Options::default())?;
-            match cargo::lint()? {
-                code if code == ExitCode::SUCCESS => cargo::test(&[]),
-                code => Ok(code),
-            }
-        }
-        Command::Golden { args } => {
-            setup::roms_only(&root, &Options::default())?;
-            cargo::golden(&args)
         }
     }
 }

@@ -79,7 +79,10 @@ impl Wheels for Pip {
             outcome => outcome,
         };
         outcome?;
-        the_wheel_in(into, requirement)
+        wheel_in(into)?.ok_or_else(|| SetupError::Pip {
+            requirement: requirement.to_owned(),
+            cause: "it left no wheel".to_owned(),
+        })
     }
 }
 
@@ -126,6 +129,10 @@ fn download(python: &[OsString], requirement: &str, into: &Path, more: &[&str]) 
         .args(more)
         .arg(requirement)
         .env("TMPDIR", &temporary)
+        // A connection that breaks costs what was on its way, not 500 MB; a pip that does not know this ignores it.
+        .env("PIP_RESUME_RETRIES", "5")
+        // A user's rule against installing outside a virtual environment; nothing is installed here.
+        .env("PIP_REQUIRE_VIRTUALENV", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::from(io::stderr()))
         .stderr(Stdio::piped())
@@ -142,12 +149,16 @@ fn download(python: &[OsString], requirement: &str, into: &Path, more: &[&str]) 
     if status.success() {
         Ok(())
     } else {
-        Err(explain(&String::from_utf8_lossy(&said), requirement, into))
+        let said = match String::from_utf8_lossy(&said) {
+            said if said.trim().is_empty() => format!("it gives no reason ({status})"),
+            said => said.into_owned(),
+        };
+        Err(explain(&said, requirement, into))
     }
 }
 
 /// What pip prints when it cannot reach the index, or loses it on the way.
-const SIGNS_OF_NO_NETWORK: [&str; 8] = [
+const SIGNS_OF_NO_NETWORK: [&str; 9] = [
     "Retrying (Retry(",
     "Max retries exceeded",
     "Failed to establish a new connection",
@@ -156,6 +167,7 @@ const SIGNS_OF_NO_NETWORK: [&str; 8] = [
     "SSLError",
     "Connection broken",
     "HTTP error",
+    "incomplete-download",
 ];
 
 /// Turns what pip said into one line. The order matters: pip reports an index that it cannot reach as one that has no
@@ -189,7 +201,7 @@ fn explain(said: &str, requirement: &str, into: &Path) -> SetupError {
 fn last_error(said: &str) -> String {
     let marked = said.lines().rev().find_map(|line| line.trim().strip_prefix("ERROR: "));
     let last = marked.or_else(|| said.lines().map(str::trim).rfind(|line| !line.is_empty()));
-    last.unwrap_or("it gives no reason").to_owned()
+    last.unwrap_or_default().to_owned()
 }
 
 /// `… connection broken by 'NewConnectionError(...: [Errno -2] Name or service not known')': /simple/` gives
@@ -207,17 +219,19 @@ fn innermost_cause(line: &str) -> String {
     rest[..end].trim_end_matches([')', ',']).to_owned()
 }
 
-fn the_wheel_in(folder: &Path, requirement: &str) -> Result<PathBuf, SetupError> {
-    for entry in fs::read_dir(folder).at("read", folder)? {
+/// The wheel in `folder`, if there is one; a folder that does not exist has none.
+pub(crate) fn wheel_in(folder: &Path) -> Result<Option<PathBuf>, SetupError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.at("read", folder)?,
+    };
+    for entry in entries {
         let path = entry.at("read", folder)?.path();
         if path.extension().is_some_and(|extension| extension == "whl") {
-            return Ok(path);
+            return Ok(Some(path));
         }
     }
-    Err(SetupError::Pip {
-        requirement: requirement.to_owned(),
-        cause: "it left no wheel".to_owned(),
-    })
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -313,6 +327,22 @@ mod tests {
     fn a_wrong_hash_is_recognised() {
         let error = failure("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.");
         assert!(error.starts_with("the download of torch==2.11.0 is damaged"), "{error}");
+    }
+
+    #[test]
+    fn a_download_that_breaks_off_is_the_network() {
+        // pip 25.1's text.
+        let error = failure("error: incomplete-download\n\nx Download failed because not enough bytes were received");
+        assert!(error.starts_with("pip cannot reach the package index"), "{error}");
+    }
+
+    #[test]
+    fn a_pip_that_is_killed_is_told_with_its_signal() {
+        let (outcome, _folder) = fetch_with("case $3 in --version) exit 0;; esac; kill -9 $$");
+        assert_eq!(
+            outcome.unwrap_err().to_string(),
+            "pip could not download torch==2.11.0: it gives no reason (signal: 9 (SIGKILL))"
+        );
     }
 
     #[test]

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use coinop_atari::{Game, find_game, games};
+use coinop_atari::games;
 use md5::{Digest, Md5};
 
 use crate::error::{AtPath, SetupError};
@@ -26,9 +27,18 @@ const WHEEL_FOLDER: &str = "ale_py/roms/";
 /// The largest cartridge of the 2600 has 64 KiB; what is larger is no ROM.
 const MAX_ROM_BYTES: u64 = 64 * 1024;
 
+/// The MD5 of each supported game's ROM.
+pub(crate) type Table = BTreeMap<&'static str, &'static str>;
+
+/// The table of the Atari machine.
+pub(crate) fn table() -> Table {
+    games().iter().map(|game| (game.name, game.md5)).collect()
+}
+
 /// Makes sure that there are ROMs, and says in one line where.
 pub(crate) fn provide(
     root: &Path,
+    table: &Table,
     from: Option<&Path>,
     env: Env<'_>,
     wheels: &dyn Wheels,
@@ -36,36 +46,40 @@ pub(crate) fn provide(
 ) -> Result<String, SetupError> {
     let own = root.join(".roms");
     if let Some(from) = from {
-        return copy_from(from, &own);
+        return copy_from(from, &own, table);
     }
     if let Some(theirs) = env("COINOP_ROMS") {
         return Ok(format!("the ROMs are your own, in {}", Path::new(&theirs).display()));
     }
-    if !force && is_complete(&own) {
+    if !force && is_complete(&own, table) {
         return Ok(format!("the ROMs are in {}", own.display()));
     }
     let scratch = Scratch::lock(&own)?;
-    if !force && is_complete(&own) {
+    if !force && is_complete(&own, table) {
         return Ok(format!("the ROMs are in {}, from another run", own.display()));
     }
     say("ROMs: fetching the ale-py wheel with pip (3 MB)");
     let mut wheel = Wheel::open(&wheels.fetch(REQUIREMENT, &scratch.folder("ale-py")?)?)?;
-    let roms = verified_roms(&mut wheel)?;
+    let roms = verified_roms(&mut wheel, table)?;
     store(&roms, &own, &scratch)?;
     folder::write_stamp(&own, STAMP)?;
     Ok(format!("{} ROMs are in {}", roms.len(), own.display()))
 }
 
-/// ROMs of the user's choice count as complete whatever they are; ours must have every game.
-fn is_complete(own: &Path) -> bool {
+/// The ROMs of the table must be the right ones; a folder of the user's need not have all.
+fn is_complete(own: &Path, table: &Table) -> bool {
     let Some(stamp) = folder::stamp(own) else { return false };
-    let has_all = || games().iter().all(|game| own.join(file_name(game.name)).exists());
-    stamp.starts_with(STAMP_OF_FOLDER) || (stamp == STAMP && has_all())
+    let may_lack_games = stamp.starts_with(STAMP_OF_FOLDER);
+    let is_right = |(name, md5): (&&str, &&str)| match fs::read(own.join(file_name(name))) {
+        Ok(bytes) => md5_of(&bytes) == *md5,
+        Err(error) => may_lack_games && error.kind() == io::ErrorKind::NotFound,
+    };
+    (may_lack_games || stamp == STAMP) && table.iter().all(is_right)
 }
 
 /// All ROMs of the wheel. One that the games table knows must be the one that the table knows; another must be the one
 /// that the wheel's own list knows; one that neither knows is left out.
-fn verified_roms(wheel: &mut Wheel) -> Result<BTreeMap<String, Vec<u8>>, SetupError> {
+fn verified_roms(wheel: &mut Wheel, table: &Table) -> Result<BTreeMap<String, Vec<u8>>, SetupError> {
     let listed = checksums(wheel)?;
     let mut roms = BTreeMap::new();
     for file in wheel.files() {
@@ -78,7 +92,7 @@ fn verified_roms(wheel: &mut Wheel) -> Result<BTreeMap<String, Vec<u8>>, SetupEr
         if name.contains('/') {
             continue;
         }
-        let known = find_game(name).map(|game| game.md5.to_owned()).ok();
+        let known = table.get(name).map(|&md5| md5.to_owned());
         let Some(expected) = known.or_else(|| listed.get(&file_name(name)).cloned()) else {
             continue;
         };
@@ -96,8 +110,8 @@ fn verified_roms(wheel: &mut Wheel) -> Result<BTreeMap<String, Vec<u8>>, SetupEr
         }
         roms.insert(name.to_owned(), bytes);
     }
-    match games().iter().find(|game| !roms.contains_key(game.name)) {
-        Some(game) => Err(wheel.incomplete(&format!("ROM of {}", game.name))),
+    match table.keys().find(|&&name| !roms.contains_key(name)) {
+        Some(name) => Err(wheel.incomplete(&format!("ROM of {name}"))),
         None => Ok(roms),
     }
 }
@@ -112,7 +126,7 @@ fn checksums(wheel: &mut Wheel) -> Result<BTreeMap<String, String>, SetupError> 
 }
 
 /// Copies from a folder the ROMs of the games table, whatever their file's name; `pong.bin` that is not Pong is an error.
-fn copy_from(from: &Path, own: &Path) -> Result<String, SetupError> {
+fn copy_from(from: &Path, own: &Path, table: &Table) -> Result<String, SetupError> {
     let mut roms = BTreeMap::new();
     for entry in fs::read_dir(from).at("read", from)? {
         let path = entry.at("read", from)?.path();
@@ -121,8 +135,8 @@ fn copy_from(from: &Path, own: &Path) -> Result<String, SetupError> {
             continue;
         }
         let bytes = fs::read(&path).at("read", &path)?;
-        if let Some(game) = recognise(&path, &bytes)? {
-            roms.insert(game.name.to_owned(), bytes);
+        if let Some(name) = recognise(&path, &bytes, table)? {
+            roms.insert(name.to_owned(), bytes);
         }
     }
     if roms.is_empty() {
@@ -132,11 +146,8 @@ fn copy_from(from: &Path, own: &Path) -> Result<String, SetupError> {
     }
     let scratch = Scratch::lock(own)?;
     store(&roms, own, &scratch)?;
-    let missing: Vec<&str> = games()
-        .iter()
-        .map(|game| game.name)
-        .filter(|&name| !own.join(file_name(name)).exists())
-        .collect();
+    let is_missing = |name: &&str| !own.join(file_name(name)).exists();
+    let missing: Vec<&str> = table.keys().copied().filter(is_missing).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
         say(&format!(
@@ -154,19 +165,19 @@ fn copy_from(from: &Path, own: &Path) -> Result<String, SetupError> {
 }
 
 /// The game that the bytes are.
-fn recognise(path: &Path, bytes: &[u8]) -> Result<Option<&'static Game>, SetupError> {
+fn recognise(path: &Path, bytes: &[u8], table: &Table) -> Result<Option<&'static str>, SetupError> {
     let actual = md5_of(bytes);
-    if let Some(game) = games().iter().find(|game| game.md5 == actual) {
-        return Ok(Some(game));
+    if let Some((name, _)) = table.iter().find(|&(_, &md5)| md5 == actual) {
+        return Ok(Some(name));
     }
     let is_bin = path.extension().is_some_and(|extension| extension == "bin");
     let name = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_bin);
-    match name.and_then(|name| games().iter().find(|game| game.name == name)) {
+    match name.and_then(|name| table.get(name)) {
         None => Ok(None),
-        Some(game) => Err(SetupError::Checksum {
+        Some(&expected) => Err(SetupError::Checksum {
             what: path.display().to_string(),
             actual,
-            expected: game.md5.to_owned(),
+            expected: expected.to_owned(),
             way_out: "it is another version of the game; without `--roms`, set-up fetches the right one",
         }),
     }

@@ -17,7 +17,7 @@ fn open(index: &FakeIndex, folder: &Path) -> Wheel {
 fn a_wrong_checksum_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let index = FakeIndex::default().with(REQUIREMENT, &[("ale_py/roms/pong.bin", b"not Pong")]);
-    let error = provide(root.path(), None, NO_VARIABLES, &index, false)
+    let error = provide(root.path(), &table(), None, NO_VARIABLES, &index, false)
         .unwrap_err()
         .to_string();
     // The MD5 of ALE's Pong; `printf 'not Pong' | md5sum`.
@@ -37,7 +37,9 @@ fn a_game_outside_the_table_is_checked_against_the_list_of_the_wheel() {
             ("ale_py/roms/unlisted.bin", b"left out"),
         ],
     );
-    let error = verified_roms(&mut open(&index, root.path())).unwrap_err().to_string();
+    let error = verified_roms(&mut open(&index, root.path()), &table())
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("the ROM no_game of") && error.contains(MD5_OF_NOT_A_GAME),
         "{error}"
@@ -55,7 +57,9 @@ fn a_wheel_that_lacks_a_game_is_refused() {
             ("ale_py/roms/no_game.bin", b"not a game"),
         ],
     );
-    let error = verified_roms(&mut open(&index, root.path())).unwrap_err().to_string();
+    let error = verified_roms(&mut open(&index, root.path()), &table())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("holds no ROM of"), "{error}");
 }
 
@@ -64,7 +68,7 @@ fn a_folder_with_the_wrong_pong_is_refused() {
     let (root, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::write(theirs.path().join("pong.bin"), "not Pong").unwrap();
     let index = FakeIndex::default();
-    let error = provide(root.path(), Some(theirs.path()), NO_VARIABLES, &index, false)
+    let error = provide(root.path(), &table(), Some(theirs.path()), NO_VARIABLES, &index, false)
         .unwrap_err()
         .to_string();
     assert!(error.contains("pong.bin has the checksum (MD5)"), "{error}");
@@ -76,34 +80,75 @@ fn a_folder_without_roms_is_refused() {
     let (root, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::write(theirs.path().join("readme.txt"), "hello").unwrap();
     let index = FakeIndex::default();
-    let error = provide(root.path(), Some(theirs.path()), NO_VARIABLES, &index, false)
+    let error = provide(root.path(), &table(), Some(theirs.path()), NO_VARIABLES, &index, false)
         .unwrap_err()
         .to_string();
     assert!(error.contains("holds no ROM of a supported game"), "{error}");
 }
 
+/// A table with one game, of which bytes can be made up.
+fn one_game() -> Table {
+    Table::from([("no_game", MD5_OF_NOT_A_GAME)])
+}
+
 #[test]
-fn complete_roms_are_not_fetched_again() {
+fn the_roms_of_the_wheel_are_provided_once() {
     let root = tempfile::tempdir().unwrap();
-    let own = root.path().join(".roms");
-    fs::create_dir(&own).unwrap();
-    for game in games() {
-        fs::write(own.join(file_name(game.name)), "").unwrap();
-    }
-    let index = FakeIndex::default();
-    assert!(
-        provide(root.path(), None, NO_VARIABLES, &index, false).is_err(),
-        "there is no stamp yet"
-    );
+    let index = FakeIndex::default().with(REQUIREMENT, &[("ale_py/roms/no_game.bin", b"not a game")]);
+    let set_up = |force| provide(root.path(), &one_game(), None, NO_VARIABLES, &index, force).unwrap();
+    let rom = root.path().join(".roms/no_game.bin");
+    set_up(false);
+    assert_eq!(fs::read(&rom).unwrap(), b"not a game");
+    set_up(false);
     assert_eq!(index.fetched(), [REQUIREMENT]);
-    folder::write_stamp(&own, STAMP).unwrap();
-    provide(root.path(), None, NO_VARIABLES, &index, false).unwrap();
-    assert_eq!(index.fetched().len(), 1);
-    fs::remove_file(own.join("pong.bin")).unwrap();
+    set_up(true);
+    assert_eq!(index.fetched().len(), 2, "unless it is forced");
+
+    fs::write(&rom, "damaged").unwrap();
+    set_up(false);
+    assert_eq!(fs::read(&rom).unwrap(), b"not a game", "a damaged ROM is replaced");
+    fs::remove_file(&rom).unwrap();
+    set_up(false);
+    assert!(rom.exists(), "and so is a missing one");
+    fs::remove_file(root.path().join(".roms/.complete")).unwrap();
+    set_up(false);
+    assert_eq!(index.fetched().len(), 5, "a folder without its stamp is not trusted");
+}
+
+#[test]
+fn roms_of_the_users_folder_are_taken_by_content_and_need_no_download() {
+    let (root, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(theirs.path().join("Not a Game (1982).a26"), "not a game").unwrap();
+    let index = FakeIndex::default();
+    let mut table = one_game();
+    table.insert("absent", "0");
+    let from = Some(theirs.path());
+    provide(root.path(), &table, from, NO_VARIABLES, &index, false).unwrap();
+    assert_eq!(fs::read(root.path().join(".roms/no_game.bin")).unwrap(), b"not a game");
+    let said = provide(root.path(), &table, None, NO_VARIABLES, &index, false).unwrap();
+    assert!(said.starts_with("the ROMs are in "), "a game may be absent: {said}");
+    assert!(index.fetched().is_empty());
+}
+
+#[test]
+fn a_folder_named_by_the_environment_needs_no_download() {
+    let root = tempfile::tempdir().unwrap();
+    let index = FakeIndex::default();
+    let env = |name: &str| (name == "COINOP_ROMS").then(|| "/r".into());
+    let said = provide(root.path(), &table(), None, &env, &index, false).unwrap();
+    assert_eq!(said, "the ROMs are your own, in /r");
+}
+
+#[test]
+fn without_a_network_there_are_no_roms_and_one_line() {
+    let root = tempfile::tempdir().unwrap();
+    let error = provide(root.path(), &table(), None, NO_VARIABLES, &FakeIndex::default(), false).unwrap_err();
+    let error = error.to_string();
     assert!(
-        provide(root.path(), None, NO_VARIABLES, &index, false).is_err(),
-        "a ROM is missing"
+        error.starts_with("pip cannot reach the package index for ale-py==0.12.1") && !error.contains('\n'),
+        "{error}"
     );
+    assert!(!root.path().join(".roms").exists());
 }
 
 #[test]

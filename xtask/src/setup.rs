@@ -19,17 +19,15 @@ pub(crate) struct Options {
 
 /// Provides what is not there yet. Takes a few milliseconds if everything is.
 pub(crate) fn everything(root: &Path, options: &Options) -> Result<(), SetupError> {
-    say(&libtorch::provide(root, ENVIRONMENT, &Pip::of_system(), options.force)?);
-    roms_only(root, options)
-}
-
-/// Provides the ROMs: all that the Atari machine needs.
-pub(crate) fn roms_only(root: &Path, options: &Options) -> Result<(), SetupError> {
+    let pip = Pip::of_system();
+    say(&libtorch::provide(root, ENVIRONMENT, &pip, options.force)?);
+    let from = options.roms.as_deref();
     say(&roms::provide(
         root,
-        options.roms.as_deref(),
+        &roms::table(),
+        from,
         ENVIRONMENT,
-        &Pip::of_system(),
+        &pip,
         options.force,
     )?);
     Ok(())
