@@ -27,8 +27,6 @@ pub(crate) struct Bus {
     pub(crate) cartridge: Cartridge,
     pub(crate) riot: Riot,
     pub(crate) tia: Tia,
-    /// Instructions that may still run in this frame; 0 once the frame is done.
-    pub(crate) instructions_left: u32,
     /// The last byte that [`Bus::fetch_bytewise`] fetched.
     fetched: u8,
 }
@@ -39,7 +37,6 @@ impl Bus {
             cartridge,
             riot,
             tia,
-            instructions_left: 0,
             fetched: 0,
         }
     }
@@ -48,9 +45,20 @@ impl Bus {
     #[inline(always)]
     pub(crate) fn fetch(&mut self, pc: u16, cycles: u32) -> [u8; 4] {
         match self.cartridge.fetch(pc) {
-            Some(bytes) => *bytes,
-            None => self.fetch_bytewise(pc, cycles),
+            Some(bytes) => bytes,
+            None => self.fetch_elsewhere(pc, cycles),
         }
+    }
+
+    /// The program left the stretch from which the cartridge serves whole instructions.
+    #[inline(never)]
+    fn fetch_elsewhere(&mut self, pc: u16, cycles: u32) -> [u8; 4] {
+        if pc & CARTRIDGE != 0 {
+            self.cartridge.move_stretch(pc);
+        }
+        self.cartridge
+            .fetch(pc)
+            .unwrap_or_else(|| self.fetch_bytewise(pc, cycles))
     }
 
     /// Fetches the bytes of an instruction one after the other, for their effects on chips and banks. An instruction's cycles
@@ -93,37 +101,43 @@ impl Bus {
         }
     }
 
-    /// Writes a byte, as the access after a read. Returns the cycle count after it: the TIA can stop the processor.
+    /// Writes a byte. `read_before` tells whether the access before was a read.
     #[inline(always)]
-    pub(crate) fn write(&mut self, address: u16, value: u8, cycles: u32) -> u32 {
-        self.write_after(true, address, value, cycles)
-    }
-
-    /// Like [`Bus::write`]; `read_before` tells whether the access before was a read.
-    #[inline(always)]
-    pub(crate) fn write_after(&mut self, read_before: bool, address: u16, value: u8, cycles: u32) -> u32 {
+    pub(crate) fn write(&mut self, address: u16, value: u8, cycles: u32, read_before: bool) -> Written {
         if address & (CARTRIDGE | NOT_TIA | PORTS) == NOT_TIA {
             self.riot.ram[usize::from(address & 0x7F)] = value;
-            cycles
+            Written {
+                cycles,
+                frame_done: false,
+            }
         } else {
-            self.write_chip(read_before, address, value, cycles)
+            self.write_chip(address, value, cycles, read_before)
         }
     }
 
     #[inline(never)]
-    fn write_chip(&mut self, read_before: bool, address: u16, value: u8, cycles: u32) -> u32 {
+    fn write_chip(&mut self, address: u16, value: u8, cycles: u32, read_before: bool) -> Written {
+        let mut written = Written {
+            cycles,
+            frame_done: false,
+        };
         if address & CARTRIDGE != 0 {
             self.cartridge.write(address, value);
-            cycles
         } else if address & NOT_TIA != 0 {
             self.riot.write(address, value, cycles);
-            cycles
         } else {
-            let cycles = self.tia.write(address, value, cycles, read_before);
-            if self.tia.frame_done() {
-                self.instructions_left = 0;
-            }
-            cycles
+            written.cycles = self.tia.write(address, value, cycles, read_before);
+            written.frame_done = self.tia.frame_done();
         }
+        written
     }
+}
+
+/// What a write did to the processor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    /// The cycle count after it: later than before if the TIA stopped the processor.
+    pub(crate) cycles: u32,
+    /// The frame ends with this instruction.
+    pub(crate) frame_done: bool,
 }

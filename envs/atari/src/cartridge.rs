@@ -9,9 +9,10 @@
 //! E0       eight banks of 1 KiB: $FE0-7 choose slice 0, $FE8-F slice 1, $FF0-7 slice 2; slice 3 is always bank 7
 //! ```
 //!
-//! Addresses with neither hotspot nor cartridge RAM are *plain*: reading them has no effect, so that instructions can be
-//! fetched from them whole. To add a mapper: a variant of [`Mapper`], its arm in [`Cartridge::reset`] and in
-//! [`Cartridge::access`], and its plain range.
+//! Addresses with neither hotspot nor cartridge RAM are *plain*: reading them has no effect. Instructions are fetched whole
+//! from the *stretch*, plain addresses around the program counter that follow each other in the image too; it moves when the
+//! program leaves it. To add a mapper: a variant of [`Mapper`], its arm in [`Cartridge::reset`] and in [`Cartridge::access`],
+//! and its plain range.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,14 +63,32 @@ pub(crate) struct Cartridge {
     mapper: Mapper,
     /// Offset of each quarter of the window in the image; all are within it.
     slices: [u32; 4],
-    /// First plain address on the bus, and how many follow.
-    plain_start: u16,
-    plain_len: u16,
+    plain: Range<u16>,
+    stretch: Stretch,
+}
+
+/// Where instructions are fetched from without further ado.
+#[derive(Clone, Copy)]
+struct Stretch {
+    /// First address, as the bus sees it.
+    start: u16,
+    /// Number of addresses from there at which an instruction of any length may begin; 0 if there is no stretch.
+    len: u16,
+    /// Offset of `start` in the image.
+    offset: u32,
+}
+
+impl Stretch {
+    const NONE: Stretch = Stretch {
+        start: 0,
+        len: 0,
+        offset: 0,
+    };
 }
 
 impl Cartridge {
-    /// Longest instruction, in bytes.
-    const MAX_INSTRUCTION: u16 = 3;
+    /// An instruction is fetched as this many bytes, the last of which it does not use.
+    const FETCHED: u16 = 4;
 
     /// `bytes` must have a size that [`Mapper::check_size`] accepts.
     pub(crate) fn new(mapper: Mapper, bytes: &[u8]) -> Self {
@@ -78,13 +97,12 @@ impl Cartridge {
         } else {
             bytes.into()
         };
-        let plain = mapper.plain();
         let mut cartridge = Self {
             image,
             mapper,
             slices: [0; 4],
-            plain_start: 0x1000 + plain.start,
-            plain_len: plain.end - plain.start,
+            plain: mapper.plain(),
+            stretch: Stretch::NONE,
         };
         cartridge.reset();
         cartridge
@@ -97,24 +115,42 @@ impl Cartridge {
             Mapper::F8 => self.select_4k(1),
             Mapper::E0 => self.slices = [4, 5, 6, 7].map(|bank| bank * SLICE),
         }
+        self.stretch = Stretch::NONE;
     }
 
-    /// The instruction at `pc`, and what follows it, if all of it lies at plain addresses of one slice.
+    /// The instruction at `pc`, and what follows it, if all of it lies in the stretch.
     #[inline(always)]
-    pub(crate) fn fetch(&self, pc: u16) -> Option<&[u8; 4]> {
-        let in_slice = pc & 0x3FF;
-        let plain = (pc & 0x1FFF).wrapping_sub(self.plain_start) < self.plain_len - Self::MAX_INSTRUCTION;
-        if plain && in_slice <= 0x3FC {
-            self.image[self.offset(pc)..].first_chunk()
-        } else {
-            None
+    pub(crate) fn fetch(&self, pc: u16) -> Option<[u8; 4]> {
+        let at = (pc & 0x1FFF).wrapping_sub(self.stretch.start);
+        if at >= self.stretch.len {
+            return None;
         }
+        let from = self.stretch.offset as usize + usize::from(at);
+        self.image.get(from..from + 4)?.try_into().ok()
+    }
+
+    /// Moves the stretch to `pc`, an address of the cartridge, as far as it is plain there.
+    pub(crate) fn move_stretch(&mut self, pc: u16) {
+        let slice = pc & 0xC00;
+        let start = slice.max(self.plain.start);
+        // Slices that follow each other in the image make one stretch.
+        let mut end = slice + 0x400;
+        while end < 0x1000 && self.offset(end) == self.offset(end - 1) + 1 {
+            end += 0x400;
+        }
+        let end = end.min(self.plain.end);
+        let len = (end.saturating_sub(start) + 1).saturating_sub(Self::FETCHED);
+        self.stretch = Stretch {
+            start: 0x1000 | start,
+            len,
+            offset: self.offset(start) as u32,
+        };
     }
 
     /// Reads the byte at an address of the cartridge (A12 set).
     #[inline(always)]
     pub(crate) fn read(&mut self, address: u16) -> u8 {
-        if (address & 0x1FFF).wrapping_sub(self.plain_start) >= self.plain_len {
+        if !self.plain.contains(&(address & 0xFFF)) {
             self.access(address & 0xFFF);
         }
         self.image[self.offset(address)]
@@ -139,8 +175,9 @@ impl Cartridge {
                 let slice = usize::from((address - 0xFE0) >> 3);
                 self.slices[slice] = u32::from(address & 7) * SLICE;
             }
-            _ => {}
+            _ => return,
         }
+        self.stretch = Stretch::NONE;
     }
 
     fn select_4k(&mut self, bank: u32) {
@@ -197,16 +234,42 @@ mod tests {
         assert_eq!(slices(&mut cartridge), [0, 1, 7, 7], "$FF8 is no hotspot here");
     }
 
+    /// The first and the last address of the window at which an instruction can be fetched after the stretch moved to `pc`.
+    fn stretch(cartridge: &mut Cartridge, pc: u16) -> Option<(u16, u16)> {
+        cartridge.move_stretch(pc);
+        let mut fetched = (0x1000..0x2000).filter(|&pc| cartridge.fetch(pc).is_some());
+        fetched.next().map(|first| (first, fetched.last().unwrap_or(first)))
+    }
+
     #[test]
-    fn instructions_are_fetched_whole_only_from_plain_addresses_of_one_slice() {
-        let flat = Cartridge::new(Mapper::Flat, &numbered(4096));
-        assert_eq!(flat.fetch(0xF000), Some(&[0, 0, 0, 0]));
-        assert_eq!(flat.fetch(0xF3FC), Some(&[0, 0, 0, 0]));
-        assert_eq!(flat.fetch(0xF3FD), None, "would cross into the next slice");
+    fn instructions_are_fetched_whole_from_plain_addresses_that_follow_each_other_in_the_image() {
+        let mut flat = Cartridge::new(Mapper::Flat, &numbered(4096));
+        assert_eq!(flat.fetch(0xF000), None, "the stretch was not moved yet");
+        assert_eq!(stretch(&mut flat, 0xF000), Some((0x1000, 0x1FFC)));
+        assert_eq!(flat.fetch(0xF3FF), Some([0, 1, 1, 1]));
         assert_eq!(flat.fetch(0x0080), None, "console RAM");
-        let f8 = Cartridge::new(Mapper::F8, &numbered(8192));
-        assert_eq!(f8.fetch(0x1FF4), Some(&[7, 7, 7, 7]));
-        assert_eq!(f8.fetch(0x1FF6), None, "a long instruction would touch the hotspot");
+        let mut f8 = Cartridge::new(Mapper::F8, &numbered(8192));
+        assert_eq!(stretch(&mut f8, 0xF800), Some((0x1800, 0x1FF4)), "the hotspots end it");
+        assert_eq!(f8.fetch(0x1800), Some([6; 4]));
+        let mut e0 = Cartridge::new(Mapper::E0, &numbered(8192));
+        e0.read(0x1FE0);
+        assert_eq!(
+            stretch(&mut e0, 0x1000),
+            Some((0x1000, 0x13FC)),
+            "the next slice is elsewhere in the image"
+        );
+        assert_eq!(stretch(&mut e0, 0x1400), Some((0x1400, 0x1FDC)));
+    }
+
+    #[test]
+    fn a_bank_switch_ends_the_stretch() {
+        let mut f8 = Cartridge::new(Mapper::F8, &numbered(8192));
+        f8.move_stretch(0x1000);
+        assert_eq!(f8.fetch(0x1000), Some([4; 4]));
+        f8.read(0x1FF8);
+        assert_eq!(f8.fetch(0x1000), None);
+        f8.move_stretch(0x1000);
+        assert_eq!(f8.fetch(0x1000), Some([0; 4]));
     }
 
     #[test]

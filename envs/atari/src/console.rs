@@ -62,8 +62,7 @@ impl Console {
             self.bus.riot.rebase(self.cpu.cycles);
             self.cpu.cycles = 0;
         }
-        self.bus.instructions_left = MAX_INSTRUCTIONS;
-        self.cpu.run(&mut self.bus);
+        self.cpu.run(&mut self.bus, MAX_INSTRUCTIONS);
         self.partial = !self.bus.tia.frame_done();
         if self.partial {
             self.bus.tia.end_of_partial_frame(self.cpu.cycles);

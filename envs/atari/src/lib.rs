@@ -45,11 +45,10 @@ mod controllers;
 mod cpu;
 mod error;
 mod games;
-#[path = "palette_stub.rs"]
+
 mod palette;
 mod riot;
 mod rom;
-#[path = "tia_stub.rs"]
 mod tia;
 pub mod trace;
 

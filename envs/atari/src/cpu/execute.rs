@@ -144,6 +144,17 @@ impl Cpu {
     }
 }
 
+impl Cpu {
+    #[inline(always)]
+    fn write(&mut self, bus: &mut Bus, address: u16, value: u8, read_before: bool) {
+        let written = bus.write(address, value, self.cycles, read_before);
+        self.cycles = written.cycles;
+        if written.frame_done {
+            self.instructions_left = 0;
+        }
+    }
+}
+
 /// Loads, logic and arithmetic on a value that was read.
 impl Cpu {
     /// Z and N from a result, which is returned.
@@ -388,7 +399,7 @@ impl Cpu {
 impl Cpu {
     #[inline(always)]
     fn push(&mut self, bus: &mut Bus, value: u8, read_before: bool) {
-        self.cycles = bus.write_after(read_before, 0x0100 | u16::from(self.sp), value, self.cycles);
+        self.write(bus, 0x0100 | u16::from(self.sp), value, read_before);
         self.sp = self.sp.wrapping_sub(1);
     }
 
@@ -501,13 +512,13 @@ impl Cpu {
                 let place = self.$mode(bus, operand);
                 let value = bus.read(place.address, place.latch, self.cycles);
                 let value = self.$operation(value);
-                self.cycles = bus.write(place.address, value, self.cycles);
+                self.write(bus, place.address, value, true);
             }};
         }
         macro_rules! store {
             ($value:expr, $mode:ident) => {{
                 let place = self.$mode(bus, operand);
-                self.cycles = bus.write(place.address, $value, self.cycles);
+                self.write(bus, place.address, $value, true);
             }};
         }
         // Stores that AND the value with the high byte of the address plus one.
@@ -515,7 +526,7 @@ impl Cpu {
             ($value:expr, $mode:ident) => {{
                 let place = self.$mode(bus, operand);
                 let value = $value & ((place.address >> 8) as u8).wrapping_add(1);
-                self.cycles = bus.write(place.address, value, self.cycles);
+                self.write(bus, place.address, value, true);
             }};
         }
 
@@ -769,7 +780,7 @@ impl Cpu {
                 store_high!(self.sp, abs_y);
             }
 
-            0x02 | 0x12 | 0x22 | 0x32 | 0x42 | 0x52 | 0x62 | 0x72 | 0x92 | 0xB2 | 0xD2 | 0xF2 => self.jammed = true,
+            0x02 | 0x12 | 0x22 | 0x32 | 0x42 | 0x52 | 0x62 | 0x72 | 0x92 | 0xB2 | 0xD2 | 0xF2 => self.jam(),
         }
     }
 }

@@ -28,8 +28,10 @@ pub(crate) struct Cpu {
     interrupt_disable: bool,
     /// CPU cycles since the start of the frame.
     pub(crate) cycles: u32,
+    /// Instructions that may still run in this frame; 0 once the frame is done.
+    instructions_left: u32,
     /// One of the instructions that stop the processor for good was met.
-    pub(crate) jammed: bool,
+    jammed: bool,
 }
 
 /// Bits of the status register, as PHP and BRK push it.
@@ -64,18 +66,27 @@ impl Cpu {
             decimal: false,
             interrupt_disable: false,
             cycles: 0,
+            instructions_left: 0,
             jammed: false,
         }
     }
 
-    /// Runs until `bus.instructions_left` is 0, or the processor jams.
-    pub(crate) fn run(&mut self, bus: &mut Bus) {
+    /// Runs until the end of the frame, but not more than `max_instructions`.
+    pub(crate) fn run(&mut self, bus: &mut Bus, max_instructions: u32) {
         let mut cpu = *self;
-        while bus.instructions_left > 0 && !cpu.jammed {
-            bus.instructions_left -= 1;
+        cpu.instructions_left = if cpu.jammed { 0 } else { max_instructions };
+        while cpu.instructions_left > 0 {
+            cpu.instructions_left -= 1;
             cpu.execute(bus);
         }
         *self = cpu;
+    }
+
+    /// Stops for good.
+    #[inline(always)]
+    fn jam(&mut self) {
+        self.jammed = true;
+        self.instructions_left = 0;
     }
 
     #[inline(always)]
