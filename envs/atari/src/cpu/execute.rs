@@ -196,7 +196,9 @@ impl Cpu {
 
     #[inline(always)]
     fn bit(&mut self, value: u8) {
-        self.nz = u16::from(value & 0x80) << 8 | u16::from(self.a & value & 0x7F) | u16::from(self.a & value >> 7 & 1);
+        // N is the value's, Z that of the conjunction, whose bit 7 must not pass for N.
+        let both = self.a & value;
+        self.nz = u16::from(value & 0x80) << 8 | u16::from(both & 0x7F | both >> 7);
         self.overflow = value & 0x40 != 0;
     }
 
