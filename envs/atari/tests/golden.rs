@@ -11,7 +11,10 @@ struct Lcg(u64);
 
 impl Lcg {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 }
@@ -30,7 +33,11 @@ fn actions(kind: &str, seed: u64, minimal: &[Action], acts: usize) -> Vec<Action
             }
             "fire" => {
                 let fire = random.below(2) == 1;
-                actions.push(if fire { Action::Fire } else { Action::ALL[random.below(18) as usize] });
+                actions.push(if fire {
+                    Action::Fire
+                } else {
+                    Action::ALL[random.below(18) as usize]
+                });
             }
             _ => panic!("unknown stream {kind}"),
         }
@@ -61,7 +68,10 @@ fn parse(line: &str) -> Golden {
             difficulty: difficulty.parse().unwrap(),
             max_frames_per_episode: 0,
         },
-        sums: sums.split(' ').map(|sum| u32::from_str_radix(sum, 16).unwrap()).collect(),
+        sums: sums
+            .split(' ')
+            .map(|sum| u32::from_str_radix(sum, 16).unwrap())
+            .collect(),
     }
 }
 

@@ -37,7 +37,11 @@ impl Tia {
             self.beam.at = to.min(line_end);
             if self.beam.at - line_start > BLANK {
                 let first = (from - line_start - BLANK).max(0);
-                self.draw((line_start / LINE) as u32, first as u32, (self.beam.at - line_start - BLANK) as u32);
+                self.draw(
+                    (line_start / LINE) as u32,
+                    first as u32,
+                    (self.beam.at - line_start - BLANK) as u32,
+                );
             }
             // Not at the end of a line but when the beam goes beyond it: a write in between still belongs to the line before.
             if to > line_end {
@@ -59,7 +63,9 @@ impl Tia {
         }
         let start = ((line - self.display.y_start) * WIDTH) as usize;
         let row = &mut self.screens[self.current][start..start + WIDTH as usize];
-        let Ok(row) = <&mut [u8; WIDTH as usize]>::try_from(row) else { return };
+        let Ok(row) = <&mut [u8; WIDTH as usize]>::try_from(row) else {
+            return;
+        };
         if self.blank {
             row[from as usize..to as usize].fill(0);
         } else {

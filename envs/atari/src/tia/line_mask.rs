@@ -55,7 +55,9 @@ mod tests {
     use super::*;
 
     fn pixels(line: &LineMask) -> Vec<u32> {
-        (0..192).filter(|x| line[*x as usize / 64] >> (x % 64) & 1 == 1).collect()
+        (0..192)
+            .filter(|x| line[*x as usize / 64] >> (x % 64) & 1 == 1)
+            .collect()
     }
 
     proptest! {

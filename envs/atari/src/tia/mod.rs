@@ -131,7 +131,10 @@ impl Tia {
         *self = Self {
             inputs: self.inputs.clone(),
             screens,
-            ..Self::new(Display { height: 0, ..self.display })
+            ..Self::new(Display {
+                height: 0,
+                ..self.display
+            })
         }
         .with_display(self.display);
     }
@@ -168,7 +171,10 @@ impl Tia {
     fn set_color_loss(&mut self, loss: bool) {
         self.color_loss = u8::from(loss);
         let colors = &mut self.colors;
-        let all = colors.player.iter_mut().chain([&mut colors.playfield, &mut colors.background]);
+        let all = colors
+            .player
+            .iter_mut()
+            .chain([&mut colors.playfield, &mut colors.background]);
         all.for_each(|color| *color = *color & 0xFE | u8::from(loss));
     }
 

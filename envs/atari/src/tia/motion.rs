@@ -13,12 +13,16 @@ pub(super) const BLANK: i32 = 68;
 /// Pixels by which HMOVE moves an object to the right (to the left if negative), by the CPU cycle of the line in which it is
 /// strobed and the nibble of the object's motion register.
 pub(super) fn shift(cycle: u8, motion: u8) -> i8 {
-    let nibble = ((motion << 4) as i8) >> 4;
+    let full = -(((motion << 4) as i8) >> 4);
+    // The chip's clock of motion pulses: one every four colour clocks.
+    let pulses = ((3 * u16::from(cycle) + 1) / 4) as i8;
     match cycle {
-        0..=3 | 75 => -nibble,
-        4..=20 => (-nibble).min(8 - (cycle as i8 - 1) / 2),
+        0..=3 | 75 => full,
+        // Some pulses to the left come too late.
+        4..=20 => full.max(pulses - 9),
         21..=53 => 0,
-        _ => -nibble - 8,
+        // Some come before the next line begins, and its first eight clocks are not delayed.
+        _ => (full + 47 - pulses).min(0),
     }
 }
 
@@ -73,7 +77,9 @@ const BALL: [Exception; 5] = [
 
 /// Like [`position`], for a strobe that may come shortly after an HMOVE, which then moves the object from its new place.
 fn position_after_hmove(clock: i32, after_hmove: i32, exceptions: &[Exception]) -> u8 {
-    let exception = exceptions.iter().find(|e| e.after_hmove == after_hmove && e.clock == clock);
+    let exception = exceptions
+        .iter()
+        .find(|e| e.after_hmove == after_hmove && e.clock == clock);
     exception.map_or_else(|| position(clock), |exception| exception.x)
 }
 
@@ -83,4 +89,22 @@ pub(super) fn missile_position(missile: usize, clock: i32, after_hmove: i32) -> 
 
 pub(super) fn ball_position(clock: i32, after_hmove: i32) -> u8 {
     position_after_hmove(clock, after_hmove, &BALL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hmove_moves_as_measured_in_every_cycle_and_by_every_nibble() {
+        // What `tools/measure_hmove.py` finds on ale-py's screen.
+        let measured: Vec<Vec<i8>> = include_str!("hmove.csv")
+            .lines()
+            .map(|row| row.split(',').map(|by| by.parse().unwrap()).collect())
+            .collect();
+        let ours: Vec<Vec<i8>> = (0..76)
+            .map(|cycle| (0..16).map(|nibble| shift(cycle, nibble)).collect())
+            .collect();
+        assert_eq!(ours, measured);
+    }
 }

@@ -7,7 +7,16 @@ use super::line_mask::{LineMask, WIDTH, WORDS, place};
 
 /// Distances of the copies of an object from its position, by the low three bits of NUSIZ. Modes 5 and 7 stretch the player
 /// instead of repeating it.
-const COPIES: [&[u32]; 8] = [&[0], &[0, 16], &[0, 32], &[0, 16, 32], &[0, 64], &[0], &[0, 32, 64], &[0]];
+const COPIES: [&[u32]; 8] = [
+    &[0],
+    &[0, 16],
+    &[0, 32],
+    &[0, 16, 32],
+    &[0, 64],
+    &[0],
+    &[0, 32, 64],
+    &[0],
+];
 
 /// Whether a new position of a player falls on one of the copies that it has at its old position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +59,11 @@ impl Player {
     /// The pattern as it appears, leftmost pixel in bit 0.
     fn pattern(&self) -> u32 {
         let graphics = if self.delayed { self.old_graphics } else { self.graphics };
-        let pattern = if self.reflected { graphics } else { graphics.reverse_bits() };
+        let pattern = if self.reflected {
+            graphics
+        } else {
+            graphics.reverse_bits()
+        };
         match self.scale() {
             1 => u32::from(pattern),
             2 => DOUBLED[usize::from(pattern)].into(),
@@ -206,7 +219,11 @@ impl Playfield {
         let [pf0, pf1, pf2] = self.bits;
         // 20 bits of four pixels each, the leftmost lowest.
         let left = u32::from(pf0 >> 4) | u32::from(pf1.reverse_bits()) << 4 | u32::from(pf2) << 12;
-        let right = if self.reflected { left.reverse_bits() >> 12 } else { left };
+        let right = if self.reflected {
+            left.reverse_bits() >> 12
+        } else {
+            left
+        };
         let half = |bits: u32| {
             u128::from(QUADRUPLED[bits as usize & 0xFF])
                 | u128::from(QUADRUPLED[bits as usize >> 8 & 0xFF]) << 32
