@@ -5,14 +5,26 @@
 //! with state is a [`Checkpoint`]. One algorithm is one folder with the files `config.rs`, `learner.rs`, `trainer.rs`.
 
 pub mod checkpoint;
+mod device;
+mod episodes;
 mod error;
+pub mod explore;
+pub mod init;
 mod learner;
+pub mod losses;
+pub mod network;
+pub mod optim;
 pub mod paac;
+pub mod params;
 mod policy;
+pub mod returns;
+pub mod rollout;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Section};
+pub use device::{device, set_torch_threads};
 pub use error::{AgentError, TrainError};
 pub use learner::Learner;
-pub use policy::{Mode, Policy};
+pub use policy::{ActorCriticPolicy, Mode, Policy};
+pub use tch::Device;
 pub use trainer::{Episode, Progress, Trainer};

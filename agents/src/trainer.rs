@@ -33,7 +33,7 @@ pub struct Progress<'a> {
 
 /// An algorithm at work: environments, networks, learner and memory, advanced by [`step`](Self::step).
 ///
-/// Its [`Checkpoint`] holds everything that the rest of the run depends on.
+/// Its [`Checkpoint`] holds what was learned and all that learning depends on; each algorithm says whether the environments are in it.
 pub trait Trainer: Checkpoint {
     /// The element type of observations.
     type Obs: Elem;

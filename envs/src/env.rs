@@ -13,7 +13,9 @@ use crate::{EnvError, Shape};
 /// The element type of an observation: `u8` for pixels, `f32` for features.
 ///
 /// Sealed: networks know how to read these two.
-pub trait Elem: sealed::Sealed + Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + 'static {
+pub trait Elem:
+    sealed::Sealed + Copy + Default + From<u8> + PartialEq + Send + Sync + std::fmt::Debug + 'static
+{
     /// Which of the element types this is.
     const KIND: ElemKind;
 }
@@ -82,7 +84,12 @@ pub struct Step {
 
 impl Default for Step {
     fn default() -> Self {
-        Self { reward: 0.0, score: 0.0, discount: 1.0, end: End::No }
+        Self {
+            reward: 0.0,
+            score: 0.0,
+            discount: 1.0,
+            end: End::No,
+        }
     }
 }
 
@@ -90,19 +97,33 @@ impl Step {
     /// A step in the middle of an episode: `reward` and `score` are the same, the return goes on.
     #[must_use]
     pub fn going_on(reward: f32) -> Self {
-        Self { reward, score: reward, ..Self::default() }
+        Self {
+            reward,
+            score: reward,
+            ..Self::default()
+        }
     }
 
     /// The last step of an episode that reached a terminal state.
     #[must_use]
     pub fn terminated(reward: f32) -> Self {
-        Self { reward, score: reward, discount: 0.0, end: End::Terminated }
+        Self {
+            reward,
+            score: reward,
+            discount: 0.0,
+            end: End::Terminated,
+        }
     }
 
     /// The last step of an episode that was cut off: the return goes on beyond it.
     #[must_use]
     pub fn truncated(reward: f32) -> Self {
-        Self { reward, score: reward, discount: 1.0, end: End::Truncated }
+        Self {
+            reward,
+            score: reward,
+            discount: 1.0,
+            end: End::Truncated,
+        }
     }
 }
 
@@ -167,6 +188,11 @@ pub trait Env {
     /// How many actions there are; constant over the life of the environment.
     fn num_actions(&self) -> usize;
 
+    /// Emulator frames per agent step, for the clock of a run; constant. 1 unless frames are skipped.
+    fn frames_per_step(&self) -> u32 {
+        1
+    }
+
     /// Starts an episode and writes its first observation.
     ///
     /// `Some(seed)` restarts the environment's random stream: the same seed and actions give the same episodes. `None`
@@ -204,6 +230,10 @@ impl<E: Env + ?Sized> Env for Box<E> {
 
     fn num_actions(&self) -> usize {
         (**self).num_actions()
+    }
+
+    fn frames_per_step(&self) -> u32 {
+        (**self).frames_per_step()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {

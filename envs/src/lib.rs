@@ -1,12 +1,20 @@
 //! Environments for coinop: the [`Env`] trait, wrappers, vectorised environments, and Atari. No libtorch here.
 
+pub mod atari;
+mod check;
 mod env;
 mod error;
+pub mod registry;
+mod resize;
 pub mod rng;
 mod shape;
 pub mod vec_env;
+pub mod wrappers;
 
+pub use check::check_env;
+pub use coinop_atari;
 pub use env::{Elem, ElemKind, End, Env, Step};
 pub use error::EnvError;
+pub use resize::AreaResizer;
 pub use shape::Shape;
 pub use vec_env::VecEnv;

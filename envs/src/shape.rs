@@ -25,7 +25,10 @@ impl Shape {
     /// If there are more than four dimensions, none, or one of size 0.
     #[must_use]
     pub const fn new(dims: &[usize]) -> Self {
-        assert!(!dims.is_empty() && dims.len() <= 4, "an observation has one to four dimensions");
+        assert!(
+            !dims.is_empty() && dims.len() <= 4,
+            "an observation has one to four dimensions"
+        );
         let mut padded = [1; 4];
         let mut i = 0;
         while i < dims.len() {
@@ -33,7 +36,10 @@ impl Shape {
             padded[i] = dims[i];
             i += 1;
         }
-        Self { dims: padded, rank: dims.len() }
+        Self {
+            dims: padded,
+            rank: dims.len(),
+        }
     }
 
     /// The dimensions, outermost first.

@@ -10,9 +10,16 @@
 //! next episode, and its row of `last_obs` the final one of the ended episode (which a learner needs when the episode
 //! was truncated). Rows of `last_obs` of environments that go on are left as they are.
 
-use crate::{Elem, EnvError, Shape, Step};
+mod rayon;
+mod serial;
 
-/// Many environments stepped together. Every implementation gives what [`Serial`](crate::Serial) gives for the same
+use crate::rng::derive_seed;
+use crate::{Elem, Env, EnvError, Shape, Step};
+
+pub use self::rayon::Rayon;
+pub use serial::Serial;
+
+/// Many environments stepped together. Every implementation gives what [`Serial`] gives for the same
 /// seeds and actions, whatever the number of threads.
 pub trait VecEnv: Send {
     /// The element type of observations.
@@ -26,6 +33,9 @@ pub trait VecEnv: Send {
 
     /// How many actions each environment has.
     fn num_actions(&self) -> usize;
+
+    /// Emulator frames per agent step, e.g. 4 with frame skip; constant.
+    fn frames_per_step(&self) -> u32;
 
     /// Starts an episode in every environment. `Some(seed)` gives environment `i` the seed
     /// `derive_seed(seed, "env", i)`; `None` lets each go on with its own stream.
@@ -55,4 +65,52 @@ pub trait VecEnv: Send {
         last_obs: &mut [Self::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError>;
+}
+
+/// What one environment does in [`VecEnv::reset`].
+fn reset_one<E: Env>(env: &mut E, index: usize, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+    env.reset(seed.map(|seed| derive_seed(seed, "env", index as u64)), obs)
+}
+
+/// What one environment does in [`VecEnv::step`].
+fn step_one<E: Env>(env: &mut E, action: u32, obs: &mut [E::Obs], last_obs: &mut [E::Obs]) -> Result<Step, EnvError> {
+    let step = env.step(action, obs)?;
+    if step.end.is_over() {
+        last_obs.copy_from_slice(obs);
+        env.reset(None, obs)?;
+    }
+    Ok(step)
+}
+
+/// Checks the lengths of the slices of [`VecEnv::step`].
+fn check_lengths<T, U>(num_envs: usize, obs_len: usize, actions: &[u32], obs: &[T], last_obs: &[T], steps: &[U]) {
+    assert_eq!(actions.len(), num_envs, "actions for {num_envs} environments");
+    assert_eq!(steps.len(), num_envs, "steps of {num_envs} environments");
+    assert_eq!(
+        obs.len(),
+        num_envs * obs_len,
+        "elements of obs of {num_envs} environments"
+    );
+    assert_eq!(
+        last_obs.len(),
+        num_envs * obs_len,
+        "elements of last_obs of {num_envs} environments"
+    );
+}
+
+/// Checks that environments that are to be stepped together are alike.
+fn check_alike<E: Env>(envs: &[E]) {
+    let first = envs.first().expect("at least one environment");
+    for env in envs {
+        assert_eq!(
+            env.obs_shape(),
+            first.obs_shape(),
+            "environments stepped together have the same observations"
+        );
+        assert_eq!(
+            env.num_actions(),
+            first.num_actions(),
+            "environments stepped together have the same actions"
+        );
+    }
 }

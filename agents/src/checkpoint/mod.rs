@@ -6,17 +6,22 @@
 //! ```text
 //! checkpoint/
 //!   manifest.json         format version, CRC-32 and size of the other files
-//!   tensors.safetensors   all tensors, named `scope.scope.name`
+//!   tensors.safetensors   all tensors, named `scope/scope/name`
 //!   state.json            all values, named likewise
 //! ```
 //!
 //! It is complete or invisible: written into a sibling folder, synced, and renamed.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+mod disk;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tch::Tensor;
+
+pub use disk::{read, write};
 
 /// Something with state that a run depends on.
 pub trait Checkpoint {
@@ -101,7 +106,9 @@ impl Section {
     ///
     /// [`CheckpointError::Missing`].
     pub fn tensor(&self, name: &str) -> Result<&Tensor, CheckpointError> {
-        self.tensors.get(name).ok_or_else(|| CheckpointError::Missing(name.to_owned()))
+        self.tensors
+            .get(name)
+            .ok_or_else(|| CheckpointError::Missing(name.to_owned()))
     }
 
     /// Adds a value.
@@ -110,8 +117,10 @@ impl Section {
     ///
     /// When it can not be serialised.
     pub fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), CheckpointError> {
-        let value = serde_json::to_value(value)
-            .map_err(|e| CheckpointError::Mismatch { name: name.to_owned(), reason: e.to_string() })?;
+        let value = serde_json::to_value(value).map_err(|e| CheckpointError::Mismatch {
+            name: name.to_owned(),
+            reason: e.to_string(),
+        })?;
         self.values.insert(name.to_owned(), value);
         Ok(())
     }
@@ -122,8 +131,14 @@ impl Section {
     ///
     /// [`CheckpointError::Missing`], [`CheckpointError::Mismatch`].
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, CheckpointError> {
-        let value = self.values.get(name).ok_or_else(|| CheckpointError::Missing(name.to_owned()))?;
-        T::deserialize(value).map_err(|e| CheckpointError::Mismatch { name: name.to_owned(), reason: e.to_string() })
+        let value = self
+            .values
+            .get(name)
+            .ok_or_else(|| CheckpointError::Missing(name.to_owned()))?;
+        T::deserialize(value).map_err(|e| CheckpointError::Mismatch {
+            name: name.to_owned(),
+            reason: e.to_string(),
+        })
     }
 
     /// The section `name`, made empty when it is not there.
@@ -137,6 +152,8 @@ impl Section {
     ///
     /// [`CheckpointError::Missing`].
     pub fn section(&self, name: &str) -> Result<&Section, CheckpointError> {
-        self.sections.get(name).ok_or_else(|| CheckpointError::Missing(name.to_owned()))
+        self.sections
+            .get(name)
+            .ok_or_else(|| CheckpointError::Missing(name.to_owned()))
     }
 }

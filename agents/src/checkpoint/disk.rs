@@ -1,0 +1,359 @@
+//! Checkpoints on disk.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{SafeTensors, TensorView};
+use safetensors::{Dtype, serialize};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::{CheckpointError, Section};
+
+/// The format that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+const MANIFEST: &str = "manifest.json";
+const TENSORS: &str = "tensors.safetensors";
+const STATE: &str = "state.json";
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    format: u32,
+    files: BTreeMap<String, FileEntry>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+struct FileEntry {
+    bytes: u64,
+    crc32: String,
+}
+
+impl FileEntry {
+    fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            crc32: format!("{:08x}", crc32fast::hash(bytes)),
+        }
+    }
+}
+
+/// Writes a checkpoint to the folder `path`, which it replaces if it is there. Until everything is on the disk, nothing is seen under
+/// that name.
+///
+/// # Errors
+///
+/// [`CheckpointError::Io`] with the file and what the system said.
+pub fn write(path: &Path, section: &Section) -> Result<(), CheckpointError> {
+    let mut tensors = BTreeMap::new();
+    let mut values = BTreeMap::new();
+    flatten(section, "", &mut tensors, &mut values);
+    let files = [(TENSORS, serialize_tensors(&tensors)?), (STATE, json(&values)?)];
+    let entries = files
+        .iter()
+        .map(|(name, bytes)| ((*name).to_owned(), FileEntry::of(bytes)))
+        .collect();
+    let manifest = json(&Manifest {
+        format: FORMAT,
+        files: entries,
+    })?;
+
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(io("can't create the folder", parent))?;
+    let aside = sibling(path, "partial");
+    remove(&aside)?;
+    fs::create_dir(&aside).map_err(io("can't create the folder", &aside))?;
+    let written = files
+        .iter()
+        .map(|(name, bytes)| (*name, bytes))
+        .chain([(MANIFEST, &manifest)])
+        .try_for_each(|(name, bytes)| write_synced(&aside.join(name), bytes))
+        .and_then(|()| sync_dir(&aside));
+    if let Err(error) = written {
+        // The disk may be full: what was written is of no use.
+        let _ = fs::remove_dir_all(&aside);
+        return Err(error);
+    }
+    let old = sibling(path, "old");
+    remove(&old)?;
+    if path.exists() {
+        fs::rename(path, &old).map_err(io("can't replace", path))?;
+    }
+    fs::rename(&aside, path).map_err(io("can't rename to", path))?;
+    sync_dir(parent)?;
+    remove(&old)
+}
+
+/// Reads the checkpoint in the folder `path`.
+///
+/// # Errors
+///
+/// [`CheckpointError::Io`], [`CheckpointError::Damaged`] when a file is not what was written, [`CheckpointError::Newer`].
+pub fn read(path: &Path) -> Result<Section, CheckpointError> {
+    let manifest_path = path.join(MANIFEST);
+    let manifest = read_file(&manifest_path)?;
+    let manifest: Manifest = serde_json::from_slice(&manifest).map_err(|error| damaged(&manifest_path, &error))?;
+    if manifest.format > FORMAT {
+        return Err(CheckpointError::Newer {
+            path: path.to_owned(),
+            found: manifest.format,
+            known: FORMAT,
+        });
+    }
+    let file = |name: &str| {
+        let path = path.join(name);
+        let bytes = read_file(&path)?;
+        let entry = manifest
+            .files
+            .get(name)
+            .ok_or_else(|| damaged(&manifest_path, &format!("it does not list {name}")))?;
+        let found = FileEntry::of(&bytes);
+        if found != *entry {
+            let reason = format!(
+                "CRC-32 {} and {} bytes instead of {} and {}",
+                found.crc32, found.bytes, entry.crc32, entry.bytes
+            );
+            return Err(damaged(&path, &reason));
+        }
+        Ok((path, bytes))
+    };
+    let mut section = Section::default();
+    let (tensors_path, bytes) = file(TENSORS)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(&tensors_path, &error))?;
+    for (name, view) in tensors.iter() {
+        let tensor =
+            to_tensor(&view).ok_or_else(|| damaged(&tensors_path, &format!("tensor {name} has an unknown type")))?;
+        let (scope, name) = section.scope(name);
+        scope.tensors.insert(name, tensor);
+    }
+    let (state_path, bytes) = file(STATE)?;
+    let values: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(&state_path, &error))?;
+    for (name, value) in values {
+        let (scope, name) = section.scope(&name);
+        scope.values.insert(name, value);
+    }
+    Ok(section)
+}
+
+impl Section {
+    /// The section and the last part of a name like `learner/network/weight`.
+    fn scope(&mut self, name: &str) -> (&mut Section, String) {
+        match name.split_once('/') {
+            Some((scope, rest)) => self.section_mut(scope).scope(rest),
+            None => (self, name.to_owned()),
+        }
+    }
+}
+
+fn flatten<'a>(
+    section: &'a Section,
+    prefix: &str,
+    tensors: &mut BTreeMap<String, &'a Tensor>,
+    values: &mut BTreeMap<String, &'a serde_json::Value>,
+) {
+    tensors.extend(
+        section
+            .tensors
+            .iter()
+            .map(|(name, tensor)| (format!("{prefix}{name}"), tensor)),
+    );
+    values.extend(
+        section
+            .values
+            .iter()
+            .map(|(name, value)| (format!("{prefix}{name}"), value)),
+    );
+    for (name, inner) in &section.sections {
+        flatten(inner, &format!("{prefix}{name}/"), tensors, values);
+    }
+}
+
+fn serialize_tensors(tensors: &BTreeMap<String, &Tensor>) -> Result<Vec<u8>, CheckpointError> {
+    let unfit = |name: &str, reason: String| CheckpointError::Mismatch {
+        name: name.to_owned(),
+        reason,
+    };
+    let mut data = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let kind = tensor.kind();
+        let dtype = dtype(kind).ok_or_else(|| unfit(name, format!("tensors of kind {kind:?} are not saved")))?;
+        let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
+        tensor
+            .contiguous()
+            .f_copy_data_u8(&mut bytes, tensor.numel())
+            .map_err(|error| unfit(name, error.to_string()))?;
+        let shape: Vec<usize> = tensor.size().iter().map(|&dim| dim as usize).collect();
+        data.push((name, dtype, shape, bytes));
+    }
+    let views = data.iter().map(|(name, dtype, shape, bytes)| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|error| unfit(name, error.to_string()))?;
+        Ok((name.as_str(), view))
+    });
+    let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
+    serialize(views, None).map_err(|error| unfit(TENSORS, error.to_string()))
+}
+
+const KINDS: [(Kind, Dtype); 4] = [
+    (Kind::Float, Dtype::F32),
+    (Kind::Double, Dtype::F64),
+    (Kind::Int64, Dtype::I64),
+    (Kind::Uint8, Dtype::U8),
+];
+
+fn dtype(kind: Kind) -> Option<Dtype> {
+    KINDS.iter().find(|pair| pair.0 == kind).map(|pair| pair.1)
+}
+
+fn to_tensor(view: &TensorView<'_>) -> Option<Tensor> {
+    let kind = KINDS.iter().find(|pair| pair.1 == view.dtype())?.0;
+    let size: Vec<i64> = view.shape().iter().map(|&dim| dim as i64).collect();
+    Tensor::f_from_data_size(view.data(), &size, kind).ok()
+}
+
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, CheckpointError> {
+    serde_json::to_vec_pretty(value).map_err(|error| CheckpointError::Mismatch {
+        name: STATE.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> CheckpointError + 'a {
+    move |source| CheckpointError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> CheckpointError {
+    CheckpointError::Damaged {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{suffix}"));
+    path.with_file_name(name)
+}
+
+fn remove(path: &Path) -> Result<(), CheckpointError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io("can't remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    fs::read(path).map_err(io("can't read", path))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(io("can't write", path))
+}
+
+/// Makes names in a folder last.
+fn sync_dir(path: &Path) -> Result<(), CheckpointError> {
+    if cfg!(unix) {
+        File::open(path)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io("can't sync", path))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(value: u64) -> Section {
+        let mut section = Section::default();
+        section.put("steps", &value).unwrap();
+        let inner = section.section_mut("learner").section_mut("network");
+        inner.put_tensor(
+            "weight",
+            &Tensor::from_slice(&[1.5f32, -2.0, 3.25, 0.0]).reshape([2, 2]),
+        );
+        inner.put_tensor("bytes", &Tensor::from_slice(&[1u8, 2, 255]));
+        section
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoints/final");
+        write(&path, &example(7)).unwrap();
+        let section = read(&path).unwrap();
+        assert_eq!(section.get::<u64>("steps").unwrap(), 7);
+        let network = section.section("learner").unwrap().section("network").unwrap();
+        assert_eq!(
+            network.tensor("weight").unwrap(),
+            &Tensor::from_slice(&[1.5f32, -2.0, 3.25, 0.0]).reshape([2, 2])
+        );
+        assert_eq!(network.tensor("bytes").unwrap(), &Tensor::from_slice(&[1u8, 2, 255]));
+        assert!(matches!(network.tensor("other"), Err(CheckpointError::Missing(_))));
+    }
+
+    #[test]
+    fn a_checkpoint_replaces_the_one_before_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("final");
+        // What a process that was killed leaves behind.
+        fs::create_dir(folder.path().join("final.partial")).unwrap();
+        write(&path, &example(1)).unwrap();
+        write(&path, &example(2)).unwrap();
+        assert_eq!(read(&path).unwrap().get::<u64>("steps").unwrap(), 2);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn every_flipped_byte_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("final");
+        write(&path, &example(1)).unwrap();
+        for name in [TENSORS, STATE] {
+            let file = path.join(name);
+            let good = fs::read(&file).unwrap();
+            for at in 0..good.len() {
+                let mut bad = good.clone();
+                bad[at] ^= 1;
+                fs::write(&file, &bad).unwrap();
+                assert!(
+                    matches!(read(&path), Err(CheckpointError::Damaged { .. })),
+                    "byte {at} of {name}"
+                );
+            }
+            fs::write(&file, &good[..good.len() - 1]).unwrap();
+            assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
+            fs::write(&file, &good).unwrap();
+        }
+        read(&path).unwrap();
+    }
+
+    #[test]
+    fn a_newer_format_and_a_missing_file_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("final");
+        write(&path, &example(1)).unwrap();
+        fs::remove_file(path.join(STATE)).unwrap();
+        assert!(matches!(read(&path), Err(CheckpointError::Io { .. })));
+        fs::write(path.join(MANIFEST), r#"{"format": 2, "files": {}}"#).unwrap();
+        assert!(matches!(
+            read(&path),
+            Err(CheckpointError::Newer { found: 2, known: 1, .. })
+        ));
+        fs::write(path.join(MANIFEST), "{").unwrap();
+        assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
+    }
+}

@@ -1,0 +1,305 @@
+//! Exploration: every actor has an epsilon of its own, sampled and resampled.
+//!
+//! An actor behaves by the mixture `(1 - epsilon) policy + epsilon uniform`. What policy methods learn from is the logarithm of the
+//! *mixture's* probability, because that is what acted.
+
+use coinop_envs::rng::{Rng, stream};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
+
+/// Where the actors' epsilons come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum EpsilonConfig {
+    /// The same for all, always.
+    Fixed {
+        /// The epsilon.
+        value: f64,
+    },
+    /// Uniform between bounds, for each actor anew every so many frames.
+    Uniform {
+        /// The lower bound.
+        low: f64,
+        /// The upper bound.
+        high: f64,
+        /// Frames of the run, over all actors, between draws.
+        resample_frames: u64,
+    },
+    /// One of a few values, for each actor anew every so many frames, as in the A3C paper (arXiv 1602.01783, section 5).
+    Discrete {
+        /// The values.
+        values: Vec<f64>,
+        /// The probability of each; they sum to 1.
+        probabilities: Vec<f64>,
+        /// Frames of the run, over all actors, between draws.
+        resample_frames: u64,
+    },
+    /// Actor `i` of `n` has `base^(1 + alpha i / (n - 1))`, always (Ape-X, arXiv 1803.00933, section 3).
+    Ladder {
+        /// The largest epsilon.
+        base: f64,
+        /// How far the ladder goes down.
+        alpha: f64,
+    },
+}
+
+impl EpsilonConfig {
+    /// Checks that every epsilon is a probability.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::BadConfig`] with the value that is not.
+    pub fn validate(&self) -> Result<(), AgentError> {
+        let probability = |value: f64| (0.0..=1.0).contains(&value);
+        let bad = |reason| {
+            Err(AgentError::BadConfig {
+                name: "epsilon",
+                value: format!("{self:?}"),
+                reason,
+            })
+        };
+        match self {
+            Self::Fixed { value } if !probability(*value) => bad("it must be between 0 and 1"),
+            Self::Uniform { low, high, .. } if !(probability(*low) && probability(*high) && low <= high) => {
+                bad("the bounds must be between 0 and 1, the lower one first")
+            }
+            Self::Discrete {
+                values, probabilities, ..
+            } if values.is_empty()
+                || values.len() != probabilities.len()
+                || !values.iter().chain(probabilities).all(|&value| probability(value))
+                || (probabilities.iter().sum::<f64>() - 1.0).abs() > 1e-6 =>
+            {
+                bad(
+                    "it needs as many values as probabilities, all between 0 and 1, and the probabilities must sum to 1",
+                )
+            }
+            Self::Ladder { base, alpha } if !(probability(*base) && *alpha >= 0.0) => {
+                bad("base must be between 0 and 1, alpha at least 0")
+            }
+            Self::Uniform { resample_frames: 0, .. } | Self::Discrete { resample_frames: 0, .. } => {
+                bad("resample_frames must be at least 1")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn resample_frames(&self) -> Option<u64> {
+        match self {
+            Self::Uniform { resample_frames, .. } | Self::Discrete { resample_frames, .. } => Some(*resample_frames),
+            Self::Fixed { .. } | Self::Ladder { .. } => None,
+        }
+    }
+
+    fn draw(&self, actor: usize, actors: usize, rng: &mut Rng) -> f32 {
+        let epsilon = match self {
+            Self::Fixed { value } => *value,
+            Self::Uniform { low, high, .. } => low + (high - low) * rng.random::<f64>(),
+            Self::Discrete {
+                values, probabilities, ..
+            } => {
+                let mut left = rng.random::<f64>();
+                let chosen = probabilities.iter().position(|probability| {
+                    left -= probability;
+                    left < 0.0
+                });
+                values[chosen.unwrap_or(values.len() - 1)]
+            }
+            Self::Ladder { base, alpha } => base.powf(1.0 + alpha * actor as f64 / (actors.max(2) - 1) as f64),
+        };
+        epsilon as f32
+    }
+}
+
+/// The epsilons of all actors.
+#[derive(Debug)]
+pub struct Epsilons {
+    config: EpsilonConfig,
+    streams: Vec<Rng>,
+    current: Vec<f32>,
+    /// Frames at which the next draw is due.
+    next_draw: u64,
+}
+
+impl Epsilons {
+    /// Draws the first epsilon of each of `actors` actors.
+    #[must_use]
+    pub fn new(config: EpsilonConfig, actors: usize, seed: u64) -> Self {
+        let streams = (0..actors).map(|actor| stream(seed, "epsilon", actor as u64)).collect();
+        let mut epsilons = Self {
+            config,
+            streams,
+            current: vec![0.0; actors],
+            next_draw: 0,
+        };
+        epsilons.draw();
+        epsilons.next_draw = epsilons.config.resample_frames().unwrap_or(u64::MAX);
+        epsilons
+    }
+
+    /// Each actor's epsilon.
+    #[must_use]
+    pub fn current(&self) -> &[f32] {
+        &self.current
+    }
+
+    /// Draws anew if that is due after `frames` frames of the run.
+    pub fn resample(&mut self, frames: u64) {
+        if let Some(every) = self.config.resample_frames()
+            && frames >= self.next_draw
+        {
+            self.draw();
+            self.next_draw = (frames / every + 1) * every;
+        }
+    }
+
+    fn draw(&mut self) {
+        let actors = self.current.len();
+        for (actor, (epsilon, rng)) in self.current.iter_mut().zip(&mut self.streams).enumerate() {
+            *epsilon = self.config.draw(actor, actors, rng);
+        }
+    }
+}
+
+impl Checkpoint for Epsilons {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        out.put("streams", &self.streams)?;
+        out.put("current", &self.current)?;
+        out.put("next_draw", &self.next_draw)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.streams = from.get("streams")?;
+        self.current = from.get("current")?;
+        self.next_draw = from.get("next_draw")?;
+        Ok(())
+    }
+}
+
+/// Draws an action from the mixture of a distribution over actions and the uniform one.
+#[must_use]
+pub fn sample_action(probabilities: &[f32], epsilon: f32, rng: &mut Rng) -> u32 {
+    let actions = probabilities.len();
+    if rng.random::<f32>() < epsilon {
+        return rng.random_range(0..actions as u32);
+    }
+    let mut left = rng.random::<f32>() * probabilities.iter().sum::<f32>();
+    let chosen = probabilities.iter().position(|probability| {
+        left -= probability;
+        left < 0.0
+    });
+    // Rounding can leave a little at the end; it falls to the most probable action.
+    chosen.unwrap_or_else(|| greedy_action(probabilities) as usize) as u32
+}
+
+/// The action with the largest value; the first of equals.
+#[must_use]
+pub fn greedy_action(values: &[f32]) -> u32 {
+    let mut best = 0;
+    for (action, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = action;
+        }
+    }
+    best as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frequencies(probabilities: &[f32], epsilon: f32) -> Vec<f64> {
+        let mut rng = stream(1, "test", 0);
+        let mut counts = vec![0.0; probabilities.len()];
+        for _ in 0..100_000 {
+            counts[sample_action(probabilities, epsilon, &mut rng) as usize] += 1e-5;
+        }
+        counts
+    }
+
+    #[test]
+    fn actions_come_from_the_mixture() {
+        // (1 - .4)·p + .4/4; the standard error of a frequency is at most .0016.
+        for (frequency, expected) in frequencies(&[0.5, 0.25, 0.25, 0.0], 0.4)
+            .iter()
+            .zip([0.4, 0.25, 0.25, 0.1])
+        {
+            assert!(
+                (frequency - expected).abs() < 0.008,
+                "{frequency} instead of {expected}"
+            );
+        }
+        assert_eq!(frequencies(&[0.0, 1.0, 0.0], 0.0)[1].round(), 1.0);
+    }
+
+    #[test]
+    fn a_uniform_epsilon_stays_in_its_bounds_differs_between_actors_and_is_resampled_when_due() {
+        let config = EpsilonConfig::Uniform {
+            low: 0.1,
+            high: 0.2,
+            resample_frames: 100,
+        };
+        let mut epsilons = Epsilons::new(config, 50, 1);
+        let first = epsilons.current().to_vec();
+        assert!(first.iter().all(|epsilon| (0.1..=0.2).contains(epsilon)));
+        assert!(first.windows(2).all(|pair| pair[0] != pair[1]));
+        epsilons.resample(99);
+        assert_eq!(epsilons.current(), first);
+        epsilons.resample(100);
+        assert!(epsilons.current().iter().zip(&first).all(|(new, old)| new != old));
+        let second = epsilons.current().to_vec();
+        epsilons.resample(199);
+        assert_eq!(epsilons.current(), second);
+    }
+
+    #[test]
+    fn the_ladder_is_that_of_ape_x() {
+        // Section 3: epsilon 0.4, alpha 7, so from .4 down to .4^8.
+        let epsilons = Epsilons::new(EpsilonConfig::Ladder { base: 0.4, alpha: 7.0 }, 8, 1);
+        assert_eq!(epsilons.current()[0], 0.4);
+        assert!((epsilons.current()[1] - 0.16).abs() < 1e-6);
+        assert!((epsilons.current()[7] - 0.000_655_36).abs() < 1e-8);
+    }
+
+    #[test]
+    fn discrete_epsilons_have_their_probabilities() {
+        let config = EpsilonConfig::Discrete {
+            values: vec![0.1, 0.01, 0.5],
+            probabilities: vec![0.4, 0.3, 0.3],
+            resample_frames: 1,
+        };
+        let epsilons = Epsilons::new(config, 20_000, 1);
+        let share = epsilons.current().iter().filter(|&&epsilon| epsilon == 0.1).count() as f64 / 20_000.0;
+        assert!((share - 0.4).abs() < 0.015, "{share}");
+    }
+
+    #[test]
+    fn bad_settings_are_refused() {
+        for config in [
+            EpsilonConfig::Fixed { value: 1.5 },
+            EpsilonConfig::Uniform {
+                low: 0.3,
+                high: 0.2,
+                resample_frames: 1,
+            },
+            EpsilonConfig::Uniform {
+                low: 0.1,
+                high: 0.2,
+                resample_frames: 0,
+            },
+            EpsilonConfig::Discrete {
+                values: vec![0.1],
+                probabilities: vec![0.5],
+                resample_frames: 1,
+            },
+            EpsilonConfig::Ladder {
+                base: f64::NAN,
+                alpha: 7.0,
+            },
+        ] {
+            assert!(config.validate().is_err(), "{config:?}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Networks: from observations to action logits and a value.
+//!
+//! ```text
+//! nature   conv 32 8x8/4 · conv 64 4x4/2 · conv 64 3x3/1 · 512      Mnih 2015
+//! a3c      conv 16 8x8/4 · conv 32 4x4/2 · 256                      Mnih 2013; A3C (1602.01783) and PAAC's "nips" network
+//! mlp      64 · 64                                                  for features instead of pixels
+//!                                              └─ logits [n, actions] and value [n]
+//! ```
+//!
+//! All hidden layers end in a rectifier. Pixels are scaled to 0 to 1.
+
+use coinop_envs::rng::Rng;
+use coinop_envs::{Elem, Shape};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::init::Init;
+use crate::params::Params;
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
+
+/// Which network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkKind {
+    /// The network of the Nature DQN paper (Mnih et al. 2015).
+    Nature,
+    /// The smaller network of A3C and PAAC.
+    A3c,
+    /// Two layers of 64 units, for observations of one dimension.
+    Mlp,
+}
+
+impl NetworkKind {
+    fn name(self) -> &'static str {
+        match self {
+            NetworkKind::Nature => "nature",
+            NetworkKind::A3c => "a3c",
+            NetworkKind::Mlp => "mlp",
+        }
+    }
+
+    /// Convolutions as (channels, kernel, stride), and the widths of the hidden layers after them.
+    fn layers(self) -> (&'static [(i64, i64, i64)], &'static [i64]) {
+        match self {
+            NetworkKind::Nature => (&[(32, 8, 4), (64, 4, 2), (64, 3, 1)], &[512]),
+            NetworkKind::A3c => (&[(16, 8, 4), (32, 4, 2)], &[256]),
+            NetworkKind::Mlp => (&[], &[64, 64]),
+        }
+    }
+}
+
+/// An element of observations that libtorch knows too.
+pub trait Observation: Elem + tch::kind::Element {}
+
+impl<T: Elem + tch::kind::Element> Observation for T {}
+
+/// A layer's place among the parameters: its weight; its bias follows.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Conv { weight: usize, stride: i64 },
+    Linear { weight: usize },
+}
+
+/// An actor-critic network: one body, and two heads.
+#[derive(Debug)]
+pub struct ActorCritic {
+    params: Params,
+    body: Vec<Layer>,
+    policy: Layer,
+    value: Layer,
+    obs_shape: Shape,
+    num_actions: usize,
+    device: Device,
+}
+
+/// Gains of orthogonal weights: for rectified layers, the policy head and the value head (Andrychowicz 2020, arXiv 2006.05990, finds
+/// that a small one for the policy matters).
+const HIDDEN_GAIN: f64 = std::f64::consts::SQRT_2;
+const POLICY_GAIN: f64 = 0.01;
+const VALUE_GAIN: f64 = 1.0;
+
+impl ActorCritic {
+    /// A network with initial weights from `rng`.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Shape`] when the network can not read such observations.
+    pub fn new(
+        kind: NetworkKind,
+        init: Init,
+        obs_shape: Shape,
+        num_actions: usize,
+        rng: &mut Rng,
+        device: Device,
+    ) -> Result<Self, AgentError> {
+        let mut builder = Builder {
+            values: Vec::new(),
+            init,
+            rng,
+        };
+        let (convolutions, widths) = kind.layers();
+        let mut body = Vec::new();
+        let mut width = if convolutions.is_empty() {
+            let [width] = obs_shape.dims() else {
+                return Err(wrong_shape(kind, obs_shape, "it needs one dimension"));
+            };
+            *width as i64
+        } else {
+            let [channels, height, width] = obs_shape.dims() else {
+                return Err(wrong_shape(kind, obs_shape, "it needs channels, height and width"));
+            };
+            let (mut channels, mut height, mut width) = (*channels as i64, *height as i64, *width as i64);
+            for &(filters, kernel, stride) in convolutions {
+                if height < kernel || width < kernel {
+                    return Err(wrong_shape(kind, obs_shape, "height and width are too small"));
+                }
+                body.push(builder.conv(&[filters, channels, kernel, kernel], stride));
+                channels = filters;
+                height = (height - kernel) / stride + 1;
+                width = (width - kernel) / stride + 1;
+            }
+            channels * height * width
+        };
+        for &next in widths {
+            body.push(builder.linear("hidden", next, width, HIDDEN_GAIN));
+            width = next;
+        }
+        let policy = builder.linear("policy", num_actions as i64, width, POLICY_GAIN);
+        let value = builder.linear("value", 1, width, VALUE_GAIN);
+        let params = Params::new(builder.values, device);
+        Ok(Self {
+            params,
+            body,
+            policy,
+            value,
+            obs_shape,
+            num_actions,
+            device,
+        })
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The shape of one observation.
+    #[must_use]
+    pub fn obs_shape(&self) -> Shape {
+        self.obs_shape
+    }
+
+    /// The number of actions.
+    #[must_use]
+    pub fn num_actions(&self) -> usize {
+        self.num_actions
+    }
+
+    /// Where the network is.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Observations, one after another, as a tensor `[n, obs_shape…]` on the network's device.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch has no memory for it.
+    pub fn input<O: Observation>(&self, obs: &[O]) -> Result<Tensor, AgentError> {
+        let mut size = vec![(obs.len() / self.obs_shape.len()) as i64];
+        size.extend(self.obs_shape.dims().iter().map(|&dim| dim as i64));
+        Ok(Tensor::f_from_slice(obs)?.f_reshape(size)?.f_to_device(self.device)?)
+    }
+
+    /// Logits `[n, actions]` and values `[n]` of observations `[n, obs_shape…]`, `u8` or `f32`.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails, for example for want of memory.
+    pub fn forward(&self, obs: &Tensor) -> Result<(Tensor, Tensor), AgentError> {
+        let mut x = match obs.kind() {
+            Kind::Uint8 => obs.f_to_kind(Kind::Float)?.f_mul_scalar_(1.0 / 255.0)?,
+            _ => obs.shallow_clone(),
+        };
+        for &layer in &self.body {
+            if matches!(layer, Layer::Linear { .. }) {
+                x = x.f_flatten(1, -1)?;
+            }
+            x = self.apply(layer, &x)?.f_relu_()?;
+        }
+        Ok((
+            self.apply(self.policy, &x)?,
+            self.apply(self.value, &x)?.f_squeeze_dim(1)?,
+        ))
+    }
+
+    fn apply(&self, layer: Layer, x: &Tensor) -> Result<Tensor, AgentError> {
+        let leaf = |i| self.params.leaf(i);
+        Ok(match layer {
+            Layer::Conv { weight, stride } => x.f_conv2d(
+                leaf(weight),
+                Some(leaf(weight + 1)),
+                [stride, stride],
+                [0, 0],
+                [1, 1],
+                1,
+            )?,
+            Layer::Linear { weight } => x.f_linear(leaf(weight), Some(leaf(weight + 1)))?,
+        })
+    }
+}
+
+impl Checkpoint for ActorCritic {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.params.save(out)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.params.load(from)
+    }
+}
+
+fn wrong_shape(kind: NetworkKind, shape: Shape, reason: &'static str) -> AgentError {
+    AgentError::Shape {
+        network: kind.name(),
+        shape: shape.to_string(),
+        reason: reason.to_owned(),
+    }
+}
+
+struct Builder<'a> {
+    values: Vec<(String, Tensor)>,
+    init: Init,
+    rng: &'a mut Rng,
+}
+
+impl Builder<'_> {
+    fn conv(&mut self, shape: &[i64], stride: i64) -> Layer {
+        Layer::Conv {
+            weight: self.add("conv", shape, HIDDEN_GAIN),
+            stride,
+        }
+    }
+
+    fn linear(&mut self, name: &str, outputs: i64, inputs: i64, gain: f64) -> Layer {
+        Layer::Linear {
+            weight: self.add(name, &[outputs, inputs], gain),
+        }
+    }
+
+    /// Adds a weight and its bias, and returns the index of the weight.
+    fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> usize {
+        let weight = self.values.len();
+        let number = weight / 2 + 1;
+        let values = self.init.draw(shape, gain, self.rng);
+        self.values.push((format!("{number}_{name}_weight"), values.0));
+        self.values.push((format!("{number}_{name}_bias"), values.1));
+        weight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop_envs::rng::stream;
+
+    use super::*;
+
+    fn network(kind: NetworkKind, shape: &[usize]) -> Result<ActorCritic, AgentError> {
+        ActorCritic::new(
+            kind,
+            Init::Uniform,
+            Shape::new(shape),
+            6,
+            &mut stream(1, "init", 0),
+            Device::Cpu,
+        )
+    }
+
+    #[test]
+    fn networks_have_the_papers_numbers_of_parameters() {
+        // nature: 8224 + 32832 + 36928 + 1606144 + 6·513 + 513; a3c: 4112 + 8224 + 663808 + 6·257 + 257.
+        assert_eq!(
+            network(NetworkKind::Nature, &[4, 84, 84]).unwrap().params().numel(),
+            1_687_719
+        );
+        assert_eq!(
+            network(NetworkKind::A3c, &[4, 84, 84]).unwrap().params().numel(),
+            677_943
+        );
+    }
+
+    #[test]
+    fn a_batch_gives_logits_and_values() {
+        for (kind, shape) in [
+            (NetworkKind::Nature, &[4, 84, 84][..]),
+            (NetworkKind::A3c, &[4, 84, 84]),
+            (NetworkKind::Mlp, &[5]),
+        ] {
+            let network = network(kind, shape).unwrap();
+            let obs = vec![7u8; 3 * network.obs_shape().len()];
+            let (logits, values) = network.forward(&network.input(&obs).unwrap()).unwrap();
+            assert_eq!((logits.size(), values.size()), (vec![3, 6], vec![3]));
+        }
+    }
+
+    #[test]
+    fn a_shape_that_a_network_can_not_read_is_an_error_with_the_reason() {
+        let error = network(NetworkKind::A3c, &[7]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the network `a3c` can not read observations of shape 7: it needs channels, height and width"
+        );
+        assert!(network(NetworkKind::Nature, &[4, 20, 20]).is_err());
+        assert!(network(NetworkKind::Mlp, &[4, 84, 84]).is_err());
+    }
+
+    #[test]
+    fn the_same_stream_gives_the_same_weights() {
+        let shape = [4, 84, 84];
+        let (a, b) = (
+            network(NetworkKind::A3c, &shape).unwrap(),
+            network(NetworkKind::A3c, &shape).unwrap(),
+        );
+        assert_eq!(a.params().flat(), b.params().flat());
+    }
+}

@@ -1,0 +1,119 @@
+//! Adam (Kingma and Ba 2015, arXiv 1412.6980).
+
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, no_grad};
+
+use super::load_tensor;
+use crate::{Checkpoint, CheckpointError, Section};
+
+/// The settings of [`Adam`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdamConfig {
+    /// Decay of the mean gradient, per update.
+    pub beta1: f64,
+    /// Decay of the mean squared gradient, per update.
+    pub beta2: f64,
+    /// Added to the root of the mean square.
+    pub epsilon: f64,
+}
+
+/// Algorithm 1 of the paper, with bias-corrected moments.
+#[derive(Debug)]
+pub struct Adam {
+    config: AdamConfig,
+    mean: Tensor,
+    mean_square: Tensor,
+    updates: u64,
+}
+
+impl Adam {
+    /// For parameters like `params`; the moments start at 0.
+    #[must_use]
+    pub fn new(config: AdamConfig, params: &Tensor) -> Self {
+        Self {
+            config,
+            mean: params.zeros_like(),
+            mean_square: params.zeros_like(),
+            updates: 0,
+        }
+    }
+
+    /// Moves `params` against `gradient`, in place.
+    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) {
+        let AdamConfig { beta1, beta2, epsilon } = self.config;
+        self.updates += 1;
+        let correction = |beta: f64| 1.0 - beta.powf(self.updates as f64);
+        let (first, second) = (correction(beta1), correction(beta2));
+        no_grad(|| {
+            let _ = self.mean.lerp_(gradient, 1.0 - beta1);
+            let _ = self.mean_square.lerp_(&gradient.square(), 1.0 - beta2);
+            let divisor = (&self.mean_square / second).sqrt() + epsilon;
+            let _ = params.addcdiv_(&(&self.mean * (-learning_rate / first)), &divisor);
+        });
+    }
+}
+
+impl Checkpoint for Adam {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        out.put_tensor("mean", &self.mean);
+        out.put_tensor("mean_square", &self.mean_square);
+        out.put("updates", &self.updates)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        load_tensor(&mut self.mean, from, "mean")?;
+        load_tensor(&mut self.mean_square, from, "mean_square")?;
+        self.updates = from.get("updates")?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_steps_follow_the_paper() {
+        // Step 1: m = g, v = g² after correction, so -lr·sign(g). Step 2: m = (.9·.1·2 + .1·-1)/.19 = .421053,
+        // v = (.999·.001·4 + .001·1)/.001999 = 2.499250; -.1·.421053/1.580902.
+        let mut params = Tensor::from_slice(&[1.0f32]);
+        let mut adam = Adam::new(
+            AdamConfig {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 0.0,
+            },
+            &params,
+        );
+        adam.step(&mut params, &Tensor::from_slice(&[2.0f32]), 0.1);
+        assert!((params.double_value(&[0]) - 0.9).abs() < 1e-6);
+        adam.step(&mut params, &Tensor::from_slice(&[-1.0f32]), 0.1);
+        assert!(
+            (params.double_value(&[0]) - 0.873_366_32).abs() < 1e-6,
+            "{}",
+            params.double_value(&[0])
+        );
+    }
+
+    #[test]
+    fn a_restored_optimiser_goes_on_as_the_saved_one() {
+        let config = AdamConfig {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-5,
+        };
+        let gradient = Tensor::from_slice(&[2.0f32, -3.0]);
+        let (mut a, mut b) = (Tensor::from_slice(&[1.0f32, 1.0]), Tensor::from_slice(&[1.0f32, 1.0]));
+        let mut saved = Adam::new(config, &a);
+        saved.step(&mut a, &gradient, 0.1);
+        b.copy_(&a);
+        let mut section = Section::default();
+        saved.save(&mut section).unwrap();
+        let mut restored = Adam::new(config, &b);
+        restored.load(&section).unwrap();
+        saved.step(&mut a, &gradient, 0.1);
+        restored.step(&mut b, &gradient, 0.1);
+        assert_eq!(a, b);
+    }
+}

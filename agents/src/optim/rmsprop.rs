@@ -1,0 +1,171 @@
+//! RMSProp (Tieleman and Hinton 2012), in the variants that the papers use.
+
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, no_grad};
+
+use super::load_tensor;
+use crate::{Checkpoint, CheckpointError, Section};
+
+/// The settings of [`RmsProp`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RmsPropConfig {
+    /// Decay of the moving averages, per update.
+    pub decay: f64,
+    /// Added to the mean square: inside the root as in A3C and PAAC, or to the root as in PyTorch.
+    pub epsilon: f64,
+    /// Whether `epsilon` stands inside the root.
+    pub epsilon_inside_root: bool,
+    /// Subtract the squared mean gradient from the mean square, as DQN does (Graves 2013, arXiv 1308.0850).
+    pub centered: bool,
+}
+
+/// `g2 <- decay g2 + (1 - decay) grad²; params <- params - lr grad / sqrt(g2 + epsilon)` (Mnih 2016, arXiv 1602.01783,
+/// equations S2 and S3).
+#[derive(Debug)]
+pub struct RmsProp {
+    config: RmsPropConfig,
+    mean_square: Tensor,
+    /// Only when centred.
+    mean: Option<Tensor>,
+}
+
+impl RmsProp {
+    /// For parameters like `params`; the averages start at 0.
+    #[must_use]
+    pub fn new(config: RmsPropConfig, params: &Tensor) -> Self {
+        let mean = config.centered.then(|| params.zeros_like());
+        Self {
+            config,
+            mean_square: params.zeros_like(),
+            mean,
+        }
+    }
+
+    /// Moves `params` against `gradient`, in place.
+    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) {
+        let RmsPropConfig {
+            decay,
+            epsilon,
+            epsilon_inside_root,
+            ..
+        } = self.config;
+        no_grad(|| {
+            let _ = self.mean_square.lerp_(&gradient.square(), 1.0 - decay);
+            let variance = match &mut self.mean {
+                None => self.mean_square.copy(),
+                Some(mean) => {
+                    let _ = mean.lerp_(gradient, 1.0 - decay);
+                    // Rounding may leave a tiny negative number, whose root would be NaN.
+                    (&self.mean_square - mean.square()).clamp_min(0.0)
+                }
+            };
+            let divisor = if epsilon_inside_root {
+                (variance + epsilon).sqrt()
+            } else {
+                variance.sqrt() + epsilon
+            };
+            let _ = params.addcdiv_(&(gradient * -learning_rate), &divisor);
+        });
+    }
+}
+
+impl Checkpoint for RmsProp {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        out.put_tensor("mean_square", &self.mean_square);
+        if let Some(mean) = &self.mean {
+            out.put_tensor("mean", mean);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        load_tensor(&mut self.mean_square, from, "mean_square")?;
+        match &mut self.mean {
+            Some(mean) => load_tensor(mean, from, "mean"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_steps(config: RmsPropConfig) -> Vec<f64> {
+        let mut params = Tensor::from_slice(&[1.0f32]);
+        let mut optimizer = RmsProp::new(config, &params);
+        [2.0f32, -1.0]
+            .map(|gradient| {
+                optimizer.step(&mut params, &Tensor::from_slice(&[gradient]), 0.1);
+                params.double_value(&[0])
+            })
+            .to_vec()
+    }
+
+    fn assert_near(actual: &[f64], expected: &[f64]) {
+        let near = actual.iter().zip(expected).all(|(a, e)| (a - e).abs() < 1e-6);
+        assert!(
+            near && actual.len() == expected.len(),
+            "{actual:?} instead of {expected:?}"
+        );
+    }
+
+    #[test]
+    fn epsilon_inside_the_root_follows_the_a3c_paper() {
+        // g2 = .1·4 = .4, then .36 + .1 = .46; 1 - .1·2/sqrt(.4 + .1), and that + .1·1/sqrt(.46 + .1).
+        let config = RmsPropConfig {
+            decay: 0.9,
+            epsilon: 0.1,
+            epsilon_inside_root: true,
+            centered: false,
+        };
+        assert_near(&two_steps(config), &[0.717_157_29, 0.850_788_50]);
+    }
+
+    #[test]
+    fn epsilon_outside_the_root_follows_pytorch() {
+        // torch.optim.RMSprop([p], lr=0.1, alpha=0.9, eps=0.1): 1 - .2/(sqrt(.4) + .1), and that + .1/(sqrt(.46) + .1).
+        let config = RmsPropConfig {
+            decay: 0.9,
+            epsilon: 0.1,
+            epsilon_inside_root: false,
+            centered: false,
+        };
+        assert_near(&two_steps(config), &[0.726_945_87, 0.855_442_11]);
+    }
+
+    #[test]
+    fn the_centred_variant_divides_by_the_variance() {
+        // g = .2, then .18 - .1 = .08; variances .4 - .04 = .36 and .46 - .0064 = .4536.
+        let config = RmsPropConfig {
+            decay: 0.9,
+            epsilon: 0.0,
+            epsilon_inside_root: true,
+            centered: true,
+        };
+        assert_near(&two_steps(config), &[0.666_666_67, 0.815_144_97]);
+    }
+
+    #[test]
+    fn a_restored_optimiser_goes_on_as_the_saved_one() {
+        let config = RmsPropConfig {
+            decay: 0.9,
+            epsilon: 0.1,
+            epsilon_inside_root: true,
+            centered: true,
+        };
+        let gradient = Tensor::from_slice(&[2.0f32, -3.0]);
+        let (mut a, mut b) = (Tensor::from_slice(&[1.0f32, 1.0]), Tensor::from_slice(&[1.0f32, 1.0]));
+        let mut saved = RmsProp::new(config, &a);
+        saved.step(&mut a, &gradient, 0.1);
+        b.copy_(&a);
+        let mut section = Section::default();
+        saved.save(&mut section).unwrap();
+        let mut restored = RmsProp::new(config, &b);
+        restored.load(&section).unwrap();
+        saved.step(&mut a, &gradient, 0.1);
+        restored.step(&mut b, &gradient, 0.1);
+        assert_eq!(a, b);
+    }
+}

@@ -1,0 +1,136 @@
+//! The update of PAAC: the actor-critic loss of a batch, clipped, through the optimiser.
+
+use tch::{Kind, Tensor};
+
+use super::config::PaacConfig;
+use crate::losses::{entropy, mixture_log_probability};
+use crate::network::ActorCritic;
+use crate::optim::{Optimizer, clip_grad_norm};
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
+
+/// What an update learns from: tensors whose first dimension is the sample, on the network's device.
+#[derive(Debug)]
+pub struct PaacBatch {
+    /// Observations `[n, obs_shape…]`.
+    pub obs: Tensor,
+    /// Actions `[n]`.
+    pub actions: Tensor,
+    /// The epsilons with which they were chosen `[n]`.
+    pub epsilons: Tensor,
+    /// Advantages `[n]`; constants to the loss.
+    pub advantages: Tensor,
+    /// Returns `[n]`, the targets of the value.
+    pub returns: Tensor,
+    /// The learning rate of this update.
+    pub learning_rate: f64,
+}
+
+/// What an update was like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PaacStats {
+    /// The whole loss.
+    pub loss: f64,
+    /// `-mean(A log pi)`.
+    pub policy_loss: f64,
+    /// `mean((R - V)²)`.
+    pub value_loss: f64,
+    /// The policy's mean entropy, in nats.
+    pub entropy: f64,
+    /// The gradient's norm before it was clipped.
+    pub grad_norm: f64,
+}
+
+/// The network of PAAC and its optimiser.
+///
+/// The loss is `scale · (-mean(A log pi(a|s)) - beta mean(H) + c mean((R - V)²))` (Clemente 2017, arXiv 1705.04862, section 4, where the
+/// gradients of policy and value are given apart).
+#[derive(Debug)]
+pub struct PaacLearner {
+    network: ActorCritic,
+    optimizer: Optimizer,
+    entropy_weight: f64,
+    value_weight: f64,
+    loss_scale: f64,
+    max_grad_norm: f64,
+    updates: u64,
+}
+
+impl PaacLearner {
+    /// For a network with its initial weights.
+    #[must_use]
+    pub fn new(config: &PaacConfig, network: ActorCritic) -> Self {
+        let optimizer = Optimizer::new(config.optimizer, &network.params().flat());
+        Self {
+            network,
+            optimizer,
+            entropy_weight: config.entropy_weight,
+            value_weight: config.value_weight,
+            loss_scale: config.loss_scale,
+            max_grad_norm: config.max_grad_norm,
+            updates: 0,
+        }
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &ActorCritic {
+        &self.network
+    }
+
+    /// Updates done.
+    #[must_use]
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+}
+
+impl Learner for PaacLearner {
+    type Batch<'a> = PaacBatch;
+    type Stats = PaacStats;
+
+    fn learn(&mut self, batch: PaacBatch) -> Result<PaacStats, AgentError> {
+        let (logits, values) = self.network.forward(&batch.obs)?;
+        let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
+        let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons);
+        let policy_loss = -(chosen * &batch.advantages).mean(Kind::Float);
+        let entropy = entropy(&log_probabilities).mean(Kind::Float);
+        let value_loss = (&batch.returns - values).square().mean(Kind::Float);
+        let loss = (&policy_loss - &entropy * self.entropy_weight + &value_loss * self.value_weight) * self.loss_scale;
+        let mut gradient = self.network.params().gradient(&loss)?;
+        let stats = PaacStats {
+            loss: loss.double_value(&[]),
+            policy_loss: policy_loss.double_value(&[]),
+            value_loss: value_loss.double_value(&[]),
+            entropy: entropy.double_value(&[]),
+            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm),
+        };
+        for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
+            if !value.is_finite() {
+                return Err(AgentError::NotFinite {
+                    what,
+                    value,
+                    updates: self.updates,
+                });
+            }
+        }
+        self.optimizer
+            .step(&mut self.network.params().flat(), &gradient, batch.learning_rate);
+        self.updates += 1;
+        Ok(stats)
+    }
+}
+
+impl Checkpoint for PaacLearner {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.network.save(out.section_mut("network"))?;
+        self.optimizer.save(out.section_mut("optimizer"))?;
+        out.put("updates", &self.updates)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.network.load(from.section("network")?)?;
+        self.optimizer.load(from.section("optimizer")?)?;
+        self.updates = from.get("updates")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! PAAC on small environments.
+
+use coinop_envs::rng::stream;
+use coinop_envs::{Env, EnvError, Shape, Step, VecEnv};
+use tch::{Device, Kind, Tensor};
+
+use super::*;
+use crate::explore::EpsilonConfig;
+use crate::init::Init;
+use crate::network::{ActorCritic, NetworkKind};
+use crate::optim::{OptimizerConfig, RmsPropConfig};
+use crate::{Checkpoint, Learner, Mode, Section, Trainer};
+
+pub(super) fn config() -> PaacConfig {
+    PaacConfig {
+        num_envs: 8,
+        rollout_steps: 5,
+        minibatches: 1,
+        gamma: 0.9,
+        gae_lambda: 1.0,
+        normalize_advantages: false,
+        learning_rate: 0.01,
+        anneal_frames: 0,
+        entropy_weight: 0.01,
+        value_weight: 0.5,
+        loss_scale: 1.0,
+        max_grad_norm: 1.0,
+        network: NetworkKind::Mlp,
+        init: Init::Orthogonal,
+        optimizer: OptimizerConfig::RmsProp(RmsPropConfig {
+            decay: 0.99,
+            epsilon: 1e-5,
+            epsilon_inside_root: true,
+            centered: false,
+        }),
+        epsilon: EpsilonConfig::Uniform {
+            low: 0.0,
+            high: 0.1,
+            resample_frames: 400,
+        },
+    }
+}
+
+/// Shows a bit; naming it pays 1, anything else nothing. An episode has ten steps and is then truncated.
+struct NameTheBit {
+    random: coinop_envs::rng::Rng,
+    bit: u32,
+    step: u32,
+}
+
+impl NameTheBit {
+    fn show(&mut self, obs: &mut [f32]) {
+        self.bit = rand::RngExt::random_range(&mut self.random, 0..2);
+        obs.copy_from_slice(&[self.bit as f32, 1.0 - self.bit as f32]);
+    }
+}
+
+impl Env for NameTheBit {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[2])
+    }
+
+    fn num_actions(&self) -> usize {
+        3
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.random = stream(seed, "bits", 0);
+        }
+        self.step = 0;
+        self.show(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.step += 1;
+        let reward = f32::from(u8::from(action == self.bit));
+        self.show(obs);
+        Ok(if self.step == 10 {
+            Step::truncated(reward)
+        } else {
+            Step::going_on(reward)
+        })
+    }
+}
+
+fn envs() -> Box<dyn VecEnv<Obs = f32>> {
+    let env = || NameTheBit {
+        random: stream(0, "bits", 0),
+        bit: 0,
+        step: 0,
+    };
+    Box::new(coinop_envs::vec_env::Serial::new((0..8).map(|_| env()).collect()))
+}
+
+fn trainer(config: &PaacConfig, seed: u64) -> Paac<f32> {
+    Paac::new(config, envs(), 40_000, seed, Device::Cpu).unwrap()
+}
+
+fn state(trainer: &Paac<f32>) -> Section {
+    let mut section = Section::default();
+    trainer.save(&mut section).unwrap();
+    section
+}
+
+fn weights(trainer: &Paac<f32>) -> Tensor {
+    let section = state(trainer);
+    let network = section.section("learner").unwrap().section("network").unwrap();
+    network.tensor("1_hidden_weight").unwrap().copy()
+}
+
+#[test]
+fn it_learns_to_name_the_bit() {
+    let mut trainer = trainer(&config(), 1);
+    let mut scores = Vec::new();
+    for _ in 0..500 {
+        scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
+    }
+    let last = &scores[scores.len() - 100..];
+    let mean = last.iter().sum::<f64>() / 100.0;
+    // Epsilon costs .05 · 2/3 of the ten points on average.
+    assert!(mean > 9.0, "{mean}");
+    let mut policy = trainer.policy();
+    let mut actions = [9; 2];
+    policy.act(&[1.0, 0.0, 0.0, 1.0], Mode::Greedy, &mut actions).unwrap();
+    assert_eq!(actions, [1, 0]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let run = |seed| {
+        let mut trainer = trainer(&config(), seed);
+        for _ in 0..20 {
+            trainer.step().unwrap();
+        }
+        weights(&trainer)
+    };
+    assert_eq!(run(3), run(3));
+    assert_ne!(run(3), run(4));
+}
+
+#[test]
+fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_saved_one() {
+    let mut saved = trainer(&config(), 1);
+    for _ in 0..20 {
+        saved.step().unwrap();
+    }
+    let mut restored = trainer(&config(), 2);
+    restored.load(&state(&saved)).unwrap();
+    // Both begin new episodes, from the same state of the environments.
+    let mut twin = trainer(&config(), 2);
+    twin.load(&state(&saved)).unwrap();
+    for _ in 0..5 {
+        restored.step().unwrap();
+        twin.step().unwrap();
+    }
+    assert_eq!(weights(&restored), weights(&twin));
+    assert_eq!(restored.step().unwrap().steps, 26 * 40);
+}
+
+#[test]
+fn minibatches_split_the_environments() {
+    let config = PaacConfig {
+        minibatches: 4,
+        ..config()
+    };
+    let mut trainer = trainer(&config, 1);
+    assert_eq!(trainer.step().unwrap().updates, 4);
+}
+
+#[test]
+fn the_learning_rate_falls_to_0_at_the_end_of_the_run() {
+    let mut trainer = Paac::new(&config(), envs(), 80, 1, Device::Cpu).unwrap();
+    let at = trainer
+        .metric_names()
+        .iter()
+        .position(|name| *name == "learning_rate")
+        .unwrap();
+    assert_eq!(trainer.step().unwrap().metrics[at], 0.005);
+    assert_eq!(trainer.step().unwrap().metrics[at], 0.0);
+    assert_eq!(trainer.step().unwrap().metrics[at], 0.0);
+}
+
+#[test]
+fn the_gradient_of_the_loss_is_that_of_finite_differences() {
+    let config = PaacConfig {
+        loss_scale: 2.0,
+        entropy_weight: 0.1,
+        ..config()
+    };
+    let shape = Shape::new(&[2]);
+    let network = || {
+        ActorCritic::new(
+            NetworkKind::Mlp,
+            Init::Uniform,
+            shape,
+            3,
+            &mut stream(5, "x", 0),
+            Device::Cpu,
+        )
+        .unwrap()
+    };
+    let loss = |network: &ActorCritic| {
+        let (logits, values) = network
+            .forward(&Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]))
+            .unwrap();
+        let log_p = logits.log_softmax(1, Kind::Float);
+        // Written out from the definition: A = (1.5, -.5), epsilon = (.2, 0), actions (2, 0), R = (1, -1).
+        let p = |row: i64, action: i64| log_p.double_value(&[row, action]).exp();
+        let mixed = (0.8 * p(0, 2) + 0.2 / 3.0).ln();
+        let policy = -(1.5 * mixed - 0.5 * p(1, 0).ln()) / 2.0;
+        let entropy: f64 = (0..2)
+            .map(|row| (0..3).map(|a| -p(row, a) * p(row, a).ln()).sum::<f64>())
+            .sum::<f64>()
+            / 2.0;
+        let value = ((1.0 - values.double_value(&[0])).powi(2) + (-1.0 - values.double_value(&[1])).powi(2)) / 2.0;
+        2.0 * (policy - 0.1 * entropy + 0.5 * value)
+    };
+    let mut learner = PaacLearner::new(&config, network());
+    let stats = learner
+        .learn(PaacBatch {
+            obs: Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]),
+            actions: Tensor::from_slice(&[2i64, 0]),
+            epsilons: Tensor::from_slice(&[0.2f32, 0.0]),
+            advantages: Tensor::from_slice(&[1.5f32, -0.5]),
+            returns: Tensor::from_slice(&[1.0f32, -1.0]),
+            learning_rate: 0.0,
+        })
+        .unwrap();
+    assert!(
+        (stats.loss - loss(&network())).abs() < 1e-5,
+        "{} instead of {}",
+        stats.loss,
+        loss(&network())
+    );
+    // The norm of the gradient against central differences in every parameter.
+    let network = network();
+    let flat = network.params().flat();
+    let mut square = 0.0;
+    for i in 0..network.params().numel() as i64 {
+        let at = |delta: f64| {
+            let _ = tch::no_grad(|| flat.narrow(0, i, 1).g_add_scalar_(delta));
+            let value = loss(&network);
+            let _ = tch::no_grad(|| flat.narrow(0, i, 1).g_add_scalar_(-delta));
+            value
+        };
+        square += ((at(0.002) - at(-0.002)) / 0.004).powi(2);
+    }
+    assert!(
+        (stats.grad_norm - square.sqrt()).abs() < 0.01 * stats.grad_norm,
+        "{} instead of {}",
+        stats.grad_norm,
+        square.sqrt()
+    );
+}

@@ -1,0 +1,345 @@
+//! PAAC at work: rollouts of all environments together, an update after each.
+
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{End, Step, VecEnv};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::config::PaacConfig;
+use super::learner::{PaacBatch, PaacLearner, PaacStats};
+use crate::episodes::Episodes;
+use crate::explore::{Epsilons, sample_action};
+use crate::network::{ActorCritic, Observation};
+use crate::policy::ActorCriticPolicy;
+use crate::rollout::Rollout;
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Policy, Progress, Section, TrainError, Trainer};
+
+const METRICS: &[&str] = &[
+    "loss",
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "grad_norm",
+    "learning_rate",
+    "mean_value",
+];
+
+/// The PAAC trainer. One [`step`](Trainer::step) is one rollout and the updates from it.
+pub struct Paac<O: Observation> {
+    config: PaacConfig,
+    env: Box<dyn VecEnv<Obs = O>>,
+    seed: u64,
+    learner: PaacLearner,
+    rollout: Rollout<O>,
+    epsilons: Epsilons,
+    /// Each actor draws its actions from its own stream, so that they do not depend on the others.
+    action_streams: Vec<Rng>,
+    episodes: Episodes,
+    steps: u64,
+    anneal_frames: u64,
+    begun: bool,
+    // Written by every environment step; allocated once.
+    actions: Vec<u32>,
+    probabilities: Vec<f32>,
+    last_obs: Vec<O>,
+    results: Vec<Step>,
+    metrics: [f64; METRICS.len()],
+}
+
+impl<O: Observation> Paac<O> {
+    /// A trainer with fresh weights, for a run of `total_frames` frames (over which the learning rate is annealed, if the configuration
+    /// does not say otherwise).
+    ///
+    /// # Errors
+    ///
+    /// When a setting is out of range or does not fit the environments.
+    pub fn new(
+        config: &PaacConfig,
+        env: Box<dyn VecEnv<Obs = O>>,
+        total_frames: u64,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        let n = env.num_envs();
+        if n != config.num_envs {
+            let (value, reason) = (
+                config.num_envs.to_string(),
+                "it must be the number of environments that are there",
+            );
+            return Err(AgentError::BadConfig {
+                name: "num_envs",
+                value,
+                reason,
+            }
+            .into());
+        }
+        let obs_len = env.obs_shape().len();
+        let network = network(config, env.as_ref(), seed, device)?;
+        Ok(Self {
+            learner: PaacLearner::new(config, network),
+            rollout: Rollout::new(config.rollout_steps, n, obs_len),
+            epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
+            action_streams: (0..n).map(|actor| stream(seed, "action", actor as u64)).collect(),
+            episodes: Episodes::new(n),
+            steps: 0,
+            anneal_frames: if config.anneal_frames == 0 {
+                total_frames
+            } else {
+                config.anneal_frames
+            },
+            begun: false,
+            actions: vec![0; n],
+            probabilities: vec![0.0; n * env.num_actions()],
+            last_obs: vec![O::default(); n * obs_len],
+            results: vec![Step::default(); n],
+            metrics: [0.0; METRICS.len()],
+            config: config.clone(),
+            env,
+            seed,
+        })
+    }
+
+    fn frames(&self) -> u64 {
+        self.steps * u64::from(self.env.frames_per_step())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        let left = 1.0 - self.frames() as f64 / self.anneal_frames as f64;
+        self.config.learning_rate * left.max(0.0)
+    }
+
+    /// Fills the rollout.
+    fn collect(&mut self) -> Result<(), TrainError> {
+        if self.begun {
+            self.rollout.begin();
+        } else {
+            self.env.reset(Some(self.seed), self.rollout.obs_mut(0))?;
+            self.begun = true;
+        }
+        self.episodes.begin();
+        for t in 0..self.config.rollout_steps {
+            let frames = self.frames();
+            self.epsilons.resample(frames);
+            self.choose_actions(t)?;
+            self.env.step(
+                &self.actions,
+                self.rollout.obs_mut(t + 1),
+                &mut self.last_obs,
+                &mut self.results,
+            )?;
+            self.steps += self.actions.len() as u64;
+            self.remember(t)?;
+        }
+        let last = self.rollout.steps();
+        let values = self.values(self.rollout.obs(last))?;
+        let n = self.rollout.num_envs();
+        self.rollout.values[last * n..].copy_from_slice(&values);
+        let (gamma, lambda) = (self.config.gamma as f32, self.config.gae_lambda as f32);
+        self.rollout.finish(gamma, lambda);
+        Ok(())
+    }
+
+    /// Draws an action for every environment, and remembers it.
+    fn choose_actions(&mut self, t: usize) -> Result<(), AgentError> {
+        let network = self.learner.network();
+        let (logits, values) = no_grad(|| network.forward(&network.input(self.rollout.obs(t))?))?;
+        let span = self.rollout.step(t);
+        copy_to(&values, &mut self.rollout.values[span.clone()])?;
+        copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)?;
+        let num_actions = network.num_actions();
+        for (i, probabilities) in self.probabilities.chunks_exact(num_actions).enumerate() {
+            let epsilon = self.epsilons.current()[i];
+            self.actions[i] = sample_action(probabilities, epsilon, &mut self.action_streams[i]);
+            self.rollout.actions[span.start + i] = i64::from(self.actions[i]);
+            self.rollout.epsilons[span.start + i] = epsilon;
+        }
+        Ok(())
+    }
+
+    /// Remembers what the environments answered.
+    fn remember(&mut self, t: usize) -> Result<(), AgentError> {
+        let span = self.rollout.step(t);
+        for (i, step) in self.results.iter().enumerate() {
+            let at = span.start + i;
+            self.rollout.rewards[at] = step.reward;
+            self.rollout.discounts[at] = step.discount;
+            self.rollout.final_values[at] = if step.end == End::No { f32::NAN } else { 0.0 };
+            self.episodes.add(i, step);
+        }
+        let obs_len = self.last_obs.len() / self.results.len();
+        for i in 0..self.results.len() {
+            if self.results[i].end == End::Truncated {
+                let values = self.values(&self.last_obs[i * obs_len..(i + 1) * obs_len])?;
+                self.rollout.final_values[span.start + i] = values[0];
+            }
+        }
+        Ok(())
+    }
+
+    fn values(&self, obs: &[O]) -> Result<Vec<f32>, AgentError> {
+        let network = self.learner.network();
+        let (_, values) = no_grad(|| network.forward(&network.input(obs)?))?;
+        let mut out = vec![0.0; values.numel()];
+        copy_to(&values, &mut out)?;
+        Ok(out)
+    }
+
+    /// Updates the network from the rollout, in groups of environments.
+    fn update(&mut self) -> Result<(), AgentError> {
+        let rollout = &self.rollout;
+        let len = rollout.actions.len();
+        let returns: Vec<f32> = rollout
+            .advantages
+            .iter()
+            .zip(&rollout.values)
+            .map(|(a, v)| a + v)
+            .collect();
+        if self.config.normalize_advantages {
+            self.rollout.normalize_advantages();
+        }
+        let rollout = &self.rollout;
+        let learning_rate = self.learning_rate();
+        let device = self.learner.network().device();
+        let obs = self.learner.network().input(rollout.all_obs())?;
+        let [actions, epsilons, advantages, returns] = [
+            Tensor::f_from_slice(&rollout.actions)?,
+            Tensor::f_from_slice(&rollout.epsilons)?,
+            Tensor::f_from_slice(&rollout.advantages)?,
+            Tensor::f_from_slice(&returns)?,
+        ]
+        .map(|tensor| tensor.to_device(device));
+        let mut sum = PaacStats::default();
+        for group in 0..self.config.minibatches {
+            let pick = |tensor: &Tensor| self.group(tensor, group);
+            let batch = PaacBatch {
+                obs: pick(&obs)?,
+                actions: pick(&actions)?,
+                epsilons: pick(&epsilons)?,
+                advantages: pick(&advantages)?,
+                returns: pick(&returns)?,
+                learning_rate,
+            };
+            let stats = self.learner.learn(batch)?;
+            sum.loss += stats.loss;
+            sum.policy_loss += stats.policy_loss;
+            sum.value_loss += stats.value_loss;
+            sum.entropy += stats.entropy;
+            sum.grad_norm += stats.grad_norm;
+        }
+        let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
+        let sums = [sum.loss, sum.policy_loss, sum.value_loss, sum.entropy, sum.grad_norm];
+        let [loss, policy_loss, value_loss, entropy, grad_norm] = sums.map(|sum| sum / self.config.minibatches as f64);
+        self.metrics = [
+            loss,
+            policy_loss,
+            value_loss,
+            entropy,
+            grad_norm,
+            learning_rate,
+            mean_value,
+        ];
+        Ok(())
+    }
+
+    /// The samples of one group of environments, from a tensor `[steps · envs, …]`.
+    fn group(&self, tensor: &Tensor, group: usize) -> Result<Tensor, AgentError> {
+        if self.config.minibatches == 1 {
+            return Ok(tensor.shallow_clone());
+        }
+        let (steps, envs) = (self.rollout.steps() as i64, self.rollout.num_envs() as i64);
+        let len = envs / self.config.minibatches as i64;
+        let rest = &tensor.size()[1..];
+        let by_step: Vec<i64> = [steps, envs].iter().chain(rest).copied().collect();
+        let flat: Vec<i64> = std::iter::once(&(steps * len)).chain(rest).copied().collect();
+        Ok(tensor
+            .f_view(by_step.as_slice())?
+            .f_narrow(1, group as i64 * len, len)?
+            .f_reshape(flat)?)
+    }
+}
+
+impl<O: Observation> Trainer for Paac<O> {
+    type Obs = O;
+
+    fn metric_names(&self) -> &'static [&'static str] {
+        METRICS
+    }
+
+    fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        self.collect()?;
+        self.update()?;
+        Ok(Progress {
+            frames: self.frames(),
+            steps: self.steps,
+            updates: self.learner.updates(),
+            episodes: self.episodes.finished(),
+            metrics: &self.metrics,
+            epsilons: self.epsilons.current(),
+        })
+    }
+
+    fn policy(&mut self) -> Box<dyn Policy<Obs = O> + '_> {
+        Box::new(ActorCriticPolicy::new(
+            self.learner.network(),
+            stream(self.seed, "evaluation", 0),
+        ))
+    }
+}
+
+/// Weights, optimiser, random streams and counters. The environments' state is not in it: a restored trainer begins new episodes.
+impl<O: Observation> Checkpoint for Paac<O> {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.learner.save(out.section_mut("learner"))?;
+        self.epsilons.save(out.section_mut("epsilons"))?;
+        out.put("action_streams", &self.action_streams)?;
+        out.put("steps", &self.steps)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.learner.load(from.section("learner")?)?;
+        self.epsilons.load(from.section("epsilons")?)?;
+        self.action_streams = from.get("action_streams")?;
+        self.steps = from.get("steps")?;
+        self.begun = false;
+        Ok(())
+    }
+}
+
+/// The network of a run, with its initial weights.
+fn network<O: Observation>(
+    config: &PaacConfig,
+    env: &dyn VecEnv<Obs = O>,
+    seed: u64,
+    device: Device,
+) -> Result<ActorCritic, AgentError> {
+    let mut rng = stream(seed, "network", 0);
+    ActorCritic::new(
+        config.network,
+        config.init,
+        env.obs_shape(),
+        env.num_actions(),
+        &mut rng,
+        device,
+    )
+}
+
+/// The network of a run with the weights of a checkpoint of [`Paac`], to act without a trainer.
+///
+/// # Errors
+///
+/// When the checkpoint is of something else.
+pub fn restore_network<O: Observation>(
+    config: &PaacConfig,
+    env: &dyn VecEnv<Obs = O>,
+    from: &Section,
+    device: Device,
+) -> Result<ActorCritic, TrainError> {
+    let mut network = network(config, env, 0, device)?;
+    network.load(from.section("learner")?.section("network")?)?;
+    Ok(network)
+}
+
+fn copy_to(tensor: &Tensor, out: &mut [f32]) -> Result<(), AgentError> {
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
+    Ok(tensor.f_copy_data(out, out.len())?)
+}

@@ -1,0 +1,146 @@
+//! Returns and advantages of a rollout.
+
+/// What is known of a rollout when it is complete. All slices are `[steps, envs]`, one step's environments after another, except
+/// `values`, which has one more step.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewards<'a> {
+    /// The number of environments.
+    pub num_envs: usize,
+    /// Rewards.
+    pub rewards: &'a [f32],
+    /// 0 where nothing follows, else 1.
+    pub discounts: &'a [f32],
+    /// The value of what follows a step that ended an episode (the final observation's); NaN where the episode goes on.
+    pub final_values: &'a [f32],
+    /// The values of the observations that the steps began with, and of those after the last step.
+    pub values: &'a [f32],
+}
+
+/// Writes the advantages of a rollout, by generalised advantage estimation (Schulman 2016, arXiv 1506.02438, equation 16):
+///
+/// ```text
+/// delta_t = r_t + gamma d_t V(s_t+1) - V(s_t)
+/// A_t     = delta_t + gamma d_t lambda A_t+1
+/// ```
+///
+/// where nothing of the next episode enters: behind the last step of an episode, V is that of its final observation (which counts if it
+/// was truncated, since `d_t` is 1 then), and A is 0. With `lambda` 1, `A_t + V(s_t)` is the n-step return of A3C and PAAC.
+///
+/// # Panics
+///
+/// If a slice has another length than `advantages`.
+pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &mut [f32]) {
+    let n = rollout.num_envs;
+    let len = advantages.len();
+    assert_eq!(
+        [
+            rollout.rewards.len(),
+            rollout.discounts.len(),
+            rollout.final_values.len()
+        ],
+        [len; 3],
+        "steps of a rollout"
+    );
+    assert_eq!(
+        rollout.values.len(),
+        len + n,
+        "values of a rollout of {len} steps of {n} environments"
+    );
+    for i in (0..len).rev() {
+        let discount = gamma * rollout.discounts[i];
+        let ended = !rollout.final_values[i].is_nan();
+        let next_value = if ended {
+            rollout.final_values[i]
+        } else {
+            rollout.values[i + n]
+        };
+        let next_advantage = if ended || i + n >= len { 0.0 } else { advantages[i + n] };
+        let delta = rollout.rewards[i] + discount * next_value - rollout.values[i];
+        advantages[i] = delta + discount * lambda * next_advantage;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOES_ON: f32 = f32::NAN;
+
+    fn of(rewards: &[f32], discounts: &[f32], final_values: &[f32], values: &[f32], lambda: f32) -> Vec<f32> {
+        let rollout = Rewards {
+            num_envs: 1,
+            rewards,
+            discounts,
+            final_values,
+            values,
+        };
+        let mut out = vec![0.0; rewards.len()];
+        advantages(&rollout, 0.5, lambda, &mut out);
+        out
+    }
+
+    #[test]
+    fn with_lambda_1_the_advantage_is_the_n_step_return_minus_the_value() {
+        // R_1 = 4 + .5·8 = 8, R_0 = 1 + .5·8 = 5.
+        assert_eq!(
+            of(&[1.0, 4.0], &[1.0, 1.0], &[GOES_ON; 2], &[10.0, 20.0, 8.0], 1.0),
+            [-5.0, -12.0]
+        );
+    }
+
+    #[test]
+    fn with_lambda_0_it_is_the_error_of_one_step() {
+        // 1 + .5·20 - 10, 4 + .5·8 - 20.
+        assert_eq!(
+            of(&[1.0, 4.0], &[1.0, 1.0], &[GOES_ON; 2], &[10.0, 20.0, 8.0], 0.0),
+            [1.0, -12.0]
+        );
+    }
+
+    #[test]
+    fn nothing_follows_a_terminal_step_and_a_truncated_one_goes_on_with_the_final_value() {
+        let terminated = of(&[1.0, 4.0], &[0.0, 1.0], &[7.0, GOES_ON], &[10.0, 20.0, 8.0], 1.0);
+        assert_eq!(terminated, [-9.0, -12.0]);
+        // 1 + .5·6 - 10.
+        let truncated = of(&[1.0, 4.0], &[1.0, 1.0], &[6.0, GOES_ON], &[10.0, 20.0, 8.0], 1.0);
+        assert_eq!(truncated, [-6.0, -12.0]);
+    }
+
+    #[test]
+    fn a_lost_life_stops_the_return_within_an_episode() {
+        assert_eq!(
+            of(&[1.0, 4.0], &[0.0, 1.0], &[GOES_ON; 2], &[10.0, 20.0, 8.0], 1.0),
+            [-9.0, -12.0]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_discounted_sum_of_errors_up_to_the_end_of_the_episode(
+            steps in prop::collection::vec((-1.0f32..1.0, 0u8..4, -2.0f32..2.0, -2.0f32..2.0), 1..30),
+            n in 1usize..4, lambda in 0.0f32..1.0,
+        ) {
+            let len = steps.len() / n * n;
+            prop_assume!(len > 0);
+            let rewards: Vec<f32> = steps[..len].iter().map(|s| s.0).collect();
+            let discounts: Vec<f32> = steps[..len].iter().map(|s| if s.1 == 0 { 0.0 } else { 1.0 }).collect();
+            let ends: Vec<f32> = steps[..len].iter().map(|s| if s.1 < 2 { s.2 } else { GOES_ON }).collect();
+            let values: Vec<f32> = (0..len + n).map(|i| steps[i % steps.len()].3).collect();
+            let mut out = vec![0.0; len];
+            advantages(&Rewards { num_envs: n, rewards: &rewards, discounts: &discounts, final_values: &ends, values: &values }, 0.9, lambda, &mut out);
+            for i in 0..len {
+                let (mut sum, mut weight, mut j) = (0.0, 1.0, i);
+                loop {
+                    let next = if ends[j].is_nan() { values[j + n] } else { ends[j] };
+                    sum += weight * (rewards[j] + 0.9 * discounts[j] * next - values[j]);
+                    weight *= 0.9 * discounts[j] * lambda;
+                    if !ends[j].is_nan() || j + n >= len { break; }
+                    j += n;
+                }
+                prop_assert!((out[i] - sum).abs() < 1e-4, "{} instead of {}", out[i], sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A rollout: what happened in some steps of many environments, written in place.
+//!
+//! ```text
+//! obs            [steps + 1, envs, obs_shape]   row t + 1 is where the environments write while step t is done;
+//!                                               the last row is the first of the next rollout
+//! actions …      [steps, envs]
+//! values         [steps + 1, envs]
+//! ```
+
+use crate::returns::Rewards;
+
+/// The memory of an on-policy learner. All slices are allocated once.
+#[derive(Debug)]
+pub struct Rollout<O> {
+    steps: usize,
+    num_envs: usize,
+    obs_len: usize,
+    obs: Vec<O>,
+    /// Actions, `[steps, envs]`.
+    pub actions: Vec<i64>,
+    /// Epsilons with which they were chosen.
+    pub epsilons: Vec<f32>,
+    /// Rewards.
+    pub rewards: Vec<f32>,
+    /// 0 where the return stops, else 1.
+    pub discounts: Vec<f32>,
+    /// The value of the final observation where an episode ended, else NaN.
+    pub final_values: Vec<f32>,
+    /// Values, `[steps + 1, envs]`.
+    pub values: Vec<f32>,
+    /// Filled when the rollout is complete.
+    pub advantages: Vec<f32>,
+}
+
+impl<O: Copy + Default> Rollout<O> {
+    /// Memory for `steps` steps of `num_envs` environments whose observations have `obs_len` elements.
+    #[must_use]
+    pub fn new(steps: usize, num_envs: usize, obs_len: usize) -> Self {
+        let len = steps * num_envs;
+        Self {
+            steps,
+            num_envs,
+            obs_len,
+            obs: vec![O::default(); (steps + 1) * num_envs * obs_len],
+            actions: vec![0; len],
+            epsilons: vec![0.0; len],
+            rewards: vec![0.0; len],
+            discounts: vec![0.0; len],
+            final_values: vec![f32::NAN; len],
+            values: vec![0.0; len + num_envs],
+            advantages: vec![0.0; len],
+        }
+    }
+
+    /// Steps of a rollout.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Environments.
+    #[must_use]
+    pub fn num_envs(&self) -> usize {
+        self.num_envs
+    }
+
+    /// The observations before step `t`, of all environments; `t` may be `steps`.
+    #[must_use]
+    pub fn obs(&self, t: usize) -> &[O] {
+        let row = self.num_envs * self.obs_len;
+        &self.obs[t * row..(t + 1) * row]
+    }
+
+    /// The same, to write.
+    pub fn obs_mut(&mut self, t: usize) -> &mut [O] {
+        let row = self.num_envs * self.obs_len;
+        &mut self.obs[t * row..(t + 1) * row]
+    }
+
+    /// All observations that a step began with, `[steps, envs]`.
+    #[must_use]
+    pub fn all_obs(&self) -> &[O] {
+        &self.obs[..self.steps * self.num_envs * self.obs_len]
+    }
+
+    /// The range of the elements of step `t` in the slices that are `[steps, envs]`.
+    #[must_use]
+    pub fn step(&self, t: usize) -> std::ops::Range<usize> {
+        t * self.num_envs..(t + 1) * self.num_envs
+    }
+
+    /// Makes the observations after the last step the first ones of the next rollout.
+    pub fn begin(&mut self) {
+        let row = self.num_envs * self.obs_len;
+        self.obs.copy_within(self.steps * row.., 0);
+    }
+
+    /// Computes the advantages of a complete rollout.
+    pub fn finish(&mut self, gamma: f32, lambda: f32) {
+        let rewards = Rewards {
+            num_envs: self.num_envs,
+            rewards: &self.rewards,
+            discounts: &self.discounts,
+            final_values: &self.final_values,
+            values: &self.values,
+        };
+        crate::returns::advantages(&rewards, gamma, lambda, &mut self.advantages);
+    }
+
+    /// Shifts and scales the advantages to mean 0 and standard deviation 1.
+    pub fn normalize_advantages(&mut self) {
+        let n = self.advantages.len() as f32;
+        let mean = self.advantages.iter().sum::<f32>() / n;
+        let variance = self
+            .advantages
+            .iter()
+            .map(|advantage| (advantage - mean).powi(2))
+            .sum::<f32>()
+            / n;
+        let scale = 1.0 / (variance.sqrt() + 1e-8);
+        self.advantages
+            .iter_mut()
+            .for_each(|advantage| *advantage = (*advantage - mean) * scale);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_observations_of_a_rollout_are_the_first_of_the_next() {
+        let mut rollout = Rollout::<u8>::new(2, 3, 4);
+        rollout
+            .obs_mut(2)
+            .copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        rollout.begin();
+        assert_eq!(rollout.obs(0), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(rollout.all_obs().len(), 24);
+    }
+
+    #[test]
+    fn normalized_advantages_have_mean_0_and_deviation_1() {
+        let mut rollout = Rollout::<u8>::new(2, 2, 1);
+        rollout.advantages.copy_from_slice(&[1.0, 3.0, 1.0, 3.0]);
+        rollout.normalize_advantages();
+        assert_eq!(rollout.advantages, [-1.0, 1.0, -1.0, 1.0]);
+    }
+}

@@ -1,0 +1,210 @@
+//! The Atari environment of training, in one piece.
+//!
+//! ```text
+//! frame ─ frame ─ frame ─ frame     one agent step: the action is repeated
+//!                   └─max───┘       the last two screens, in shades of gray
+//!                       └─ 84x84    by area
+//!                            └─ stack of 4, oldest first
+//! ```
+//!
+//! It gives what the chain of [wrappers](crate::wrappers) gives, byte for byte, without looking at frames that nobody sees.
+
+use coinop_atari::{Action, Atari, Rom};
+
+use super::game::{AtariGame, Picture};
+use super::protocol::AtariConfig;
+use crate::resize::AreaResizer;
+use crate::rng::Rng;
+use crate::wrappers::fused::{Stack, draw_noops, max_into, noop_stream, sign};
+use crate::wrappers::{FireStart, Lives};
+use crate::{End, Env, EnvError, Shape, Step};
+
+/// Height and width of an observation.
+const SIZE: usize = 84;
+
+/// An Atari game as agents are trained on: observations `[4, 84, 84]`.
+#[derive(Clone)]
+pub struct AtariEnv {
+    game: AtariGame,
+    config: AtariConfig,
+    /// Whether the game waits for FIRE, so that [`AtariConfig::fire_start`] applies.
+    fires: bool,
+    noops: Rng,
+    resizer: AreaResizer,
+    stack: Stack<u8>,
+    screen: Vec<u8>,
+    before_last: Vec<u8>,
+    lives: u32,
+    steps: u32,
+    over: bool,
+}
+
+impl AtariEnv {
+    /// A game under a configuration, e.g. that of a [`Protocol`](super::Protocol). Switching a machine on takes as long as some 130
+    /// frames; a clone is as good as new.
+    ///
+    /// # Errors
+    ///
+    /// When the machine refuses the settings, or there is nothing to skip or to stack.
+    pub fn new(rom: &Rom, config: &AtariConfig) -> Result<Self, EnvError> {
+        if config.frame_skip == 0 || config.stack == 0 {
+            let text = format!(
+                "frame_skip = {} and stack = {}: both must be at least 1",
+                config.frame_skip, config.stack
+            );
+            return Err(EnvError::BadSetting(text));
+        }
+        let game = AtariGame::new(rom, config, Picture::Gray)?;
+        let height = game.machine.height();
+        let pixels = height * Atari::WIDTH;
+        let fires = config.fire_start && game.actions().len() >= 3 && game.actions()[1] == Action::Fire;
+        Ok(Self {
+            fires,
+            noops: noop_stream(0),
+            resizer: AreaResizer::new((height, Atari::WIDTH), (SIZE, SIZE)),
+            stack: Stack::new(config.stack, SIZE * SIZE),
+            screen: vec![0; pixels],
+            before_last: vec![0; pixels],
+            lives: 0,
+            steps: 0,
+            over: true,
+            game,
+            config: config.clone(),
+        })
+    }
+
+    /// What the numbers of actions mean.
+    #[must_use]
+    pub fn actions(&self) -> &'static [Action] {
+        self.game.actions()
+    }
+
+    /// Begins an episode and does the no-ops.
+    fn begin(&mut self, seed: Option<u64>) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.noops = noop_stream(seed);
+        }
+        self.game.begin(seed);
+        if self.config.max_noops > 0 {
+            for _ in 0..draw_noops(self.config.max_noops, &mut self.noops) {
+                let noop = self.game.action(0)?;
+                self.game.machine.act(noop);
+                if self.game.machine.is_terminal() {
+                    self.game.begin(None);
+                }
+            }
+        }
+        self.game.machine.grayscale(&mut self.screen);
+        self.lives = self.game.lives();
+        Ok(())
+    }
+
+    /// Repeats an action, and leaves the maximum of the last two frames in `screen`.
+    fn skip(&mut self, action: u32) -> Result<Step, EnvError> {
+        let action = self.game.action(action)?;
+        let machine = &mut self.game.machine;
+        let skip = self.config.frame_skip;
+        let mut reward = 0;
+        for frame in 1..=skip {
+            if frame == skip && skip > 1 {
+                machine.grayscale(&mut self.before_last);
+            }
+            reward += machine.act(action);
+            if machine.is_terminal() {
+                break;
+            }
+        }
+        machine.grayscale(&mut self.screen);
+        let mut step = Step::going_on(reward as f32);
+        if machine.is_terminal() {
+            step = Step::terminated(reward as f32);
+        } else if skip > 1 {
+            max_into(&mut self.screen, &self.before_last);
+        }
+        let lives = machine.lives();
+        if self.config.lost_life_stops_return && lives < self.lives {
+            step.discount = 0.0;
+        }
+        self.lives = lives;
+        Ok(step)
+    }
+
+    /// What [`FireStart`] does after a lost life.
+    fn fire(&mut self, step: &mut Step) -> Result<(), EnvError> {
+        for action in FireStart::<AtariGame>::ACTIONS {
+            if step.end.is_over() {
+                break;
+            }
+            let fired = self.skip(action)?;
+            step.score += fired.score;
+            step.end = fired.end;
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self) {
+        self.resizer.resize(&self.screen, self.stack.newest());
+    }
+}
+
+impl Env for AtariEnv {
+    type Obs = u8;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[self.config.stack, SIZE, SIZE])
+    }
+
+    fn num_actions(&self) -> usize {
+        self.game.num_actions()
+    }
+
+    fn frames_per_step(&self) -> u32 {
+        self.config.frame_skip
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
+        self.begin(seed)?;
+        if self.fires {
+            for action in FireStart::<AtariGame>::ACTIONS {
+                if self.skip(action)?.end.is_over() {
+                    self.begin(None)?;
+                }
+            }
+        }
+        self.observe();
+        self.stack.fill();
+        obs.copy_from_slice(self.stack.frames());
+        self.steps = 0;
+        self.over = false;
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
+        if self.over {
+            return Err(EnvError::ResetNeeded);
+        }
+        let mut step = self.skip(action)?;
+        if self.fires && step.discount == 0.0 {
+            self.fire(&mut step)?;
+        }
+        self.stack.shift();
+        self.observe();
+        obs.copy_from_slice(self.stack.frames());
+        if self.config.clip_reward {
+            step.reward = sign(step.reward);
+        }
+        self.steps += 1;
+        let max_steps = self.config.max_frames / self.config.frame_skip;
+        if self.steps == max_steps && step.end == End::No {
+            step.end = End::Truncated;
+        }
+        self.over = step.end.is_over();
+        Ok(step)
+    }
+}
+
+impl Lives for AtariEnv {
+    fn lives(&self) -> u32 {
+        self.game.lives()
+    }
+}

@@ -1,0 +1,132 @@
+//! A game frame by frame, as the start of a chain of wrappers.
+
+use coinop_atari::{Action, Atari, Rom, Settings};
+
+use super::protocol::AtariConfig;
+use crate::wrappers::Lives;
+use crate::{Env, EnvError, Shape, Step};
+
+/// What an [`AtariGame`] shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Picture {
+    /// `[height, 160]` shades of gray, as ALE's `getScreenGrayscale`.
+    Gray,
+    /// `[height, 160, 3]` red, green and blue.
+    Rgb,
+}
+
+/// A game on the machine: one frame per step, the whole screen, rewards as the game pays them.
+#[derive(Clone)]
+pub struct AtariGame {
+    pub(super) machine: Atari,
+    /// The machine just after it was switched on: a seeded reset goes back to it, because a later reset of a console can lead elsewhere
+    /// than the first.
+    fresh: Box<Atari>,
+    actions: &'static [Action],
+    picture: Picture,
+    begun: bool,
+}
+
+impl AtariGame {
+    /// A game with the actions, the mode, the difficulty and the sticky actions of `config`; the rest of `config` is for wrappers.
+    ///
+    /// # Errors
+    ///
+    /// When the machine refuses the settings.
+    pub fn new(rom: &Rom, config: &AtariConfig, picture: Picture) -> Result<Self, EnvError> {
+        let settings = Settings {
+            repeat_action_probability: config.repeat_action_probability,
+            mode: config.mode,
+            difficulty: config.difficulty,
+            ..Settings::default()
+        };
+        let machine = Atari::new(rom, &settings)?;
+        let actions = if config.all_actions {
+            &Action::ALL
+        } else {
+            rom.game().minimal_actions
+        };
+        Ok(Self {
+            fresh: Box::new(machine.clone()),
+            machine,
+            actions,
+            picture,
+            begun: false,
+        })
+    }
+
+    /// What the numbers of actions mean.
+    #[must_use]
+    pub fn actions(&self) -> &'static [Action] {
+        self.actions
+    }
+
+    /// Begins an episode without looking.
+    pub(super) fn begin(&mut self, seed: Option<u64>) {
+        if let Some(seed) = seed {
+            self.machine.clone_from(&self.fresh);
+            self.machine.seed(seed as i32);
+        }
+        self.machine.reset();
+        self.begun = true;
+    }
+
+    /// The action of a number, if the game is on.
+    pub(super) fn action(&self, number: u32) -> Result<Action, EnvError> {
+        let num_actions = self.actions.len();
+        let action = self.actions.get(number as usize).ok_or(EnvError::InvalidAction {
+            action: number,
+            num_actions,
+        })?;
+        if !self.begun || self.machine.is_terminal() {
+            return Err(EnvError::ResetNeeded);
+        }
+        Ok(*action)
+    }
+
+    fn look(&self, obs: &mut [u8]) {
+        match self.picture {
+            Picture::Gray => self.machine.grayscale(obs),
+            Picture::Rgb => self.machine.rgb(obs),
+        }
+    }
+}
+
+impl Env for AtariGame {
+    type Obs = u8;
+
+    fn obs_shape(&self) -> Shape {
+        let (height, width) = (self.machine.height(), Atari::WIDTH);
+        match self.picture {
+            Picture::Gray => Shape::new(&[height, width]),
+            Picture::Rgb => Shape::new(&[height, width, 3]),
+        }
+    }
+
+    fn num_actions(&self) -> usize {
+        self.actions.len()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
+        self.begin(seed);
+        self.look(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
+        let action = self.action(action)?;
+        let reward = self.machine.act(action) as f32;
+        self.look(obs);
+        Ok(if self.machine.is_terminal() {
+            Step::terminated(reward)
+        } else {
+            Step::going_on(reward)
+        })
+    }
+}
+
+impl Lives for AtariGame {
+    fn lives(&self) -> u32 {
+        self.machine.lives()
+    }
+}

@@ -1,0 +1,182 @@
+//! A check of anybody's environment against the contract of [`Env`].
+
+use crate::{End, Env, EnvError};
+
+/// Plays some episodes with fixed actions and checks what [`Env`] promises: reproducible by seed, nothing resets itself, bad actions
+/// are refused, the four parts of a step fit together.
+///
+/// # Errors
+///
+/// The first broken promise, in words.
+pub fn check_env<E: Env>(env: &mut E) -> Result<(), String> {
+    let num_actions = env.num_actions();
+    if num_actions == 0 {
+        return Err("num_actions() is 0: an environment has at least one action".to_owned());
+    }
+    let mut obs = vec![<E::Obs>::default(); env.obs_shape().len()];
+    check_refusals(env, &mut obs)?;
+    let first = play(env, 1)?;
+    if play(env, 1)? != first {
+        return Err("the same seed and actions gave another episode: draw random numbers only from a stream that reset(Some(seed)) restarts".to_owned());
+    }
+    Ok(())
+}
+
+fn failed(what: &str) -> impl Fn(EnvError) -> String + '_ {
+    move |error| format!("{what} failed: {error}")
+}
+
+fn check_refusals<E: Env>(env: &mut E, obs: &mut [E::Obs]) -> Result<(), String> {
+    if !matches!(env.step(0, obs), Err(EnvError::ResetNeeded)) {
+        return Err("step() before the first reset() must be EnvError::ResetNeeded".to_owned());
+    }
+    env.reset(Some(1), obs).map_err(failed("reset()"))?;
+    let beyond = env.num_actions() as u32;
+    if !matches!(env.step(beyond, obs), Err(EnvError::InvalidAction { .. })) {
+        return Err(format!(
+            "step({beyond}) must be EnvError::InvalidAction: there are {beyond} actions, counted from 0"
+        ));
+    }
+    Ok(())
+}
+
+/// The observations and steps of up to two episodes, of 2000 steps in all.
+type Played<T> = Vec<(Vec<T>, Option<crate::Step>)>;
+
+fn play<E: Env>(env: &mut E, seed: u64) -> Result<Played<E::Obs>, String> {
+    let (shape, num_actions) = (env.obs_shape(), env.num_actions());
+    let mut obs = vec![<E::Obs>::default(); shape.len()];
+    let mut played = Vec::new();
+    env.reset(Some(seed), &mut obs).map_err(failed("reset()"))?;
+    played.push((obs.clone(), None));
+    let mut episodes = 0;
+    for i in 0..2000u64 {
+        let action = (crate::rng::derive_seed(seed, "check", i) % num_actions as u64) as u32;
+        let step = env.step(action, &mut obs).map_err(failed("step()"))?;
+        if !(step.reward.is_finite() && step.score.is_finite()) {
+            return Err(format!(
+                "a step paid {} (score {}): both must be finite",
+                step.reward, step.score
+            ));
+        }
+        if step.discount != 0.0 && step.discount != 1.0 {
+            return Err(format!(
+                "a step has discount {}: it is 0 where nothing follows, else 1",
+                step.discount
+            ));
+        }
+        if step.end == End::Terminated && step.discount != 0.0 {
+            return Err("a terminated step has discount 1: nothing follows it, so it is 0".to_owned());
+        }
+        if env.obs_shape() != shape || env.num_actions() != num_actions {
+            return Err("obs_shape() or num_actions() changed: both are constant".to_owned());
+        }
+        played.push((obs.clone(), Some(step)));
+        if step.end.is_over() {
+            if !matches!(env.step(0, &mut obs), Err(EnvError::ResetNeeded)) {
+                return Err(
+                    "step() after the end of an episode must be EnvError::ResetNeeded: nothing resets itself"
+                        .to_owned(),
+                );
+            }
+            episodes += 1;
+            if episodes == 2 {
+                break;
+            }
+            env.reset(None, &mut obs).map_err(failed("reset()"))?;
+            played.push((obs.clone(), None));
+        }
+    }
+    Ok(played)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::rng::{Rng, stream};
+    use crate::{Shape, Step};
+
+    /// A walk of ten steps whose flaws can be chosen.
+    struct Walk {
+        flaw: &'static str,
+        rng: Rng,
+        left: u32,
+    }
+
+    impl Walk {
+        fn with(flaw: &'static str) -> Self {
+            Self {
+                flaw,
+                rng: stream(0, "walk", 0),
+                left: 0,
+            }
+        }
+    }
+
+    impl Env for Walk {
+        type Obs = f32;
+
+        fn obs_shape(&self) -> Shape {
+            Shape::new(&[1])
+        }
+
+        fn num_actions(&self) -> usize {
+            2
+        }
+
+        fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+            if let Some(seed) = seed.filter(|_| self.flaw != "ignores the seed") {
+                self.rng = stream(seed, "walk", 0);
+            }
+            self.left = 10;
+            obs[0] = self.rng.random();
+            Ok(())
+        }
+
+        fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+            if action >= 2 && self.flaw != "takes any action" {
+                return Err(EnvError::InvalidAction { action, num_actions: 2 });
+            }
+            if self.left == 0 {
+                if self.flaw != "resets itself" {
+                    return Err(EnvError::ResetNeeded);
+                }
+                self.left = 10;
+            }
+            self.left -= 1;
+            obs[0] = self.rng.random();
+            let step = if self.left == 0 {
+                Step::terminated(1.0)
+            } else {
+                Step::going_on(0.0)
+            };
+            Ok(match self.flaw {
+                "pays NaN" => Step {
+                    reward: f32::NAN,
+                    ..step
+                },
+                "goes on after the end" => Step { discount: 1.0, ..step },
+                "discounts by gamma" => Step { discount: 0.99, ..step },
+                _ => step,
+            })
+        }
+    }
+
+    #[test]
+    fn a_good_environment_passes_and_every_flaw_is_named() {
+        assert_eq!(check_env(&mut Walk::with("none")), Ok(()));
+        for (flaw, word) in [
+            ("ignores the seed", "the same seed"),
+            ("takes any action", "InvalidAction"),
+            ("resets itself", "ResetNeeded"),
+            ("pays NaN", "finite"),
+            ("goes on after the end", "terminated"),
+            ("discounts by gamma", "discount 0.99"),
+        ] {
+            let error = check_env(&mut Walk::with(flaw)).unwrap_err();
+            assert!(error.contains(word), "{flaw}: {error}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Environments spread over the threads of a pool.
+
+use rayon::prelude::*;
+
+use super::{VecEnv, check_alike, check_lengths, reset_one, step_one};
+use crate::{Env, EnvError, Shape, Step};
+
+/// Environments stepped in parallel, by a pool of threads of its own.
+#[derive(Debug)]
+pub struct Rayon<E> {
+    /// With what each answered last; kept to report the first error by index, whatever the order in which threads work.
+    envs: Vec<(E, Result<(), EnvError>)>,
+    pool: rayon::ThreadPool,
+}
+
+impl<E: Env + Send> Rayon<E> {
+    /// # Errors
+    ///
+    /// When the system starts no more threads.
+    ///
+    /// # Panics
+    ///
+    /// If there is no environment, or two differ in observations or actions, or `threads` is 0.
+    pub fn new(envs: Vec<E>, threads: usize) -> Result<Self, EnvError> {
+        check_alike(&envs);
+        assert!(threads > 0, "a pool needs at least one thread");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("env-{i}"))
+            .build()
+            .map_err(|error| EnvError::Other(error.into()))?;
+        Ok(Self {
+            envs: envs.into_iter().map(|env| (env, Ok(()))).collect(),
+            pool,
+        })
+    }
+
+    /// The first error by index, of what was done last.
+    fn first_error(&mut self) -> Result<(), EnvError> {
+        self.envs
+            .iter_mut()
+            .try_for_each(|(_, result)| std::mem::replace(result, Ok(())))
+    }
+}
+
+impl<E: Env + Send> VecEnv for Rayon<E> {
+    type Obs = E::Obs;
+
+    fn num_envs(&self) -> usize {
+        self.envs.len()
+    }
+
+    fn obs_shape(&self) -> Shape {
+        self.envs[0].0.obs_shape()
+    }
+
+    fn num_actions(&self) -> usize {
+        self.envs[0].0.num_actions()
+    }
+
+    fn frames_per_step(&self) -> u32 {
+        self.envs[0].0.frames_per_step()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+        let len = self.obs_shape().len();
+        assert_eq!(
+            obs.len(),
+            self.envs.len() * len,
+            "elements of obs of {} environments",
+            self.envs.len()
+        );
+        let envs = &mut self.envs;
+        self.pool.install(|| {
+            envs.par_iter_mut()
+                .zip(obs.par_chunks_exact_mut(len))
+                .enumerate()
+                .for_each(|(i, ((env, result), obs))| *result = reset_one(env, i, seed, obs));
+        });
+        self.first_error()
+    }
+
+    fn step(
+        &mut self,
+        actions: &[u32],
+        obs: &mut [E::Obs],
+        last_obs: &mut [E::Obs],
+        steps: &mut [Step],
+    ) -> Result<(), EnvError> {
+        let len = self.obs_shape().len();
+        check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
+        let envs = &mut self.envs;
+        self.pool.install(|| {
+            envs.par_iter_mut()
+                .zip(actions)
+                .zip(obs.par_chunks_exact_mut(len))
+                .zip(last_obs.par_chunks_exact_mut(len))
+                .zip(steps)
+                .for_each(|(((((env, result), action), obs), last_obs), step)| {
+                    *result = step_one(env, *action, obs, last_obs).map(|answer| *step = answer);
+                });
+        });
+        self.first_error()
+    }
+}

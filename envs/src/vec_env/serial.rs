@@ -1,0 +1,73 @@
+//! One environment after the other, in the calling thread: the reference.
+
+use super::{VecEnv, check_alike, check_lengths, reset_one, step_one};
+use crate::{Env, EnvError, Shape, Step};
+
+/// Environments stepped one after the other.
+#[derive(Debug)]
+pub struct Serial<E> {
+    envs: Vec<E>,
+}
+
+impl<E: Env> Serial<E> {
+    /// # Panics
+    ///
+    /// If there is no environment, or two differ in observations or actions.
+    #[must_use]
+    pub fn new(envs: Vec<E>) -> Self {
+        check_alike(&envs);
+        Self { envs }
+    }
+}
+
+impl<E: Env + Send> VecEnv for Serial<E> {
+    type Obs = E::Obs;
+
+    fn num_envs(&self) -> usize {
+        self.envs.len()
+    }
+
+    fn obs_shape(&self) -> Shape {
+        self.envs[0].obs_shape()
+    }
+
+    fn num_actions(&self) -> usize {
+        self.envs[0].num_actions()
+    }
+
+    fn frames_per_step(&self) -> u32 {
+        self.envs[0].frames_per_step()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+        let len = self.obs_shape().len();
+        assert_eq!(
+            obs.len(),
+            self.envs.len() * len,
+            "elements of obs of {} environments",
+            self.envs.len()
+        );
+        let rows = obs.chunks_exact_mut(len);
+        self.envs
+            .iter_mut()
+            .zip(rows)
+            .enumerate()
+            .try_for_each(|(i, (env, obs))| reset_one(env, i, seed, obs))
+    }
+
+    fn step(
+        &mut self,
+        actions: &[u32],
+        obs: &mut [E::Obs],
+        last_obs: &mut [E::Obs],
+        steps: &mut [Step],
+    ) -> Result<(), EnvError> {
+        let len = self.obs_shape().len();
+        check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
+        let rows = obs.chunks_exact_mut(len).zip(last_obs.chunks_exact_mut(len));
+        for (((env, action), (obs, last_obs)), step) in self.envs.iter_mut().zip(actions).zip(rows).zip(steps) {
+            *step = step_one(env, *action, obs, last_obs)?;
+        }
+        Ok(())
+    }
+}

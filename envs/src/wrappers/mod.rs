@@ -1,0 +1,66 @@
+//! Wrappers: environments around environments, chained like iterators.
+//!
+//! ```text
+//! TimeLimit(ClipReward(FrameStack(Resize(FireStart(EpisodicLife(FrameSkip(NoopStart(game))))))))
+//! ```
+//!
+//! is the chain of Atari training; [`AtariEnv`](crate::atari::AtariEnv) is the same in one piece.
+
+mod clip_reward;
+mod episodic_life;
+mod fire_start;
+mod frame_skip;
+mod frame_stack;
+mod grayscale;
+mod noop_start;
+mod resize;
+mod sticky_actions;
+mod time_limit;
+
+pub use clip_reward::ClipReward;
+pub use episodic_life::{EpisodicLife, Lives};
+pub use fire_start::FireStart;
+pub use frame_skip::FrameSkip;
+pub use frame_stack::FrameStack;
+pub use grayscale::Grayscale;
+pub use noop_start::NoopStart;
+pub use resize::Resize;
+pub use sticky_actions::StickyActions;
+pub use time_limit::TimeLimit;
+
+/// The pieces that wrappers share with environments that do the same in one pass.
+pub(crate) mod fused {
+    pub(crate) use super::clip_reward::sign;
+    pub(crate) use super::frame_skip::max_into;
+    pub(crate) use super::frame_stack::Stack;
+    pub(crate) use super::noop_start::{draw_noops, noop_stream};
+}
+
+/// What most wrappers leave as it is.
+macro_rules! forward {
+    ($($what:ident),*) => {$( $crate::wrappers::forward_one!($what); )*};
+}
+
+macro_rules! forward_one {
+    (obs_shape) => {
+        fn obs_shape(&self) -> $crate::Shape {
+            self.env.obs_shape()
+        }
+    };
+    (num_actions) => {
+        fn num_actions(&self) -> usize {
+            self.env.num_actions()
+        }
+    };
+    (frames_per_step) => {
+        fn frames_per_step(&self) -> u32 {
+            self.env.frames_per_step()
+        }
+    };
+    (reset) => {
+        fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), $crate::EnvError> {
+            self.env.reset(seed, obs)
+        }
+    };
+}
+use {forward, forward_one};

@@ -1,0 +1,70 @@
+//! Episodes that start a little later.
+
+use rand::RngExt;
+
+use super::{Lives, forward};
+use crate::rng::{Rng, stream};
+use crate::{Env, EnvError, Step};
+
+/// Does action 0 (NOOP) 1 to `max` times after a reset, so that episodes do not all begin alike (Mnih 2015 has up to 30). If the episode
+/// ends meanwhile, another reset follows.
+#[derive(Clone, Debug)]
+pub struct NoopStart<E> {
+    env: E,
+    max: u32,
+    rng: Rng,
+}
+
+impl<E> NoopStart<E> {
+    /// # Panics
+    ///
+    /// If `max` is 0.
+    #[must_use]
+    pub fn new(env: E, max: u32) -> Self {
+        assert!(max > 0, "NoopStart does at least one NOOP; leave it out to have none");
+        Self {
+            env,
+            max,
+            rng: noop_stream(0),
+        }
+    }
+}
+
+/// Where the numbers of no-ops come from.
+pub(crate) fn noop_stream(seed: u64) -> Rng {
+    stream(seed, "noop", 0)
+}
+
+/// How many no-ops come next.
+pub(crate) fn draw_noops(max: u32, rng: &mut Rng) -> u32 {
+    rng.random_range(1..=max)
+}
+
+impl<E: Env> Env for NoopStart<E> {
+    type Obs = E::Obs;
+
+    forward!(obs_shape, num_actions, frames_per_step);
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.rng = noop_stream(seed);
+        }
+        self.env.reset(seed, obs)?;
+        for _ in 0..draw_noops(self.max, &mut self.rng) {
+            if self.env.step(0, obs)?.end.is_over() {
+                self.env.reset(None, obs)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [E::Obs]) -> Result<Step, EnvError> {
+        self.env.step(action, obs)
+    }
+}
+
+impl<E: Lives> Lives for NoopStart<E> {
+    fn lives(&self) -> u32 {
+        self.env.lives()
+    }
+}

@@ -1,0 +1,64 @@
+//! Smaller pictures.
+
+use super::{Lives, forward};
+use crate::resize::AreaResizer;
+use crate::{Env, EnvError, Shape, Step};
+
+/// Shrinks observations `[height, width]` by area, as OpenCV's `INTER_AREA`.
+#[derive(Clone, Debug)]
+pub struct Resize<E> {
+    env: E,
+    resizer: AreaResizer,
+    picture: Vec<u8>,
+    shape: Shape,
+}
+
+impl<E: Env<Obs = u8>> Resize<E> {
+    /// Shrinks the observations of `env` to `height` times `width`.
+    ///
+    /// # Panics
+    ///
+    /// If they are not `[height, width]`, are smaller, or more than three times as large.
+    #[must_use]
+    pub fn new(env: E, height: usize, width: usize) -> Self {
+        let shape = env.obs_shape();
+        let &[from_height, from_width] = shape.dims() else {
+            panic!("Resize needs observations [height, width], not {shape}")
+        };
+        let resizer = AreaResizer::new((from_height, from_width), (height, width));
+        Self {
+            env,
+            resizer,
+            picture: vec![0; shape.len()],
+            shape: Shape::new(&[height, width]),
+        }
+    }
+}
+
+impl<E: Env<Obs = u8>> Env for Resize<E> {
+    type Obs = u8;
+
+    forward!(num_actions, frames_per_step);
+
+    fn obs_shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
+        self.env.reset(seed, &mut self.picture)?;
+        self.resizer.resize(&self.picture, obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
+        let step = self.env.step(action, &mut self.picture)?;
+        self.resizer.resize(&self.picture, obs);
+        Ok(step)
+    }
+}
+
+impl<E: Lives> Lives for Resize<E> {
+    fn lives(&self) -> u32 {
+        self.env.lives()
+    }
+}

@@ -1,0 +1,64 @@
+//! Actions that stick.
+
+use rand::RngExt;
+
+use super::{Lives, forward};
+use crate::rng::{Rng, stream};
+use crate::{Env, EnvError, Step};
+
+/// Repeats the action before instead of the new one, with a given probability per step (Machado 2018, arXiv 1709.06009, section 5).
+/// For Atari, the machine itself offers this per frame with ALE's own generator.
+#[derive(Clone, Debug)]
+pub struct StickyActions<E> {
+    env: E,
+    probability: f64,
+    last_action: u32,
+    rng: Rng,
+}
+
+impl<E> StickyActions<E> {
+    /// # Panics
+    ///
+    /// If `probability` is not between 0 and 1.
+    #[must_use]
+    pub fn new(env: E, probability: f64) -> Self {
+        assert!((0.0..=1.0).contains(&probability), "a probability of {probability}");
+        Self {
+            env,
+            probability,
+            last_action: 0,
+            rng: stream(0, "sticky", 0),
+        }
+    }
+}
+
+impl<E: Env> Env for StickyActions<E> {
+    type Obs = E::Obs;
+
+    forward!(obs_shape, num_actions, frames_per_step);
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.rng = stream(seed, "sticky", 0);
+        }
+        self.last_action = 0;
+        self.env.reset(seed, obs)
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [E::Obs]) -> Result<Step, EnvError> {
+        let num_actions = self.env.num_actions();
+        if action as usize >= num_actions {
+            return Err(EnvError::InvalidAction { action, num_actions });
+        }
+        if self.rng.random::<f64>() >= self.probability {
+            self.last_action = action;
+        }
+        self.env.step(self.last_action, obs)
+    }
+}
+
+impl<E: Lives> Lives for StickyActions<E> {
+    fn lives(&self) -> u32 {
+        self.env.lives()
+    }
+}

@@ -1,0 +1,56 @@
+//! Episodes of limited length.
+
+use super::{Lives, forward};
+use crate::{End, Env, EnvError, Step};
+
+/// Truncates an episode after so many steps: it ends, and the discount stays, because the task itself goes on.
+#[derive(Clone, Debug)]
+pub struct TimeLimit<E> {
+    env: E,
+    max_steps: u32,
+    steps: u32,
+}
+
+impl<E> TimeLimit<E> {
+    /// # Panics
+    ///
+    /// If `max_steps` is 0.
+    #[must_use]
+    pub fn new(env: E, max_steps: u32) -> Self {
+        assert!(max_steps > 0, "an episode has at least one step");
+        Self {
+            env,
+            max_steps,
+            steps: 0,
+        }
+    }
+}
+
+impl<E: Env> Env for TimeLimit<E> {
+    type Obs = E::Obs;
+
+    forward!(obs_shape, num_actions, frames_per_step);
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+        self.steps = 0;
+        self.env.reset(seed, obs)
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [E::Obs]) -> Result<Step, EnvError> {
+        if self.steps == self.max_steps {
+            return Err(EnvError::ResetNeeded);
+        }
+        let mut step = self.env.step(action, obs)?;
+        self.steps += 1;
+        if self.steps == self.max_steps && step.end == End::No {
+            step.end = End::Truncated;
+        }
+        Ok(step)
+    }
+}
+
+impl<E: Lives> Lives for TimeLimit<E> {
+    fn lives(&self) -> u32 {
+        self.env.lives()
+    }
+}
