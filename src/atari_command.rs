@@ -1,0 +1,29 @@
+//! `coinop atari trace`: what a game does under a list of actions.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use coinop_atari::{Atari, Rom, Settings, find_game, trace};
+
+use crate::cli::TraceArgs;
+use crate::files;
+
+pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
+    let game = find_game(&args.game)?;
+    let actions = trace::parse_actions(&files::read(&args.actions)?)?;
+    let rom = Rom::find(game, args.roms.as_deref())?;
+    let settings = Settings {
+        repeat_action_probability: args.sticky,
+        random_seed: args.seed,
+        frame_skip: args.frame_skip,
+        mode: args.mode,
+        difficulty: args.difficulty,
+        max_frames_per_episode: 0,
+    };
+    let mut atari = Atari::new(&rom, &settings)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    trace::write_trace(&mut atari, &actions, &mut out)
+        .and_then(|()| out.flush())
+        .map_err(files::failed("can't write", Path::new("standard output")))?;
+    Ok(())
+}

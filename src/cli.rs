@@ -1,0 +1,215 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use coinop_envs::atari::Protocol;
+
+use crate::algo::Algo;
+use crate::count::parse_count;
+
+/// The exit code of a wrong command line, as clap has it.
+const USAGE: u8 = 2;
+
+#[derive(Parser)]
+#[command(name = "coinop", version, about = "Train Atari-style agents, fast.", long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Train an agent; everything goes into a run folder
+    Train(TrainArgs),
+    /// Play episodes with a trained agent and report its scores
+    Eval(EvalArgs),
+    /// List the environments
+    Envs,
+    /// Draw the learning curves of runs
+    Plot(PlotArgs),
+    /// The Atari machine by itself
+    Atari {
+        #[command(subcommand)]
+        command: AtariCommand,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AtariCommand {
+    /// Do a list of actions and print what happens, one CSV row per action
+    Trace(TraceArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct TrainArgs {
+    /// The environment, e.g. `pong`; `coinop envs` lists all
+    pub(crate) env: String,
+    /// The algorithm [default: that of the config file, else paac]
+    #[arg(long, value_enum)]
+    pub(crate) algo: Option<Algo>,
+    /// The settings to start from: `fast` (tuned for wall clock) or `paac` (the paper's) [default: that of the config file, else fast]
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// A TOML file with settings that differ from the preset's, e.g. the config.toml of another run
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Emulator frames to train for, over all environments, e.g. 10M
+    #[arg(long, value_parser = parse_count)]
+    pub(crate) frames: Option<u64>,
+    /// The seed; the same seed gives the same run
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub(crate) seed: Option<u64>,
+    /// A setting, e.g. `paac.gamma=0.98` or, where no two sections have it, `gamma=0.98`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Threads that step environments [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) env_threads: Option<usize>,
+    /// Threads that libtorch computes with [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) torch_threads: Option<usize>,
+    /// Where the network computes: `cpu`, `cuda`, `cuda:1`
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+    /// The run folder, which must not exist [default: runs/ENV-ALGO-N]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct EvalArgs {
+    /// The run folder, or its name under runs/
+    pub(crate) run: PathBuf,
+    /// Episodes to play
+    #[arg(long, default_value = "30", value_parser = parse_episodes)]
+    pub(crate) episodes: usize,
+    /// Play by the rules of this protocol instead of those of the training: `nature`, `machado`, `sb3`
+    #[arg(long)]
+    pub(crate) protocol: Option<Protocol>,
+    /// The seed of the environments and of the policy
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Take the most probable action instead of drawing one
+    #[arg(long)]
+    pub(crate) greedy: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Threads that step environments [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) env_threads: Option<usize>,
+    /// Threads that libtorch computes with [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) torch_threads: Option<usize>,
+    /// Where the network computes [default: where it was trained]
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// The folder of the ROMs [default: that of the training]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct PlotArgs {
+    /// Run folders, or their names under runs/
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The picture to write, an SVG
+    #[arg(short, long, default_value = "curve.svg", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct TraceArgs {
+    /// The game, e.g. `pong`
+    pub(crate) game: String,
+    /// A file with one of ALE's action numbers (0 to 17) per line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) actions: PathBuf,
+    /// Probability that a frame repeats the action of the frame before
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub(crate) sticky: f32,
+    /// Seeds the generator of sticky actions
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) seed: i32,
+    /// The game's mode [default: the game's own]
+    #[arg(long)]
+    pub(crate) mode: Option<u32>,
+    /// The game's difficulty
+    #[arg(long, default_value_t = 0)]
+    pub(crate) difficulty: u32,
+    /// Frames per action
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub(crate) frame_skip: u32,
+    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+/// The command that was asked for; or, after printing help or what is wrong, the exit code.
+pub(crate) fn parse() -> Result<Command, ExitCode> {
+    Cli::try_parse()
+        .map(|cli| cli.command)
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = error.print();
+                ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+            }
+            _ => {
+                eprintln!("{}", one_line(&error.to_string()));
+                ExitCode::from(USAGE)
+            }
+        })
+}
+
+/// clap spreads an error over lines: cause, hints, usage, and where help is.
+fn one_line(text: &str) -> String {
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
+    lines
+        .collect::<Vec<_>>()
+        .join("; ")
+        .trim_end_matches('.')
+        .replace("; For more information, try", "; for more, try")
+}
+
+fn parse_episodes(text: &str) -> Result<usize, String> {
+    match parse_count(text)? {
+        0 => Err("at least 1 episode must be played".to_owned()),
+        count => usize::try_from(count).map_err(|error| error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_takes_one_line() {
+        let error = Cli::try_parse_from(["coinop", "train", "pong", "--frames", "ten"])
+            .err()
+            .unwrap();
+        assert_eq!(
+            one_line(&error.to_string()),
+            "error: invalid value 'ten' for '--frames <FRAMES>': `ten` is no count: write a whole number, or one like 10M or 1.5k; \
+             for more, try '--help'"
+        );
+    }
+}

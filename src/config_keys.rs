@@ -1,0 +1,311 @@
+//! Settings as a tree of names: laying one over another, with unknown names and unfit values as errors.
+//!
+//! ```text
+//! preset  ◄──  config file  ◄──  --set key=value        what is on the right replaces what is on the left
+//! ```
+//!
+//! The preset knows every name, so it is also what names and values are checked against.
+
+use toml::{Table, Value};
+
+use crate::count::parse_count;
+
+/// Settings that have no value unless one is given, and so are in no preset.
+const WITHOUT_DEFAULT: [&str; 3] = ["env.mode", "env.repeat_action_probability", "env.roms"];
+
+/// Inside a table with this key, it decides which other keys there are.
+const KIND: &str = "kind";
+
+/// A setting that is unknown or has an unfit value.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(crate) enum KeyError {
+    #[error("there is no setting `{key}`{}", nearest.as_ref().map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?")))]
+    Unknown { key: String, nearest: Option<String> },
+    #[error("`{key}` is in more than one section: write one of {candidates}")]
+    Ambiguous { key: String, candidates: String },
+    #[error("{key} = {value}: it must be {expected}")]
+    Value {
+        key: String,
+        value: String,
+        expected: String,
+    },
+    #[error("`{0}` is no setting: write KEY=VALUE, e.g. paac.gamma=0.98")]
+    NoPair(String),
+}
+
+/// Lays `over` over `base`.
+pub(crate) fn merge(base: &mut Table, over: Table) -> Result<(), KeyError> {
+    let names = all_names(base, "");
+    merge_below(base, over, "", &names)
+}
+
+/// Lays one setting `key=value` over `base`. The section may be left out where only one has the key.
+pub(crate) fn set(base: &mut Table, pair: &str) -> Result<(), KeyError> {
+    let (key, value) = pair.split_once('=').ok_or_else(|| KeyError::NoPair(pair.to_owned()))?;
+    let key = full_name(base, key.trim())?;
+    let mut value = parse_value(value.trim());
+    for part in key.rsplit('.') {
+        value = Value::Table(Table::from_iter([(part.to_owned(), value)]));
+    }
+    match value {
+        Value::Table(over) => merge(base, over),
+        _ => Err(KeyError::NoPair(pair.to_owned())),
+    }
+}
+
+fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) -> Result<(), KeyError> {
+    let has_kind = base.contains_key(KIND);
+    for (key, value) in over {
+        let name = format!("{prefix}{key}");
+        match base.get_mut(&key) {
+            Some(Value::Table(below)) => match value {
+                Value::Table(over) if changes_kind(below, &over) => *below = over,
+                Value::Table(over) => merge_below(below, over, &format!("{name}."), names)?,
+                other => return Err(unfit(name, &other, "a section of settings")),
+            },
+            Some(old) => *old = coerce(&name, old, value)?,
+            // Whoever reads the kind knows its keys.
+            None if has_kind || WITHOUT_DEFAULT.contains(&name.as_str()) => {
+                base.insert(key, value);
+            }
+            None => {
+                return Err(KeyError::Unknown {
+                    nearest: nearest(&name, names),
+                    key: name,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn changes_kind(base: &Table, over: &Table) -> bool {
+    over.get(KIND)
+        .is_some_and(|kind| base.contains_key(KIND) && base.get(KIND) != Some(kind))
+}
+
+/// `new` as the kind of value that `old` is.
+fn coerce(key: &str, old: &Value, new: Value) -> Result<Value, KeyError> {
+    let fits = match (old, &new) {
+        (Value::Integer(_), Value::Integer(count)) => *count >= 0,
+        (Value::Integer(_), Value::Float(number)) => {
+            return match integer(*number) {
+                Some(count) => Ok(Value::Integer(count)),
+                None => Err(unfit(key.to_owned(), &new, expected(old))),
+            };
+        }
+        (Value::Integer(_), Value::String(text)) => {
+            let count = parse_count(text).ok().and_then(|count| i64::try_from(count).ok());
+            return count
+                .map(Value::Integer)
+                .ok_or_else(|| unfit(key.to_owned(), &new, expected(old)));
+        }
+        (Value::Float(_), Value::Integer(number)) => return Ok(Value::Float(*number as f64)),
+        _ => old.same_type(&new),
+    };
+    if fits {
+        Ok(new)
+    } else {
+        Err(unfit(key.to_owned(), &new, expected(old)))
+    }
+}
+
+/// A whole number that was written like `1e6`.
+fn integer(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number)).then_some(number as i64)
+}
+
+fn expected(old: &Value) -> &'static str {
+    match old {
+        Value::Integer(_) => "a whole number of at least 0, e.g. 200000 or 10M",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a section of settings",
+        Value::String(_) | Value::Datetime(_) => "a word",
+    }
+}
+
+fn unfit(key: String, value: &Value, expected: &str) -> KeyError {
+    KeyError::Value {
+        key,
+        value: value.to_string(),
+        expected: expected.to_owned(),
+    }
+}
+
+/// What is not TOML is a word: `orthogonal`, `10M`, `/some/folder`.
+fn parse_value(text: &str) -> Value {
+    let parsed = toml::from_str::<Table>(&format!("value = {text}")).ok();
+    let value = parsed
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"));
+    value.unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// The full name of a key that may lack its section.
+fn full_name(base: &Table, key: &str) -> Result<String, KeyError> {
+    let names = all_names(base, "");
+    if key.is_empty() || names.iter().any(|name| name == key) {
+        return Ok(key.to_owned());
+    }
+    let suffix = format!(".{key}");
+    let candidates: Vec<&String> = names.iter().filter(|name| name.ends_with(&suffix)).collect();
+    // `epsilon` is a section of PAAC and also a value of its optimiser: the shallower one is meant.
+    let depth = |name: &str| name.matches('.').count();
+    let shallowest = candidates.iter().map(|name| depth(name)).min();
+    match candidates
+        .iter()
+        .filter(|name| Some(depth(name)) == shallowest)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        [] => Ok(key.to_owned()),
+        [name] => Ok((**name).clone()),
+        many => {
+            let candidates = many
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            Err(KeyError::Ambiguous {
+                key: key.to_owned(),
+                candidates,
+            })
+        }
+    }
+}
+
+/// The names of all settings and sections, with dots.
+fn all_names(table: &Table, prefix: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (key, value) in table {
+        names.push(format!("{prefix}{key}"));
+        if let Value::Table(below) = value {
+            names.extend(all_names(below, &format!("{prefix}{key}.")));
+        }
+    }
+    if prefix.is_empty() {
+        names.extend(WITHOUT_DEFAULT.map(str::to_owned));
+    }
+    names
+}
+
+/// The name that is most like `key`, as a whole or in its last part.
+fn nearest(key: &str, names: &[String]) -> Option<String> {
+    fn last(name: &str) -> &str {
+        name.rsplit('.').next().unwrap_or(name)
+    }
+    let likeness = |name: &str| {
+        let whole = strsim::normalized_damerau_levenshtein(name, key);
+        whole.max(strsim::normalized_damerau_levenshtein(last(name), last(key)) - 0.01)
+    };
+    let best = names.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.5).then(|| best.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base() -> Table {
+        toml::from_str(
+            "[run]\nframes = 100\nseed = 1\ndevice = 'cpu'\n[env]\nprotocol = 'sb3'\n\
+             [paac]\ngamma = 0.99\nseed = 2\nnormalize = true\n[paac.epsilon]\nkind = 'fixed'\nvalue = 0.0\n\
+             [paac.optimizer]\nkind = 'adam'\nepsilon = 1e-5",
+        )
+        .unwrap()
+    }
+
+    fn after(pairs: &[&str]) -> Result<Table, KeyError> {
+        let mut table = base();
+        pairs.iter().try_for_each(|pair| set(&mut table, pair))?;
+        Ok(table)
+    }
+
+    fn error(pair: &str) -> String {
+        after(&[pair]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn values_take_the_type_of_the_preset() {
+        let table = after(&[
+            "frames=10M",
+            "gamma=1",
+            "device=cuda:1",
+            "paac.normalize=false",
+            "run.seed = 1e3",
+        ])
+        .unwrap();
+        assert_eq!(table["run"]["frames"], Value::Integer(10_000_000));
+        assert_eq!(table["run"]["device"], Value::String("cuda:1".to_owned()));
+        assert_eq!(table["run"]["seed"], Value::Integer(1_000));
+        assert_eq!(table["paac"]["gamma"], Value::Float(1.0));
+        assert_eq!(table["paac"]["normalize"], Value::Boolean(false));
+    }
+
+    #[test]
+    fn settings_without_a_default_can_be_given() {
+        let table = after(&["mode=3", "env.roms=/some/folder"]).unwrap();
+        assert_eq!(table["env"]["mode"], Value::Integer(3));
+        assert_eq!(table["env"]["roms"], Value::String("/some/folder".to_owned()));
+    }
+
+    #[test]
+    fn another_kind_replaces_the_whole_table() {
+        let table = after(&["paac.epsilon.kind=uniform", "paac.epsilon.low=0.1", "epsilon.high=0.2"]).unwrap();
+        assert_eq!(
+            table["paac"]["epsilon"].to_string(),
+            r#"{ high = 0.2, kind = "uniform", low = 0.1 }"#
+        );
+        let table = after(&["epsilon={kind='uniform', low=0.5}"]).unwrap();
+        assert_eq!(
+            table["paac"]["epsilon"].to_string(),
+            r#"{ kind = "uniform", low = 0.5 }"#
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        assert_eq!(
+            error("paac.gama=1"),
+            "there is no setting `paac.gama`; did you mean `paac.gamma`?"
+        );
+        assert_eq!(
+            error("protocoll=sb3"),
+            "there is no setting `protocoll`; did you mean `env.protocol`?"
+        );
+        assert_eq!(
+            error("pacc.gamma=1"),
+            "there is no setting `pacc`; did you mean `paac`?"
+        );
+        assert_eq!(error("zzzzzz=1"), "there is no setting `zzzzzz`");
+    }
+
+    #[test]
+    fn a_bad_value_says_what_it_must_be() {
+        assert_eq!(error("gamma=high"), r#"paac.gamma = "high": it must be a number"#);
+        assert_eq!(
+            error("frames=-1"),
+            "run.frames = -1: it must be a whole number of at least 0, e.g. 200000 or 10M"
+        );
+        assert_eq!(
+            error("frames=0.5"),
+            "run.frames = 0.5: it must be a whole number of at least 0, e.g. 200000 or 10M"
+        );
+        assert_eq!(error("normalize=1"), "paac.normalize = 1: it must be true or false");
+        assert_eq!(error("paac=1"), "paac = 1: it must be a section of settings");
+        assert_eq!(
+            error("gamma"),
+            "`gamma` is no setting: write KEY=VALUE, e.g. paac.gamma=0.98"
+        );
+    }
+
+    #[test]
+    fn a_key_of_two_sections_needs_its_section() {
+        assert_eq!(
+            error("seed=3"),
+            "`seed` is in more than one section: write one of `paac.seed`, `run.seed`"
+        );
+    }
+}

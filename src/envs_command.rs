@@ -1,0 +1,16 @@
+//! `coinop envs`: the environments, one per line.
+
+use coinop_envs::registry;
+
+use crate::files;
+
+pub(crate) fn envs() -> anyhow::Result<()> {
+    let envs = registry::list();
+    let width = envs.iter().map(|env| env.short.len()).max().unwrap_or(0);
+    let mut text = format!("{:width$}  {:>7}  full name\n", "name", "actions");
+    for env in envs {
+        text += &format!("{:width$}  {:>7}  {}\n", env.short, env.num_actions, env.id);
+    }
+    files::print(&text)?;
+    Ok(())
+}

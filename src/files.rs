@@ -1,0 +1,44 @@
+//! Files, with errors that name them.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The system refused something on a file.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} `{}`: {source}", path.display())]
+pub(crate) struct FileError {
+    /// What was tried, e.g. `can't write`.
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Turns the system's error into one that says what was tried on which file.
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError {
+        action,
+        path: path.clone(),
+        source,
+    }
+}
+
+/// Writes a whole file.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), FileError> {
+    fs::write(path, text).map_err(failed("can't write", path))
+}
+
+/// Reads a whole file of text.
+pub(crate) fn read(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).map_err(failed("can't read", path))
+}
+
+/// Writes to standard output; unlike `println!`, a full disk behind it is an error and no panic.
+pub(crate) fn print(text: &str) -> Result<(), FileError> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(failed("can't write", Path::new("standard output")))
+}

@@ -1,0 +1,35 @@
+//! The log of a run: everything into its `log.txt`, warnings also onto standard error.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::files::{FileError, failed};
+
+/// Starts logging into `path`, for the rest of the process.
+pub(crate) fn start(path: &Path) -> Result<(), FileError> {
+    let file = File::create(path).map_err(failed("can't write", path))?;
+    // A line that can not be written (a full disk) is not worth a second complaint: the metrics beside it will make the run fail.
+    let to_file = fmt::layer()
+        .with_ansi(false)
+        .with_target(false)
+        .log_internal_errors(false)
+        .with_writer(Mutex::new(file));
+    let to_stderr = fmt::layer()
+        .without_time()
+        .with_target(false)
+        .log_internal_errors(false)
+        .with_writer(io::stderr);
+    let layers = to_file
+        .with_filter(LevelFilter::INFO)
+        .and_then(to_stderr.with_filter(LevelFilter::WARN));
+    // A second call would change nothing; the program makes one.
+    let _ = tracing_subscriber::registry().with(layers).try_init();
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! `coinop plot`: the learning curves of runs, mean score over frames, as an SVG.
+
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+use plotters::prelude::*;
+
+use crate::cli::PlotArgs;
+use crate::files;
+use crate::metrics::WINDOW;
+use crate::run_dir::RunDir;
+
+const SIZE: (u32, u32) = (800, 480);
+
+/// A run's curve: millions of frames, and the mean score there.
+struct Curve {
+    name: String,
+    points: Vec<(f64, f64)>,
+}
+
+pub(crate) fn plot(args: &PlotArgs) -> anyhow::Result<()> {
+    if args.output.extension().is_none_or(|extension| extension != "svg") {
+        bail!(
+            "`{}`: curves are drawn as SVG; give a name that ends in .svg",
+            args.output.display()
+        );
+    }
+    let curves = args
+        .runs
+        .iter()
+        .map(|run| read_curve(run))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let svg = draw(&curves).map_err(|error| anyhow!("can't draw the curves: {error}"))?;
+    files::write(&args.output, &svg)?;
+    Ok(())
+}
+
+fn read_curve(run: &Path) -> anyhow::Result<Curve> {
+    let dir = RunDir::open(run)?;
+    let path = dir.metrics();
+    let points = parse_points(&files::read(&path)?).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
+    if points.is_empty() {
+        bail!("`{}` has no score yet: no episode has ended", path.display());
+    }
+    let name = dir
+        .path()
+        .file_name()
+        .unwrap_or(dir.path().as_os_str())
+        .to_string_lossy()
+        .into_owned();
+    Ok(Curve { name, points })
+}
+
+/// The columns `frames` (in millions) and `mean_score` of a `metrics.csv`. Rows before the first score are left out.
+fn parse_points(text: &str) -> anyhow::Result<Vec<(f64, f64)>> {
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let column = |name| {
+        header
+            .iter()
+            .position(|other| *other == name)
+            .ok_or_else(|| anyhow!("there is no column `{name}`"))
+    };
+    let (frames, score) = (column("frames")?, column("mean_score")?);
+    let mut points = Vec::new();
+    for (number, line) in (2..).zip(lines) {
+        let fields: Vec<&str> = line.split(',').collect();
+        if fields.len() != header.len() {
+            bail!("line {number} has {} fields instead of {}", fields.len(), header.len());
+        }
+        if fields[score].is_empty() {
+            continue;
+        }
+        let field = |at: usize| -> anyhow::Result<f64> {
+            let value = fields[at].parse().ok().filter(|value: &f64| value.is_finite());
+            value.ok_or_else(|| anyhow!("line {number} has `{}` where a number should be", fields[at]))
+        };
+        points.push((field(frames)? / 1e6, field(score)?));
+    }
+    Ok(points)
+}
+
+/// Least and greatest, with some room, and never the same.
+fn range(values: impl Iterator<Item = f64> + Clone, room: f64) -> std::ops::Range<f64> {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(f64::NEG_INFINITY, f64::max);
+    let margin = ((high - low) * room).max(1e-3);
+    low - margin..high + margin
+}
+
+fn draw(curves: &[Curve]) -> Result<String, Box<dyn std::error::Error>> {
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        area.fill(&WHITE)?;
+        let points = || curves.iter().flat_map(|curve| curve.points.iter());
+        let last = range(points().map(|point| point.0), 0.0).end;
+        let scores = range(points().map(|point| point.1), 0.05);
+        let mut chart = ChartBuilder::on(&area)
+            .margin(16)
+            .x_label_area_size(44)
+            .y_label_area_size(60)
+            .build_cartesian_2d(0.0..last, scores)?;
+        chart
+            .configure_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(BLACK.mix(0.1))
+            .label_style(("sans-serif", 14))
+            .x_desc("million frames")
+            .y_desc(format!("mean score of the last {WINDOW} episodes"))
+            .draw()?;
+        for (i, curve) in curves.iter().enumerate() {
+            let style = Palette99::pick(i).stroke_width(2);
+            chart
+                .draw_series(LineSeries::new(curve.points.iter().copied(), style))?
+                .label(curve.name.as_str())
+                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], style));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerRight)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.2))
+            .label_font(("sans-serif", 14))
+            .draw()?;
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_before_the_first_score_are_left_out() {
+        let text = "frames,seconds,mean_score\n1000000,1,\n2000000,2,-20.5\n3000000,3,-20\n";
+        assert_eq!(parse_points(text).unwrap(), [(2.0, -20.5), (3.0, -20.0)]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_its_line() {
+        let error = |text| parse_points(text).unwrap_err().to_string();
+        assert_eq!(error("frames,seconds\n"), "there is no column `mean_score`");
+        assert_eq!(error("frames,mean_score\n1,2\n3\n"), "line 3 has 1 fields instead of 2");
+        assert_eq!(
+            error("frames,mean_score\n1,two\n"),
+            "line 2 has `two` where a number should be"
+        );
+    }
+
+    #[test]
+    fn a_curve_of_one_point_and_a_flat_one_can_be_drawn() {
+        for points in [vec![(1.0, -21.0)], vec![(0.5, 3.0), (1.0, 3.0)]] {
+            let svg = draw(&[Curve {
+                name: "pong-paac-1".to_owned(),
+                points,
+            }])
+            .unwrap();
+            assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+            assert!(svg.contains("pong-paac-1") && svg.contains("million frames"));
+        }
+    }
+}

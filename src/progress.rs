@@ -1,0 +1,158 @@
+//! What a run shows while it works: a live line on a terminal, plain lines every ten seconds elsewhere.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use coinop_agents::Progress;
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use crate::count::short;
+use crate::metrics::Scores;
+
+/// Between two plain lines.
+const PLAIN: Duration = Duration::from_secs(10);
+/// Between two states of the live line.
+const LIVE: Duration = Duration::from_millis(200);
+/// The speed is that of this last stretch of time.
+const STRETCH: Duration = Duration::from_secs(15);
+
+/// Shows the progress of a run.
+pub(crate) struct Display {
+    /// `None` where standard error is no terminal.
+    bar: Option<ProgressBar>,
+    total_frames: u64,
+    /// Where the metrics `loss` and `entropy` are among the trainer's.
+    shown_metrics: Vec<(&'static str, usize)>,
+    next: Instant,
+    speed: Speed,
+}
+
+impl Display {
+    pub(crate) fn new(total_frames: u64, metric_names: &[&'static str]) -> Self {
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total_frames);
+            if let Ok(style) = ProgressStyle::with_template("{bar:24} {msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let place = |name: &'static str| Some((name, metric_names.iter().position(|other| *other == name)?));
+        let shown_metrics = ["loss", "entropy"].into_iter().filter_map(place).collect();
+        let now = Instant::now();
+        Self {
+            bar,
+            total_frames,
+            shown_metrics,
+            next: now + if stderr().is_terminal() { LIVE } else { PLAIN },
+            speed: Speed::new(now),
+        }
+    }
+
+    /// Shows where the run stands, if it is time.
+    pub(crate) fn update(&mut self, progress: &Progress<'_>, scores: &Scores) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        self.speed.add(now, progress.frames);
+        let line = self.line(progress, scores);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(progress.frames.min(self.total_frames));
+                bar.set_message(line);
+                self.next = now + LIVE;
+            }
+            None => {
+                eprintln!("{line}");
+                self.next = now + PLAIN;
+            }
+        }
+    }
+
+    /// Takes the live line away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, progress: &Progress<'_>, scores: &Scores) -> String {
+        let mut parts = vec![format!(
+            "{}/{} frames",
+            short(progress.frames),
+            short(self.total_frames)
+        )];
+        let speed = self.speed.frames_per_second();
+        parts.push(format!("{speed:.0} frames/s"));
+        parts.push(match scores.mean() {
+            Some(mean) => format!("score {mean:.2}"),
+            None => "score -".to_owned(),
+        });
+        parts.extend(
+            self.shown_metrics
+                .iter()
+                .map(|(name, place)| format!("{name} {:.3}", progress.metrics[*place])),
+        );
+        if speed > 0.0 {
+            let left = self.total_frames.saturating_sub(progress.frames) as f64 / speed;
+            parts.push(format!("ETA {}", HumanDuration(Duration::from_secs_f64(left.min(1e9)))));
+        }
+        parts.join("  ")
+    }
+}
+
+/// Frames per second over the last [`STRETCH`].
+struct Speed {
+    samples: VecDeque<(Instant, u64)>,
+}
+
+impl Speed {
+    fn new(now: Instant) -> Self {
+        Self {
+            samples: VecDeque::from([(now, 0)]),
+        }
+    }
+
+    fn add(&mut self, now: Instant, frames: u64) {
+        // The oldest sample lies just outside the stretch, so that the stretch is always covered.
+        while self
+            .samples
+            .get(1)
+            .is_some_and(|sample| now.duration_since(sample.0) >= STRETCH)
+        {
+            self.samples.pop_front();
+        }
+        self.samples.push_back((now, frames));
+    }
+
+    fn frames_per_second(&self) -> f64 {
+        match (self.samples.front(), self.samples.back()) {
+            (Some(first), Some(last)) if last.0 > first.0 => {
+                (last.1 - first.1) as f64 / last.0.duration_since(first.0).as_secs_f64()
+            }
+            _ => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_speed_is_that_of_the_last_stretch() {
+        let start = Instant::now();
+        let mut speed = Speed::new(start);
+        for second in 1..=60 {
+            // 100 frames a second for half a minute, then 500.
+            let frames = if second <= 30 {
+                100 * second
+            } else {
+                3_000 + 500 * (second - 30)
+            };
+            speed.add(start + Duration::from_secs(second), frames);
+        }
+        assert_eq!(speed.frames_per_second(), 500.0);
+    }
+}
