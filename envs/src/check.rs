@@ -2,8 +2,8 @@
 
 use crate::{End, Env, EnvError};
 
-/// Plays some episodes with fixed actions and checks what [`Env`] promises: reproducible by seed, nothing resets itself, bad actions
-/// are refused, the four parts of a step fit together.
+/// Plays some episodes with fixed actions and checks what [`Env`] promises: reproducible by seed, whole observations, nothing resets
+/// itself, bad actions are refused, the four parts of a step fit together.
 ///
 /// # Errors
 ///
@@ -15,9 +15,16 @@ pub fn check_env<E: Env>(env: &mut E) -> Result<(), String> {
     }
     let mut obs = vec![<E::Obs>::default(); env.obs_shape().len()];
     check_refusals(env, &mut obs)?;
-    let first = play(env, 1)?;
-    if play(env, 1)? != first {
-        return Err("the same seed and actions gave another episode: draw random numbers only from a stream that reset(Some(seed)) restarts".to_owned());
+    let first = play(env, 1, 0)?;
+    if play(env, 1, 255)? != first {
+        // Either the episode depends on more than the seed, or the observation on what the slice held before.
+        return Err(if play(env, 1, 0)? == first {
+            "an observation was not written whole: reset() and step() fill every element of the slice".to_owned()
+        } else {
+            "the same seed and actions gave another episode: draw random numbers only from a stream that \
+             reset(Some(seed)) restarts"
+                .to_owned()
+        });
     }
     Ok(())
 }
@@ -43,15 +50,18 @@ fn check_refusals<E: Env>(env: &mut E, obs: &mut [E::Obs]) -> Result<(), String>
 /// The observations and steps of up to two episodes, of 2000 steps in all.
 type Played<T> = Vec<(Vec<T>, Option<crate::Step>)>;
 
-fn play<E: Env>(env: &mut E, seed: u64) -> Result<Played<E::Obs>, String> {
+/// Plays with slices that hold `fill` before they are filled.
+fn play<E: Env>(env: &mut E, seed: u64, fill: u8) -> Result<Played<E::Obs>, String> {
     let (shape, num_actions) = (env.obs_shape(), env.num_actions());
-    let mut obs = vec![<E::Obs>::default(); shape.len()];
+    let fill = E::Obs::from(fill);
+    let mut obs = vec![fill; shape.len()];
     let mut played = Vec::new();
     env.reset(Some(seed), &mut obs).map_err(failed("reset()"))?;
     played.push((obs.clone(), None));
     let mut episodes = 0;
     for i in 0..2000u64 {
         let action = (crate::rng::derive_seed(seed, "check", i) % num_actions as u64) as u32;
+        obs.fill(fill);
         let step = env.step(action, &mut obs).map_err(failed("step()"))?;
         if !(step.reward.is_finite() && step.score.is_finite()) {
             return Err(format!(
@@ -83,6 +93,7 @@ fn play<E: Env>(env: &mut E, seed: u64) -> Result<Played<E::Obs>, String> {
             if episodes == 2 {
                 break;
             }
+            obs.fill(fill);
             env.reset(None, &mut obs).map_err(failed("reset()"))?;
             played.push((obs.clone(), None));
         }
@@ -146,7 +157,9 @@ mod tests {
                 self.left = 10;
             }
             self.left -= 1;
-            obs[0] = self.rng.random();
+            if self.flaw != "leaves a hole" {
+                obs[0] = self.rng.random();
+            }
             let step = if self.left == 0 {
                 Step::terminated(1.0)
             } else {
@@ -169,6 +182,7 @@ mod tests {
         assert_eq!(check_env(&mut Walk::with("none")), Ok(()));
         for (flaw, word) in [
             ("ignores the seed", "the same seed"),
+            ("leaves a hole", "not written whole"),
             ("takes any action", "InvalidAction"),
             ("resets itself", "ResetNeeded"),
             ("pays NaN", "finite"),

@@ -2,7 +2,8 @@
 //!
 //! Every pixel of the result is the mean of the rectangle that it covers in the source, where pixels at the rectangle's edges count
 //! with the share that lies within. OpenCV adds up 32-bit floats, first along the row, then over the rows; the order of the additions
-//! decides how the last bit is rounded, so it is kept.
+//! decides how the last bit is rounded, so it is kept. (Where both sizes shrink by whole factors, OpenCV takes short cuts, which round
+//! some means half-way between two shades the other way. Those are not followed.)
 
 /// What one pixel of the result takes from a line of the source: `WIDTH` neighbours from `first` on, with weights.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,10 @@
 //! The fused Atari environment: equal to the chain of wrappers, within the contract, and what the protocols say.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, in its helpers too"
+)]
+
 use coinop_envs::atari::{AtariConfig, AtariEnv, AtariGame, Picture, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};
 use coinop_envs::rng::derive_seed;

@@ -4,6 +4,11 @@
 //! per step and no no-ops, `FrameStackObservation` of 4), and the `INTER_AREA` of OpenCV 5.0.0. A CRC-32 goes on from the one before, so
 //! that one different shade of gray changes all that follow.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, in its helpers too"
+)]
+
 use coinop_envs::Env;
 use coinop_envs::atari::{AtariConfig, AtariEnv, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};

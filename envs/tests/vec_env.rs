@@ -1,5 +1,10 @@
 //! Every vectorised environment gives what the serial one gives.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, in its helpers too"
+)]
+
 use coinop_envs::registry::{EnvOptions, make_vec};
 use coinop_envs::rng::derive_seed;
 use coinop_envs::{End, Step, VecEnv};
