@@ -20,6 +20,8 @@ pub struct Rollout<O> {
     pub actions: Vec<i64>,
     /// Epsilons with which they were chosen.
     pub epsilons: Vec<f32>,
+    /// The logarithms of the probabilities with which they were chosen, epsilon included.
+    pub log_probabilities: Vec<f32>,
     /// Rewards.
     pub rewards: Vec<f32>,
     /// 0 where the return stops, else 1.
@@ -44,6 +46,7 @@ impl<O: Copy + Default> Rollout<O> {
             obs: vec![O::default(); (steps + 1) * num_envs * obs_len],
             actions: vec![0; len],
             epsilons: vec![0.0; len],
+            log_probabilities: vec![0.0; len],
             rewards: vec![0.0; len],
             discounts: vec![0.0; len],
             final_values: vec![f32::NAN; len],

@@ -16,8 +16,13 @@ pub struct PaacConfig {
     pub num_envs: usize,
     /// Agent steps per environment and rollout, `t_max`.
     pub rollout_steps: usize,
-    /// Updates per rollout, each from the same number of environments. The paper does one.
+    /// How often every sample of a rollout is learned from. The paper does it once.
+    pub epochs: usize,
+    /// Updates per epoch, each from its share of the samples, shuffled. The paper does one from all.
     pub minibatches: usize,
+    /// Beyond `1 ± clip_ratio`, a change of an action's probability is not rewarded (PPO, arXiv 1707.06347, equation 7). It keeps
+    /// several updates from one rollout in bounds. 0 is the paper's plain policy gradient.
+    pub clip_ratio: f64,
     /// Discount per agent step.
     pub gamma: f64,
     /// Mixes returns of different lengths as in generalised advantage estimation (arXiv 1506.02438); 1 is the paper's plain
@@ -117,7 +122,10 @@ mod tests {
         config.validate().unwrap();
         let cases: [(fn(&mut PaacConfig), &str); 4] = [
             (|c| c.num_envs = 0, "num_envs = 0: it must be at least 1"),
-            (|c| c.minibatches = 3, "minibatches = 3: it must divide num_envs"),
+            (
+                |c| c.minibatches = 3,
+                "minibatches = 3: it must divide num_envs times rollout_steps",
+            ),
             (|c| c.gamma = 1.5, "gamma = 1.5: it must be between 0 and 1"),
             (
                 |c| c.learning_rate = f64::NAN,

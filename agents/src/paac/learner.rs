@@ -17,6 +17,8 @@ pub struct PaacBatch {
     pub actions: Tensor,
     /// The epsilons with which they were chosen `[n]`.
     pub epsilons: Tensor,
+    /// The logarithms of the probabilities with which they were chosen `[n]`; used only if ratios are clipped.
+    pub log_probabilities: Tensor,
     /// Advantages `[n]`; constants to the loss.
     pub advantages: Tensor,
     /// Returns `[n]`, the targets of the value.
@@ -25,12 +27,47 @@ pub struct PaacBatch {
     pub learning_rate: f64,
 }
 
+impl PaacBatch {
+    /// Some of the samples, by number.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn select(&self, samples: &Tensor) -> Result<Self, AgentError> {
+        let samples = samples.f_to_device(self.obs.device())?;
+        let pick = |tensor: &Tensor| tensor.f_index_select(0, &samples);
+        Ok(Self {
+            obs: pick(&self.obs)?,
+            actions: pick(&self.actions)?,
+            epsilons: pick(&self.epsilons)?,
+            log_probabilities: pick(&self.log_probabilities)?,
+            advantages: pick(&self.advantages)?,
+            returns: pick(&self.returns)?,
+            learning_rate: self.learning_rate,
+        })
+    }
+
+    /// The same tensors once more, without a copy.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            obs: self.obs.shallow_clone(),
+            actions: self.actions.shallow_clone(),
+            epsilons: self.epsilons.shallow_clone(),
+            log_probabilities: self.log_probabilities.shallow_clone(),
+            advantages: self.advantages.shallow_clone(),
+            returns: self.returns.shallow_clone(),
+            learning_rate: self.learning_rate,
+        }
+    }
+}
+
 /// What an update was like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PaacStats {
     /// The whole loss.
     pub loss: f64,
-    /// `-mean(A log pi)`.
+    /// `-mean(A log pi)`, or its clipped form.
     pub policy_loss: f64,
     /// `mean((R - V)²)`.
     pub value_loss: f64,
@@ -52,6 +89,7 @@ pub struct PaacLearner {
     value_weight: f64,
     loss_scale: f64,
     max_grad_norm: f64,
+    clip_ratio: f64,
     updates: u64,
 }
 
@@ -67,6 +105,7 @@ impl PaacLearner {
             value_weight: config.value_weight,
             loss_scale: config.loss_scale,
             max_grad_norm: config.max_grad_norm,
+            clip_ratio: config.clip_ratio,
             updates: 0,
         }
     }
@@ -82,6 +121,18 @@ impl PaacLearner {
     pub fn updates(&self) -> u64 {
         self.updates
     }
+
+    /// `-mean(A log pi)`; or with clipped ratios `r` of the new probability to that which acted, `-mean(min(r A, clip(r) A))`.
+    fn policy_loss(&self, chosen: &Tensor, batch: &PaacBatch) -> Tensor {
+        let gain = if self.clip_ratio > 0.0 {
+            let ratio = (chosen - &batch.log_probabilities).exp();
+            let clipped = ratio.clamp(1.0 - self.clip_ratio, 1.0 + self.clip_ratio);
+            (ratio * &batch.advantages).minimum(&(clipped * &batch.advantages))
+        } else {
+            chosen * &batch.advantages
+        };
+        -gain.mean(Kind::Float)
+    }
 }
 
 impl Learner for PaacLearner {
@@ -92,7 +143,7 @@ impl Learner for PaacLearner {
         let (logits, values) = self.network.forward(&batch.obs)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons);
-        let policy_loss = -(chosen * &batch.advantages).mean(Kind::Float);
+        let policy_loss = self.policy_loss(&chosen, &batch);
         let entropy = entropy(&log_probabilities).mean(Kind::Float);
         let value_loss = (&batch.returns - values).square().mean(Kind::Float);
         let loss = (&policy_loss - &entropy * self.entropy_weight + &value_loss * self.value_weight) * self.loss_scale;

@@ -15,7 +15,9 @@ pub(super) fn config() -> PaacConfig {
     PaacConfig {
         num_envs: 8,
         rollout_steps: 5,
+        epochs: 1,
         minibatches: 1,
+        clip_ratio: 0.0,
         gamma: 0.9,
         gae_lambda: 1.0,
         normalize_advantages: false,
@@ -225,6 +227,7 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
             obs: Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]),
             actions: Tensor::from_slice(&[2i64, 0]),
             epsilons: Tensor::from_slice(&[0.2f32, 0.0]),
+            log_probabilities: Tensor::from_slice(&[0.0f32, 0.0]),
             advantages: Tensor::from_slice(&[1.5f32, -0.5]),
             returns: Tensor::from_slice(&[1.0f32, -1.0]),
             learning_rate: 0.0,

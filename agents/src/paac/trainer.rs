@@ -2,10 +2,11 @@
 
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{End, Step, VecEnv};
+use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::config::PaacConfig;
-use super::learner::{PaacBatch, PaacLearner, PaacStats};
+use super::learner::{PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::network::{ActorCritic, Observation};
@@ -33,6 +34,8 @@ pub struct Paac<O: Observation> {
     epsilons: Epsilons,
     /// Each actor draws its actions from its own stream, so that they do not depend on the others.
     action_streams: Vec<Rng>,
+    /// Shuffles samples into minibatches.
+    shuffle_stream: Rng,
     episodes: Episodes,
     steps: u64,
     anneal_frames: u64,
@@ -80,6 +83,7 @@ impl<O: Observation> Paac<O> {
             rollout: Rollout::new(config.rollout_steps, n, obs_len),
             epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
             action_streams: (0..n).map(|actor| stream(seed, "action", actor as u64)).collect(),
+            shuffle_stream: stream(seed, "shuffle", 0),
             episodes: Episodes::new(n),
             steps: 0,
             anneal_frames: if config.anneal_frames == 0 {
@@ -152,6 +156,9 @@ impl<O: Observation> Paac<O> {
             self.actions[i] = sample_action(probabilities, epsilon, &mut self.action_streams[i]);
             self.rollout.actions[span.start + i] = i64::from(self.actions[i]);
             self.rollout.epsilons[span.start + i] = epsilon;
+            let probability = probabilities[self.actions[i] as usize];
+            let mixture = (1.0 - epsilon) * probability + epsilon / num_actions as f32;
+            self.rollout.log_probabilities[span.start + i] = mixture.ln();
         }
         Ok(())
     }
@@ -184,51 +191,39 @@ impl<O: Observation> Paac<O> {
         Ok(out)
     }
 
-    /// Updates the network from the rollout, in groups of environments.
+    /// Updates the network from the rollout.
     fn update(&mut self) -> Result<(), AgentError> {
-        let rollout = &self.rollout;
-        let len = rollout.actions.len();
-        let returns: Vec<f32> = rollout
+        let len = self.rollout.actions.len();
+        let returns: Vec<f32> = self
+            .rollout
             .advantages
             .iter()
-            .zip(&rollout.values)
+            .zip(&self.rollout.values)
             .map(|(a, v)| a + v)
             .collect();
         if self.config.normalize_advantages {
             self.rollout.normalize_advantages();
         }
-        let rollout = &self.rollout;
         let learning_rate = self.learning_rate();
-        let device = self.learner.network().device();
-        let obs = self.learner.network().input(rollout.all_obs())?;
-        let [actions, epsilons, advantages, returns] = [
-            Tensor::f_from_slice(&rollout.actions)?,
-            Tensor::f_from_slice(&rollout.epsilons)?,
-            Tensor::f_from_slice(&rollout.advantages)?,
-            Tensor::f_from_slice(&returns)?,
-        ]
-        .map(|tensor| tensor.to_device(device));
-        let mut sum = PaacStats::default();
-        for group in 0..self.config.minibatches {
-            let pick = |tensor: &Tensor| self.group(tensor, group);
-            let batch = PaacBatch {
-                obs: pick(&obs)?,
-                actions: pick(&actions)?,
-                epsilons: pick(&epsilons)?,
-                advantages: pick(&advantages)?,
-                returns: pick(&returns)?,
-                learning_rate,
-            };
-            let stats = self.learner.learn(batch)?;
-            sum.loss += stats.loss;
-            sum.policy_loss += stats.policy_loss;
-            sum.value_loss += stats.value_loss;
-            sum.entropy += stats.entropy;
-            sum.grad_norm += stats.grad_norm;
+        let whole = self.whole_batch(&returns, learning_rate)?;
+        let mut sums = [0.0; 5];
+        for _ in 0..self.config.epochs {
+            for part in self.parts(len) {
+                let batch = part.map_or_else(|| Ok(whole.shallow_clone()), |samples| whole.select(&samples))?;
+                let stats = self.learner.learn(batch)?;
+                let stats = [
+                    stats.loss,
+                    stats.policy_loss,
+                    stats.value_loss,
+                    stats.entropy,
+                    stats.grad_norm,
+                ];
+                sums.iter_mut().zip(stats).for_each(|(sum, value)| *sum += value);
+            }
         }
+        let updates = (self.config.epochs * self.config.minibatches) as f64;
         let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
-        let sums = [sum.loss, sum.policy_loss, sum.value_loss, sum.entropy, sum.grad_norm];
-        let [loss, policy_loss, value_loss, entropy, grad_norm] = sums.map(|sum| sum / self.config.minibatches as f64);
+        let [loss, policy_loss, value_loss, entropy, grad_norm] = sums.map(|sum| sum / updates);
         self.metrics = [
             loss,
             policy_loss,
@@ -241,20 +236,33 @@ impl<O: Observation> Paac<O> {
         Ok(())
     }
 
-    /// The samples of one group of environments, from a tensor `[steps · envs, …]`.
-    fn group(&self, tensor: &Tensor, group: usize) -> Result<Tensor, AgentError> {
+    /// All samples of the rollout, on the network's device.
+    fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<PaacBatch, AgentError> {
+        let rollout = &self.rollout;
+        let network = self.learner.network();
+        let floats = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(network.device());
+        Ok(PaacBatch {
+            obs: network.input(rollout.all_obs())?,
+            actions: Tensor::f_from_slice(&rollout.actions)?.f_to_device(network.device())?,
+            epsilons: floats(&rollout.epsilons)?,
+            log_probabilities: floats(&rollout.log_probabilities)?,
+            advantages: floats(&rollout.advantages)?,
+            returns: floats(returns)?,
+            learning_rate,
+        })
+    }
+
+    /// The samples of each minibatch, shuffled; `None` for all samples.
+    fn parts(&mut self, len: usize) -> Vec<Option<Tensor>> {
         if self.config.minibatches == 1 {
-            return Ok(tensor.shallow_clone());
+            return vec![None];
         }
-        let (steps, envs) = (self.rollout.steps() as i64, self.rollout.num_envs() as i64);
-        let len = envs / self.config.minibatches as i64;
-        let rest = &tensor.size()[1..];
-        let by_step: Vec<i64> = [steps, envs].iter().chain(rest).copied().collect();
-        let flat: Vec<i64> = std::iter::once(&(steps * len)).chain(rest).copied().collect();
-        Ok(tensor
-            .f_view(by_step.as_slice())?
-            .f_narrow(1, group as i64 * len, len)?
-            .f_reshape(flat)?)
+        let mut samples: Vec<i64> = (0..len as i64).collect();
+        samples.shuffle(&mut self.shuffle_stream);
+        samples
+            .chunks_exact(len / self.config.minibatches)
+            .map(|part| Some(Tensor::from_slice(part)))
+            .collect()
     }
 }
 
@@ -292,6 +300,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
         self.learner.save(out.section_mut("learner"))?;
         self.epsilons.save(out.section_mut("epsilons"))?;
         out.put("action_streams", &self.action_streams)?;
+        out.put("shuffle_stream", &self.shuffle_stream)?;
         out.put("steps", &self.steps)
     }
 
@@ -299,6 +308,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
         self.learner.load(from.section("learner")?)?;
         self.epsilons.load(from.section("epsilons")?)?;
         self.action_streams = from.get("action_streams")?;
+        self.shuffle_stream = from.get("shuffle_stream")?;
         self.steps = from.get("steps")?;
         self.begun = false;
         Ok(())
