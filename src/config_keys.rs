@@ -143,29 +143,33 @@ fn parse_value(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// The full name of a key that may lack its section.
+/// The full name of a key that may lack its section. A key inside a section is found by that section, because the keys of a
+/// table with a kind are not all known.
 fn full_name(base: &Table, key: &str) -> Result<String, KeyError> {
     let names = all_names(base, "");
-    if key.is_empty() || names.iter().any(|name| name == key) {
+    let (first, rest) = key
+        .split_once('.')
+        .map_or((key, ""), |(first, _)| (first, &key[first.len()..]));
+    if first.is_empty() || base.contains_key(first) || names.iter().any(|name| name == key) {
         return Ok(key.to_owned());
     }
-    let suffix = format!(".{key}");
-    let candidates: Vec<&String> = names.iter().filter(|name| name.ends_with(&suffix)).collect();
-    // `epsilon` is a section of PAAC and also a value of its optimiser: the shallower one is meant.
+    let suffix = format!(".{first}");
     let depth = |name: &str| name.matches('.').count();
-    let shallowest = candidates.iter().map(|name| depth(name)).min();
-    match candidates
-        .iter()
-        .filter(|name| Some(depth(name)) == shallowest)
+    let candidates = || names.iter().filter(|name| name.ends_with(&suffix));
+    // `epsilon` is a section of PAAC and also a value of its optimiser: the outer one is meant.
+    let Some(outermost) = candidates().map(|name| depth(name)).min() else {
+        return Ok(key.to_owned());
+    };
+    match candidates()
+        .filter(|name| depth(name) == outermost)
         .collect::<Vec<_>>()
         .as_slice()
     {
-        [] => Ok(key.to_owned()),
-        [name] => Ok((**name).clone()),
+        [name] => Ok(format!("{name}{rest}")),
         many => {
             let candidates = many
                 .iter()
-                .map(|name| format!("`{name}`"))
+                .map(|name| format!("`{name}{rest}`"))
                 .collect::<Vec<_>>()
                 .join(", ");
             Err(KeyError::Ambiguous {

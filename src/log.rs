@@ -26,10 +26,10 @@ pub(crate) fn start(path: &Path) -> Result<(), FileError> {
         .with_target(false)
         .log_internal_errors(false)
         .with_writer(io::stderr);
-    let layers = to_file
-        .with_filter(LevelFilter::INFO)
-        .and_then(to_stderr.with_filter(LevelFilter::WARN));
     // A second call would change nothing; the program makes one.
-    let _ = tracing_subscriber::registry().with(layers).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(to_file.with_filter(LevelFilter::INFO))
+        .with(to_stderr.with_filter(LevelFilter::WARN))
+        .try_init();
     Ok(())
 }

@@ -18,6 +18,7 @@ mod evaluate;
 mod files;
 mod log;
 mod metrics;
+mod openmp;
 mod plot;
 mod progress;
 mod run_dir;
@@ -46,12 +47,16 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => {
+            openmp::let_threads_sleep();
             return Ok(match train::train(&args)? {
                 run_loop::Outcome::Finished => ExitCode::SUCCESS,
                 run_loop::Outcome::Interrupted => ExitCode::from(INTERRUPTED),
             });
         }
-        Command::Eval(args) => evaluate::command(&args)?,
+        Command::Eval(args) => {
+            openmp::let_threads_sleep();
+            evaluate::command(&args)?;
+        }
         Command::Envs => envs_command::envs()?,
         Command::Plot(args) => plot::plot(&args)?,
         Command::Atari {

@@ -1,0 +1,445 @@
+//! The program as a user meets it: what it writes, what it prints, and how it fails.
+//!
+//! The ROM of Pong is needed; `cargo xtask setup` provides it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Settings that make a run small: two small environments, and one thread for libtorch.
+const SMALL: &[&str] = &[
+    "--torch-threads=1",
+    "--set=num_envs=2",
+    "--set=rollout_steps=20",
+    "--set=minibatches=1",
+];
+
+/// The program, to be run in `dir`.
+fn coinop(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coinop"));
+    command.current_dir(dir).stdin(Stdio::null());
+    if std::env::var_os("COINOP_ROMS").is_none() {
+        command.env("COINOP_ROMS", Path::new(env!("CARGO_MANIFEST_DIR")).join(".roms"));
+    }
+    command
+}
+
+fn run(dir: &Path, args: &[&str]) -> Output {
+    coinop(dir).args(args).output().unwrap()
+}
+
+/// Runs what must succeed, and returns its standard output.
+fn succeed(dir: &Path, args: &[&str]) -> String {
+    let output = run(dir, args);
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs what must fail in one line, and returns that line.
+fn fail(command: &mut Command) -> String {
+    let output = command.env("RUST_BACKTRACE", "1").output().unwrap();
+    let stderr = text(&output.stderr);
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
+    assert!(
+        matches!(output.status.code(), Some(1 | 2)),
+        "{:?}: {stderr}",
+        output.status
+    );
+    assert_eq!(errors.len(), 1, "{stderr}");
+    assert_eq!(stderr.lines().last(), Some(errors[0]), "the error is the last line");
+    assert!(
+        !stderr.contains("backtrace") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
+    errors[0].to_owned()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A small training run of Pong.
+fn train(dir: &Path, run_dir: &str, args: &[&str]) -> PathBuf {
+    let base = [&["train", "pong", "--run-dir", run_dir], SMALL].concat();
+    succeed(dir, &[&base, args].concat());
+    dir.join(run_dir)
+}
+
+/// The rows of a metrics.csv without the columns that are times.
+fn rows_without_times(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    let is_time = |column: usize| ["seconds", "frames_per_second"].contains(&header[column]);
+    let row = |line: &str| {
+        let fields = line.split(',').enumerate().filter(|(column, _)| !is_time(*column));
+        fields.map(|(_, field)| field).collect::<Vec<_>>().join(",")
+    };
+    text.lines().map(row).collect()
+}
+
+#[test]
+fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let frames = ["--frames=12k", "--set=metrics_frames=4k"];
+    succeed(dir.path(), &[&["train", "pong", "--seed=3"], SMALL, &frames].concat());
+    let run_dir = dir.path().join("runs/pong-paac-1");
+    for file in [
+        "config.toml",
+        "metrics.csv",
+        "epsilons.csv",
+        "log.txt",
+        "checkpoints/final/manifest.json",
+    ] {
+        assert!(fs::metadata(run_dir.join(file)).unwrap().len() > 0, "{file}");
+    }
+    let config: toml::Table = toml::from_str(&fs::read_to_string(run_dir.join("config.toml")).unwrap()).unwrap();
+    assert_eq!(config["run"]["env"].as_str(), Some("atari/pong"));
+    assert_eq!(config["run"]["frames"].as_integer(), Some(12_000));
+    assert_eq!(config["run"]["seed"].as_integer(), Some(3));
+    assert_eq!(config["paac"]["num_envs"].as_integer(), Some(2));
+    // A header, and a row each 4,000 frames.
+    assert_eq!(rows_without_times(&run_dir.join("metrics.csv")).len(), 4);
+
+    let printed = succeed(
+        dir.path(),
+        &["eval", "pong-paac-1", "--episodes=3", "--torch-threads=1", "--json"],
+    );
+    assert_eq!(printed.lines().count(), 1);
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(report["env"], "atari/pong");
+    assert_eq!(report["algo"], "paac");
+    assert_eq!(report["protocol"], "sb3");
+    assert_eq!(report["episodes"], 3);
+    // An episode of Pong ends at 21 points of either side.
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert!(-21.0 <= number("min") && number("min") <= number("mean") && number("mean") <= number("max"));
+    assert!(number("max") < 21.0 && number("std") >= 0.0 && number("frames") > 3.0 * 3_000.0);
+
+    succeed(dir.path(), &["plot", "pong-paac-1", "-o", "curve.svg"]);
+    assert!(
+        fs::read_to_string(dir.path().join("curve.svg"))
+            .unwrap()
+            .contains("pong-paac-1")
+    );
+    let error = fail(coinop(dir.path()).args(["plot", "pong-paac-1", "-o", "/dev/full.svg/x.svg"]));
+    assert!(error.starts_with("error: can't write `/dev/full.svg/x.svg`"), "{error}");
+
+    let flipped = run_dir.join("checkpoints/final/tensors.safetensors");
+    let mut bytes = fs::read(&flipped).unwrap();
+    bytes[1_000] ^= 1;
+    fs::write(&flipped, bytes).unwrap();
+    let error = fail(coinop(dir.path()).args(["eval", "pong-paac-1"]));
+    assert!(
+        error.contains("tensors.safetensors` is damaged: CRC-32") && error.ends_with("use another checkpoint"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_seed_gives_the_same_run_with_any_number_of_env_threads_and_another_seed_another_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = [
+        "--frames=6k",
+        "--set=metrics_frames=1k",
+        "--set=epsilon={kind='uniform', low=0, high=0.1, resample_frames=500}",
+    ];
+    let with = |name: &str, args: &[&str]| train(dir.path(), name, &[&small, args].concat());
+    let one = with("one", &["--seed=5", "--env-threads=1"]);
+    let two = with("two", &["--seed=5", "--env-threads=2"]);
+    let other = with("other", &["--seed=6", "--env-threads=1"]);
+    let metrics = |run: &Path| rows_without_times(&run.join("metrics.csv"));
+    assert_eq!(metrics(&one), metrics(&two));
+    assert_ne!(metrics(&one), metrics(&other));
+    for file in [
+        "epsilons.csv",
+        "checkpoints/final/tensors.safetensors",
+        "checkpoints/final/state.json",
+    ] {
+        let bytes = |run: &Path| fs::read(run.join(file)).unwrap();
+        assert!(bytes(&one) == bytes(&two), "{file}");
+        assert!(bytes(&one) != bytes(&other), "{file}");
+    }
+}
+
+#[test]
+fn the_config_of_a_run_repeats_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = train(
+        dir.path(),
+        "first",
+        &["--frames=400", "--seed=9", "--set=gamma=0.9", "--preset=paac"],
+    );
+    succeed(
+        dir.path(),
+        &["train", "pong", "--config=first/config.toml", "--run-dir=second"],
+    );
+    let bytes = |run: &str, file: &str| fs::read(dir.path().join(run).join(file)).unwrap();
+    assert_eq!(bytes("first", "config.toml"), bytes("second", "config.toml"));
+    assert!(
+        fs::read_to_string(first.join("config.toml"))
+            .unwrap()
+            .contains("preset = \"paac\"")
+    );
+    let file = "checkpoints/final/tensors.safetensors";
+    assert!(bytes("first", file) == bytes("second", file));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_saves_and_exits_130() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [&["train", "pong", "--frames=100M", "--run-dir=run"], SMALL].concat();
+    let mut child = coinop(dir.path()).args(args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    // Training has been announced: from here on Ctrl-C is listened to.
+    lines
+        .find(|line| line.as_ref().unwrap().contains("environments on"))
+        .unwrap()
+        .unwrap();
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("saved in run")), "{rest:?}");
+    assert!(dir.path().join("run/checkpoints/final/manifest.json").is_file());
+    assert_eq!(rows_without_times(&dir.path().join("run/metrics.csv")).len(), 2);
+}
+
+#[test]
+fn a_wrong_command_is_one_line_that_names_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    file("settings.toml", "[paac]\ngamma = 0.9\nlerning_rate = 0.1\n");
+    file("broken.toml", "[paac]\ngamma = \n");
+    file("actions", "0\nfire\n");
+    file("one", "0\n");
+    fs::create_dir(dir.path().join("taken")).unwrap();
+    let cases: &[(&str, &str)] = &[
+        (
+            "train pnog",
+            "error: there is no environment `pnog`; did you mean `pong`? `coinop envs` lists all",
+        ),
+        (
+            "train pong --set paac.lerning_rate=1",
+            "error: there is no setting `paac.lerning_rate`; did you mean `paac.learning_rate`?",
+        ),
+        (
+            "train pong --config settings.toml",
+            "error: `settings.toml`: there is no setting `paac.lerning_rate`; did you mean `paac.learning_rate`?",
+        ),
+        (
+            "train pong --config broken.toml",
+            "error: `broken.toml` line 2 is not TOML: ",
+        ),
+        (
+            "train pong --config none.toml",
+            "error: can't read `none.toml`: No such file",
+        ),
+        (
+            "train pong --set gamma=high",
+            r#"error: paac.gamma = "high": it must be a number"#,
+        ),
+        (
+            "train pong --set gamma=1.5",
+            "error: paac.gamma = 1.5: it must be between 0 and 1",
+        ),
+        (
+            "train pong --set minibatches=3 --set num_envs=4",
+            "error: paac.minibatches = 3: it must divide num_envs",
+        ),
+        (
+            "train pong --set network=natur",
+            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network`",
+        ),
+        (
+            "train pong --set mode=77",
+            "error: pong has no mode 77: its modes are 0, 1",
+        ),
+        (
+            "train pong --preset slow",
+            "error: paac has no preset `slow`: choose one of fast, paac",
+        ),
+        (
+            "train pong --algo pac",
+            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: paac]; tip: ",
+        ),
+        (
+            "train pong --frames ten",
+            "error: invalid value 'ten' for '--frames <FRAMES>': `ten` is no count: ",
+        ),
+        ("train pong --frames 0", "error: run.frames = 0: it must be at least 1"),
+        (
+            "train pong --fames 10",
+            "error: unexpected argument '--fames' found; tip: a similar argument exists: '--frames'",
+        ),
+        (
+            "train pong --device gpu",
+            "error: there is no device `gpu`: use `cpu`, `cuda` or `cuda:0`",
+        ),
+        (
+            "train pong --run-dir taken",
+            "error: the run folder `taken` exists already; name another one",
+        ),
+        ("train pong --run-dir one/run", "error: can't create the folder `one"),
+        ("eval nothing", "error: there is no run folder `nothing`; "),
+        (
+            "eval taken",
+            "error: `taken` is not a run folder: it has no config.toml",
+        ),
+        (
+            "eval taken --protocol sb4",
+            "error: invalid value 'sb4' for '--protocol <PROTOCOL>': there is no protocol `sb4`: ",
+        ),
+        (
+            "plot taken -o curve.png",
+            "error: `curve.png`: curves are drawn as SVG; give a name that ends in .svg",
+        ),
+        (
+            "atari trace pnog --actions one",
+            "error: there is no Atari game `pnog`; did you mean `pong`?",
+        ),
+        (
+            "atari trace pong --actions actions",
+            "error: line 2 of the actions is `fire`: expected an action number from 0 to 17",
+        ),
+        (
+            "atari trace pong --actions one --sticky 2",
+            "error: repeat_action_probability is 2: it must be from 0 to 1",
+        ),
+        (
+            "atari trace pong --actions one --frame-skip 0",
+            "error: frame_skip is 0: an action lasts at least 1 frame",
+        ),
+    ];
+    for (command, expected) in cases {
+        let error = fail(coinop(dir.path()).args(command.split(' ')));
+        assert!(error.starts_with(expected), "{command}: {error}");
+    }
+    let mut left: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        ["actions", "broken.toml", "one", "settings.toml", "taken"],
+        "a run that can not begin leaves nothing"
+    );
+}
+
+#[test]
+fn a_missing_and_a_wrong_rom_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = fail(coinop(dir.path()).args(["train", "pong", "--roms", "empty"]));
+    assert_eq!(
+        error,
+        "error: no ROM of pong: looked for empty/pong.bin; `cargo xtask setup` provides ROMs, `--roms DIR` or COINOP_ROMS names another \
+         folder"
+    );
+    fs::write(dir.path().join("pong.bin"), [0; 2048]).unwrap();
+    let error = fail(coinop(dir.path()).args(["train", "pong", "--roms", "."]));
+    // The MD5 of 2048 zeros, as md5sum prints it.
+    assert!(
+        error.contains("its MD5 is c99a74c555371a433d121f551d6c6398, expected 60e0ea3cbe0913d39803477945e9e5ec"),
+        "{error}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_may_not_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nobody makes folders there, not even root.
+    let args = [&["train", "pong", "--run-dir", "/sys/coinop"], SMALL].concat();
+    let error = fail(coinop(dir.path()).args(args));
+    assert!(
+        error.starts_with("error: can't create the folder `/sys/coinop`: "),
+        "{error}"
+    );
+    assert!(error.ends_with("; choose a place that you may write to"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_ends_a_trace_and_a_run_with_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("one"), "0\n").unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let error = fail(
+        coinop(dir.path())
+            .args(["atari", "trace", "pong", "--actions", "one"])
+            .stdout(full),
+    );
+    assert!(
+        error.starts_with("error: can't write `standard output`: No space left on device"),
+        "{error}"
+    );
+    assert!(
+        error.ends_with("; free some space, or choose a place on another disk"),
+        "{error}"
+    );
+
+    // A disk of 1 MB, in a mount namespace that ends with the program. The checkpoint has five times that.
+    let mut command = coinop(dir.path());
+    let script = "mount -t tmpfs -o size=1m tmpfs . && cd . && exec \"$@\"";
+    let program = command.get_program().to_owned();
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(&program)
+        .args(["train", "pong", "--frames=80"])
+        .args(SMALL);
+    let allowed = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs"])
+        .arg(dir.path())
+        .status();
+    if !allowed.is_ok_and(|status| status.success()) {
+        eprintln!("skipped the run on a full disk: this system lets nobody mount one");
+        return;
+    }
+    unshare.current_dir(dir.path()).envs(
+        command
+            .env("UNUSED", "")
+            .get_envs()
+            .filter_map(|(key, value)| Some((key, value?))),
+    );
+    let error = fail(&mut unshare);
+    assert!(error.contains("No space left on device"), "{error}");
+    assert!(
+        error.ends_with("; free some space, or choose a place on another disk"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_trace_has_a_row_per_action() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("actions"), "0\n1\n3\n").unwrap();
+    let printed = succeed(
+        dir.path(),
+        &["atari", "trace", "pong", "--actions=actions", "--frame-skip=4"],
+    );
+    let rows: Vec<&str> = printed.lines().collect();
+    assert_eq!(rows[0], "frame,action,reward,lives,terminal,ram_crc32,screen_crc32");
+    let starts = ["4,0,0,0,0,", "8,1,0,0,0,", "12,3,0,0,0,"];
+    assert!(
+        rows.len() == 4 && rows[1..].iter().zip(starts).all(|(row, start)| row.starts_with(start)),
+        "{printed}"
+    );
+}
+
+#[test]
+fn the_environments_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = succeed(dir.path(), &["envs"]);
+    assert!(
+        printed
+            .lines()
+            .any(|line| line.split_whitespace().eq(["pong", "6", "atari/pong"])),
+        "{printed}"
+    );
+}
