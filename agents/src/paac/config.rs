@@ -93,14 +93,12 @@ impl PaacConfig {
         };
         positive("num_envs", self.num_envs)?;
         positive("rollout_steps", self.rollout_steps)?;
+        positive("epochs", self.epochs)?;
         positive("minibatches", self.minibatches)?;
-        let divides = self.num_envs.is_multiple_of(self.minibatches);
-        check(
-            divides,
-            "minibatches",
-            self.minibatches.to_string(),
-            "it must divide num_envs",
-        )?;
+        let divides = (self.num_envs * self.rollout_steps).is_multiple_of(self.minibatches);
+        let reason = "it must divide num_envs times rollout_steps";
+        check(divides, "minibatches", self.minibatches.to_string(), reason)?;
+        at_least_0("clip_ratio", self.clip_ratio)?;
         unit("gamma", self.gamma)?;
         unit("gae_lambda", self.gae_lambda)?;
         above_0("learning_rate", self.learning_rate)?;

@@ -164,13 +164,46 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
 }
 
 #[test]
-fn minibatches_split_the_environments() {
+fn every_epoch_updates_once_per_minibatch() {
     let config = PaacConfig {
         minibatches: 4,
+        epochs: 3,
+        clip_ratio: 0.2,
         ..config()
     };
     let mut trainer = trainer(&config, 1);
-    assert_eq!(trainer.step().unwrap().updates, 4);
+    assert_eq!(trainer.step().unwrap().updates, 12);
+}
+
+#[test]
+fn a_ratio_beyond_the_clip_has_no_gradient_where_it_would_pay_to_go_further() {
+    let network = || {
+        let rng = &mut stream(5, "x", 0);
+        ActorCritic::new(NetworkKind::Mlp, Init::Uniform, Shape::new(&[2]), 3, rng, Device::Cpu).unwrap()
+    };
+    let config = PaacConfig {
+        clip_ratio: 0.2,
+        value_weight: 0.0,
+        entropy_weight: 0.0,
+        ..config()
+    };
+    let grad_norm = |old_log_probability: f32, advantage: f32| {
+        let batch = PaacBatch {
+            obs: Tensor::from_slice2(&[[0.5f32, -1.0]]),
+            actions: Tensor::from_slice(&[2i64]),
+            epsilons: Tensor::from_slice(&[0.0f32]),
+            log_probabilities: Tensor::from_slice(&[old_log_probability]),
+            advantages: Tensor::from_slice(&[advantage]),
+            returns: Tensor::from_slice(&[0.0f32]),
+            learning_rate: 0.0,
+        };
+        PaacLearner::new(&config, network()).learn(batch).unwrap().grad_norm
+    };
+    // The probability is about 1/3. If it was .1, the ratio is beyond 1.2; if it was .9, below .8.
+    assert_eq!(grad_norm(0.1f32.ln(), 1.0), 0.0);
+    assert!(grad_norm(0.1f32.ln(), -1.0) > 0.0);
+    assert_eq!(grad_norm(0.9f32.ln(), -1.0), 0.0);
+    assert!(grad_norm(0.9f32.ln(), 1.0) > 0.0);
 }
 
 #[test]
