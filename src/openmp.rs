@@ -2,7 +2,7 @@
 //!
 //! libtorch computes with OpenMP, whose threads by default spin while there is nothing to compute. Between two calls the cores belong
 //! to the environments, and on a machine that is busy otherwise spinning threads keep even the computing ones from running: an
-//! evaluation took 25 times as long. Threads that sleep cost some microseconds per call. OpenMP reads its settings when the program
+//! evaluation took 20 times as long. Threads that sleep cost some microseconds per call. OpenMP reads its settings when the program
 //! is loaded, so the only way to choose for it is to start again with the choice in the environment.
 
 use std::env::var_os;

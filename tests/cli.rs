@@ -2,6 +2,11 @@
 //!
 //! The ROM of Pong is needed; `cargo xtask setup` provides it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, also in its helpers"
+)]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,11 +23,14 @@ const SMALL: &[&str] = &[
 /// The program, to be run in `dir`.
 fn coinop(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coinop"));
-    command.current_dir(dir).stdin(Stdio::null());
-    if std::env::var_os("COINOP_ROMS").is_none() {
-        command.env("COINOP_ROMS", Path::new(env!("CARGO_MANIFEST_DIR")).join(".roms"));
-    }
+    command.current_dir(dir).stdin(Stdio::null()).env("COINOP_ROMS", roms());
     command
+}
+
+/// The folder of ROMs: the one that was chosen, else the one that set-up provides.
+fn roms() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".roms");
+    std::env::var_os("COINOP_ROMS").map_or_else(default, PathBuf::from)
 }
 
 fn run(dir: &Path, args: &[&str]) -> Output {
@@ -384,30 +392,27 @@ fn a_full_disk_ends_a_trace_and_a_run_with_one_line() {
     );
 
     // A disk of 1 MB, in a mount namespace that ends with the program. The checkpoint has five times that.
-    let mut command = coinop(dir.path());
-    let script = "mount -t tmpfs -o size=1m tmpfs . && cd . && exec \"$@\"";
-    let program = command.get_program().to_owned();
-    let mut unshare = Command::new("unshare");
-    unshare
-        .args(["--map-root-user", "--mount", "sh", "-c", script, "sh"])
-        .arg(&program)
-        .args(["train", "pong", "--frames=80"])
-        .args(SMALL);
-    let allowed = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs"])
-        .arg(dir.path())
-        .status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("skipped the run on a full disk: this system lets nobody mount one");
+    const MOUNT: &str = "mount -t tmpfs -o size=1m tmpfs .";
+    let in_namespace = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            env!("CARGO_BIN_EXE_coinop"),
+        ]);
+        command.current_dir(dir.path()).env("COINOP_ROMS", roms());
+        command
+    };
+    if !in_namespace(MOUNT).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped the run on a full disk: this system does not let the test mount one");
         return;
     }
-    unshare.current_dir(dir.path()).envs(
-        command
-            .env("UNUSED", "")
-            .get_envs()
-            .filter_map(|(key, value)| Some((key, value?))),
-    );
-    let error = fail(&mut unshare);
+    let script = format!("{MOUNT} && cd \"$PWD\" && exec \"$@\"");
+    let error = fail(in_namespace(&script).args(["train", "pong", "--frames=80"]).args(SMALL));
     assert!(error.contains("No space left on device"), "{error}");
     assert!(
         error.ends_with("; free some space, or choose a place on another disk"),
