@@ -18,8 +18,8 @@ mod evaluate;
 mod files;
 mod log;
 mod metrics;
-mod openmp;
 mod plot;
+mod process_settings;
 mod progress;
 mod run_dir;
 mod run_loop;
@@ -47,14 +47,14 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => {
-            openmp::let_threads_sleep();
+            process_settings::apply();
             return Ok(match train::train(&args)? {
                 run_loop::Outcome::Finished => ExitCode::SUCCESS,
                 run_loop::Outcome::Interrupted => ExitCode::from(INTERRUPTED),
             });
         }
         Command::Eval(args) => {
-            openmp::let_threads_sleep();
+            process_settings::apply();
             evaluate::command(&args)?;
         }
         Command::Envs => envs_command::envs()?,

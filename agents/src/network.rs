@@ -180,9 +180,14 @@ impl ActorCritic {
     ///
     /// When libtorch fails, for example for want of memory.
     pub fn forward(&self, obs: &Tensor) -> Result<(Tensor, Tensor), AgentError> {
+        let obs = if obs.dim() == 4 {
+            channels_last(obs)?
+        } else {
+            obs.shallow_clone()
+        };
         let mut x = match obs.kind() {
             Kind::Uint8 => obs.f_to_kind(Kind::Float)?.f_mul_scalar_(1.0 / 255.0)?,
-            _ => obs.shallow_clone(),
+            _ => obs,
         };
         for &layer in &self.body {
             if matches!(layer, Layer::Linear { .. }) {
@@ -220,6 +225,14 @@ impl Checkpoint for ActorCritic {
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.params.load(from)
     }
+}
+
+/// The same pictures with the channels of a pixel next to each other in memory, the order in which libtorch convolves fastest.
+fn channels_last(pictures: &Tensor) -> Result<Tensor, AgentError> {
+    Ok(pictures
+        .f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_permute([0, 3, 1, 2])?)
 }
 
 fn wrong_shape(kind: NetworkKind, shape: Shape, reason: &'static str) -> AgentError {

@@ -112,7 +112,7 @@ static SPREAD: [u64; 256] = {
     while bits < 256 {
         let mut bit = 0;
         while bit < 8 {
-            table[bits] |= (bits as u64 >> bit & 1) * 0xFF << (8 * bit);
+            table[bits] |= ((bits as u64 >> bit & 1) * 0xFF) << (8 * bit);
             bit += 1;
         }
         bits += 1;
@@ -135,8 +135,8 @@ pub(super) fn draw_word(
     let painted = paint(layers, priority, LEFT_HALF[word]);
     let background = u64::from(colors.background) * EIGHT;
     // Blending is an exclusive or with the difference of two colours.
-    let player = colors.player.map(|color| u64::from(color) * EIGHT ^ background);
-    let playfield = u64::from(colors.playfield) * EIGHT ^ background;
+    let player = colors.player.map(|color| (u64::from(color) * EIGHT) ^ background);
+    let playfield = (u64::from(colors.playfield) * EIGHT) ^ background;
     let any = painted.player[0] | painted.player[1] | painted.playfield;
     let (groups, _) = row.as_chunks_mut::<8>();
     let spread = |mask: u64, group: u32| SPREAD[(mask >> (8 * group)) as u8 as usize];

@@ -77,7 +77,7 @@ const STAR_FIELD: i32 = 63;
 /// When the write at colour clock `time` takes effect.
 fn effect(register: u16, time: i32) -> i32 {
     if let PF0..=PF2 = register {
-        time + PLAYFIELD_DELAY[(time / 3 & 3) as usize]
+        time + PLAYFIELD_DELAY[((time / 3) & 3) as usize]
     } else {
         time + i32::from(DELAY[usize::from(register)])
     }
