@@ -5,13 +5,11 @@ use tch::{Kind, Tensor};
 /// The entropy `[n]` of the distributions with these logits `[n, actions]`, in nats.
 ///
 /// From the logarithm of the softmax: the logarithm of a softmax that has become 0 would be infinite.
-#[must_use]
 pub fn entropy(log_probabilities: &Tensor) -> Tensor {
     -(log_probabilities.exp() * log_probabilities).sum_dim_intlist(1i64, false, Kind::Float)
 }
 
 /// The log-probability `[n]` of actions `[n]` under the mixture `(1 - epsilon) policy + epsilon uniform` that acted.
-#[must_use]
 pub fn mixture_log_probability(log_probabilities: &Tensor, actions: &Tensor, epsilons: &Tensor) -> Tensor {
     let num_actions = log_probabilities.size()[1] as f64;
     let chosen = log_probabilities.gather(1, &actions.unsqueeze(1), false).squeeze_dim(1);

@@ -130,7 +130,7 @@ mod tests {
             let values: Vec<f32> = (0..len + n).map(|i| steps[i % steps.len()].3).collect();
             let mut out = vec![0.0; len];
             advantages(&Rewards { num_envs: n, rewards: &rewards, discounts: &discounts, final_values: &ends, values: &values }, 0.9, lambda, &mut out);
-            for i in 0..len {
+            for (i, out) in out.iter().enumerate() {
                 let (mut sum, mut weight, mut j) = (0.0, 1.0, i);
                 loop {
                     let next = if ends[j].is_nan() { values[j + n] } else { ends[j] };
@@ -139,7 +139,7 @@ mod tests {
                     if !ends[j].is_nan() || j + n >= len { break; }
                     j += n;
                 }
-                prop_assert!((out[i] - sum).abs() < 1e-4, "{} instead of {}", out[i], sum);
+                prop_assert!((out - sum).abs() < 1e-4, "{out} instead of {sum}");
             }
         }
     }

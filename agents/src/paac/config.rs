@@ -118,7 +118,8 @@ mod tests {
     fn a_value_that_can_not_be_is_named_with_the_reason() {
         let config = super::super::tests::config();
         config.validate().unwrap();
-        let cases: [(fn(&mut PaacConfig), &str); 4] = [
+        type Spoil = fn(&mut PaacConfig);
+        let cases: [(Spoil, &str); 4] = [
             (|c| c.num_envs = 0, "num_envs = 0: it must be at least 1"),
             (
                 |c| c.minibatches = 3,

@@ -238,7 +238,9 @@ mod tests {
     fn stretch(cartridge: &mut Cartridge, pc: u16) -> Option<(u16, u16)> {
         cartridge.move_stretch(pc);
         let mut fetched = (0x1000..0x2000).filter(|&pc| cartridge.fetch(pc).is_some());
-        fetched.next().map(|first| (first, fetched.last().unwrap_or(first)))
+        fetched
+            .next()
+            .map(|first| (first, fetched.next_back().unwrap_or(first)))
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! Plays recorded lists of actions and compares every row of the trace (frame, reward, lives, end, RAM, screen) with what ale-py
 //! 0.12.1 gave. `tools/record_traces.py` records `golden/*.csv`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, in its helpers too"
+)]
+
 use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
 
 /// Rows per checksum.

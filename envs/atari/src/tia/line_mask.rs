@@ -74,9 +74,8 @@ mod tests {
         fn edges_cut_a_span_out_of_each_word(from in 0..WIDTH, length in 1..=WIDTH) {
             let to = (from + length).min(WIDTH);
             let mut line = [0; WORDS];
-            for word in from as usize / 64..=(to as usize - 1) / 64 {
-                line[word] = edges(word, from, to);
-            }
+            let words = from as usize / 64..=(to as usize - 1) / 64;
+            line[words.clone()].iter_mut().zip(words).for_each(|(line, word)| *line = edges(word, from, to));
             prop_assert_eq!(pixels(&line), (from..to).collect::<Vec<_>>());
         }
     }
