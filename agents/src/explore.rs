@@ -53,18 +53,19 @@ impl EpsilonConfig {
     /// [`AgentError::BadConfig`] with the value that is not.
     pub fn validate(&self) -> Result<(), AgentError> {
         let probability = |value: f64| (0.0..=1.0).contains(&value);
-        let bad = |reason| {
+        let bad = |value, reason| {
             Err(AgentError::BadConfig {
                 name: "epsilon",
-                value: format!("{self:?}"),
+                value,
                 reason,
             })
         };
         match self {
-            Self::Fixed { value } if !probability(*value) => bad("it must be between 0 and 1"),
-            Self::Uniform { low, high, .. } if !(probability(*low) && probability(*high) && low <= high) => {
-                bad("the bounds must be between 0 and 1, the lower one first")
-            }
+            Self::Fixed { value } if !probability(*value) => bad(value.to_string(), "it must be between 0 and 1"),
+            Self::Uniform { low, high, .. } if !(probability(*low) && probability(*high) && low <= high) => bad(
+                format!("{low} to {high}"),
+                "the bounds must be between 0 and 1, the lower one first",
+            ),
             Self::Discrete {
                 values, probabilities, ..
             } if values.is_empty()
@@ -73,14 +74,18 @@ impl EpsilonConfig {
                 || (probabilities.iter().sum::<f64>() - 1.0).abs() > 1e-6 =>
             {
                 bad(
+                    format!("{values:?} with probabilities {probabilities:?}"),
                     "it needs as many values as probabilities, all between 0 and 1, and the probabilities must sum to 1",
                 )
             }
             Self::Ladder { base, alpha } if !(probability(*base) && *alpha >= 0.0) => {
-                bad("base must be between 0 and 1, alpha at least 0")
+                bad(
+                    format!("a ladder of base {base} and alpha {alpha}"),
+                    "base must be between 0 and 1, alpha at least 0",
+                )
             }
             Self::Uniform { resample_frames: 0, .. } | Self::Discrete { resample_frames: 0, .. } => {
-                bad("resample_frames must be at least 1")
+                bad("resampled every 0 frames".to_owned(), "resample_frames must be at least 1")
             }
             _ => Ok(()),
         }
@@ -276,30 +281,45 @@ mod tests {
     }
 
     #[test]
-    fn bad_settings_are_refused() {
-        for config in [
-            EpsilonConfig::Fixed { value: 1.5 },
-            EpsilonConfig::Uniform {
-                low: 0.3,
-                high: 0.2,
-                resample_frames: 1,
-            },
-            EpsilonConfig::Uniform {
-                low: 0.1,
-                high: 0.2,
-                resample_frames: 0,
-            },
-            EpsilonConfig::Discrete {
-                values: vec![0.1],
-                probabilities: vec![0.5],
-                resample_frames: 1,
-            },
-            EpsilonConfig::Ladder {
-                base: f64::NAN,
-                alpha: 7.0,
-            },
+    fn bad_settings_are_refused_with_the_value_and_the_reason() {
+        let uniform = |low, high, resample_frames| EpsilonConfig::Uniform {
+            low,
+            high,
+            resample_frames,
+        };
+        let discrete = EpsilonConfig::Discrete {
+            values: vec![0.1],
+            probabilities: vec![0.5],
+            resample_frames: 1,
+        };
+        let ladder = EpsilonConfig::Ladder {
+            base: f64::NAN,
+            alpha: 7.0,
+        };
+        for (config, text) in [
+            (
+                EpsilonConfig::Fixed { value: 1.5 },
+                "epsilon = 1.5: it must be between 0 and 1",
+            ),
+            (
+                uniform(0.3, 0.2, 1),
+                "epsilon = 0.3 to 0.2: the bounds must be between 0 and 1, the lower one first",
+            ),
+            (
+                uniform(0.1, 0.2, 0),
+                "epsilon = resampled every 0 frames: resample_frames must be at least 1",
+            ),
+            (
+                discrete,
+                "epsilon = [0.1] with probabilities [0.5]: it needs as many values as probabilities, all between 0 and 1, and the \
+                 probabilities must sum to 1",
+            ),
+            (
+                ladder,
+                "epsilon = a ladder of base NaN and alpha 7: base must be between 0 and 1, alpha at least 0",
+            ),
         ] {
-            assert!(config.validate().is_err(), "{config:?}");
+            assert_eq!(config.validate().unwrap_err().to_string(), text);
         }
     }
 }

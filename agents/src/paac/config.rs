@@ -91,8 +91,12 @@ impl PaacConfig {
                 "it must be a number of at least 0",
             )
         };
-        positive("num_envs", self.num_envs)?;
-        positive("rollout_steps", self.rollout_steps)?;
+        let up_to_10_000 = |name, value: usize| {
+            let reason = "it must be between 1 and 10000";
+            check((1..=10_000).contains(&value), name, value.to_string(), reason)
+        };
+        up_to_10_000("num_envs", self.num_envs)?;
+        up_to_10_000("rollout_steps", self.rollout_steps)?;
         positive("epochs", self.epochs)?;
         positive("minibatches", self.minibatches)?;
         let divides = (self.num_envs * self.rollout_steps).is_multiple_of(self.minibatches);
@@ -120,7 +124,7 @@ mod tests {
         config.validate().unwrap();
         type Spoil = fn(&mut PaacConfig);
         let cases: [(Spoil, &str); 4] = [
-            (|c| c.num_envs = 0, "num_envs = 0: it must be at least 1"),
+            (|c| c.num_envs = 0, "num_envs = 0: it must be between 1 and 10000"),
             (
                 |c| c.minibatches = 3,
                 "minibatches = 3: it must divide num_envs times rollout_steps",

@@ -38,7 +38,7 @@ static LENGTH: [u8; 256] = [
     2, 2, 1, 2, 2, 2, 2, 2, 1, 3, 1, 3, 3, 3, 3, 3, // 7
     2, 2, 2, 2, 2, 2, 2, 2, 1, 2, 1, 2, 3, 3, 3, 3, // 8
     2, 2, 1, 2, 2, 2, 2, 2, 1, 3, 1, 3, 3, 3, 3, 3, // 9
-    2, 6, 2, 6, 3, 3, 3, 4, 2, 2, 2, 2, 4, 4, 4, 4, // A
+    2, 2, 2, 2, 2, 2, 2, 2, 1, 2, 1, 2, 3, 3, 3, 3, // A
     2, 2, 1, 2, 2, 2, 2, 2, 1, 3, 1, 3, 3, 3, 3, 3, // B
     2, 2, 2, 2, 2, 2, 2, 2, 1, 2, 1, 2, 3, 3, 3, 3, // C
     2, 2, 1, 2, 2, 2, 2, 2, 1, 3, 1, 3, 3, 3, 3, 3, // D
@@ -49,4 +49,26 @@ static LENGTH: [u8; 256] = [
 /// Bytes and base cycles of an opcode.
 pub(crate) fn length_and_cycles(opcode: u8) -> (u8, u8) {
     (LENGTH[usize::from(opcode)], CYCLES[usize::from(opcode)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_low_five_bits_of_an_opcode_nearly_tell_its_length() {
+        for (opcode, &length) in LENGTH.iter().enumerate() {
+            let expected = match opcode {
+                0x20 => 3,                                                             // JSR
+                0x40 | 0x60 => 1,                                                      // RTI, RTS
+                0x02 | 0x12 | 0x22 | 0x32 | 0x42 | 0x52 | 0x62 | 0x72 | 0x92 | 0xB2 | 0xD2 | 0xF2 => 1, // jams
+                _ => match opcode & 0x1F {
+                    0x08 | 0x0A | 0x18 | 0x1A => 1,
+                    0x0C..=0x0F | 0x19 | 0x1B..=0x1F => 3,
+                    _ => 2,
+                },
+            };
+            assert_eq!(length, expected, "${opcode:02X}");
+        }
+    }
 }

@@ -1,0 +1,134 @@
+//! An environment of one's own, trained with PAAC through the library: `cargo run --release --example own_env`.
+//!
+//! Catch: a ball falls from the top of a board, one row per step, and the paddle in the last row moves to be below it.
+
+use coinop::agents::explore::EpsilonConfig;
+use coinop::agents::init::Init;
+use coinop::agents::network::NetworkKind;
+use coinop::agents::optim::{AdamConfig, OptimizerConfig};
+use coinop::agents::paac::{Paac, PaacConfig};
+use coinop::agents::{Device, Trainer, set_torch_threads};
+use coinop::envs::rng::{Rng, stream};
+use coinop::envs::vec_env::Serial;
+use coinop::envs::{Env, EnvError, Shape, Step, check_env};
+use rand::RngExt;
+
+const ROWS: usize = 10;
+const COLUMNS: usize = 5;
+
+struct Catch {
+    random: Rng,
+    ball: (usize, usize),
+    paddle: usize,
+    over: bool,
+}
+
+impl Catch {
+    fn new() -> Self {
+        Self {
+            random: stream(0, "catch", 0),
+            ball: (0, 0),
+            paddle: 0,
+            over: true,
+        }
+    }
+
+    fn observe(&self, obs: &mut [f32]) {
+        obs.fill(0.0);
+        obs[self.ball.0 * COLUMNS + self.ball.1] = 1.0;
+        obs[(ROWS - 1) * COLUMNS + self.paddle] = 1.0;
+    }
+}
+
+impl Env for Catch {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[ROWS * COLUMNS])
+    }
+
+    /// Left, stay, right.
+    fn num_actions(&self) -> usize {
+        3
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.random = stream(seed, "catch", 0);
+        }
+        self.ball = (0, self.random.random_range(0..COLUMNS));
+        self.paddle = COLUMNS / 2;
+        self.over = false;
+        self.observe(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+        if action >= 3 {
+            return Err(EnvError::InvalidAction { action, num_actions: 3 });
+        }
+        if self.over {
+            return Err(EnvError::ResetNeeded);
+        }
+        self.paddle = (self.paddle + action as usize).saturating_sub(1).min(COLUMNS - 1);
+        self.ball.0 += 1;
+        self.over = self.ball.0 == ROWS - 1;
+        self.observe(obs);
+        let caught = if self.ball.1 == self.paddle { 1.0 } else { -1.0 };
+        Ok(if self.over { Step::terminated(caught) } else { Step::going_on(0.0) })
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // What every environment must do, tried on this one.
+    check_env(&mut Catch::new())?;
+
+    let config = PaacConfig {
+        num_envs: 32,
+        rollout_steps: 8,
+        epochs: 1,
+        minibatches: 1,
+        clip_ratio: 0.0,
+        gamma: 0.99,
+        gae_lambda: 0.95,
+        normalize_advantages: false,
+        learning_rate: 3e-3,
+        anneal_frames: 0,
+        entropy_weight: 0.01,
+        value_weight: 0.5,
+        loss_scale: 1.0,
+        max_grad_norm: 0.5,
+        network: NetworkKind::Mlp,
+        init: Init::Orthogonal,
+        optimizer: OptimizerConfig::Adam(AdamConfig {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-5,
+        }),
+        epsilon: EpsilonConfig::Uniform {
+            low: 0.0,
+            high: 0.02,
+            resample_frames: 10_000,
+        },
+    };
+    set_torch_threads(1);
+    let envs = Serial::new((0..config.num_envs).map(|_| Catch::new()).collect());
+    let (total, seed) = (100_000, 1);
+    let mut trainer = Paac::new(&config, Box::new(envs), total, seed, Device::Cpu)?;
+    let (mut scores, mut next) = (Vec::new(), 0);
+    loop {
+        let progress = trainer.step()?;
+        scores.extend(progress.episodes.iter().map(|episode| episode.score));
+        if progress.frames >= next {
+            let last = &scores[scores.len().saturating_sub(500)..];
+            if !last.is_empty() {
+                let mean = last.iter().sum::<f64>() / last.len() as f64;
+                println!("{:>6} steps  score {mean:+.2}", progress.steps);
+            }
+            next += 10_000;
+        }
+        if progress.frames >= total {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,159 @@
+"""Times coinop next to the Python stack on this machine and prints Markdown tables.
+
+    cargo build --release --all-targets
+    pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 envpool==1.2.5 stable-baselines3==2.9.2 opencv-python-headless
+    python tools/compare_speed.py machine env train
+
+Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and the ratio to coinop. Nothing else
+should run meanwhile. Frames are those of the emulator: 4 per agent step.
+"""
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROUNDS = 5
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EXAMPLES = os.path.join(ROOT, "target", "release", "examples")
+PROGRAM = os.path.join(ROOT, "target", "release", "coinop")
+STEPS = 16_000
+
+
+# Each of these runs in a process of its own and prints frames per second.
+
+
+def ale_act(game, frames=40_000):
+    import numpy as np
+    from ale_py import ALEInterface, LoggerMode, roms
+    ALEInterface.setLoggerMode(LoggerMode.Error)
+    ale = ALEInterface()
+    ale.setFloat("repeat_action_probability", 0.0)
+    ale.loadROM(roms.get_rom_path(game))
+    actions = ale.getMinimalActionSet()
+    picks = np.random.default_rng(0).integers(0, len(actions), frames)
+    screen = np.zeros(ale.getScreenDims(), np.uint8)
+    start = time.perf_counter()
+    for i in range(frames):
+        ale.act(actions[picks[i]])
+        if i % 4 == 3:
+            ale.getScreenGrayscale(screen)
+        if ale.game_over():
+            ale.reset_game()
+    return frames / (time.perf_counter() - start)
+
+
+def rate_of_steps(env, step_count, envs, num_actions):
+    import numpy as np
+    rounds = step_count // envs
+    actions = np.random.default_rng(0).integers(0, num_actions, (rounds, envs)).astype(np.int32)
+    start = time.perf_counter()
+    for row in actions:
+        env.step(row)
+    return 4 * rounds * envs / (time.perf_counter() - start)
+
+
+def ale_vector(game, envs, threads):
+    from ale_py.vector_env import AtariVectorEnv
+    env = AtariVectorEnv(game=game, num_envs=envs, num_threads=threads)
+    env.reset(seed=1)
+    return rate_of_steps(env, STEPS, envs, env.single_action_space.n)
+
+
+def envpool_sync(game, envs, threads):
+    import envpool
+    env = envpool.make_gymnasium(f"{game.title()}-v5", num_envs=envs, batch_size=envs, num_threads=threads)
+    env.reset()
+    return rate_of_steps(env, STEPS, envs, env.action_space.n)
+
+
+def sb3(algo, threads):
+    import ale_py
+    import gymnasium as gym
+    import torch
+    from stable_baselines3 import A2C, PPO
+    from stable_baselines3.common.env_util import make_atari_env
+    from stable_baselines3.common.vec_env import VecFrameStack
+    torch.set_num_threads(threads)
+    gym.register_envs(ale_py)
+    envs = {"a2c": 16, "ppo": 32}[algo]
+    env = VecFrameStack(make_atari_env("PongNoFrameskip-v4", n_envs=envs, seed=0), 4)
+    if algo == "a2c":
+        model, steps = A2C("CnnPolicy", env, n_steps=5, ent_coef=0.01, vf_coef=0.25), 32_000
+    else:
+        model, steps = PPO("CnnPolicy", env, n_steps=32, n_epochs=2, batch_size=256), 16_384
+    start = time.perf_counter()
+    model.learn(steps)
+    return 4 * steps / (time.perf_counter() - start)
+
+
+def python(name, *args):
+    call = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import compare_speed as c; print(c.{name}(*{args!r}))"
+    out = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True).stdout
+    return float(out.split()[-1])
+
+
+def example(name, *args):
+    out = subprocess.run([os.path.join(EXAMPLES, name), *map(str, args)], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    return float(re.match(r"(\d+) frames/s", out)[1])
+
+
+def train(frames, preset, *settings):
+    """The rate over the whole run, from the last row of metrics.csv."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run = os.path.join(scratch, "run")
+        command = [PROGRAM, "train", "pong", "--preset", preset, "--frames", str(frames), "--run-dir", run]
+        command += [part for setting in settings for part in ("--set", setting)]
+        subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
+        rows = [line.strip().split(",") for line in open(os.path.join(run, "metrics.csv"))]
+        last = dict(zip(rows[0], rows[-1]))
+        return float(last["frames"]) / float(last["seconds"])
+
+
+def table(title, rows):
+    """`rows`: label and function; the first is coinop's."""
+    results = [[] for _ in rows]
+    for _ in range(ROUNDS):
+        for result, (_, measure) in zip(results, rows):
+            result.append(measure())
+    ours = statistics.median(results[0])
+    print(f"\n| {title} | frames/s | from - to | coinop is |\n|---|---|---|---|")
+    for (label, _), result in zip(rows, results):
+        median = statistics.median(result)
+        print(f"| {label} | {median:,.0f} | {min(result):,.0f} - {max(result):,.0f} | {ours / median:.2f}x |", flush=True)
+
+
+def machine():
+    for game in ("pong", "breakout", "seaquest", "space_invaders", "qbert"):
+        table(f"{game}, one core, gray screen every 4th frame", [
+            ("coinop-atari", lambda: example("frames", game, 80_000)),
+            ("ale-py 0.12.1 `act`", lambda: python("ale_act", game)),
+        ])
+
+
+def env():
+    for game in ("pong", "breakout"):
+        for threads in (1, 2):
+            table(f"{game}, 16 environments, {threads} thread{'s' * (threads > 1)}, 84x84x4", [
+                ("coinop", lambda: example("speed", game, 16, threads, STEPS)),
+                ("ale-py `AtariVectorEnv`", lambda: python("ale_vector", game, 16, threads)),
+                ("EnvPool sync", lambda: python("envpool_sync", game, 16, threads)),
+            ])
+
+
+def training():
+    table("Pong, Nature network, 16 environments, one update per 5 steps, 2 threads", [
+        ("coinop PAAC", lambda: train(320_000, "paac", "network=nature", "num_envs=16", "protocol=sb3")),
+        ("Stable-Baselines3 A2C", lambda: python("sb3", "a2c", 2)),
+    ])
+    table("Pong, Nature network, 32 environments, 32 steps, 2 epochs of 4 minibatches, 2 threads", [
+        ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network=nature")),
+        ("Stable-Baselines3 PPO", lambda: python("sb3", "ppo", 2)),
+    ])
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or ("machine", "env", "train"):
+        {"machine": machine, "env": env, "train": training}[name]()
