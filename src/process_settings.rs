@@ -56,8 +56,8 @@ pub(crate) fn apply() {
         use std::os::unix::process::CommandExt;
         let mut arguments = std::env::args_os();
         let Some(name) = arguments.next() else { return };
-        // Not the name in argv[0]: that may be found through PATH, or lie in a folder that was left.
-        let _ = std::process::Command::new("/proc/self/exe")
+        let Ok(program) = std::env::current_exe() else { return };
+        let _ = std::process::Command::new(program)
             .arg0(name)
             .args(arguments)
             .envs(missing)
