@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     for frame in 0..frames {
         // Knuth's MMIX generator.
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let action = game.minimal_actions[(random >> 33) as usize % game.minimal_actions.len()];
         atari.act(action);
         if frame % 4 == 3 {

@@ -74,7 +74,7 @@ impl Console {
     }
 
     /// Palette indices of the last finished frame.
-    pub(crate) fn screen(&self) -> &[u8] {
+    pub(crate) fn screen(&mut self) -> &[u8] {
         self.bus.tia.screen()
     }
 

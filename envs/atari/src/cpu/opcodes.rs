@@ -59,8 +59,8 @@ mod tests {
     fn the_low_five_bits_of_an_opcode_nearly_tell_its_length() {
         for (opcode, &length) in LENGTH.iter().enumerate() {
             let expected = match opcode {
-                0x20 => 3,                                                             // JSR
-                0x40 | 0x60 => 1,                                                      // RTI, RTS
+                0x20 => 3,                                                                              // JSR
+                0x40 | 0x60 => 1,                                                                       // RTI, RTS
                 0x02 | 0x12 | 0x22 | 0x32 | 0x42 | 0x52 | 0x62 | 0x72 | 0x92 | 0xB2 | 0xD2 | 0xF2 => 1, // jams
                 _ => match opcode & 0x1F {
                     0x08 | 0x0A | 0x18 | 0x1A => 1,
