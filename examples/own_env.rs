@@ -75,7 +75,11 @@ impl Env for Catch {
         self.over = self.ball.0 == ROWS - 1;
         self.observe(obs);
         let caught = if self.ball.1 == self.paddle { 1.0 } else { -1.0 };
-        Ok(if self.over { Step::terminated(caught) } else { Step::going_on(0.0) })
+        Ok(if self.over {
+            Step::terminated(caught)
+        } else {
+            Step::going_on(0.0)
+        })
     }
 }
 

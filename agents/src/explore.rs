@@ -78,15 +78,14 @@ impl EpsilonConfig {
                     "it needs as many values as probabilities, all between 0 and 1, and the probabilities must sum to 1",
                 )
             }
-            Self::Ladder { base, alpha } if !(probability(*base) && *alpha >= 0.0) => {
-                bad(
-                    format!("a ladder of base {base} and alpha {alpha}"),
-                    "base must be between 0 and 1, alpha at least 0",
-                )
-            }
-            Self::Uniform { resample_frames: 0, .. } | Self::Discrete { resample_frames: 0, .. } => {
-                bad("resampled every 0 frames".to_owned(), "resample_frames must be at least 1")
-            }
+            Self::Ladder { base, alpha } if !(probability(*base) && *alpha >= 0.0) => bad(
+                format!("a ladder of base {base} and alpha {alpha}"),
+                "base must be between 0 and 1, alpha at least 0",
+            ),
+            Self::Uniform { resample_frames: 0, .. } | Self::Discrete { resample_frames: 0, .. } => bad(
+                "resampled every 0 frames".to_owned(),
+                "resample_frames must be at least 1",
+            ),
             _ => Ok(()),
         }
     }
