@@ -68,7 +68,8 @@ def load(game, seed=0, sticky=0.0, frame_skip=1, mode=None, difficulty=0):
     ale.loadROM(ale_py.roms.get_rom_path(game))
     if mode is not None:
         ale.setMode(mode)
-    ale.setDifficulty(difficulty)
+    if difficulty in ale.getAvailableDifficulties():  # 0 is every game's default, but not in every list
+        ale.setDifficulty(difficulty)
     ale.reset_game()
     return ale
 

@@ -99,7 +99,8 @@ impl Riot {
 
     /// What the timer shows while it counts; negative once it ran out. A read sees the cycle before its instruction's end.
     fn counts_left(&self, cycles: u32) -> i32 {
-        i32::from(self.timer) - (self.elapsed(cycles) >> self.shift) as i32 - 1
+        let counted = (self.elapsed(cycles) >> self.shift) as i32;
+        i32::from(self.timer).wrapping_sub(counted).wrapping_sub(1)
     }
 
     fn elapsed(&self, cycles: u32) -> u32 {

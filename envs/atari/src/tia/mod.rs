@@ -168,6 +168,13 @@ impl Tia {
         self.grayed = false;
     }
 
+    /// The frame has no end: what is `cycles` ago, deep below the picture, becomes its start.
+    pub(crate) fn rebase(&mut self, cycles: u32) {
+        self.vsync_end = self.vsync_end.map(|end| end.saturating_sub(cycles));
+        self.dump.rebase(cycles);
+        self.frames[self.current].now.rebase(cycles as i32 * 3);
+    }
+
     /// Plays the frame before to its end, which tells the registers at the start of this one.
     fn begin<C: Canvas>(&mut self, canvas: &mut C) {
         let before = &mut self.frames[(self.current + 2) % 3];

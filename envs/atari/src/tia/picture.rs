@@ -63,7 +63,7 @@ impl Picture {
     pub(super) fn next_frame(&self, elapsed: i32) -> Self {
         let mut next = *self;
         next.phase = elapsed % LINE;
-        next.hmove_time = (self.hmove_time - (elapsed - next.phase)).max(LONG_AGO);
+        next.rebase(elapsed - next.phase);
         if self.display.pal {
             next.set_color_loss(elapsed / LINE % 2 != 0);
         }
@@ -73,6 +73,11 @@ impl Picture {
             line_start: first,
         };
         next
+    }
+
+    /// Clocks count from 0 again, after `elapsed`.
+    pub(super) fn rebase(&mut self, elapsed: i32) {
+        self.hmove_time = (self.hmove_time - elapsed).max(LONG_AGO);
     }
 
     fn set_color_loss(&mut self, loss: bool) {
