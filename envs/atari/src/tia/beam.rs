@@ -111,10 +111,14 @@ impl Picture {
                 self.objects.refresh(self.dirty, &mut self.line);
                 self.dirty = 0;
             }
-            for (word, edges, layers) in self.line.span(from, to) {
-                self.collisions.latch(&layers);
-                if let Some(row) = &mut row {
+            if let Some(row) = &mut row {
+                for (word, edges, layers) in self.line.span(from, to) {
+                    self.collisions.latch(&layers);
                     draw_word(row, word, edges, &layers, &self.colors, self.priority);
+                }
+            } else if self.line.is_crowded() {
+                for (_, _, layers) in self.line.span(from, to) {
+                    self.collisions.latch(&layers);
                 }
             }
         } else if let Some(row) = &mut row {

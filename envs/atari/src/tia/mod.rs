@@ -89,6 +89,8 @@ pub(crate) struct Tia {
     last_access: Access,
     /// What was written last to the registers to which writing the same again does nothing.
     written: [u8; 64],
+    /// What was written last to GRP0 and GRP1, and what that shifted.
+    graphics: [[u8; 3]; 2],
 
     /// This frame and the two before it, in turns.
     frames: [Frame; 3],
@@ -119,6 +121,7 @@ impl Tia {
             dump: Dump::default(),
             last_access: Access::Read { cycles: 0 },
             written: [0; 64],
+            graphics: [[0; 3]; 2],
             frames: [frame(), frame(), frame()],
             current: 0,
             begun: true,
@@ -137,6 +140,7 @@ impl Tia {
         self.dump = Dump::default();
         self.last_access = Access::Read { cycles: 0 };
         self.written = [0; 64];
+        self.graphics = [[0; 3]; 2];
         for frame in &mut self.frames {
             frame.clear();
             frame.begin(Picture::new(self.display));
@@ -251,7 +255,8 @@ impl Tia {
                     return cycles + LINE_CYCLES - into_line;
                 }
             }
-            NUSIZ0 | NUSIZ1 | RESP0..=RESBL | GRP0 | GRP1 | HMOVE => self.log(register, value, cycles),
+            NUSIZ0 | NUSIZ1 | RESP0..=RESBL | HMOVE => self.log(register, value, cycles),
+            GRP0 | GRP1 => self.log_graphics(register, value, cycles),
             HMCLR => {
                 self.written[usize::from(HMP0)..=usize::from(HMBL)].fill(0);
                 self.log(register, value, cycles);
@@ -278,6 +283,23 @@ impl Tia {
         let written = &mut self.written[usize::from(register)];
         if *written != value {
             *written = value;
+            self.log(register, value, cycles);
+        }
+    }
+
+    /// Logs a write to a player's graphics, unless nothing changes: neither them nor what it shifts into the delay of the other player
+    /// and, for GRP1, of the ball.
+    #[inline(always)]
+    fn log_graphics(&mut self, register: u8, value: u8, cycles: u32) {
+        let written = |register| self.written[usize::from(register)];
+        let now = match register {
+            GRP0 => [value, written(GRP1), 0],
+            _ => [value, written(GRP0), written(ENABL)],
+        };
+        let before = &mut self.graphics[usize::from(register - GRP0)];
+        if *before != now {
+            *before = now;
+            self.written[usize::from(register)] = value;
             self.log(register, value, cycles);
         }
     }

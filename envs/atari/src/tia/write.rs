@@ -4,7 +4,7 @@
 //! change nothing draw nothing, so that spans between changes are as long as they can be.
 
 use super::beam::Canvas;
-use super::draw::{BALL, MISSILE_0, PLAYER_0, PLAYFIELD, Priority};
+use super::draw::{BALL, MISSILE_0, MISSILE_1, PLAYER_0, PLAYER_1, PLAYFIELD, Priority};
 use super::log::Write;
 use super::motion::{self, LINE, moved};
 use super::objects::{Reset, Shape};
@@ -277,18 +277,23 @@ impl Picture {
         self.hmove_time = time;
         self.hmove_blank = self.display.hmove_blanks && motion::blanks(cycle);
         self.star_field = None;
-        let step = |x: &mut u8, nibble: u8| *x = moved(*x, motion::shift(cycle, nibble));
-        for player in &mut self.objects.players {
-            step(&mut player.x, player.motion);
+        let mut dirty = 0;
+        // An object that stays as it is needs no new mask.
+        let mut step = |layer: usize, x: &mut u8, nibble: u8, changes: bool| {
+            let from = std::mem::replace(x, moved(*x, motion::shift(cycle, nibble)));
+            dirty |= u8::from(changes || from != *x) << layer;
+        };
+        let objects = &mut self.objects;
+        for (player, layer) in objects.players.iter_mut().zip([PLAYER_0, PLAYER_1]) {
+            step(layer, &mut player.x, player.motion, player.first_copy_hidden);
             player.first_copy_hidden = false;
         }
-        for missile in &mut self.objects.missiles {
-            step(&mut missile.x, missile.motion);
+        for (missile, layer) in objects.missiles.iter_mut().zip([MISSILE_0, MISSILE_1]) {
+            step(layer, &mut missile.x, missile.motion, missile.shape != Shape::Normal);
             missile.shape = Shape::Normal;
         }
-        let ball = &mut self.objects.ball;
-        step(&mut ball.x, ball.motion);
-        self.dirty |= (1 << PLAYFIELD) - 1;
+        step(BALL, &mut objects.ball.x, objects.ball.motion, false);
+        self.dirty |= dirty;
     }
 
     fn clear_motion(&mut self) {

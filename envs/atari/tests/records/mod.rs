@@ -17,6 +17,7 @@ pub(crate) struct Record {
 
 /// What came of playing a record again.
 pub(crate) struct Played {
+    #[allow(dead_code, reason = "the example prints it, the test does not")]
     pub(crate) frames: u64,
     /// The first rows among which one differs.
     pub(crate) difference: Option<std::ops::Range<usize>>,
@@ -58,6 +59,7 @@ impl Record {
         let mut atari = Atari::new(rom, &self.settings).unwrap();
         let rows = self.rows.min(most.saturating_mul(BLOCK));
         let mut text = Vec::new();
+        atari.reset();
         if self.stream == "resets" {
             for _ in 0..rows {
                 atari.reset();
@@ -65,7 +67,6 @@ impl Record {
             }
         } else {
             let seed = self.settings.random_seed as u64;
-            atari.reset();
             for action in actions(&self.stream, seed, game.minimal_actions, rows) {
                 trace::write_act(&mut atari, action, &mut text).unwrap();
                 if atari.is_terminal() {
