@@ -1,28 +1,32 @@
 """Records what ale-py does, for the tests of coinop-atari.
 
     pip install ale-py==0.12.1
-    python tools/record_traces.py                                  # rewrites envs/atari/tests/golden/*.csv
-    python tools/record_traces.py pong minimal 1 0.25 4 1000       # prints one trace in full, as `coinop atari trace` would
+    python tools/record_traces.py [GAME...]                        # rewrites envs/atari/tests/golden/GAME.csv, by default of all games
+    python tools/record_traces.py --trace pong minimal 1 0.25 4 1000  # prints one trace in full, as `coinop atari trace` would
     python tools/record_traces.py --actions minimal pong 1 1000    # prints its actions, for `coinop atari trace --actions`
 
-A golden file has a row per trace: stream, seed, sticky, frame_skip, mode, difficulty, and CRC-32 sums of its text after every 250 acts
-(each sum goes on from the one before), so that a difference is found within 250 rows.
+A golden file has a row per trace: stream, seed, sticky, frame_skip, mode, difficulty, acts, and CRC-32 sums of its text after every 250
+acts (each sum goes on from the one before), so that a difference is found within 250 rows. The stream `resets` is a reset and one act
+without action, again and again.
 """
 
 import sys
 import zlib
+from itertools import product
+from multiprocessing import Pool
 from pathlib import Path
 
 import ale_py
 
-GAMES = "pong breakout space_invaders seaquest qbert ms_pacman beam_rider montezuma_revenge".split()
+# Games that ale-py has a ROM of but no rules for.
+UNSUPPORTED = {"combat", "joust", "maze_craze", "warlords"}
+FOLDER = Path(__file__).parent.parent / "envs/atari/tests/golden"
 BLOCK = 250
-CASES = [  # stream, seed, sticky, frame_skip, acts
-    ("minimal", 1, 0.0, 1, 4000),
-    ("all", 2, 0.25, 1, 3000),
-    ("holds", 3, 0.0, 4, 2000),
-    ("fire", 4, 0.25, 4, 2000),
-]
+STREAMS = ["minimal", "all", "holds", "fire"]
+STICKY = [0.0, 0.25]
+ACTS = {1: 3000, 4: 1500}  # by frame skip
+MODE_ACTS = 300
+RESETS = 20
 
 
 class Lcg:
@@ -64,37 +68,50 @@ def load(game, seed=0, sticky=0.0, frame_skip=1, mode=None, difficulty=0):
     ale.loadROM(ale_py.roms.get_rom_path(game))
     if mode is not None:
         ale.setMode(mode)
-    ale.setDifficulty(difficulty)
+    if difficulty in ale.getAvailableDifficulties():  # 0 is every game's default, but not in every list
+        ale.setDifficulty(difficulty)
     ale.reset_game()
     return ale
 
 
-def rows(ale, actions):
+def rows(ale, actions, reset=True):
     """The lines of a trace, without the header."""
     for action in actions:
         reward = ale.act(action)
         ram, screen = zlib.crc32(ale.getRAM().tobytes()), zlib.crc32(ale.getScreen().tobytes())
         terminal = ale.game_over()
         yield f"{ale.getFrameNumber()},{action},{reward},{ale.lives()},{int(terminal)},{ram:08x},{screen:08x}\n"
-        if terminal:
+        if terminal and reset:
             ale.reset_game()
 
 
+def reset_rows(ale, times):
+    for _ in range(times):
+        ale.reset_game()
+        yield from rows(ale, [0], reset=False)
+
+
 def golden(game):
-    minimal = [action.value for action in load(game).getMinimalActionSet()]
-    modes = load(game).getAvailableModes()
-    difficulties = load(game).getAvailableDifficulties()
-    cases = [(*case, None, 0) for case in CASES]
-    if len(modes) > 1 or len(difficulties) > 1:
-        cases.append(("minimal", 5, 0.0, 1, 1000, modes[-1], difficulties[-1]))
-    for kind, seed, sticky, frame_skip, acts, mode, difficulty in cases:
-        crc, sums = 0, []
+    ale = load(game)
+    minimal = [action.value for action in ale.getMinimalActionSet()]
+    cases = [(*case, None, 0, ACTS[case[-1]]) for case in product(STREAMS, STICKY, ACTS)]
+    cases += [("minimal", 0.0, 1, *case, MODE_ACTS) for case in product(ale.getAvailableModes(), ale.getAvailableDifficulties())]
+    cases.append(("resets", 0.0, 1, None, 0, RESETS))
+    for seed, (kind, sticky, frame_skip, mode, difficulty, acts) in enumerate(cases, 1):
         ale = load(game, seed, sticky, frame_skip, mode, difficulty)
-        for index, row in enumerate(rows(ale, stream(kind, seed, minimal, acts)), 1):
+        played = reset_rows(ale, acts) if kind == "resets" else rows(ale, stream(kind, seed, minimal, acts))
+        crc, sums = 0, []
+        for index, row in enumerate(played, 1):
             crc = zlib.crc32(row.encode(), crc)
-            if index % BLOCK == 0:
+            if index % BLOCK == 0 or index == acts:
                 sums.append(f"{crc:08x}")
-        yield f"{kind},{seed},{sticky},{frame_skip},{'' if mode is None else mode},{difficulty},{' '.join(sums)}\n"
+        mode = "" if mode is None else mode
+        yield f"{kind},{seed},{sticky},{frame_skip},{mode},{difficulty},{acts},{' '.join(sums)}\n"
+
+
+def record(game):
+    (FOLDER / f"{game}.csv").write_text("".join(golden(game)))
+    return game
 
 
 def main(arguments):
@@ -102,18 +119,19 @@ def main(arguments):
         kind, game, seed, acts = arguments[1], arguments[2], int(arguments[3]), int(arguments[4])
         minimal = [action.value for action in load(game).getMinimalActionSet()]
         print(*stream(kind, seed, minimal, acts), sep="\n")
-    elif arguments:
-        game, kind, seed, sticky, frame_skip, acts = arguments
+    elif arguments[:1] == ["--trace"]:
+        game, kind, seed, sticky, frame_skip, acts = arguments[1:]
         ale = load(game, int(seed), float(sticky), int(frame_skip))
         minimal = [action.value for action in ale.getMinimalActionSet()]
         print("frame,action,reward,lives,terminal,ram_crc32,screen_crc32")
         sys.stdout.writelines(rows(ale, stream(kind, int(seed), minimal, int(acts))))
     else:
-        folder = Path(__file__).parent.parent / "envs/atari/tests/golden"
-        folder.mkdir(parents=True, exist_ok=True)
-        for game in GAMES:
-            (folder / f"{game}.csv").write_text("".join(golden(game)))
-            print(game)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        games = arguments or sorted(set(ale_py.roms.get_all_rom_ids()) - UNSUPPORTED)
+        with Pool() as pool:
+            for game in pool.imap(record, games):
+                print(game, flush=True)
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

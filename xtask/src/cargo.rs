@@ -20,6 +20,25 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
     become_cargo(&[&["test", "--workspace"], &borrowed(args)[..]].concat())
 }
 
+/// All recorded play of all Atari games.
+pub(crate) fn golden(games: &[String]) -> Result<ExitCode, SetupError> {
+    become_cargo(
+        &[
+            &[
+                "run",
+                "--release",
+                "--package",
+                "coinop-atari",
+                "--example",
+                "golden",
+                "--",
+            ],
+            &borrowed(games)[..],
+        ]
+        .concat(),
+    )
+}
+
 fn borrowed(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
 }

@@ -75,6 +75,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Get the ROMs, then play everything that was recorded of ale-py and print a table of what differs (minutes)
+    Golden {
+        /// The games; all if none is named
+        games: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -102,6 +107,10 @@ fn run(command: Command) -> Result<ExitCode, SetupError> {
         Command::Test { args } => {
             setup::everything(&root, &Options::default())?;
             cargo::test(&args)
+        }
+        Command::Golden { games } => {
+            setup::roms(&root, &Options::default())?;
+            cargo::golden(&games)
         }
     }
 }

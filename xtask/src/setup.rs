@@ -21,15 +21,14 @@ pub(crate) struct Options {
 pub(crate) fn everything(root: &Path, options: &Options) -> Result<(), SetupError> {
     let pip = Pip::of_system();
     say(&libtorch::provide(root, ENVIRONMENT, &pip, options.force)?);
-    let from = options.roms.as_deref();
-    say(&roms::provide(
-        root,
-        &roms::table(),
-        from,
-        ENVIRONMENT,
-        &pip,
-        options.force,
-    )?);
+    roms(root, options)
+}
+
+/// Provides the ROMs alone.
+pub(crate) fn roms(root: &Path, options: &Options) -> Result<(), SetupError> {
+    let (pip, from) = (Pip::of_system(), options.roms.as_deref());
+    let table = roms::table();
+    say(&roms::provide(root, &table, from, ENVIRONMENT, &pip, options.force)?);
     Ok(())
 }
 

@@ -216,8 +216,9 @@ impl Atari {
         self.console.ram()
     }
 
-    /// Palette indices of the last finished frame: [`Atari::height`] lines of [`Atari::WIDTH`] pixels.
-    pub fn screen(&self) -> &[u8] {
+    /// Palette indices of the last finished frame: [`Atari::height`] lines of [`Atari::WIDTH`] pixels. They are drawn when they are
+    /// asked for: a frame that nobody looks at costs less.
+    pub fn screen(&mut self) -> &[u8] {
         self.console.screen()
     }
 
@@ -230,7 +231,8 @@ impl Atari {
     ///
     /// # Panics
     /// If `out` has another length.
-    pub fn grayscale(&self, out: &mut [u8]) {
+    pub fn grayscale(&mut self, out: &mut [u8]) {
+        let palette = self.gray_palette();
         let screen = self.screen();
         assert_eq!(
             out.len(),
@@ -239,7 +241,6 @@ impl Atari {
             out.len(),
             screen.len()
         );
-        let palette = self.gray_palette();
         for (gray, &index) in out.iter_mut().zip(screen) {
             *gray = palette[usize::from(index)];
         }
@@ -249,7 +250,8 @@ impl Atari {
     ///
     /// # Panics
     /// If `out` has another length.
-    pub fn rgb(&self, out: &mut [u8]) {
+    pub fn rgb(&mut self, out: &mut [u8]) {
+        let palette = palette::rgb(self.display.pal);
         let screen = self.screen();
         assert_eq!(
             out.len(),
@@ -258,7 +260,6 @@ impl Atari {
             out.len(),
             screen.len()
         );
-        let palette = palette::rgb(self.display.pal);
         for (rgb, &index) in out.as_chunks_mut::<3>().0.iter_mut().zip(screen) {
             *rgb = palette[usize::from(index)];
         }

@@ -11,7 +11,7 @@
 //! at every access would cost much, so readers say what it is: an instruction knows its own bytes.
 
 use crate::cartridge::Cartridge;
-use crate::cpu::opcodes;
+use crate::cpu::{Op, opcodes};
 use crate::riot::Riot;
 use crate::tia::Tia;
 
@@ -43,16 +43,16 @@ impl Bus {
 
     /// The bytes at `pc`: an instruction and what follows it.
     #[inline(always)]
-    pub(crate) fn fetch(&mut self, pc: u16, cycles: u32) -> [u8; 4] {
+    pub(crate) fn fetch(&mut self, pc: u16, cycles: u32) -> Op {
         match self.cartridge.fetch(pc) {
-            Some(bytes) => bytes,
+            Some(op) => op,
             None => self.fetch_elsewhere(pc, cycles),
         }
     }
 
     /// The program left the stretch from which the cartridge serves whole instructions.
     #[inline(never)]
-    fn fetch_elsewhere(&mut self, pc: u16, cycles: u32) -> [u8; 4] {
+    fn fetch_elsewhere(&mut self, pc: u16, cycles: u32) -> Op {
         if pc & CARTRIDGE != 0 {
             self.cartridge.move_stretch(pc);
         }
@@ -64,8 +64,8 @@ impl Bus {
     /// Fetches the bytes of an instruction one after the other, for their effects on chips and banks. An instruction's cycles
     /// are charged when its opcode is known, so its operand is fetched at their end.
     #[cold]
-    fn fetch_bytewise(&mut self, pc: u16, cycles: u32) -> [u8; 4] {
-        let mut bytes = [0; 4];
+    fn fetch_bytewise(&mut self, pc: u16, cycles: u32) -> Op {
+        let mut bytes = [0; 3];
         self.fetched = self.read(pc, self.fetched, cycles);
         bytes[0] = self.fetched;
         let (length, base_cycles) = opcodes::length_and_cycles(bytes[0]);
@@ -77,7 +77,7 @@ impl Bus {
             );
             bytes[usize::from(at)] = self.fetched;
         }
-        bytes
+        Op::new(bytes)
     }
 
     /// Reads the byte at an address; `latch` is the byte of the access before.

@@ -17,6 +17,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::cpu::Op;
 use crate::error::AtariError;
 
 /// How a cartridge is wired.
@@ -31,6 +32,8 @@ pub(crate) enum Mapper {
 }
 
 const SLICE: u32 = 0x400;
+/// Bytes of the largest image.
+const IMAGE: usize = 0x4000;
 
 impl Mapper {
     /// # Errors
@@ -59,7 +62,8 @@ impl Mapper {
 
 #[derive(Clone)]
 pub(crate) struct Cartridge {
-    image: Arc<[u8]>,
+    /// For every byte of the image the instruction that begins there, and its cycles.
+    code: Arc<[Op; IMAGE]>,
     mapper: Mapper,
     /// Offset of each quarter of the window in the image; all are within it.
     slices: [u32; 4],
@@ -93,12 +97,16 @@ impl Cartridge {
     /// `bytes` must have a size that [`Mapper::check_size`] accepts.
     pub(crate) fn new(mapper: Mapper, bytes: &[u8]) -> Self {
         let image = if bytes.len() == 2048 {
-            [bytes, bytes].concat().into()
+            [bytes, bytes].concat()
         } else {
-            bytes.into()
+            bytes.to_vec()
         };
+        let byte = |at: usize| image.get(at).copied().unwrap_or(0);
+        let code = Arc::new(std::array::from_fn(|at| {
+            Op::new([byte(at), byte(at + 1), byte(at + 2)])
+        }));
         let mut cartridge = Self {
-            image,
+            code,
             mapper,
             slices: [0; 4],
             plain: mapper.plain(),
@@ -120,13 +128,12 @@ impl Cartridge {
 
     /// The instruction at `pc`, and what follows it, if all of it lies in the stretch.
     #[inline(always)]
-    pub(crate) fn fetch(&self, pc: u16) -> Option<[u8; 4]> {
+    pub(crate) fn fetch(&self, pc: u16) -> Option<Op> {
         let at = (pc & 0x1FFF).wrapping_sub(self.stretch.start);
         if at >= self.stretch.len {
             return None;
         }
-        let from = self.stretch.offset as usize + usize::from(at);
-        self.image.get(from..from + 4)?.try_into().ok()
+        Some(self.code[(self.stretch.offset as usize + usize::from(at)) % IMAGE])
     }
 
     /// Moves the stretch to `pc`, an address of the cartridge, as far as it is plain there.
@@ -153,7 +160,7 @@ impl Cartridge {
         if !self.plain.contains(&(address & 0xFFF)) {
             self.access(address & 0xFFF);
         }
-        self.image[self.offset(address)]
+        self.code[self.offset(address) % IMAGE].opcode()
     }
 
     /// A write to the cartridge: ROM stays as it is, hotspots answer.
@@ -248,11 +255,11 @@ mod tests {
         let mut flat = Cartridge::new(Mapper::Flat, &numbered(4096));
         assert_eq!(flat.fetch(0xF000), None, "the stretch was not moved yet");
         assert_eq!(stretch(&mut flat, 0xF000), Some((0x1000, 0x1FFC)));
-        assert_eq!(flat.fetch(0xF3FF), Some([0, 1, 1, 1]));
+        assert_eq!(flat.fetch(0xF3FF), Some(Op::new([0, 1, 1])));
         assert_eq!(flat.fetch(0x0080), None, "console RAM");
         let mut f8 = Cartridge::new(Mapper::F8, &numbered(8192));
         assert_eq!(stretch(&mut f8, 0xF800), Some((0x1800, 0x1FF4)), "the hotspots end it");
-        assert_eq!(f8.fetch(0x1800), Some([6; 4]));
+        assert_eq!(f8.fetch(0x1800), Some(Op::new([6; 3])));
         let mut e0 = Cartridge::new(Mapper::E0, &numbered(8192));
         e0.read(0x1FE0);
         assert_eq!(
@@ -267,11 +274,11 @@ mod tests {
     fn a_bank_switch_ends_the_stretch() {
         let mut f8 = Cartridge::new(Mapper::F8, &numbered(8192));
         f8.move_stretch(0x1000);
-        assert_eq!(f8.fetch(0x1000), Some([4; 4]));
+        assert_eq!(f8.fetch(0x1000), Some(Op::new([4; 3])));
         f8.read(0x1FF8);
         assert_eq!(f8.fetch(0x1000), None);
         f8.move_stretch(0x1000);
-        assert_eq!(f8.fetch(0x1000), Some([0; 4]));
+        assert_eq!(f8.fetch(0x1000), Some(Op::new([0; 3])));
     }
 
     #[test]

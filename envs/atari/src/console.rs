@@ -15,6 +15,9 @@ use crate::tia::{Display, Tia};
 
 /// Instructions after which a frame is given up. The number is part of ALE's observable behaviour.
 const MAX_INSTRUCTIONS: u32 = 25_000;
+/// A program that never ends its frame would count cycles without end. So many are taken off again and again, when the beam is far
+/// below the picture; the place in the line stays.
+const FAR: u32 = 76 << 18;
 /// ALE's default `system_random_seed`: what RAM holds at power-on, and where the timer starts at a reset.
 const RANDOM_SEED: u32 = 4_753_849;
 
@@ -66,6 +69,11 @@ impl Console {
         self.partial = !self.bus.tia.frame_done();
         if self.partial {
             self.bus.tia.end_of_partial_frame(self.cpu.cycles);
+            if self.cpu.cycles > 2 * FAR {
+                self.cpu.cycles -= FAR;
+                self.bus.riot.rebase(FAR);
+                self.bus.tia.rebase(FAR);
+            }
         }
     }
 
@@ -74,7 +82,7 @@ impl Console {
     }
 
     /// Palette indices of the last finished frame.
-    pub(crate) fn screen(&self) -> &[u8] {
+    pub(crate) fn screen(&mut self) -> &[u8] {
         self.bus.tia.screen()
     }
 

@@ -70,6 +70,21 @@ impl Riot {
         }
     }
 
+    /// Whether the timer is what a read of this address of the bus reads.
+    #[inline(always)]
+    pub(crate) fn is_timer(address: u16) -> bool {
+        address & 0x1285 == 0x0284
+    }
+
+    /// How many reads of the timer, one every `period` cycles from `cycles` on, find it counting between 1 and `most`.
+    pub(crate) fn reads_while_counting(&self, cycles: u32, period: u32, most: i32) -> u32 {
+        if !(1..=most).contains(&self.counts_left(cycles)) {
+            return 0;
+        }
+        let at_1_until = u32::from(self.timer - 1) << self.shift;
+        (at_1_until - self.elapsed(cycles)).div_ceil(period)
+    }
+
     /// Writes a port's direction or the timer (A7 and A9 set). What is written to the ports themselves reaches nothing.
     pub(crate) fn write(&mut self, address: u16, value: u8, cycles: u32) {
         if address & 0x14 == 0x14 {
@@ -84,7 +99,8 @@ impl Riot {
 
     /// What the timer shows while it counts; negative once it ran out. A read sees the cycle before its instruction's end.
     fn counts_left(&self, cycles: u32) -> i32 {
-        i32::from(self.timer) - (self.elapsed(cycles) >> self.shift) as i32 - 1
+        let counted = (self.elapsed(cycles) >> self.shift) as i32;
+        i32::from(self.timer).wrapping_sub(counted).wrapping_sub(1)
     }
 
     fn elapsed(&self, cycles: u32) -> u32 {
@@ -160,6 +176,31 @@ mod tests {
         assert_eq!(riot.read(INSTAT, 44), 0);
         riot.write(TIM8T, 1, 50);
         assert_eq!(riot.read(INSTAT, 70), 0x80, "the timer was set again");
+    }
+
+    #[test]
+    fn reads_while_counting_are_those_that_a_loop_finds() {
+        for register in [TIM1T, TIM8T, TIM64T] {
+            for (timer, from, period, most) in [
+                (40, 3, 9, 0xFF),
+                (1, 1, 9, 0xFF),
+                (200, 5, 10, 0x7F),
+                (128, 5, 10, 0x7F),
+            ] {
+                let mut riot = riot();
+                riot.write(register, timer, 0);
+                let counted = riot.reads_while_counting(from, period, most);
+                // Once it ran out, it shows more than before.
+                let mut before = most;
+                let reads = (0..).map(|read| i32::from(riot.read(INTIM, from + read * period)));
+                let expected = reads
+                    .take_while(|&value| (1..=std::mem::replace(&mut before, value)).contains(&value))
+                    .count();
+                assert_eq!(counted, expected as u32, "{timer} in {register:X}");
+                riot.write(register, 0, 0);
+                assert_eq!(riot.reads_while_counting(from, period, most), 0, "it ran out at once");
+            }
+        }
     }
 
     #[test]

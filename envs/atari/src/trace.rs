@@ -49,22 +49,30 @@ pub fn write_trace(atari: &mut Atari, actions: &[Action], out: &mut impl Write) 
     writeln!(out, "{HEADER}")?;
     atari.reset();
     for &action in actions {
-        let reward = atari.act(action);
-        writeln!(
-            out,
-            "{},{},{reward},{},{},{:08x},{:08x}",
-            atari.frame_number(),
-            action as u8,
-            atari.lives(),
-            u8::from(atari.is_terminal()),
-            crc32fast::hash(atari.ram()),
-            crc32fast::hash(atari.screen()),
-        )?;
+        write_act(atari, action, out)?;
         if atari.is_terminal() {
             atari.reset();
         }
     }
     Ok(())
+}
+
+/// Does an action and writes its row.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_act(atari: &mut Atari, action: Action, out: &mut impl Write) -> io::Result<()> {
+    let reward = atari.act(action);
+    writeln!(
+        out,
+        "{},{},{reward},{},{},{:08x},{:08x}",
+        atari.frame_number(),
+        action as u8,
+        atari.lives(),
+        u8::from(atari.is_terminal()),
+        crc32fast::hash(atari.ram()),
+        crc32fast::hash(atari.screen()),
+    )
 }
 
 #[cfg(test)]

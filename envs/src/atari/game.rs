@@ -84,7 +84,7 @@ impl AtariGame {
         Ok(*action)
     }
 
-    fn look(&self, obs: &mut [u8]) {
+    fn look(&mut self, obs: &mut [u8]) {
         match self.picture {
             Picture::Gray => self.machine.grayscale(obs),
             Picture::Rgb => self.machine.rgb(obs),

@@ -2,8 +2,9 @@
 //!
 //! Opcodes outside the data sheet are named as in the document "Extra Instructions of the 65XX Series CPU".
 
-use super::{Cpu, decimal, opcodes};
+use super::{Cpu, decimal};
 use crate::bus::Bus;
+use crate::riot::Riot;
 
 /// Where an instruction's operand lies, and the last byte that was on the bus before it is accessed.
 #[derive(Clone, Copy)]
@@ -150,7 +151,7 @@ impl Cpu {
         let written = bus.write(address, value, self.cycles, read_before);
         self.cycles = written.cycles;
         if written.frame_done {
-            self.instructions_left = 0;
+            self.instructions_left = 1;
         }
     }
 }
@@ -482,13 +483,47 @@ impl Cpu {
     }
 }
 
+/// Waiting.
+impl Cpu {
+    /// The program counter is at an instruction of `cycles` cycles that loads the timer. If the next one branches back to it while
+    /// the timer counts, this loop is how the program waits for the end of the vertical blank, hundreds of times round. All rounds
+    /// but the last, which nothing can disturb, are done at once.
+    #[inline(always)]
+    fn wait_for_timer(&mut self, bus: &mut Bus, cycles: u32) {
+        let Some(branch) = bus.cartridge.fetch(self.pc.wrapping_add(3)) else {
+            return;
+        };
+        let after = self.pc.wrapping_add(5);
+        if after.wrapping_add_signed(i16::from(branch.low() as i8)) != self.pc {
+            return;
+        }
+        let most = match branch.opcode() {
+            BPL => 0x7F,
+            BNE => 0xFF,
+            _ => return,
+        };
+        let period = cycles + branch.cycles() + 1 + crosses_page(after, self.pc);
+        let rounds = bus
+            .riot
+            .reads_while_counting(self.cycles, period, most)
+            .min((self.instructions_left - 1) / 2);
+        self.cycles += rounds * period;
+        self.instructions_left -= 2 * rounds;
+    }
+}
+
+const BPL: u8 = 0x10;
+const BNE: u8 = 0xD0;
+
 impl Cpu {
     /// Executes the instruction at the program counter.
     #[inline(always)]
     pub(super) fn execute(&mut self, bus: &mut Bus) {
-        let [opcode, low, high, _] = bus.fetch(self.pc, self.cycles);
-        let operand = Operand { low, high };
-        self.cycles += u32::from(opcodes::CYCLES[usize::from(opcode)]);
+        let op = bus.fetch(self.pc, self.cycles);
+        let opcode = op.opcode();
+        let low = op.low();
+        let operand = Operand { low, high: op.high() };
+        self.cycles += op.cycles();
 
         macro_rules! implied {
             ($effect:expr) => {{
@@ -507,6 +542,14 @@ impl Cpu {
                 let place = self.$mode(bus, operand);
                 let value = bus.read(place.address, place.latch, self.cycles);
                 self.$operation(value);
+            }};
+        }
+        macro_rules! wait_and_read {
+            ($operation:ident) => {{
+                if Riot::is_timer(operand.word()) {
+                    self.wait_for_timer(bus, op.cycles());
+                }
+                read!($operation abs)
             }};
         }
         macro_rules! modify {
@@ -537,7 +580,7 @@ impl Cpu {
             0xA9 => immediate!(lda),
             0xA5 => read!(lda zp),
             0xB5 => read!(lda zp_x),
-            0xAD => read!(lda abs),
+            0xAD => wait_and_read!(lda),
             0xBD => read!(lda abs_x_paged),
             0xB9 => read!(lda abs_y_paged),
             0xA1 => read!(lda ind_x),
@@ -545,12 +588,12 @@ impl Cpu {
             0xA2 => immediate!(ldx),
             0xA6 => read!(ldx zp),
             0xB6 => read!(ldx zp_y),
-            0xAE => read!(ldx abs),
+            0xAE => wait_and_read!(ldx),
             0xBE => read!(ldx abs_y_paged),
             0xA0 => immediate!(ldy),
             0xA4 => read!(ldy zp),
             0xB4 => read!(ldy zp_x),
-            0xAC => read!(ldy abs),
+            0xAC => wait_and_read!(ldy),
             0xBC => read!(ldy abs_x_paged),
             0x85 => store!(self.a, zp),
             0x95 => store!(self.a, zp_x),

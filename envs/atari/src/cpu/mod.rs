@@ -10,6 +10,42 @@ pub(crate) mod opcodes;
 
 use crate::bus::Bus;
 
+/// An instruction: opcode, the two bytes that follow it, and its cycles, from the lowest byte up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Op(u32);
+
+impl Op {
+    pub(crate) fn new([opcode, low, high]: [u8; 3]) -> Self {
+        Self(u32::from_le_bytes([
+            opcode,
+            low,
+            high,
+            opcodes::CYCLES[usize::from(opcode)],
+        ]))
+    }
+
+    #[inline(always)]
+    pub(crate) fn opcode(self) -> u8 {
+        self.0 as u8
+    }
+
+    #[inline(always)]
+    fn low(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    #[inline(always)]
+    fn high(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    /// Cycles, without those of crossed pages and taken branches.
+    #[inline(always)]
+    fn cycles(self) -> u32 {
+        self.0 >> 24
+    }
+}
+
 /// The registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cpu {
@@ -74,10 +110,13 @@ impl Cpu {
     /// Runs until the end of the frame, but not more than `max_instructions`.
     pub(crate) fn run(&mut self, bus: &mut Bus, max_instructions: u32) {
         let mut cpu = *self;
-        cpu.instructions_left = if cpu.jammed { 0 } else { max_instructions };
+        if cpu.jammed {
+            return;
+        }
+        cpu.instructions_left = max_instructions;
         while cpu.instructions_left > 0 {
-            cpu.instructions_left -= 1;
             cpu.execute(bus);
+            cpu.instructions_left -= 1;
         }
         *self = cpu;
     }
@@ -86,7 +125,7 @@ impl Cpu {
     #[inline(always)]
     fn jam(&mut self) {
         self.jammed = true;
-        self.instructions_left = 0;
+        self.instructions_left = 1;
     }
 
     #[inline(always)]
@@ -120,5 +159,75 @@ impl Cpu {
     #[inline(always)]
     fn negative(&self) -> bool {
         self.nz & 0x8080 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cartridge::{Cartridge, Mapper};
+    use crate::riot::Riot;
+    use crate::tia::{Display, Tia};
+
+    /// A console without a picture that runs `program` from $F000 on, again and again.
+    fn bus(program: &[u8]) -> Bus {
+        let mut image = vec![0xEA; 4096];
+        image[..program.len()].copy_from_slice(program);
+        image[0xFF0..0xFF3].copy_from_slice(&[0x4C, 0x00, 0xF0]); // JMP $F000
+        image[0xFFC..0xFFE].copy_from_slice(&[0x00, 0xF0]);
+        let display = Display {
+            y_start: 34,
+            height: 210,
+            hmove_blanks: true,
+            pal: false,
+        };
+        let mut riot = Riot::new([0; 128]);
+        riot.reset(30);
+        Bus::new(Cartridge::new(Mapper::Flat, &image), riot, Tia::new(display))
+    }
+
+    #[test]
+    fn waiting_in_one_go_ends_where_waiting_step_by_step_does() {
+        #[rustfmt::skip]
+        let program = [
+            0xA9, 0x2A,         // LDA #42
+            0x8D, 0x96, 0x02,   // STA TIM64T
+            0xAD, 0x84, 0x02,   // wait: LDA INTIM
+            0xD0, 0xFB,         // BNE wait
+            0xA9, 0xFF,         // LDA #255
+            0x8D, 0x95, 0x02,   // STA TIM8T
+            0xAC, 0x84, 0x02,   // late: LDY INTIM
+            0x10, 0xFB,         // BPL late
+        ];
+        for instructions in [
+            1, 2, 3, 4, 5, 100, 101, 500, 597, 598, 599, 600, 601, 602, 603, 604, 605, 606, 607, 608, 700, 2000, 5000,
+        ] {
+            let (mut bus, mut bus_by_step) = (bus(&program), bus(&program));
+            let (mut cpu, mut cpu_by_step) = (Cpu::reset(&mut bus), Cpu::reset(&mut bus_by_step));
+            cpu.run(&mut bus, instructions);
+            for _ in 0..instructions {
+                cpu_by_step.run(&mut bus_by_step, 1);
+            }
+            assert_eq!(cpu, cpu_by_step, "after {instructions} instructions");
+        }
+    }
+
+    #[test]
+    fn bit_takes_n_and_v_from_the_value_and_z_from_the_conjunction() {
+        for (a, value, zero, negative, overflow) in [
+            (0x01, 0xC0, true, true, true),
+            (0x80, 0x80, false, true, false),
+            (0x3F, 0x41, false, false, true),
+            (0xFF, 0x00, true, false, false),
+        ] {
+            let mut bus = bus(&[0xA9, value, 0x85, 0x80, 0xA9, a, 0x24, 0x80]);
+            let mut cpu = Cpu::reset(&mut bus);
+            cpu.run(&mut bus, 4);
+            assert_eq!(
+                (cpu.zero(), cpu.negative(), cpu.overflow),
+                (zero, negative, overflow),
+                "BIT of {value:X} with {a:X}"
+            );
+        }
     }
 }

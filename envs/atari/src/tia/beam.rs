@@ -6,13 +6,13 @@
 //! ```
 //!
 //! Times are colour clocks since the start of the frame's first line. The registers are only ever changed by writes, so nothing
-//! needs drawing until one changes: then [`Tia::catch_up`] draws up to the moment of the change.
+//! needs drawing until one changes: then [`Picture::catch_up`] draws up to the moment of the change.
 
-use super::Tia;
 use super::draw::{BALL, MISSILE_0, MISSILE_1, PLAYER_0, PLAYER_1, PLAYFIELD, draw_word};
 use super::line_mask::WIDTH;
 use super::motion::{BLANK, LINE, moved};
 use super::objects::Shape;
+use super::picture::Picture;
 
 /// Where the beam is in its frame.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,26 +21,74 @@ pub(super) struct Beam {
     pub(super) at: i32,
     /// The first clock of the line that is being drawn.
     pub(super) line_start: i32,
-    /// The clock up to which the program has seen or changed anything.
-    pub(super) due: i32,
 }
 
-impl Tia {
+/// A line of the screen.
+pub(super) type Row = [u8; WIDTH as usize];
+
+/// What is wanted of the picture.
+pub(super) trait Canvas {
+    /// Whether collisions are wanted.
+    const COLLISIONS: bool;
+
+    /// The pixels of a visible line, counted from the first of them; `None` if they are not wanted.
+    fn row(&mut self, line: u32) -> Option<&mut Row>;
+}
+
+/// Neither pixels nor collisions.
+pub(super) struct Registers;
+
+impl Canvas for Registers {
+    const COLLISIONS: bool = false;
+
+    #[inline(always)]
+    fn row(&mut self, _: u32) -> Option<&mut Row> {
+        None
+    }
+}
+
+/// Collisions alone.
+pub(super) struct Collisions;
+
+impl Canvas for Collisions {
+    const COLLISIONS: bool = true;
+
+    #[inline(always)]
+    fn row(&mut self, _: u32) -> Option<&mut Row> {
+        None
+    }
+}
+
+/// Pixels and collisions.
+pub(super) struct Screen<'a>(pub(super) &'a mut [u8]);
+
+impl Canvas for Screen<'_> {
+    const COLLISIONS: bool = true;
+
+    #[inline(always)]
+    fn row(&mut self, line: u32) -> Option<&mut Row> {
+        self.0.as_chunks_mut().0.get_mut(line as usize)
+    }
+}
+
+impl Picture {
     /// Draws up to (not including) the clock `to`, within the visible lines.
     #[inline]
-    pub(super) fn catch_up(&mut self, to: i32) {
-        let to = to.min(self.last_clock());
+    pub(super) fn catch_up<C: Canvas>(&mut self, to: i32, canvas: &mut C) {
+        let to = to.min(self.display.last_clock());
         while self.beam.at < to {
             let line_start = self.beam.line_start;
             let line_end = line_start + LINE;
             let from = self.beam.at;
             self.beam.at = to.min(line_end);
-            if self.beam.at - line_start > BLANK {
-                let first = (from - line_start - BLANK).max(0);
+            let pixels = line_start + BLANK;
+            if self.beam.at > pixels {
+                let line = (line_start / LINE) as u32 - self.display.y_start;
                 self.draw(
-                    (line_start / LINE) as u32,
-                    first as u32,
-                    (self.beam.at - line_start - BLANK) as u32,
+                    line,
+                    (from - pixels).max(0) as u32,
+                    (self.beam.at - pixels) as u32,
+                    canvas,
                 );
             }
             // Not at the end of a line but when the beam goes beyond it: a write in between still belongs to the line before.
@@ -51,35 +99,35 @@ impl Tia {
         }
     }
 
-    /// The first clock below the visible lines.
-    fn last_clock(&self) -> i32 {
-        (self.display.y_start + self.display.height) as i32 * LINE
-    }
-
     /// Draws the pixels `from..to` of a line and latches their collisions.
-    fn draw(&mut self, line: u32, from: u32, to: u32) {
+    #[inline(always)]
+    fn draw<C: Canvas>(&mut self, line: u32, from: u32, to: u32, canvas: &mut C) {
         if from >= to {
             return;
         }
-        let start = ((line - self.display.y_start) * WIDTH) as usize;
-        let row = &mut self.screens[self.current][start..start + WIDTH as usize];
-        let Ok(row) = <&mut [u8; WIDTH as usize]>::try_from(row) else {
-            return;
-        };
-        if self.blank {
-            row[from as usize..to as usize].fill(0);
-        } else {
+        let mut row = canvas.row(line);
+        if C::COLLISIONS && !self.blank {
             if self.dirty != 0 {
                 self.objects.refresh(self.dirty, &mut self.line);
                 self.dirty = 0;
             }
-            for (word, edges, layers) in self.line.span(from, to) {
-                self.collisions.latch(&layers);
-                draw_word(row, word, edges, &layers, &self.colors, self.priority);
+            if let Some(row) = &mut row {
+                for (word, edges, layers) in self.line.span(from, to) {
+                    self.collisions.latch(&layers);
+                    draw_word(row, word, edges, &layers, &self.colors, self.priority);
+                }
+            } else if self.line.is_crowded() {
+                for (_, _, layers) in self.line.span(from, to) {
+                    self.collisions.latch(&layers);
+                }
             }
+        } else if let Some(row) = &mut row {
+            row[from as usize..to as usize].fill(0);
         }
         if self.hmove_blank && from < 8 {
-            row[from as usize..8].fill(0);
+            if let Some(row) = row {
+                row[from as usize..8].fill(0);
+            }
             self.hmove_blank = to < 8;
         }
     }

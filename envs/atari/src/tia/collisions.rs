@@ -31,9 +31,9 @@ const PAIRS: [Option<(usize, usize)>; 16] = [
 ];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Collisions(u16);
+pub(super) struct Latches(u16);
 
-impl Collisions {
+impl Latches {
     /// Latches the pairs that share a pixel.
     #[inline]
     pub(super) fn latch(&mut self, layers: &[u64; LAYERS]) {

@@ -18,13 +18,24 @@ pub(super) const LAYERS: usize = 6;
 
 /// The pixels that each object covers in a line, by word and layer.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Line([[u64; LAYERS]; WORDS]);
+pub(super) struct Line {
+    layers: [[u64; LAYERS]; WORDS],
+    /// A bit per layer that is not empty.
+    occupied: u8,
+}
 
 impl Line {
     pub(super) fn set(&mut self, layer: usize, mask: LineMask) {
-        for (word, bits) in self.0.iter_mut().zip(mask) {
+        for (word, bits) in self.layers.iter_mut().zip(mask) {
             word[layer] = bits;
         }
+        let occupied = u8::from(mask.iter().any(|&bits| bits != 0));
+        self.occupied = self.occupied & !(1 << layer) | occupied << layer;
+    }
+
+    /// Whether there is more than one object: a lone one collides with nothing.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.occupied.count_ones() > 1
     }
 
     /// The words that the pixels `from..to` touch: their numbers, their bits within the span, and the layers there.
@@ -32,7 +43,7 @@ impl Line {
     pub(super) fn span(&self, from: u32, to: u32) -> impl Iterator<Item = (usize, u64, [u64; LAYERS])> {
         (from as usize / 64..=(to as usize - 1) / 64).map(move |word| {
             let edges = edges(word, from, to);
-            (word, edges, self.0[word].map(|layer| layer & edges))
+            (word, edges, self.layers[word].map(|layer| layer & edges))
         })
     }
 }

@@ -1,5 +1,8 @@
 //! The input pins: paddles on INPT0 to INPT3, fire buttons on INPT4 and INPT5.
 
+/// No capacitor takes so long to charge; keeps times from running out of their range.
+const LONG_AGO: i32 = -1_000_000;
+
 /// What is connected to the input pins.
 #[derive(Debug, Clone)]
 pub(crate) struct Inputs {
@@ -25,6 +28,11 @@ impl Dump {
             self.end_cycle = cycles as i32;
         }
         self.enabled = enabled;
+    }
+
+    /// A frame of `elapsed` cycles is over: cycles count from 0 again.
+    pub(super) fn rebase(&mut self, elapsed: u32) {
+        self.end_cycle = (self.end_cycle - elapsed as i32).max(LONG_AGO);
     }
 
     /// Whether the capacitor behind a resistance is charged.

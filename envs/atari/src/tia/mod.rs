@@ -4,39 +4,45 @@
 //! clock pulses, and only a fixed window of lines exists (outside it nothing collides either). Sound is not modelled.
 //!
 //! ```text
-//! write(register, value, cycle)          write.rs: delay, what changes
-//!   └─ catch_up(clock)                   beam.rs: lines, blanks, which pixels are due
-//!        ├─ masks of changed objects     objects.rs, line_mask.rs; their places: motion.rs
-//!        ├─ collisions of the span       collisions.rs
-//!        └─ pixels of the span           draw.rs
-//! read(register, cycle)                  collisions.rs, inputs.rs
+//! write(register, value, cycle)      mod.rs: what cannot wait (end of line, end of frame, paddles); all else goes into the
+//!   └─ log of the frame              log.rs: two frames back, for short ones show what was drawn before
+//!        └─ played when looked at    picture.rs, write.rs: delay, what changes
+//!             └─ catch_up(clock)     beam.rs: lines, blanks, which pixels are due
+//!                  ├─ masks          of changed objects: objects.rs, line_mask.rs; their places: motion.rs
+//!                  ├─ collisions     collisions.rs, if they are read
+//!                  └─ pixels         draw.rs, if the screen is
+//! read(register, cycle)              collisions.rs, inputs.rs
 //! ```
 //!
-//! Times are colour clocks (three per CPU cycle) since the start of the frame's first line. A frame can start in the middle of a
-//! line, because the beam does not care for frames.
+//! Times are CPU cycles since the start of the frame or, within the picture, colour clocks (three per cycle) since the start of the
+//! frame's first line. A frame can start in the middle of a line, because the beam does not care for frames.
 
 mod beam;
 mod collisions;
 mod draw;
 mod inputs;
 mod line_mask;
+mod log;
 mod motion;
 mod objects;
+mod picture;
+mod registers;
 mod write;
 
-use beam::{Beam, Objects};
-use collisions::Collisions;
-use draw::{Colors, Line, Priority};
+use beam::{Canvas, Collisions, Registers, Screen};
 use inputs::Dump;
 use line_mask::WIDTH;
+use log::{Frame, Write};
 use motion::LINE;
+use picture::Picture;
+use registers::*;
 
 pub(crate) use inputs::Inputs;
 
 /// Lines after which a frame ends in any case, for NTSC and PAL.
 const MAX_LINES: [i32; 2] = [290, 342];
-/// No event happened so long ago that it matters; keeps times from running out of their range.
-const LONG_AGO: i32 = -1_000_000;
+/// CPU cycles of a line.
+const LINE_CYCLES: u32 = LINE as u32 / 3;
 
 /// The part of the picture that is shown, and how.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +57,20 @@ pub(crate) struct Display {
     pub(crate) pal: bool,
 }
 
+impl Display {
+    /// The first clock below the visible lines.
+    fn last_clock(&self) -> i32 {
+        (self.y_start + self.height) as i32 * LINE
+    }
+}
+
+/// The last access of the program.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    Read { cycles: u32 },
+    Write { cycles: u32, register: u8 },
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Tia {
     pub(crate) inputs: Inputs,
@@ -58,37 +78,28 @@ pub(crate) struct Tia {
 
     /// Colour clock of its line at which the frame started, which is the time of CPU cycle 0.
     phase: i32,
-    beam: Beam,
+    /// CPU cycle from which on any write ends the frame.
+    last_cycle: u32,
     frame_done: bool,
     /// A frame that was cut short has been grayed.
     grayed: bool,
-    /// Time from which on the end of VSYNC ends the frame.
-    vsync_end: i32,
-
-    objects: Objects,
-    colors: Colors,
-    /// The lowest bit of every colour: set in PAL frames that follow one with an odd number of lines.
-    color_loss: u8,
-    /// CTRLPF as written.
-    control: u8,
-    priority: Priority,
-    /// Bit 1 of VBLANK.
-    blank: bool,
-    /// The next line's first eight pixels will be black.
-    hmove_blank: bool,
-    /// Time of the last HMOVE.
-    hmove_time: i32,
-    /// The step (0 to 3) of a missile 0 that never ends its motion.
-    star_field: Option<u8>,
+    /// CPU cycle from which on the end of VSYNC ends the frame.
+    vsync_end: Option<u32>,
     dump: Dump,
+    last_access: Access,
+    /// What was written last to the registers to which writing the same again does nothing.
+    written: [u8; 64],
+    /// What was written last to GRP0 and GRP1, and what that shifted.
+    graphics: [[u8; 3]; 2],
 
-    collisions: Collisions,
-    line: Line,
-    /// A bit per layer of `line` that must be recomputed.
-    dirty: u8,
-    /// The screen that is being drawn or was drawn last, and the one before.
-    screens: [Vec<u8>; 2],
+    /// This frame and the two before it, in turns.
+    frames: [Frame; 3],
     current: usize,
+    /// The registers at the start of this frame are known: the frame before was played to its end.
+    begun: bool,
+    /// The screen that shows this frame, and that of the frame before, in turns.
+    screens: [Vec<u8>; 2],
+    shown: usize,
 }
 
 impl Tia {
@@ -98,95 +109,105 @@ impl Tia {
             paddle_resistance: [None; 4],
             fire_pressed: [false; 2],
         };
+        let frame = || Frame::new(Picture::new(display));
         Self {
             inputs,
             display,
             phase: 0,
-            beam: Beam::default(),
+            last_cycle: u32::MAX,
             frame_done: false,
             grayed: false,
-            vsync_end: i32::MAX,
-            objects: Objects::default(),
-            colors: Colors::default(),
-            color_loss: 0,
-            control: 0,
-            priority: Priority::default(),
-            blank: false,
-            hmove_blank: false,
-            hmove_time: LONG_AGO,
-            star_field: None,
+            vsync_end: None,
             dump: Dump::default(),
-            collisions: Collisions::default(),
-            line: Line::default(),
-            dirty: !0,
-            screens: [screen.clone(), screen],
+            last_access: Access::Read { cycles: 0 },
+            written: [0; 64],
+            graphics: [[0; 3]; 2],
+            frames: [frame(), frame(), frame()],
             current: 0,
+            begun: true,
+            screens: [screen.clone(), screen],
+            shown: 0,
         }
     }
 
     /// A system reset: all registers are cleared and both screens are black.
     pub(crate) fn reset(&mut self) {
-        let mut screens = std::mem::take(&mut self.screens);
-        screens.iter_mut().for_each(|screen| screen.fill(0));
-        *self = Self {
-            inputs: self.inputs.clone(),
-            screens,
-            ..Self::new(Display {
-                height: 0,
-                ..self.display
-            })
+        self.phase = 0;
+        self.last_cycle = u32::MAX;
+        self.frame_done = false;
+        self.grayed = false;
+        self.vsync_end = None;
+        self.dump = Dump::default();
+        self.last_access = Access::Read { cycles: 0 };
+        self.written = [0; 64];
+        self.graphics = [[0; 3]; 2];
+        for frame in &mut self.frames {
+            frame.clear();
+            frame.begin(Picture::new(self.display));
+            frame.drawn = true;
         }
-        .with_display(self.display);
-    }
-
-    fn with_display(mut self, display: Display) -> Self {
-        self.display = display;
-        self
+        self.begun = true;
+        self.screens.iter_mut().for_each(|screen| screen.fill(0));
     }
 
     /// Starts a frame. CPU cycles count from 0 again, after `elapsed_cycles` of the frame before.
     pub(crate) fn start_frame(&mut self, elapsed_cycles: u32) {
         let elapsed = self.time(elapsed_cycles);
+        if !self.begun {
+            // Nothing cleared the collisions of the frame before.
+            self.begin::<Collisions>(&mut Collisions);
+        }
+        self.frames[self.current].elapsed = elapsed;
+        self.current = (self.current + 1) % 3;
+        self.frames[self.current].clear();
+        self.begun = false;
+        self.shown = 1 - self.shown;
+
         self.phase = elapsed % LINE;
-        let rebase = |time: i32| (time - (elapsed - self.phase)).max(LONG_AGO);
-        self.hmove_time = rebase(self.hmove_time);
-        if self.vsync_end != i32::MAX {
-            self.vsync_end = rebase(self.vsync_end);
-        }
-        self.dump.end_cycle = (self.dump.end_cycle - elapsed_cycles as i32).max(LONG_AGO);
-        if self.display.pal {
-            self.set_color_loss(elapsed / LINE % 2 != 0);
-        }
-        let first = self.display.y_start as i32 * LINE;
-        self.beam = Beam {
-            at: first,
-            line_start: first,
-            due: first,
-        };
-        self.current = 1 - self.current;
+        self.last_cycle = ((MAX_LINES[usize::from(self.display.pal)] + 1) * LINE - self.phase) as u32 / 3;
+        self.vsync_end = self.vsync_end.map(|end| end.saturating_sub(elapsed_cycles));
+        self.dump.rebase(elapsed_cycles);
+        self.last_access = Access::Read { cycles: 0 };
         self.frame_done = false;
         self.grayed = false;
     }
 
-    fn set_color_loss(&mut self, loss: bool) {
-        self.color_loss = u8::from(loss);
-        let colors = &mut self.colors;
-        let all = colors
-            .player
-            .iter_mut()
-            .chain([&mut colors.playfield, &mut colors.background]);
-        all.for_each(|color| *color = *color & 0xFE | u8::from(loss));
+    /// The frame has no end: what is `cycles` ago, deep below the picture, becomes its start.
+    pub(crate) fn rebase(&mut self, cycles: u32) {
+        self.vsync_end = self.vsync_end.map(|end| end.saturating_sub(cycles));
+        self.dump.rebase(cycles);
+        self.frames[self.current].now.rebase(cycles as i32 * 3);
+    }
+
+    /// Plays the frame before to its end, which tells the registers at the start of this one.
+    fn begin<C: Canvas>(&mut self, canvas: &mut C) {
+        let before = &mut self.frames[(self.current + 2) % 3];
+        let (played, elapsed) = (before.played, before.elapsed);
+        before.played = before.writes.len();
+        before.now.play(&before.writes[played..], canvas);
+        before.now.catch_up(before.end, canvas);
+        let picture = before.now.next_frame(elapsed);
+        self.frames[self.current].begin(picture);
+        self.begun = true;
+    }
+    /// Plays what was written in this frame so far, with pixels if it is being drawn.
+    fn play<C: Canvas>(&mut self, canvas: &mut C) -> &mut Picture {
+        let frame = &mut self.frames[self.current];
+        let writes = &frame.writes[frame.played..];
+        frame.played = frame.writes.len();
+        if frame.drawn {
+            frame.now.play(writes, &mut Screen(&mut self.screens[self.shown]));
+        } else {
+            frame.now.play(writes, canvas);
+        }
+        &mut frame.now
     }
 
     /// Reads a register. Bits that the chip does not drive are those of `latch`.
     pub(crate) fn read(&mut self, addr: u16, cycles: u32, latch: u8) -> u8 {
-        let time = self.time(cycles);
-        self.beam.due = time;
+        self.last_access = Access::Read { cycles };
         let driven = match addr & 0x0F {
-            register @ 0x0..=0x7 => {
-                self.catch_up(time);
-                self.collisions.register(register)
-            }
+            register @ 0x0..=0x7 => self.read_collisions(register, cycles),
             pin @ 0x8..=0xB => {
                 let resistance = self.inputs.paddle_resistance[usize::from(pin - 0x8)];
                 u8::from(self.dump.charged(resistance, cycles)) << 7
@@ -197,24 +218,120 @@ impl Tia {
         driven | latch & 0x3F
     }
 
+    #[inline(never)]
+    fn read_collisions(&mut self, register: u16, cycles: u32) -> u8 {
+        if !self.begun {
+            self.begin(&mut Collisions);
+        }
+        let time = self.time(cycles);
+        self.play(&mut Collisions);
+        let frame = &mut self.frames[self.current];
+        if frame.drawn {
+            frame.now.catch_up(time, &mut Screen(&mut self.screens[self.shown]));
+        } else {
+            frame.now.catch_up(time, &mut Collisions);
+        }
+        frame.now.collisions.register(register)
+    }
+
     /// Writes a register. Returns the CPU cycle after the write, which is later than `cycles` if the processor has to wait for
     /// the end of the line; it only can wait if its access before this one was a read.
     #[inline]
     pub(crate) fn write(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
-        let time = self.time(cycles);
-        let register = addr & 0x3F;
-        if time >= (MAX_LINES[usize::from(self.display.pal)] + 1) * LINE {
-            self.catch_up(time);
-            self.frame_done = true;
+        let register = (addr & 0x3F) as u8;
+        self.last_access = Access::Write { cycles, register };
+        if cycles >= self.last_cycle {
+            self.end_frame(cycles);
         }
-        self.write_register(register, value, cycles, time);
-        if register == write::STOP_UNTIL_LINE_END && previous_access_was_read {
-            let into_line = time % LINE;
-            if into_line != 0 {
-                return cycles + ((LINE - into_line) / 3) as u32;
+        match register {
+            VSYNC => self.write_vsync(value, cycles),
+            VBLANK => {
+                self.dump.set(value & 0x80 != 0, cycles);
+                self.log_change(register, value, cycles);
             }
+            WSYNC if previous_access_was_read => {
+                let into_line = (cycles + self.phase as u32 / 3) % LINE_CYCLES;
+                if into_line != 0 {
+                    return cycles + LINE_CYCLES - into_line;
+                }
+            }
+            NUSIZ0 | NUSIZ1 | RESP0..=RESBL | HMOVE => self.log(register, value, cycles),
+            GRP0 | GRP1 => self.log_graphics(register, value, cycles),
+            HMCLR => {
+                self.written[usize::from(HMP0)..=usize::from(HMBL)].fill(0);
+                self.log(register, value, cycles);
+            }
+            CXCLR => self.clear_collisions(value, cycles),
+            _ => self.log_change(register, value, cycles),
         }
         cycles
+    }
+
+    #[inline(always)]
+    fn log(&mut self, register: u8, value: u8, cycles: u32) {
+        self.frames[self.current].writes.push(Write {
+            cycles,
+            register,
+            value,
+        });
+    }
+
+    /// Logs a write to a register that does nothing if it holds the value already.
+    #[inline(always)]
+    fn log_change(&mut self, register: u8, value: u8, cycles: u32) {
+        let value = value & registers::MEANING[usize::from(register)];
+        let written = &mut self.written[usize::from(register)];
+        if *written != value {
+            *written = value;
+            self.log(register, value, cycles);
+        }
+    }
+
+    /// Logs a write to a player's graphics, unless nothing changes: neither them nor what it shifts into the delay of the other player
+    /// and, for GRP1, of the ball.
+    #[inline(always)]
+    fn log_graphics(&mut self, register: u8, value: u8, cycles: u32) {
+        let written = |register| self.written[usize::from(register)];
+        let now = match register {
+            GRP0 => [value, written(GRP1), 0],
+            _ => [value, written(GRP0), written(ENABL)],
+        };
+        let before = &mut self.graphics[usize::from(register - GRP0)];
+        if *before != now {
+            *before = now;
+            self.written[usize::from(register)] = value;
+            self.log(register, value, cycles);
+        }
+    }
+
+    /// Nobody will ever ask for the collisions before this moment.
+    fn clear_collisions(&mut self, value: u8, cycles: u32) {
+        if !self.begun {
+            self.begin(&mut Registers);
+        }
+        self.log(CXCLR, value, cycles);
+        self.play(&mut Registers);
+    }
+
+    fn write_vsync(&mut self, value: u8, cycles: u32) {
+        if value & 2 != 0 {
+            self.vsync_end = Some(cycles + LINE_CYCLES);
+        } else if self.vsync_end.is_some_and(|end| cycles >= end) {
+            self.vsync_end = None;
+            self.end_frame(cycles);
+        }
+    }
+
+    #[cold]
+    fn end_frame(&mut self, cycles: u32) {
+        self.frame_done = true;
+        let end = self.time(cycles);
+        let frame = &mut self.frames[self.current];
+        frame.end = end;
+        // A short frame shows what was drawn two frames ago: this must not be forgotten.
+        if frame.drawn || end < self.display.last_clock() {
+            self.draw(end);
+        }
     }
 
     /// Whether the frame ended with the last write. The processor stops after its instruction.
@@ -224,14 +341,40 @@ impl Tia {
 
     /// The frame is stopped before its end, and will go on later: what the beam has not reached turns gray, once.
     pub(crate) fn end_of_partial_frame(&mut self, cycles: u32) {
-        self.catch_up(self.beam.due);
+        let due = match self.last_access {
+            Access::Read { cycles } => self.time(cycles),
+            Access::Write { cycles, register } => write::effect(register, self.time(cycles)),
+        };
+        self.draw(due);
         if self.grayed {
             return;
         }
         self.grayed = true;
         let row = self.scanlines(cycles).saturating_sub(self.display.y_start);
-        let rest = self.screens[self.current].iter_mut().skip((row * WIDTH) as usize);
+        let rest = self.screens[self.shown].iter_mut().skip((row * WIDTH) as usize);
         rest.for_each(|pixel| *pixel = (*pixel & 0x0F) >> 1);
+    }
+
+    /// Brings this frame to the screen, as far as `to`.
+    fn draw(&mut self, to: i32) {
+        if !self.begun {
+            self.begin(&mut Collisions);
+        }
+        let screen = &mut self.screens[self.shown];
+        let before_last = &mut self.frames[(self.current + 1) % 3];
+        if to < self.display.last_clock() && !before_last.drawn {
+            before_last.rewind();
+            before_last.played = before_last.writes.len();
+            before_last.now.play(&before_last.writes, &mut Screen(screen));
+            before_last.now.catch_up(before_last.end, &mut Screen(screen));
+        }
+        let frame = &mut self.frames[self.current];
+        if !frame.drawn {
+            frame.rewind();
+        }
+        frame.now.play(&frame.writes[frame.played..], &mut Screen(screen));
+        frame.played = frame.writes.len();
+        frame.now.catch_up(to, &mut Screen(screen));
     }
 
     /// Lines since the start of the frame.
@@ -240,8 +383,11 @@ impl Tia {
     }
 
     /// The last frame, or as much as there is of one that was stopped: palette indices, line by line.
-    pub(crate) fn screen(&self) -> &[u8] {
-        &self.screens[self.current]
+    pub(crate) fn screen(&mut self) -> &[u8] {
+        if !self.frames[self.current].drawn {
+            self.draw(self.frames[self.current].end);
+        }
+        &self.screens[self.shown]
     }
 
     /// The time of a CPU cycle of this frame.

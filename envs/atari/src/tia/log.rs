@@ -1,0 +1,81 @@
+//! Writes, logged until somebody wants to know what they did.
+//!
+//! Of the four frames of an agent's step two are looked at, and of many games' frames no collision is read. So a write to a register
+//! that only the picture depends on goes into the log of its frame, which costs next to nothing, and is played later: with pixels if
+//! the screen is asked for, for the collisions alone if those are, and else just for the registers.
+
+use super::picture::Picture;
+
+/// A write to a register at a CPU cycle of its frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Write {
+    pub(super) cycles: u32,
+    pub(super) register: u8,
+    pub(super) value: u8,
+}
+
+/// A frame: what the picture's registers were at its start, and what was written since.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// The registers at the start; meaningless until the frame before has been played.
+    pub(super) start: Picture,
+    pub(super) writes: Vec<Write>,
+    /// The registers after the first `played` writes.
+    pub(super) now: Picture,
+    pub(super) played: usize,
+    /// The pixels of those are on the screen.
+    pub(super) drawn: bool,
+    /// Colour clock at which the frame ended.
+    pub(super) end: i32,
+    /// The same for the instruction with which it ended.
+    pub(super) elapsed: i32,
+}
+
+impl Frame {
+    /// Room for the writes of nearly every frame, so that nothing is allocated later.
+    const WRITES: usize = 2048;
+
+    pub(super) fn new(picture: Picture) -> Self {
+        Self {
+            start: picture,
+            writes: Vec::with_capacity(Self::WRITES),
+            now: picture,
+            played: 0,
+            drawn: true,
+            end: 0,
+            elapsed: 0,
+        }
+    }
+
+    /// Makes room for another frame.
+    pub(super) fn clear(&mut self) {
+        self.writes.clear();
+        self.played = 0;
+        self.drawn = false;
+        self.end = 0;
+    }
+
+    /// The registers at the start have become known.
+    pub(super) fn begin(&mut self, picture: Picture) {
+        self.start = picture;
+        self.now = picture;
+    }
+
+    /// Forgets what was played, to play it again with pixels.
+    pub(super) fn rewind(&mut self) {
+        self.now = self.start;
+        self.played = 0;
+        self.drawn = true;
+    }
+}
+
+impl Clone for Frame {
+    fn clone(&self) -> Self {
+        let mut frame = Self::new(self.start);
+        frame.writes.extend_from_slice(&self.writes);
+        Self {
+            writes: frame.writes,
+            ..*self
+        }
+    }
+}
