@@ -1,10 +1,10 @@
 //! The algorithms by name: the one place that knows which there are.
 
 use clap::ValueEnum;
-use coinop_agents::network::ActorCritic;
+use coinop_agents::network::{ActorCritic, NetworkKind};
 use coinop_agents::paac::{self, Paac};
 use coinop_agents::{Device, Section, TrainError, Trainer};
-use coinop_envs::VecEnv;
+use coinop_envs::{Shape, VecEnv};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -42,6 +42,20 @@ impl Algo {
         }
     }
 
+    /// The setting that chooses the network, and what it chooses.
+    pub(crate) fn network(self, config: &Config) -> (&'static str, NetworkKind) {
+        match self {
+            Algo::Paac => ("paac.network", config.paac.network),
+        }
+    }
+
+    /// Checks that there is memory for a run on observations of this shape.
+    pub(crate) fn check_memory(self, config: &Config, obs_shape: Shape) -> Result<(), TrainError> {
+        match self {
+            Algo::Paac => Paac::<u8>::check_memory(&config.paac, obs_shape),
+        }
+    }
+
     /// A trainer for a new run.
     pub(crate) fn trainer(
         self,
@@ -56,7 +70,7 @@ impl Algo {
     }
 
     /// The network of a checkpoint, to evaluate it in `env`.
-    pub(crate) fn network(
+    pub(crate) fn restore_network(
         self,
         config: &Config,
         env: &dyn VecEnv<Obs = u8>,

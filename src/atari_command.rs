@@ -1,12 +1,12 @@
 //! `coinop atari trace`: what a game does under a list of actions.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use coinop_atari::{Atari, Rom, Settings, find_game, trace};
 
 use crate::cli::TraceArgs;
 use crate::files;
+use crate::output::OutputError;
 
 pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
     let game = find_game(&args.game)?;
@@ -24,6 +24,6 @@ pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     trace::write_trace(&mut atari, &actions, &mut out)
         .and_then(|()| out.flush())
-        .map_err(files::failed("can't write", Path::new("standard output")))?;
+        .map_err(OutputError::from)?;
     Ok(())
 }

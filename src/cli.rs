@@ -9,6 +9,7 @@ use coinop_envs::atari::Protocol;
 
 use crate::algo::Algo;
 use crate::count::parse_count;
+use crate::output;
 
 /// The exit code of a wrong command line, as clap has it.
 const USAGE: u8 = 2;
@@ -56,20 +57,20 @@ pub(crate) struct TrainArgs {
     /// A TOML file with settings that differ from the preset's, e.g. the config.toml of another run
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Emulator frames to train for, over all environments, e.g. 10M
-    #[arg(long, value_parser = parse_count)]
+    /// Emulator frames to train for, over all environments, e.g. 10M or 1e7
+    #[arg(long, value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) frames: Option<u64>,
     /// The seed; the same seed gives the same run
-    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// A setting, e.g. `paac.gamma=0.98` or, where no two sections have it, `gamma=0.98`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Threads that step environments [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) env_threads: Option<usize>,
     /// Threads that libtorch computes with [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) torch_threads: Option<usize>,
     /// Where the network computes: `cpu`, `cuda`, `cuda:1`
     #[arg(long)]
@@ -87,13 +88,13 @@ pub(crate) struct EvalArgs {
     /// The run folder, or its name under runs/
     pub(crate) run: PathBuf,
     /// Episodes to play
-    #[arg(long, default_value = "30", value_parser = parse_episodes)]
+    #[arg(long, default_value = "30", value_parser = parse_episodes, allow_negative_numbers = true)]
     pub(crate) episodes: usize,
     /// Play by the rules of this protocol instead of those of the training: `nature`, `machado`, `sb3`
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
     /// The seed of the environments and of the policy
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Take the most probable action instead of drawing one
     #[arg(long)]
@@ -102,10 +103,10 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Threads that step environments [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) env_threads: Option<usize>,
     /// Threads that libtorch computes with [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) torch_threads: Option<usize>,
     /// Where the network computes [default: where it was trained]
     #[arg(long)]
@@ -133,19 +134,19 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) actions: PathBuf,
     /// Probability that a frame repeats the action of the frame before
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, allow_negative_numbers = true)]
     pub(crate) sticky: f32,
     /// Seeds the generator of sticky actions
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: i32,
     /// The game's mode [default: the game's own]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) mode: Option<u32>,
     /// The game's difficulty
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) difficulty: u32,
     /// Frames per action
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, allow_negative_numbers = true)]
     pub(crate) frame_skip: u32,
     /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
     #[arg(long, value_name = "DIR")]
@@ -164,7 +165,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
                 ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
             }
             _ => {
-                eprintln!("{}", one_line(&error.to_string()));
+                output::say_error(&one_line(&error.to_string()));
                 ExitCode::from(USAGE)
             }
         })
@@ -179,6 +180,7 @@ fn one_line(text: &str) -> String {
     lines
         .collect::<Vec<_>>()
         .join("; ")
+        .trim_start_matches("error: ")
         .trim_end_matches('.')
         .replace("; For more information, try", "; for more, try")
 }
@@ -208,7 +210,7 @@ mod tests {
             .unwrap();
         assert_eq!(
             one_line(&error.to_string()),
-            "error: invalid value 'ten' for '--frames <FRAMES>': `ten` is no count: write a whole number, or one like 10M or 1.5k; \
+            "invalid value 'ten' for '--frames <FRAMES>': `ten` is no count: write a whole number, or one like 10M, 1.5k or 2e6; \
              for more, try '--help'"
         );
     }

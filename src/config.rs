@@ -58,28 +58,29 @@ impl Config {
             .unwrap_or_default();
         let mut table = preset_table(algo, &preset)?;
         merge(&mut table, file).map_err(|error| in_file(args.config.as_deref(), &error))?;
+        let of_file = table.clone();
         for pair in flags(args).iter().chain(&args.set) {
             set(&mut table, pair)?;
         }
-        let mut config = Self::from_table(table)?;
+        // A value that can not be is the file's fault if it is there without what the command line adds.
+        let mut config = Self::valid(table).map_err(|error| match Self::valid(of_file) {
+            Err(same) if same.to_string() == error.to_string() => in_file(args.config.as_deref(), &error),
+            _ => error,
+        })?;
         config.run.env = env.id;
         config.run.algo = algo;
         if let Some(roms) = &args.roms {
             config.env.roms = Some(roms.clone());
         }
+        config.env.roms = config.env.roms.as_deref().map(files::absolute).transpose()?;
         config.run.env_threads = threads_or_cores(config.run.env_threads);
         config.run.torch_threads = threads_or_cores(config.run.torch_threads);
-        config.validate()?;
         Ok(config)
     }
 
     /// Reads the `config.toml` of a run folder.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let config = Self::from_table(read_table(path)?).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
-        config
-            .validate()
-            .map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
-        Ok(config)
+        Self::valid(read_table(path)?).map_err(|error| in_file(Some(path), &error))
     }
 
     /// As TOML, to be read by [`Config::read`] and by `--config`.
@@ -89,6 +90,25 @@ impl Config {
 
     fn from_table(table: Table) -> anyhow::Result<Self> {
         Config::deserialize(Value::Table(table)).map_err(|error| anyhow!("{}", one_line(&error.to_string())))
+    }
+
+    fn valid(table: Table) -> anyhow::Result<Self> {
+        let config = Self::from_table(table)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// What can be, and is probably not meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let (frames, anneal_frames) = (self.run.frames, self.paac.anneal_frames);
+        if (1..frames).contains(&anneal_frames) {
+            warnings.push(format!(
+                "the learning rate is 0 from frame {anneal_frames} on, and the run has {frames}: the rest learns nothing; raise \
+                 paac.anneal_frames, or set it to 0 for the length of the run"
+            ));
+        }
+        warnings
     }
 
     fn validate(&self) -> anyhow::Result<()> {
@@ -191,9 +211,10 @@ fn run_setting(file: &Table, key: &str) -> Option<String> {
 fn read_table(path: &Path) -> anyhow::Result<Table> {
     let text = files::read(path)?;
     toml::from_str(&text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = error.span().map_or(1, |span| {
+            let before = &text.as_bytes()[..span.start.min(text.len())];
+            1 + before.iter().filter(|&&byte| byte == b'\n').count()
+        });
         anyhow!(
             "`{}` line {line} is not TOML: {}",
             path.display(),
@@ -236,6 +257,16 @@ mod tests {
         config.env.mode = Some(2);
         let table: Table = toml::from_str(&config.to_toml().unwrap()).unwrap();
         assert_eq!(Config::from_table(table).unwrap(), config);
+    }
+
+    #[test]
+    fn a_learning_rate_that_ends_before_the_run_is_warned_of() {
+        let mut config = Config::from_table(preset_table(Algo::Paac, "").unwrap()).unwrap();
+        config.run.frames = 100;
+        for (anneal_frames, warnings) in [(0, 0), (99, 1), (100, 0), (101, 0)] {
+            config.paac.anneal_frames = anneal_frames;
+            assert_eq!(config.warnings().len(), warnings, "{anneal_frames}");
+        }
     }
 
     #[test]

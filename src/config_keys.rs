@@ -13,6 +13,9 @@ use crate::count::parse_count;
 /// Settings that have no value unless one is given, and so are in no preset.
 const WITHOUT_DEFAULT: [&str; 3] = ["env.mode", "env.repeat_action_probability", "env.roms"];
 
+/// Parts of a key. No setting has more, and nobody's stack has room for thousands of tables within each other.
+const MAX_PARTS: usize = 8;
+
 /// Inside a table with this key, it decides which other keys there are.
 const KIND: &str = "kind";
 
@@ -43,6 +46,9 @@ pub(crate) fn merge(base: &mut Table, over: Table) -> Result<(), KeyError> {
 pub(crate) fn set(base: &mut Table, pair: &str) -> Result<(), KeyError> {
     let (key, value) = pair.split_once('=').ok_or_else(|| KeyError::NoPair(pair.to_owned()))?;
     let key = full_name(base, key.trim())?;
+    if key.split('.').count() > MAX_PARTS {
+        return Err(KeyError::Unknown { key, nearest: None });
+    }
     let mut value = parse_value(value.trim());
     for part in key.rsplit('.') {
         value = Value::Table(Table::from_iter([(part.to_owned(), value)]));

@@ -1,28 +1,40 @@
-//! Counts as people write them: `10M`, `1.5k`, `200_000`.
+//! Counts as people write them: `10M`, `1.5k`, `1e6`, `200_000`.
+
+/// The largest count: that of TOML's integers, because counts go into configurations.
+const MAX: u64 = i64::MAX as u64;
+/// 2^53: above it not every whole number is an f64.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads a count. `k`, `M` and `G` (in either case) multiply by a thousand, a million and a billion.
 ///
 /// # Errors
 ///
-/// What is wrong, when it is no whole number of at least 0.
+/// What is wrong, when it is no whole number from 0 to [`MAX`].
 pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no count: write a whole number, or one like 10M or 1.5k");
     let digits = text.trim().replace('_', "");
-    if let Ok(count) = digits.parse() {
-        return Ok(count);
+    if digits.starts_with('-') {
+        return Err(format!("`{text}` is below 0: a count is a whole number of at least 0"));
     }
-    let factor = match digits.chars().last() {
-        Some('k' | 'K') => 1e3,
-        Some('m' | 'M') => 1e6,
-        Some('g' | 'G') => 1e9,
-        _ => return Err(wrong()),
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let count = digits.parse().ok().filter(|count| *count <= MAX);
+        return count.ok_or_else(|| format!("`{text}` is too large: a count is at most {MAX}"));
+    }
+    let wrong = || format!("`{text}` is no count: write a whole number, or one like 10M, 1.5k or 2e6");
+    let (number, factor) = match digits.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&digits[..at], 1e3),
+        Some((at, 'm' | 'M')) => (&digits[..at], 1e6),
+        Some((at, 'g' | 'G')) => (&digits[..at], 1e9),
+        _ => (&digits[..], 1.0),
     };
-    let number: f64 = digits[..digits.len() - 1].parse().map_err(|_| wrong())?;
-    let count = (number * factor).round();
-    // 2^53: above it not every whole number is an f64. The product's rounding error is far below a thousandth.
-    let is_whole = (number * factor - count).abs() < 1e-3;
-    if is_whole && (0.0..=9_007_199_254_740_992.0).contains(&count) {
-        Ok(count as u64)
+    let number = number.parse::<f64>().ok().filter(|number| number.is_finite());
+    let product = number.ok_or_else(wrong)? * factor;
+    if product > MAX_EXACT {
+        return Err(format!("`{text}` is too large: write it in digits, at most {MAX}"));
+    }
+    // The product's rounding error is far below a thousandth.
+    let is_whole = (product - product.round()).abs() < 1e-3;
+    if is_whole {
+        Ok(product.round() as u64)
     } else {
         Err(wrong())
     }
@@ -54,6 +66,9 @@ mod tests {
             ("2g", 2_000_000_000),
             ("200_000", 200_000),
             (" 3K ", 3_000),
+            ("1e6", 1_000_000),
+            ("2.5E6", 2_500_000),
+            ("9223372036854775807", 9_223_372_036_854_775_807),
         ] {
             assert_eq!(parse_count(text), Ok(count), "{text}");
         }
@@ -72,10 +87,22 @@ mod tests {
             "10 M x",
             "nanM",
             "1e30G",
+            "1e-3",
+            "inf",
             "99999999999999999999",
         ] {
             assert!(parse_count(text).is_err(), "{text}");
         }
+        let error = |text| parse_count(text).unwrap_err();
+        assert_eq!(error("-5"), "`-5` is below 0: a count is a whole number of at least 0");
+        assert_eq!(
+            error("18446744073709551615"),
+            "`18446744073709551615` is too large: a count is at most 9223372036854775807"
+        );
+        assert_eq!(
+            error("1e18"),
+            "`1e18` is too large: write it in digits, at most 9223372036854775807"
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use coinop_envs::registry;
 
-use crate::files;
+use crate::output;
 
 pub(crate) fn envs() -> anyhow::Result<()> {
     let envs = registry::list();
@@ -11,6 +11,6 @@ pub(crate) fn envs() -> anyhow::Result<()> {
     for env in envs {
         text += &format!("{:width$}  {:>7}  {}\n", env.short, env.num_actions, env.id);
     }
-    files::print(&text)?;
+    output::print(&text)?;
     Ok(())
 }

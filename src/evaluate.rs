@@ -4,6 +4,7 @@
 //! prefer short ones, which in most games are the bad ones.
 
 use std::fmt::Write;
+use std::time::Instant;
 
 use anyhow::bail;
 use coinop_agents::{ActorCriticPolicy, Mode, Policy, checkpoint};
@@ -13,8 +14,9 @@ use serde::Serialize;
 
 use crate::cli::EvalArgs;
 use crate::config::{Config, threads_or_cores};
-use crate::files;
+use crate::progress::Line;
 use crate::run_dir::RunDir;
+use crate::{identity, output};
 
 /// Environments that play at the same time, if there are as many episodes.
 const MAX_ENVS: usize = 32;
@@ -46,7 +48,7 @@ pub(crate) fn command(args: &EvalArgs) -> anyhow::Result<()> {
     } else {
         in_words(&report)
     };
-    files::print(&(text + "\n"))?;
+    output::print(&(text + "\n"))?;
     Ok(())
 }
 
@@ -57,13 +59,16 @@ fn evaluate(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     coinop_agents::set_torch_threads(threads_or_cores(args.torch_threads.unwrap_or(0)));
     let path = dir.final_checkpoint();
     if !path.exists() {
-        bail!(
-            "the run `{}` has no checkpoint yet: `{}` is written when training ends",
-            dir.path().display(),
-            path.display()
-        );
+        let run = dir.path().display();
+        if dir.is_training() {
+            bail!(
+                "the run `{run}` is still training: its checkpoint is written when that ends, or when Ctrl-C stops it"
+            );
+        }
+        bail!("the run `{run}` ended without a checkpoint: it failed or was killed; its log.txt says what happened");
     }
     let section = checkpoint::read(&path)?;
+    identity::check(&config, &section, &path)?;
     if let Some(roms) = &args.roms {
         config.env.roms = Some(roms.clone());
     }
@@ -72,7 +77,7 @@ fn evaluate(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     let num_envs = args.episodes.min(MAX_ENVS);
     let threads = threads_or_cores(args.env_threads.unwrap_or(0));
     let mut env = registry::make_vec(&config.run.env, &config.env, num_envs, threads)?;
-    let network = match algo.network(&config, env.as_ref(), &section, device) {
+    let network = match algo.restore_network(&config, env.as_ref(), &section, device) {
         Err(error) if config.env.protocol != trained_with => {
             bail!(
                 "an agent of protocol {trained_with} can not play {}: {error}",
@@ -127,6 +132,7 @@ fn play(
     let mut finished: Vec<Vec<f64>> = vec![Vec::new(); n];
     let mut running = vec![(0.0, 0); n];
     let mut total_steps = 0;
+    let mut line = Line::new(episodes as u64);
     env.reset(Some(seed), &mut obs)?;
     while (0..n).any(|i| finished[i].len() < quota(i)) {
         policy.act(&obs, mode, &mut actions)?;
@@ -142,7 +148,13 @@ fn play(
                 }
             }
         }
+        let now = Instant::now();
+        if line.is_due(now) {
+            let played = finished.iter().map(Vec::len).sum::<usize>();
+            line.show(now, played as u64, format!("{played}/{episodes} episodes"));
+        }
     }
+    line.finish();
     Ok(Played {
         scores: finished.concat(),
         steps: total_steps,

@@ -1,6 +1,6 @@
 //! Files, with errors that name them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -29,16 +29,26 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), FileError> {
     fs::write(path, text).map_err(failed("can't write", path))
 }
 
+/// Writes a whole file that nobody ever sees half of: aside, to the disk, then under its name.
+pub(crate) fn publish(path: &Path, text: &str) -> Result<(), FileError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let aside = path.with_file_name(name);
+    let write = || {
+        let mut file = File::create(&aside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    };
+    write().map_err(failed("can't write", path))
+}
+
 /// Reads a whole file of text.
 pub(crate) fn read(path: &Path) -> Result<String, FileError> {
     fs::read_to_string(path).map_err(failed("can't read", path))
 }
 
-/// Writes to standard output; unlike `println!`, a full disk behind it is an error and no panic.
-pub(crate) fn print(text: &str) -> Result<(), FileError> {
-    let mut stdout = io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(failed("can't write", Path::new("standard output")))
+/// `path` with the current directory in front, if it is relative: what goes into a file must mean the same from everywhere.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, FileError> {
+    std::path::absolute(path).map_err(failed("can't find", path))
 }

@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use crate::files::{FileError, failed};
+use crate::output;
 
 /// Starts logging into `path`, for the rest of the process.
 pub(crate) fn start(path: &Path) -> Result<(), FileError> {
@@ -22,6 +23,7 @@ pub(crate) fn start(path: &Path) -> Result<(), FileError> {
         .log_internal_errors(false)
         .with_writer(Mutex::new(file));
     let to_stderr = fmt::layer()
+        .with_ansi(output::has_colors())
         .without_time()
         .with_target(false)
         .log_internal_errors(false)

@@ -5,7 +5,10 @@
 //! | 0 | done |
 //! | 1 | failed; one line on standard error says why, and the way out |
 //! | 2 | the command line is wrong |
-//! | 130 | interrupted by Ctrl-C; what was learned is saved |
+//! | 128 + n | asked to stop by signal n, e.g. 130 after Ctrl-C; what was learned is saved |
+
+// See `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod algo;
 mod atari_command;
@@ -16,22 +19,25 @@ mod count;
 mod envs_command;
 mod evaluate;
 mod files;
+mod identity;
 mod log;
 mod metrics;
+mod output;
 mod plot;
 mod process_settings;
 mod progress;
 mod run_dir;
 mod run_loop;
+mod signals;
 mod train;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use crate::cli::{AtariCommand, Command};
+use crate::output::OutputError;
 
 const FAILED: u8 = 1;
-const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let command = match cli::parse() {
@@ -50,7 +56,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             process_settings::apply();
             return Ok(match train::train(&args)? {
                 run_loop::Outcome::Finished => ExitCode::SUCCESS,
-                run_loop::Outcome::Interrupted => ExitCode::from(INTERRUPTED),
+                run_loop::Outcome::Stopped { signal } => ExitCode::from(signals::exit_code(signal)),
             });
         }
         Command::Eval(args) => {
@@ -68,16 +74,14 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// Every error's own text is complete: its sources are not printed again.
 fn report(error: &anyhow::Error) -> ExitCode {
+    if matches!(error.downcast_ref(), Some(OutputError::Closed)) {
+        // Whoever read our output has enough, as in `coinop envs | head`.
+        return ExitCode::SUCCESS;
+    }
     let kind = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<std::io::Error>())
         .map(std::io::Error::kind);
-    if kind == Some(ErrorKind::BrokenPipe) {
-        // Whoever read our output has enough, as in `coinop envs | head`.
-        return ExitCode::SUCCESS;
-    }
-    let text = error.to_string();
-    let text: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let way_out = match kind {
         Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => "; choose a place that you may write to",
         Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
@@ -86,6 +90,6 @@ fn report(error: &anyhow::Error) -> ExitCode {
         Some(ErrorKind::NotADirectory) => "; a part of this path is a file, choose another path",
         _ => "",
     };
-    eprintln!("error: {}{way_out}", text.join("; "));
+    output::say_error(&format!("{error}{way_out}"));
     ExitCode::from(FAILED)
 }

@@ -86,8 +86,8 @@ impl Metrics {
         })
     }
 
-    /// Takes note of a trainer's step, and writes rows that are due.
-    pub(crate) fn add(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<(), FileError> {
+    /// Takes note of a trainer's step, and writes rows that are due. Says whether one was.
+    pub(crate) fn add(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<bool, FileError> {
         self.sums
             .iter_mut()
             .zip(progress.metrics)
@@ -98,11 +98,12 @@ impl Metrics {
             self.epsilons
                 .row(&format!("{},{}", progress.frames, joined(progress.epsilons)))?;
         }
-        if progress.frames >= self.next_frames {
+        let is_due = progress.frames >= self.next_frames;
+        if is_due {
             self.next_frames = (progress.frames / self.every_frames + 1) * self.every_frames;
             self.write_row(progress, scores)?;
         }
-        Ok(())
+        Ok(is_due)
     }
 
     /// Writes the last row, if steps came after the one before.

@@ -8,6 +8,7 @@ use plotters::prelude::*;
 use crate::cli::PlotArgs;
 use crate::files;
 use crate::metrics::WINDOW;
+use crate::output;
 use crate::run_dir::RunDir;
 
 const SIZE: (u32, u32) = (800, 480);
@@ -38,7 +39,15 @@ pub(crate) fn plot(args: &PlotArgs) -> anyhow::Result<()> {
 fn read_curve(run: &Path) -> anyhow::Result<Curve> {
     let dir = RunDir::open(run)?;
     let path = dir.metrics();
-    let points = parse_points(&files::read(&path)?).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
+    let text = files::read(&path)?;
+    let rows = whole_lines(&text);
+    if rows.len() < text.len() {
+        output::say(&format!(
+            "note: `{}` ends in the middle of a row, which is left out",
+            path.display()
+        ));
+    }
+    let points = parse_points(rows).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
     if points.is_empty() {
         bail!("`{}` has no score yet: no episode has ended", path.display());
     }
@@ -51,6 +60,11 @@ fn read_curve(run: &Path) -> anyhow::Result<Curve> {
     Ok(Curve { name, points })
 }
 
+/// The lines that end: a run that is killed may leave half a line, whose last number could be anything.
+fn whole_lines(text: &str) -> &str {
+    text.rfind('\n').map_or("", |end| &text[..=end])
+}
+
 /// The columns `frames` (in millions) and `mean_score` of a `metrics.csv`. Rows before the first score are left out.
 fn parse_points(text: &str) -> anyhow::Result<Vec<(f64, f64)>> {
     let mut lines = text.lines();
@@ -61,6 +75,9 @@ fn parse_points(text: &str) -> anyhow::Result<Vec<(f64, f64)>> {
             .position(|other| *other == name)
             .ok_or_else(|| anyhow!("there is no column `{name}`"))
     };
+    if header == [""] {
+        return Ok(Vec::new());
+    }
     let (frames, score) = (column("frames")?, column("mean_score")?);
     let mut points = Vec::new();
     for (number, line) in (2..).zip(lines) {
@@ -136,6 +153,16 @@ mod tests {
     fn rows_before_the_first_score_are_left_out() {
         let text = "frames,seconds,mean_score\n1000000,1,\n2000000,2,-20.5\n3000000,3,-20\n";
         assert_eq!(parse_points(text).unwrap(), [(2.0, -20.5), (3.0, -20.0)]);
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_left_out() {
+        assert_eq!(
+            whole_lines("frames,mean_score\n1,-21\n2,-2"),
+            "frames,mean_score\n1,-21\n"
+        );
+        assert_eq!(whole_lines("frames,mean_score\n1,-21\n"), "frames,mean_score\n1,-21\n");
+        assert_eq!(whole_lines("frames,mea"), "");
     }
 
     #[test]

@@ -1,7 +1,6 @@
-//! What a run shows while it works: a live line on a terminal, plain lines every ten seconds elsewhere.
+//! What a command shows while it works: a live line on a terminal, plain lines every ten seconds elsewhere.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use coinop_agents::Progress;
@@ -9,6 +8,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::count::short;
 use crate::metrics::Scores;
+use crate::output;
 
 /// Between two plain lines.
 const PLAIN: Duration = Duration::from_secs(10);
@@ -17,56 +17,51 @@ const LIVE: Duration = Duration::from_millis(200);
 /// The speed is that of this last stretch of time.
 const STRETCH: Duration = Duration::from_secs(15);
 
-/// Shows the progress of a run.
-pub(crate) struct Display {
-    /// `None` where standard error is no terminal.
+/// A line that is shown now and then.
+pub(crate) struct Line {
+    /// `None` where a line can't be drawn again.
     bar: Option<ProgressBar>,
-    total_frames: u64,
-    /// Where the metrics `loss` and `entropy` are among the trainer's.
-    shown_metrics: Vec<(&'static str, usize)>,
+    total: u64,
     next: Instant,
-    speed: Speed,
 }
 
-impl Display {
-    pub(crate) fn new(total_frames: u64, metric_names: &[&'static str]) -> Self {
-        let bar = stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(total_frames);
+impl Line {
+    /// For a work that is done at `total`.
+    pub(crate) fn new(total: u64) -> Self {
+        let bar = output::is_live().then(|| {
+            let bar = ProgressBar::new(total);
             if let Ok(style) = ProgressStyle::with_template("{bar:24} {msg}") {
                 bar.set_style(style);
             }
             bar
         });
-        let place = |name: &'static str| Some((name, metric_names.iter().position(|other| *other == name)?));
-        let shown_metrics = ["loss", "entropy"].into_iter().filter_map(place).collect();
-        let now = Instant::now();
-        Self {
+        let mut line = Self {
             bar,
-            total_frames,
-            shown_metrics,
-            next: now + if stderr().is_terminal() { LIVE } else { PLAIN },
-            speed: Speed::new(now),
-        }
+            total,
+            next: Instant::now(),
+        };
+        line.next += line.pause();
+        line
     }
 
-    /// Shows where the run stands, if it is time.
-    pub(crate) fn update(&mut self, progress: &Progress<'_>, scores: &Scores) {
-        let now = Instant::now();
-        if now < self.next {
-            return;
-        }
-        self.speed.add(now, progress.frames);
-        let line = self.line(progress, scores);
+    fn pause(&self) -> Duration {
+        if self.bar.is_some() { LIVE } else { PLAIN }
+    }
+
+    /// Whether it is time to show where the work stands.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// Shows that the work is at `position`.
+    pub(crate) fn show(&mut self, now: Instant, position: u64, text: String) {
+        self.next = now + self.pause();
         match &self.bar {
             Some(bar) => {
-                bar.set_position(progress.frames.min(self.total_frames));
-                bar.set_message(line);
-                self.next = now + LIVE;
+                bar.set_position(position.min(self.total));
+                bar.set_message(text);
             }
-            None => {
-                eprintln!("{line}");
-                self.next = now + PLAIN;
-            }
+            None => output::say(&text),
         }
     }
 
@@ -76,13 +71,44 @@ impl Display {
             bar.finish_and_clear();
         }
     }
+}
 
-    fn line(&self, progress: &Progress<'_>, scores: &Scores) -> String {
-        let mut parts = vec![format!(
-            "{}/{} frames",
-            short(progress.frames),
-            short(self.total_frames)
-        )];
+/// Shows the progress of a run.
+pub(crate) struct Display {
+    line: Line,
+    /// Where the metrics `loss` and `entropy` are among the trainer's.
+    shown_metrics: Vec<(&'static str, usize)>,
+    speed: Speed,
+}
+
+impl Display {
+    pub(crate) fn new(total_frames: u64, metric_names: &[&'static str]) -> Self {
+        let place = |name: &'static str| Some((name, metric_names.iter().position(|other| *other == name)?));
+        let shown_metrics = ["loss", "entropy"].into_iter().filter_map(place).collect();
+        Self {
+            line: Line::new(total_frames),
+            shown_metrics,
+            speed: Speed::new(Instant::now()),
+        }
+    }
+
+    /// Shows where the run stands, if it is time.
+    pub(crate) fn update(&mut self, progress: &Progress<'_>, scores: &Scores) {
+        let now = Instant::now();
+        if self.line.is_due(now) {
+            self.speed.add(now, progress.frames);
+            let text = self.text(progress, scores);
+            self.line.show(now, progress.frames, text);
+        }
+    }
+
+    /// Takes the live line away.
+    pub(crate) fn finish(&self) {
+        self.line.finish();
+    }
+
+    fn text(&self, progress: &Progress<'_>, scores: &Scores) -> String {
+        let mut parts = vec![format!("{}/{} frames", short(progress.frames), short(self.line.total))];
         let speed = self.speed.frames_per_second();
         parts.push(format!("{speed:.0} frames/s"));
         parts.push(match scores.mean() {
@@ -95,7 +121,7 @@ impl Display {
                 .map(|(name, place)| format!("{name} {:.3}", progress.metrics[*place])),
         );
         if speed > 0.0 {
-            let left = self.total_frames.saturating_sub(progress.frames) as f64 / speed;
+            let left = self.line.total.saturating_sub(progress.frames) as f64 / speed;
             parts.push(format!("ETA {}", HumanDuration(Duration::from_secs_f64(left.min(1e9)))));
         }
         parts.join("  ")

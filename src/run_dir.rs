@@ -8,12 +8,16 @@
 //!   log.txt             what happened, with times
 //!   checkpoints/final/  what was learned, when the run ended or was interrupted
 //! ```
+//!
+//! A run holds its folder open and locked: a folder that is renamed meanwhile is followed, one that is removed is noticed, and others can
+//! tell whether a run is still training.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use tracing::warn;
 
 use crate::files::failed;
 
@@ -24,6 +28,8 @@ const RUNS: &str = "runs";
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
+    /// The folder itself, whatever its name has become.
+    folder: File,
 }
 
 impl RunDir {
@@ -33,7 +39,7 @@ impl RunDir {
             fs::create_dir_all(parent).map_err(failed("can't create the folder", parent))?;
         }
         match fs::create_dir(path) {
-            Ok(()) => Ok(Self { path: path.to_owned() }),
+            Ok(()) => Self::begin(path),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
                 "the run folder `{}` exists already; name another one, or leave out --run-dir for a new number under {RUNS}/",
                 path.display()
@@ -60,7 +66,7 @@ impl RunDir {
         loop {
             let path = base.join(format!("{name}-{next}"));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
+                Ok(()) => return Self::begin(&path),
                 // Another run was quicker.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => next = next.saturating_add(1),
                 Err(error) => return Err(failed("can't create the folder", &path)(error).into()),
@@ -74,18 +80,88 @@ impl RunDir {
         Self::create_numbered(Path::new(RUNS), &format!("{short}-{algo}"))
     }
 
+    /// The run that begins in a folder that was just made.
+    fn begin(path: &Path) -> anyhow::Result<Self> {
+        let dir = Self::hold(path)?;
+        // Some file systems have no locks; then nobody can tell that the run is training, which costs a hint alone.
+        let _ = dir.folder.try_lock();
+        let checkpoints = path.join(CHECKPOINTS);
+        fs::create_dir(&checkpoints).map_err(failed("can't create the folder", &checkpoints))?;
+        Ok(dir)
+    }
+
     /// The folder `run`, or the one of that name under `runs/`.
     pub(crate) fn open(run: &Path) -> anyhow::Result<Self> {
         let candidates = [run.to_owned(), Path::new(RUNS).join(run)];
         let found = candidates.into_iter().find(|path| path.join("config.toml").is_file());
         match found {
-            Some(path) => Ok(Self { path }),
+            Some(path) => Self::hold(&path),
             None if run.is_dir() => bail!("`{}` is not a run folder: it has no config.toml", run.display()),
             None => bail!(
                 "there is no run folder `{}`; `ls {RUNS}` shows those of this directory",
                 run.display()
             ),
         }
+    }
+
+    fn hold(path: &Path) -> anyhow::Result<Self> {
+        let folder = File::open(path).map_err(failed("can't open the folder", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            folder,
+        })
+    }
+
+    /// Whether a process is training in the folder.
+    pub(crate) fn is_training(&self) -> bool {
+        matches!(self.folder.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// Goes after a folder that was renamed since the last call.
+    ///
+    /// # Errors
+    ///
+    /// When the folder is gone, and with it whatever would be written into it.
+    pub(crate) fn follow(&mut self) -> anyhow::Result<()> {
+        if self.is_at(&self.path) {
+            return Ok(());
+        }
+        match self.new_path().filter(|path| self.is_at(path)) {
+            Some(path) => {
+                warn!("the run folder `{}` is now `{}`", self.path.display(), path.display());
+                self.path = path;
+                Ok(())
+            }
+            None => bail!(
+                "the run folder `{}` is gone: it was removed, or moved out of reach, while the run was training; leave it in place until the \
+                 run has ended",
+                self.path.display()
+            ),
+        }
+    }
+
+    #[cfg(unix)]
+    fn is_at(&self, path: &Path) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let (here, there) = (self.folder.metadata(), fs::metadata(path));
+        matches!((here, there), (Ok(here), Ok(there)) if (here.dev(), here.ino()) == (there.dev(), there.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn is_at(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    /// Where the open folder is now, as far as the system says.
+    #[cfg(target_os = "linux")]
+    fn new_path(&self) -> Option<PathBuf> {
+        use std::os::fd::AsRawFd;
+        fs::read_link(format!("/proc/self/fd/{}", self.folder.as_raw_fd())).ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn new_path(&self) -> Option<PathBuf> {
+        None
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -109,9 +185,11 @@ impl RunDir {
     }
 
     pub(crate) fn final_checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoints").join("final")
+        self.path.join(CHECKPOINTS).join("final")
     }
 }
+
+const CHECKPOINTS: &str = "checkpoints";
 
 #[cfg(test)]
 mod tests {
@@ -135,5 +213,35 @@ mod tests {
         let error = RunDir::create(base.path()).unwrap_err().to_string();
         assert!(error.contains("exists already"), "{error}");
         RunDir::create(&base.path().join("a/b")).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_renamed_folder_is_followed_and_a_removed_or_replaced_one_is_gone() {
+        let base = tempfile::tempdir().unwrap();
+        // The system's name of the place, where it has several.
+        let base = base.path().canonicalize().unwrap();
+        let (first, second) = (base.join("first"), base.join("second"));
+        let mut run = RunDir::create(&first).unwrap();
+        run.follow().unwrap();
+        fs::rename(&first, &second).unwrap();
+        fs::create_dir(&first).unwrap();
+        run.follow().unwrap();
+        assert_eq!(run.path(), second);
+        fs::remove_dir_all(&second).unwrap();
+        fs::create_dir(&second).unwrap();
+        let error = run.follow().unwrap_err().to_string();
+        assert!(error.contains("second` is gone"), "{error}");
+    }
+
+    #[test]
+    fn others_can_tell_that_a_run_is_training() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("run");
+        let run = RunDir::create(&path).unwrap();
+        fs::write(run.config(), "").unwrap();
+        assert!(RunDir::open(&path).unwrap().is_training());
+        drop(run);
+        assert!(!RunDir::open(&path).unwrap().is_training());
     }
 }

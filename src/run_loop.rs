@@ -1,22 +1,25 @@
-//! The run loop: steps a trainer until the frame budget is spent or Ctrl-C is pressed. It alone logs, draws and saves.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! The run loop: steps a trainer until the frame budget is spent or a signal asks to stop. It alone logs, draws and saves.
 
 use coinop_agents::{Section, Trainer, checkpoint};
 use tracing::info;
 
 use crate::config::Config;
+use crate::identity;
 use crate::metrics::{Metrics, Scores};
 use crate::progress::Display;
 use crate::run_dir::RunDir;
+use crate::signals::StopRequest;
 
 /// How a run ended. What was learned is saved either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All frames were played.
     Finished,
-    /// Ctrl-C was pressed.
-    Interrupted,
+    /// A signal asked to stop.
+    Stopped {
+        /// Its number.
+        signal: i32,
+    },
 }
 
 /// What a run came to.
@@ -30,8 +33,8 @@ pub(crate) struct Summary {
 pub(crate) fn run(
     trainer: &mut dyn Trainer<Obs = u8>,
     config: &Config,
-    dir: &RunDir,
-    stop: &AtomicBool,
+    dir: &mut RunDir,
+    stop: &StopRequest,
 ) -> anyhow::Result<Summary> {
     let names = trainer.metric_names();
     let actors = config.run.algo.num_envs(config);
@@ -41,12 +44,14 @@ pub(crate) fn run(
     let (outcome, frames) = loop {
         let progress = trainer.step()?;
         scores.add(progress.episodes);
-        metrics.add(&progress, &scores)?;
+        if metrics.add(&progress, &scores)? {
+            dir.follow()?;
+        }
         display.update(&progress, &scores);
         let outcome = if progress.frames >= config.run.frames {
             Outcome::Finished
-        } else if stop.load(Ordering::Relaxed) {
-            Outcome::Interrupted
+        } else if let Some(signal) = stop.signal() {
+            Outcome::Stopped { signal }
         } else {
             continue;
         };
@@ -61,7 +66,8 @@ pub(crate) fn run(
         mean_score = scores.mean(),
         "training ended"
     );
-    save(trainer, dir)?;
+    dir.follow()?;
+    save(trainer, config, dir)?;
     Ok(Summary {
         outcome,
         frames,
@@ -69,8 +75,9 @@ pub(crate) fn run(
     })
 }
 
-fn save(trainer: &dyn Trainer<Obs = u8>, dir: &RunDir) -> anyhow::Result<()> {
+fn save(trainer: &dyn Trainer<Obs = u8>, config: &Config, dir: &RunDir) -> anyhow::Result<()> {
     let mut section = Section::default();
+    identity::save(config, &mut section)?;
     trainer.save(&mut section)?;
     checkpoint::write(&dir.final_checkpoint(), &section)?;
     info!(path = %dir.final_checkpoint().display(), "checkpoint written");

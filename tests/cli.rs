@@ -7,84 +7,13 @@
     reason = "an unwrap in a test is an assertion, also in its helpers"
 )]
 
+mod program;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-/// Settings that make a run small: two small environments, and one thread for libtorch.
-const SMALL: &[&str] = &[
-    "--torch-threads=1",
-    "--set=num_envs=2",
-    "--set=rollout_steps=20",
-    "--set=minibatches=1",
-];
-
-/// The program, to be run in `dir`.
-fn coinop(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coinop"));
-    command.current_dir(dir).stdin(Stdio::null()).env("COINOP_ROMS", roms());
-    command
-}
-
-/// The folder of ROMs: the one that was chosen, else the one that set-up provides.
-fn roms() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".roms");
-    std::env::var_os("COINOP_ROMS").map_or_else(default, PathBuf::from)
-}
-
-fn run(dir: &Path, args: &[&str]) -> Output {
-    coinop(dir).args(args).output().unwrap()
-}
-
-/// Runs what must succeed, and returns its standard output.
-fn succeed(dir: &Path, args: &[&str]) -> String {
-    let output = run(dir, args);
-    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// Runs what must fail in one line, and returns that line.
-fn fail(command: &mut Command) -> String {
-    let output = command.env("RUST_BACKTRACE", "1").output().unwrap();
-    let stderr = text(&output.stderr);
-    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
-    assert!(
-        matches!(output.status.code(), Some(1 | 2)),
-        "{:?}: {stderr}",
-        output.status
-    );
-    assert_eq!(errors.len(), 1, "{stderr}");
-    assert_eq!(stderr.lines().last(), Some(errors[0]), "the error is the last line");
-    assert!(
-        !stderr.contains("backtrace") && !stderr.contains("panicked"),
-        "{stderr}"
-    );
-    errors[0].to_owned()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A small training run of Pong.
-fn train(dir: &Path, run_dir: &str, args: &[&str]) -> PathBuf {
-    let base = [&["train", "pong", "--run-dir", run_dir], SMALL].concat();
-    succeed(dir, &[&base, args].concat());
-    dir.join(run_dir)
-}
-
-/// The rows of a metrics.csv without the columns that are times.
-fn rows_without_times(path: &Path) -> Vec<String> {
-    let text = fs::read_to_string(path).unwrap();
-    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
-    let is_time = |column: usize| ["seconds", "frames_per_second"].contains(&header[column]);
-    let row = |line: &str| {
-        let fields = line.split(',').enumerate().filter(|(column, _)| !is_time(*column));
-        fields.map(|(_, field)| field).collect::<Vec<_>>().join(",")
-    };
-    text.lines().map(row).collect()
-}
+use program::{SMALL, coinop, fail, roms, rows_without_times, succeed, train};
 
 #[test]
 fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
@@ -193,36 +122,15 @@ fn the_config_of_a_run_repeats_it() {
     assert!(bytes("first", file) == bytes("second", file));
 }
 
-#[cfg(unix)]
-#[test]
-fn ctrl_c_stops_saves_and_exits_130() {
-    let dir = tempfile::tempdir().unwrap();
-    let args = [&["train", "pong", "--frames=100M", "--run-dir=run"], SMALL].concat();
-    let mut child = coinop(dir.path()).args(args).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    // Training has been announced: from here on Ctrl-C is listened to.
-    lines
-        .find(|line| line.as_ref().unwrap().contains("environments on"))
-        .unwrap()
-        .unwrap();
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(killed.success());
-    let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
-    assert!(rest.iter().any(|line| line.starts_with("saved in run")), "{rest:?}");
-    assert!(dir.path().join("run/checkpoints/final/manifest.json").is_file());
-    assert_eq!(rows_without_times(&dir.path().join("run/metrics.csv")).len(), 2);
-}
-
 #[test]
 fn a_wrong_command_is_one_line_that_names_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     file("settings.toml", "[paac]\ngamma = 0.9\nlerning_rate = 0.1\n");
     file("broken.toml", "[paac]\ngamma = \n");
+    file("limits.toml", "[paac]\ngamma = 1.5\n");
+    file("types.toml", "[paac]\nnetwork = \"natur\"\n");
+    file("third.toml", "[paac]\ngamma = 0.9\n= 1\n");
     file("actions", "0\nfire\n");
     file("one", "0\n");
     fs::create_dir(dir.path().join("taken")).unwrap();
@@ -250,6 +158,59 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         (
             "train pong --set gamma=high",
             r#"error: paac.gamma = "high": it must be a number"#,
+        ),
+        (
+            "train pong --config limits.toml",
+            "error: `limits.toml`: paac.gamma = 1.5: it must be between 0 and 1",
+        ),
+        (
+            "train pong --config types.toml",
+            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network`",
+        ),
+        (
+            "train pong --config third.toml",
+            "error: `third.toml` line 3 is not TOML: ",
+        ),
+        (
+            "train pong --set optimizer.beta1=5",
+            "error: paac.optimizer.beta1 = 5: it must be at least 0 and below 1",
+        ),
+        (
+            "train pong --set optimizer.epsilon=-1",
+            "error: paac.optimizer.epsilon = -1: it must be a number from 1e-30 to 1e30",
+        ),
+        (
+            "train pong --set optimizer={kind='rms_prop',decay=2,epsilon=0.1,epsilon_inside_root=true,centered=false}",
+            "error: paac.optimizer.decay = 2: it must be at least 0 and below 1",
+        ),
+        (
+            "train pong --set epsilon={kind='ladder',base=0.4,alpha=inf}",
+            "error: paac.epsilon.alpha = inf: it must be a number from 0 to 1e30",
+        ),
+        (
+            "train pong --set clip_ratio=1e39",
+            "error: paac.clip_ratio = 1000000000000000000000000000000000000000: it must be a number from 0 to 1e30",
+        ),
+        (
+            "train pong --set num_envs=10000 --set rollout_steps=10000",
+            "error: a rollout of 10000 steps in 10000 environments needs 9.9 TB of memory, and ",
+        ),
+        (
+            "train ALE/Pong-v5",
+            "error: `ALE/Pong-v5` is a name of Gymnasium: here that is `pong`, and `--set protocol=machado` has the rules that come nearest",
+        ),
+        (
+            "train PongNoFrameskip-v4",
+            "error: `PongNoFrameskip-v4` is a name of Gymnasium: here that is `pong`, and `--set protocol=sb3` has the rules",
+        ),
+        (
+            "train pong --frames -5",
+            "error: invalid value '-5' for '--frames <FRAMES>': `-5` is below 0: a count is a whole number of at least 0",
+        ),
+        (
+            "train pong --frames 18446744073709551615",
+            "error: invalid value '18446744073709551615' for '--frames <FRAMES>': `18446744073709551615` is too large: a count is at most \
+             9223372036854775807",
         ),
         (
             "train pong --set gamma=1.5",
@@ -334,7 +295,16 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
     left.sort();
     assert_eq!(
         left,
-        ["actions", "broken.toml", "one", "settings.toml", "taken"],
+        [
+            "actions",
+            "broken.toml",
+            "limits.toml",
+            "one",
+            "settings.toml",
+            "taken",
+            "third.toml",
+            "types.toml"
+        ],
         "a run that can not begin leaves nothing"
     );
 }
@@ -343,11 +313,12 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
 fn a_missing_and_a_wrong_rom_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let error = fail(coinop(dir.path()).args(["train", "pong", "--roms", "empty"]));
-    assert_eq!(
-        error,
-        "error: no ROM of pong: looked for empty/pong.bin; `cargo xtask setup` provides ROMs, `--roms DIR` or COINOP_ROMS names another \
-         folder"
+    let looked_for = dir.path().join("empty/pong.bin");
+    let expected = format!(
+        "error: no ROM of pong: looked for {}; `cargo xtask setup` provides ROMs, `--roms DIR` or COINOP_ROMS names another folder",
+        looked_for.display()
     );
+    assert_eq!(error, expected);
     fs::write(dir.path().join("pong.bin"), [0; 2048]).unwrap();
     let error = fail(coinop(dir.path()).args(["train", "pong", "--roms", "."]));
     // The MD5 of 2048 zeros, as md5sum prints it.

@@ -20,6 +20,16 @@ pub enum AgentError {
         /// Updates done so far.
         updates: u64,
     },
+    /// A policy's network does not answer with numbers.
+    #[error(
+        "the network answers with {value} where {what} should be: its weights are of no use; take them from another checkpoint"
+    )]
+    Useless {
+        /// What it should be.
+        what: &'static str,
+        /// What it is.
+        value: f64,
+    },
     /// A network can not be built for these observations.
     #[error("the network `{network}` can not read observations of shape {shape}: {reason}")]
     Shape {

@@ -7,6 +7,7 @@ use coinop_envs::rng::{Rng, stream};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{at_least_0, check, unit};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// Where the actors' epsilons come from.
@@ -52,41 +53,39 @@ impl EpsilonConfig {
     ///
     /// [`AgentError::BadConfig`] with the value that is not.
     pub fn validate(&self) -> Result<(), AgentError> {
-        let probability = |value: f64| (0.0..=1.0).contains(&value);
-        let bad = |value, reason| {
-            Err(AgentError::BadConfig {
-                name: "epsilon",
-                value,
-                reason,
-            })
-        };
+        let resampled = |frames: u64| check(frames > 0, "epsilon.resample_frames", frames, "it must be at least 1");
         match self {
-            Self::Fixed { value } if !probability(*value) => bad(value.to_string(), "it must be between 0 and 1"),
-            Self::Uniform { low, high, .. } if !(probability(*low) && probability(*high) && low <= high) => bad(
-                format!("{low} to {high}"),
-                "the bounds must be between 0 and 1, the lower one first",
-            ),
-            Self::Discrete {
-                values, probabilities, ..
-            } if values.is_empty()
-                || values.len() != probabilities.len()
-                || !values.iter().chain(probabilities).all(|&value| probability(value))
-                || (probabilities.iter().sum::<f64>() - 1.0).abs() > 1e-6 =>
-            {
-                bad(
-                    format!("{values:?} with probabilities {probabilities:?}"),
-                    "it needs as many values as probabilities, all between 0 and 1, and the probabilities must sum to 1",
-                )
+            Self::Fixed { value } => unit("epsilon.value", *value),
+            Self::Uniform {
+                low,
+                high,
+                resample_frames,
+            } => {
+                unit("epsilon.low", *low)?;
+                unit("epsilon.high", *high)?;
+                check(low <= high, "epsilon.low", low, "it must be at most epsilon.high")?;
+                resampled(*resample_frames)
             }
-            Self::Ladder { base, alpha } if !(probability(*base) && *alpha >= 0.0) => bad(
-                format!("a ladder of base {base} and alpha {alpha}"),
-                "base must be between 0 and 1, alpha at least 0",
-            ),
-            Self::Uniform { resample_frames: 0, .. } | Self::Discrete { resample_frames: 0, .. } => bad(
-                "resampled every 0 frames".to_owned(),
-                "resample_frames must be at least 1",
-            ),
-            _ => Ok(()),
+            Self::Discrete {
+                values,
+                probabilities,
+                resample_frames,
+            } => {
+                let sum: f64 = probabilities.iter().sum();
+                let counts = format!("{} with {} probabilities", values.len(), probabilities.len());
+                let as_many = !values.is_empty() && values.len() == probabilities.len();
+                check(as_many, "epsilon.values", counts, "there must be as many, at least one")?;
+                values.iter().try_for_each(|value| unit("epsilon.values", *value))?;
+                let mut each = probabilities.iter();
+                each.try_for_each(|probability| unit("epsilon.probabilities", *probability))?;
+                let is_1 = (sum - 1.0).abs() <= 1e-6;
+                check(is_1, "epsilon.probabilities", format!("a sum of {sum}"), "it must be 1")?;
+                resampled(*resample_frames)
+            }
+            Self::Ladder { base, alpha } => {
+                unit("epsilon.base", *base)?;
+                at_least_0("epsilon.alpha", *alpha)
+            }
         }
     }
 
@@ -175,8 +174,9 @@ impl Checkpoint for Epsilons {
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.streams = from.get("streams")?;
-        self.current = from.get("current")?;
+        let actors = self.current.len();
+        self.streams = from.get_vec("streams", actors)?;
+        self.current = from.get_vec("current", actors)?;
         self.next_draw = from.get("next_draw")?;
         Ok(())
     }
@@ -291,34 +291,41 @@ mod tests {
             probabilities: vec![0.5],
             resample_frames: 1,
         };
-        let ladder = EpsilonConfig::Ladder {
-            base: f64::NAN,
-            alpha: 7.0,
-        };
-        for (config, text) in [
+        let ladder = |base, alpha| EpsilonConfig::Ladder { base, alpha };
+        let cases = [
             (
                 EpsilonConfig::Fixed { value: 1.5 },
-                "epsilon = 1.5: it must be between 0 and 1",
+                "epsilon.value = 1.5: it must be between 0 and 1",
             ),
             (
                 uniform(0.3, 0.2, 1),
-                "epsilon = 0.3 to 0.2: the bounds must be between 0 and 1, the lower one first",
+                "epsilon.low = 0.3: it must be at most epsilon.high",
             ),
             (
                 uniform(0.1, 0.2, 0),
-                "epsilon = resampled every 0 frames: resample_frames must be at least 1",
+                "epsilon.resample_frames = 0: it must be at least 1",
             ),
+            (discrete, "epsilon.probabilities = a sum of 0.5: it must be 1"),
+            (ladder(f64::NAN, 7.0), "epsilon.base = NaN: it must be between 0 and 1"),
             (
-                discrete,
-                "epsilon = [0.1] with probabilities [0.5]: it needs as many values as probabilities, all between 0 and 1, and the \
-                 probabilities must sum to 1",
+                ladder(0.4, f64::INFINITY),
+                "epsilon.alpha = inf: it must be a number from 0 to 1e30",
             ),
-            (
-                ladder,
-                "epsilon = a ladder of base NaN and alpha 7: base must be between 0 and 1, alpha at least 0",
-            ),
-        ] {
+        ];
+        for (config, text) in cases {
             assert_eq!(config.validate().unwrap_err().to_string(), text);
         }
+    }
+
+    #[test]
+    fn epsilons_of_another_number_of_actors_are_refused() {
+        let epsilons = |actors| Epsilons::new(EpsilonConfig::Fixed { value: 0.1 }, actors, 1);
+        let mut section = Section::default();
+        epsilons(3).save(&mut section).unwrap();
+        let error = epsilons(4).load(&section).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`streams` in the checkpoint does not fit: it has 3 entries, 4 are needed"
+        );
     }
 }

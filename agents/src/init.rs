@@ -3,7 +3,7 @@
 use coinop_envs::rng::Rng;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// How weights and biases start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,43 +17,42 @@ pub enum Init {
 
 impl Init {
     /// Values for a weight of `shape` (outputs first) and its bias of `shape[0]`.
-    pub(crate) fn draw(self, shape: &[i64], gain: f64, rng: &mut Rng) -> (Tensor, Tensor) {
+    pub(crate) fn draw(self, shape: &[i64], gain: f64, rng: &mut Rng) -> Result<(Tensor, Tensor), TchError> {
         let fan_in: i64 = shape[1..].iter().product();
         match self {
             Init::Uniform => {
                 let bound = 1.0 / (fan_in as f64).sqrt();
-                (uniform(shape, bound, rng), uniform(&shape[..1], bound, rng))
+                Ok((uniform(shape, bound, rng)?, uniform(&shape[..1], bound, rng)?))
             }
             Init::Orthogonal => {
-                let weight = orthogonal(shape[0], fan_in, rng) * gain;
-                (
-                    weight.reshape(shape),
-                    Tensor::zeros([shape[0]], (Kind::Float, tch::Device::Cpu)),
-                )
+                let weight = orthogonal(shape[0], fan_in, rng)?.f_mul_scalar(gain)?;
+                let bias = Tensor::f_zeros([shape[0]], (Kind::Float, tch::Device::Cpu))?;
+                Ok((weight.f_reshape(shape)?, bias))
             }
         }
     }
 }
 
-fn uniform(shape: &[i64], bound: f64, rng: &mut Rng) -> Tensor {
+fn uniform(shape: &[i64], bound: f64, rng: &mut Rng) -> Result<Tensor, TchError> {
     let numel: i64 = shape.iter().product();
     let values: Vec<f32> = (0..numel)
         .map(|_| ((2.0 * rng.random::<f64>() - 1.0) * bound) as f32)
         .collect();
-    Tensor::from_slice(&values).reshape(shape)
+    Tensor::f_from_slice(&values)?.f_reshape(shape)
 }
 
 /// A `rows` x `columns` matrix whose rows (or columns, whichever are fewer) are orthonormal: the Q of a Gaussian matrix,
 /// with signs such that the distribution is uniform.
-fn orthogonal(rows: i64, columns: i64, rng: &mut Rng) -> Tensor {
+fn orthogonal(rows: i64, columns: i64, rng: &mut Rng) -> Result<Tensor, TchError> {
     let (tall, wide) = (rows.max(columns), rows.min(columns));
     let values: Vec<f64> = (0..tall * wide).map(|_| gaussian(rng)).collect();
-    let (q, r) = Tensor::linalg_qr(&Tensor::from_slice(&values).reshape([tall, wide]), "reduced");
-    let q = (q * r.diagonal(0, 0, 1).sign()).to_kind(Kind::Float);
+    let gaussian = Tensor::f_from_slice(&values)?.f_reshape([tall, wide])?;
+    let (q, r) = Tensor::f_linalg_qr(&gaussian, "reduced")?;
+    let q = q.f_mul(&r.f_diagonal(0, 0, 1)?.f_sign()?)?.f_to_kind(Kind::Float)?;
     if rows < columns {
-        q.transpose(0, 1).contiguous()
+        q.f_transpose(0, 1)?.f_contiguous()
     } else {
-        q
+        Ok(q)
     }
 }
 
@@ -71,7 +70,7 @@ mod tests {
     #[test]
     fn orthogonal_rows_or_columns_are_orthonormal() {
         for (rows, columns) in [(16, 256), (256, 16), (5, 5)] {
-            let q = orthogonal(rows, columns, &mut stream(1, "init", 0));
+            let q = orthogonal(rows, columns, &mut stream(1, "init", 0)).unwrap();
             let gram = if rows <= columns {
                 q.matmul(&q.tr())
             } else {
@@ -87,7 +86,9 @@ mod tests {
     #[test]
     fn uniform_weights_stay_within_one_over_the_root_of_fan_in_and_fill_the_range() {
         // fan_in = 4 * 8 * 8 = 256, so the bound is 1/16.
-        let (weight, bias) = Init::Uniform.draw(&[16, 4, 8, 8], 1.0, &mut stream(1, "init", 0));
+        let (weight, bias) = Init::Uniform
+            .draw(&[16, 4, 8, 8], 1.0, &mut stream(1, "init", 0))
+            .unwrap();
         let largest = weight.abs().max().double_value(&[]);
         assert!(largest <= 0.0625 && largest > 0.0620, "{largest}");
         assert!(bias.abs().max().double_value(&[]) <= 0.0625);

@@ -11,6 +11,7 @@ mod error;
 pub mod explore;
 pub mod init;
 mod learner;
+mod limits;
 pub mod losses;
 pub mod network;
 pub mod optim;

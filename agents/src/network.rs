@@ -12,7 +12,7 @@
 use coinop_envs::rng::Rng;
 use coinop_envs::{Elem, Shape};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::init::Init;
 use crate::params::Params;
@@ -114,7 +114,7 @@ impl ActorCritic {
                 if height < kernel || width < kernel {
                     return Err(wrong_shape(kind, obs_shape, "height and width are too small"));
                 }
-                body.push(builder.conv(&[filters, channels, kernel, kernel], stride));
+                body.push(builder.conv(&[filters, channels, kernel, kernel], stride)?);
                 channels = filters;
                 height = (height - kernel) / stride + 1;
                 width = (width - kernel) / stride + 1;
@@ -122,12 +122,12 @@ impl ActorCritic {
             channels * height * width
         };
         for &next in widths {
-            body.push(builder.linear("hidden", next, width, HIDDEN_GAIN));
+            body.push(builder.linear("hidden", next, width, HIDDEN_GAIN)?);
             width = next;
         }
-        let policy = builder.linear("policy", num_actions as i64, width, POLICY_GAIN);
-        let value = builder.linear("value", 1, width, VALUE_GAIN);
-        let params = Params::new(builder.values, device);
+        let policy = builder.linear("policy", num_actions as i64, width, POLICY_GAIN)?;
+        let value = builder.linear("value", 1, width, VALUE_GAIN)?;
+        let params = Params::new(builder.values, device)?;
         Ok(Self {
             params,
             body,
@@ -250,27 +250,24 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn conv(&mut self, shape: &[i64], stride: i64) -> Layer {
-        Layer::Conv {
-            weight: self.add("conv", shape, HIDDEN_GAIN),
-            stride,
-        }
+    fn conv(&mut self, shape: &[i64], stride: i64) -> Result<Layer, TchError> {
+        let weight = self.add("conv", shape, HIDDEN_GAIN)?;
+        Ok(Layer::Conv { weight, stride })
     }
 
-    fn linear(&mut self, name: &str, outputs: i64, inputs: i64, gain: f64) -> Layer {
-        Layer::Linear {
-            weight: self.add(name, &[outputs, inputs], gain),
-        }
+    fn linear(&mut self, name: &str, outputs: i64, inputs: i64, gain: f64) -> Result<Layer, TchError> {
+        let weight = self.add(name, &[outputs, inputs], gain)?;
+        Ok(Layer::Linear { weight })
     }
 
     /// Adds a weight and its bias, and returns the index of the weight.
-    fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> usize {
+    fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> Result<usize, TchError> {
         let weight = self.values.len();
         let number = weight / 2 + 1;
-        let values = self.init.draw(shape, gain, self.rng);
+        let values = self.init.draw(shape, gain, self.rng)?;
         self.values.push((format!("{number}_{name}_weight"), values.0));
         self.values.push((format!("{number}_{name}_bias"), values.1));
-        weight
+        Ok(weight)
     }
 }
 

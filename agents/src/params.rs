@@ -9,7 +9,7 @@
 //! the same layout.
 
 use crate::{Checkpoint, CheckpointError, Section};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Named leaves over one flat tensor.
 #[derive(Debug)]
@@ -21,23 +21,24 @@ pub struct Params {
 
 impl Params {
     /// Copies the values, in order, into one flat tensor on `device`.
-    pub(crate) fn new(values: Vec<(String, Tensor)>, device: Device) -> Self {
-        let pieces: Vec<Tensor> = values.iter().map(|(_, value)| value.reshape([-1])).collect();
-        let flat = Tensor::cat(&pieces, 0).to_device(device).to_kind(Kind::Float);
+    pub(crate) fn new(values: Vec<(String, Tensor)>, device: Device) -> Result<Self, TchError> {
+        let flat = concatenate(values.iter().map(|(_, value)| value))?
+            .f_to_device(device)?
+            .f_to_kind(Kind::Float)?;
         let mut leaves = Vec::with_capacity(values.len());
         let mut offset = 0;
         for (_, value) in &values {
             let len = value.numel() as i64;
             leaves.push(
-                flat.narrow(0, offset, len)
-                    .view(value.size().as_slice())
-                    .detach()
-                    .set_requires_grad(true),
+                flat.f_narrow(0, offset, len)?
+                    .f_view(value.size().as_slice())?
+                    .f_detach()?
+                    .f_set_requires_grad(true)?,
             );
             offset += len;
         }
         let names = values.into_iter().map(|(name, _)| name).collect();
-        Self { flat, names, leaves }
+        Ok(Self { flat, names, leaves })
     }
 
     /// The number of parameters.
@@ -57,39 +58,29 @@ impl Params {
     }
 
     /// The gradient of a scalar loss, flat. The loss's graph is used up.
-    pub(crate) fn gradient(&self, loss: &Tensor) -> Result<Tensor, tch::TchError> {
-        let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
-        let pieces: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape([-1])).collect();
-        Tensor::f_cat(&pieces, 0)
+    pub(crate) fn gradient(&self, loss: &Tensor) -> Result<Tensor, TchError> {
+        concatenate(&Tensor::f_run_backward(&[loss], &self.leaves, false, false)?)
     }
+}
+
+/// All elements of all tensors, one after another.
+fn concatenate<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Tensor, TchError> {
+    let flat = tensors.into_iter().map(|tensor| tensor.f_reshape([-1]));
+    Tensor::f_cat(&flat.collect::<Result<Vec<_>, _>>()?, 0)
 }
 
 impl Checkpoint for Params {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         for (name, leaf) in self.names.iter().zip(&self.leaves) {
-            out.put_tensor(name, leaf);
+            out.put_tensor(name, leaf)?;
         }
         Ok(())
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        let mut values = Vec::with_capacity(self.leaves.len());
-        for (name, leaf) in self.names.iter().zip(&self.leaves) {
-            let value = from.tensor(name)?;
-            if value.size() != leaf.size() {
-                let reason = format!("it has shape {:?}, the network needs {:?}", value.size(), leaf.size());
-                return Err(CheckpointError::Mismatch {
-                    name: name.clone(),
-                    reason,
-                });
-            }
-            values.push(value);
+        for (name, leaf) in self.names.iter().zip(&mut self.leaves) {
+            from.load_tensor(name, leaf)?;
         }
-        tch::no_grad(|| {
-            for (value, leaf) in values.iter().zip(&self.leaves) {
-                leaf.shallow_clone().copy_(value);
-            }
-        });
         Ok(())
     }
 }

@@ -28,12 +28,17 @@ pub trait Policy {
     ///
     /// # Errors
     ///
-    /// When the network fails.
+    /// When the network fails, or answers with NaN or infinity.
     ///
     /// # Panics
     ///
     /// If `obs` is not `actions.len()` observations long.
     fn act(&mut self, obs: &[Self::Obs], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
+}
+
+/// The first number that is none.
+pub(crate) fn not_finite(values: &[f32]) -> Option<f64> {
+    values.iter().find(|value| !value.is_finite()).copied().map(f64::from)
 }
 
 /// The policy of an actor-critic network.
@@ -69,6 +74,10 @@ impl<O: Observation> Policy for ActorCriticPolicy<'_, O> {
         let num_actions = self.network.num_actions();
         self.probabilities.resize(actions.len() * num_actions, 0.0);
         probabilities.f_copy_data(&mut self.probabilities, actions.len() * num_actions)?;
+        if let Some(value) = not_finite(&self.probabilities) {
+            let what = "the probability of an action";
+            return Err(AgentError::Useless { what, value });
+        }
         for (action, probabilities) in actions.iter_mut().zip(self.probabilities.chunks_exact(num_actions)) {
             *action = match mode {
                 Mode::Sample => sample_action(probabilities, 0.0, &mut self.rng),

@@ -189,6 +189,9 @@ pub trait Env {
     fn num_actions(&self) -> usize;
 
     /// Emulator frames per agent step, for the clock of a run; constant. 1 unless frames are skipped.
+    ///
+    /// The clock counts what the agent plays: frames of no-ops at the start, of FIRE, and of an episode's last step that the end cut
+    /// short are not counted apart.
     fn frames_per_step(&self) -> u32 {
         1
     }

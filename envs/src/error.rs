@@ -1,5 +1,8 @@
 //! What can go wrong with an environment.
 
+use crate::atari::Protocol;
+use crate::memory::size;
+
 /// An error of an environment. Every text names the cause, and the way out where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -23,12 +26,38 @@ pub enum EnvError {
         /// The nearest known name, if one is near.
         nearest: Option<String>,
     },
+    /// The name is Gymnasium's, which stands for a game and for rules.
+    #[error(
+        "`{name}` is a name of Gymnasium: here that is `{short}`, and `--set protocol={protocol}` has the rules that come nearest ({rules})"
+    )]
+    GymnasiumName {
+        /// The name that was asked for.
+        name: String,
+        /// Our name of the game.
+        short: &'static str,
+        /// The protocol that comes nearest.
+        protocol: Protocol,
+        /// What it has in common with the name.
+        rules: &'static str,
+    },
     /// The Atari machine refused the ROM.
     #[error(transparent)]
     Atari(#[from] coinop_atari::AtariError),
     /// A setting has a value that it can not have.
     #[error("{0}")]
     BadSetting(String),
+    /// There is not enough memory.
+    #[error("{what} needs {} of memory, and {} are available; {way_out}", size(*.needed), size(*.available))]
+    Memory {
+        /// What was to be allocated.
+        what: String,
+        /// The bytes that it takes.
+        needed: u64,
+        /// The bytes that there are.
+        available: u64,
+        /// What to do.
+        way_out: &'static str,
+    },
     /// An environment of somebody else failed.
     #[error("{0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),

@@ -4,6 +4,7 @@ pub mod atari;
 mod check;
 mod env;
 mod error;
+pub mod memory;
 pub mod registry;
 mod resize;
 pub mod rng;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atari::{AtariEnv, Protocol};
 use crate::vec_env::{Rayon, Serial};
-use crate::{EnvError, VecEnv};
+use crate::{EnvError, Shape, VecEnv, memory};
 
 /// The family in front of the names of Atari games.
 const ATARI: &str = "atari/";
@@ -21,6 +21,14 @@ pub struct EnvInfo {
     pub short: &'static str,
     /// The number of actions in the minimal set.
     pub num_actions: usize,
+}
+
+impl EnvInfo {
+    /// The shape of its observations.
+    #[must_use]
+    pub fn obs_shape(&self, options: &EnvOptions) -> Shape {
+        AtariEnv::shape(&options.protocol.config())
+    }
 }
 
 /// What can be chosen of an environment.
@@ -37,7 +45,7 @@ pub struct EnvOptions {
     pub mode: Option<u32>,
     /// The game's difficulty.
     pub difficulty: u32,
-    /// The folder of ROMs, if not the one that set-up provides.
+    /// The folder of ROMs, if not the one that set-up provides. The program makes it absolute before it is written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roms: Option<PathBuf>,
 }
@@ -53,15 +61,31 @@ pub fn list() -> Vec<EnvInfo> {
     games().iter().map(info).collect()
 }
 
-/// The environment of a full or a short name.
+/// The environment of a full or a short name, in capitals or not: `atari/pong`, `pong`, `Pong`, `SpaceInvaders`.
 ///
 /// # Errors
 ///
-/// [`EnvError::UnknownEnv`] with the nearest name.
+/// [`EnvError::GymnasiumName`] for a name like `ALE/Pong-v5`, because that also stands for rules; else [`EnvError::UnknownEnv`] with the
+/// nearest name.
 pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
     let envs = list();
-    if let Some(info) = envs.iter().find(|info| info.id == name || info.short == name) {
+    let called = |name: &str| {
+        let squeezed = squeeze(name);
+        envs.iter()
+            .find(|info| info.id == name || squeeze(info.short) == squeezed)
+    };
+    if let Some(info) = called(name) {
         return Ok(info.clone());
+    }
+    if let Some((game, protocol, rules)) = gymnasium_name(name)
+        && let Some(info) = called(game)
+    {
+        return Err(EnvError::GymnasiumName {
+            name: name.to_owned(),
+            short: info.short,
+            protocol,
+            rules,
+        });
     }
     let wanted = name.strip_prefix(ATARI).unwrap_or(name);
     let near = |info: &EnvInfo| strsim::jaro_winkler(info.short, wanted);
@@ -73,6 +97,27 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
         name: name.to_owned(),
         nearest: nearest.map(|info| info.short.to_owned()),
     })
+}
+
+/// A name without what people write differently.
+fn squeeze(name: &str) -> String {
+    name.chars()
+        .filter(|c| *c != '_')
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}
+
+/// The game of a name like `ALE/Pong-v5`, `PongNoFrameskip-v4` or `Pong-v0`, the protocol that comes nearest to what Gymnasium plays
+/// under that name and to the wrappers that people put around it, and what they have in common.
+fn gymnasium_name(name: &str) -> Option<(&str, Protocol, &'static str)> {
+    let (game, version) = name.strip_prefix("ALE/").unwrap_or(name).rsplit_once("-v")?;
+    let bare = game.strip_suffix("NoFrameskip").or(game.strip_suffix("Deterministic"));
+    let (protocol, rules) = match version {
+        "0" | "5" => (Protocol::Machado, "sticky actions with probability 0.25"),
+        "4" => (Protocol::Sb3, "no sticky actions, and the usual wrappers around it"),
+        _ => return None,
+    };
+    Some((bare.unwrap_or(game), protocol, rules))
 }
 
 /// `num_envs` environments of a name, stepped by `threads` threads: one after the other if that is 1.
@@ -100,6 +145,11 @@ pub fn make_vec(
     }
     // One is switched on; the others are exact copies of it.
     let env = AtariEnv::new(&rom, &config)?;
+    memory::require(
+        || format!("a set of {num_envs} environments"),
+        num_envs as u64 * AtariEnv::BYTES,
+        "ask for fewer",
+    )?;
     let envs = vec![env; num_envs];
     Ok(if threads == 1 {
         Box::new(Serial::new(envs))
@@ -116,6 +166,39 @@ mod tests {
     fn an_environment_is_found_by_its_full_and_its_short_name() {
         assert_eq!(find("pong").unwrap(), find("atari/pong").unwrap());
         assert_eq!(find("pong").unwrap().id, "atari/pong");
+        for (name, short) in [
+            ("Pong", "pong"),
+            ("SpaceInvaders", "space_invaders"),
+            ("BEAM_RIDER", "beam_rider"),
+        ] {
+            assert_eq!(find(name).unwrap().short, short);
+        }
+    }
+
+    #[test]
+    fn a_name_of_gymnasium_is_an_error_that_says_what_it_is_here() {
+        let error = |name| find(name).unwrap_err().to_string();
+        assert_eq!(
+            error("ALE/Pong-v5"),
+            "`ALE/Pong-v5` is a name of Gymnasium: here that is `pong`, and `--set protocol=machado` has the rules that come nearest (sticky \
+             actions with probability 0.25)"
+        );
+        for name in [
+            "SpaceInvadersNoFrameskip-v4",
+            "SpaceInvadersDeterministic-v4",
+            "SpaceInvaders-v4",
+        ] {
+            let text = error(name);
+            assert!(
+                text.contains("here that is `space_invaders`, and `--set protocol=sb3`"),
+                "{text}"
+            );
+        }
+        assert!(error("PongNoFrameskip-v0").contains("protocol=machado"));
+        assert_eq!(
+            error("CartPole-v1"),
+            "there is no environment `CartPole-v1`; `coinop envs` lists all"
+        );
     }
 
     #[test]

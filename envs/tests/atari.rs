@@ -29,7 +29,9 @@ fn chain(rom: &Rom, config: &AtariConfig) -> Box<dyn Env<Obs = u8>> {
 
 fn skip<E: Env<Obs = u8> + Lives + 'static>(env: E, config: &AtariConfig) -> Box<dyn Env<Obs = u8>> {
     let env = FrameSkip::new(env, config.frame_skip);
-    if config.lost_life_stops_return {
+    if config.noop_after_lost_life {
+        fire(EpisodicLife::with_noop(env), config)
+    } else if config.lost_life_stops_return {
         fire(EpisodicLife::new(env), config)
     } else {
         fire(env, config)

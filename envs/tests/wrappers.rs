@@ -127,6 +127,23 @@ fn episodic_life_stops_the_return_where_a_life_is_lost_and_goes_on() {
 }
 
 #[test]
+fn episodic_life_does_a_noop_after_a_lost_life_if_it_is_asked_to() {
+    let (env, tape) = Taped::new();
+    let (mut env, mut obs) = (EpisodicLife::with_noop(env), [0; 2]);
+    env.reset(None, &mut obs).unwrap();
+    let steps: Vec<Step> = (0..4).map(|_| env.step(3, &mut obs).unwrap()).collect();
+    let last = steps[3];
+    assert_eq!(
+        (last.reward, last.score, last.discount, last.end),
+        (7.0, 14.0, 0.0, End::No)
+    );
+    assert_eq!((obs, tape.borrow().as_str()), ([5, 255], "R33330"));
+    // The last life is the end of the game, and nothing follows that.
+    let over = (0..6).map(|_| env.step(3, &mut obs).unwrap()).last().unwrap();
+    assert_eq!((over, tape.borrow().as_str()), (Step::terminated(7.0), "R333303330333"));
+}
+
+#[test]
 fn fire_start_fires_after_a_reset_and_after_a_lost_life() {
     let (env, tape) = Taped::new();
     let (mut env, mut obs) = (FireStart::new(EpisodicLife::new(env)), [0; 2]);

@@ -9,6 +9,8 @@
 //!       └─ cargo    hands over to cargo
 //! ```
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cargo;
 mod downloads;
 mod error;
@@ -86,7 +88,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            progress::say_error(&error);
             ExitCode::FAILURE
         }
     }

@@ -1,10 +1,19 @@
 //! What the user sees while set-up works: lines on stderr, and a bar if that is a terminal.
 
+use std::io::{Write, stderr};
+
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// One line on stderr.
+use crate::error::SetupError;
+
+/// One line on stderr. If it can't be written, nobody could be told, and set-up goes on; `eprintln!` would panic.
 pub(crate) fn say(text: &str) {
-    eprintln!("xtask: {text}");
+    let _ = writeln!(stderr().lock(), "xtask: {text}");
+}
+
+/// The last line of a failure.
+pub(crate) fn say_error(error: &SetupError) {
+    let _ = writeln!(stderr().lock(), "error: {error}");
 }
 
 /// What takes less than a second needs no bar.

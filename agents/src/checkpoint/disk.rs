@@ -17,6 +17,8 @@ const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const TENSORS: &str = "tensors.safetensors";
 const STATE: &str = "state.json";
+/// Parts of a name: sections within sections are walked by recursion.
+const MAX_PARTS: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 struct Manifest {
@@ -44,11 +46,13 @@ impl FileEntry {
 ///
 /// # Errors
 ///
-/// [`CheckpointError::Io`] with the file and what the system said.
+/// [`CheckpointError::Io`] with the file and what the system said; also when the folder that `path` is in does not exist, because whoever
+/// removed it does not want it back. [`CheckpointError::NotFinite`] when a tensor could not be read again.
 pub fn write(path: &Path, section: &Section) -> Result<(), CheckpointError> {
     let mut tensors = BTreeMap::new();
     let mut values = BTreeMap::new();
     flatten(section, "", &mut tensors, &mut values);
+    check_finite(&tensors, path)?;
     let files = [(TENSORS, serialize_tensors(&tensors)?), (STATE, json(&values)?)];
     let entries = files
         .iter()
@@ -63,7 +67,6 @@ pub fn write(path: &Path, section: &Section) -> Result<(), CheckpointError> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(io("can't create the folder", parent))?;
     let aside = sibling(path, "partial");
     remove(&aside)?;
     fs::create_dir(&aside).map_err(io("can't create the folder", &aside))?;
@@ -92,7 +95,8 @@ pub fn write(path: &Path, section: &Section) -> Result<(), CheckpointError> {
 ///
 /// # Errors
 ///
-/// [`CheckpointError::Io`], [`CheckpointError::Damaged`] when a file is not what was written, [`CheckpointError::Newer`].
+/// [`CheckpointError::Io`], [`CheckpointError::Damaged`] when a file is not what was written, [`CheckpointError::NotFinite`],
+/// [`CheckpointError::Newer`].
 pub fn read(path: &Path) -> Result<Section, CheckpointError> {
     let manifest_path = path.join(MANIFEST);
     let manifest = read_file(&manifest_path)?;
@@ -127,14 +131,17 @@ pub fn read(path: &Path) -> Result<Section, CheckpointError> {
     for (name, view) in tensors.iter() {
         let tensor =
             to_tensor(&view).ok_or_else(|| damaged(&tensors_path, &format!("tensor {name} has an unknown type")))?;
-        let (scope, name) = section.scope(name);
+        let (scope, name) = section.scope(name).map_err(|error| damaged(&tensors_path, &error))?;
         scope.tensors.insert(name, tensor);
     }
+    let mut read = BTreeMap::new();
+    flatten(&section, "", &mut read, &mut BTreeMap::new());
+    check_finite(&read, path)?;
     let (state_path, bytes) = file(STATE)?;
     let values: BTreeMap<String, serde_json::Value> =
         serde_json::from_slice(&bytes).map_err(|error| damaged(&state_path, &error))?;
     for (name, value) in values {
-        let (scope, name) = section.scope(&name);
+        let (scope, name) = section.scope(&name).map_err(|error| damaged(&state_path, &error))?;
         scope.values.insert(name, value);
     }
     Ok(section)
@@ -142,11 +149,20 @@ pub fn read(path: &Path) -> Result<Section, CheckpointError> {
 
 impl Section {
     /// The section and the last part of a name like `learner/network/weight`.
-    fn scope(&mut self, name: &str) -> (&mut Section, String) {
-        match name.split_once('/') {
-            Some((scope, rest)) => self.section_mut(scope).scope(rest),
-            None => (self, name.to_owned()),
+    fn scope(&mut self, name: &str) -> Result<(&mut Section, String), String> {
+        let parts = name.split('/').count();
+        if parts > MAX_PARTS {
+            return Err(format!(
+                "a name in it has {parts} parts, at most {MAX_PARTS} make sense"
+            ));
         }
+        let mut section = self;
+        let mut rest = name;
+        while let Some((scope, below)) = rest.split_once('/') {
+            section = section.section_mut(scope);
+            rest = below;
+        }
+        Ok((section, rest.to_owned()))
     }
 }
 
@@ -173,29 +189,43 @@ fn flatten<'a>(
     }
 }
 
+/// Every number must be one: a single NaN in the weights makes every action of a policy meaningless.
+fn check_finite(tensors: &BTreeMap<String, &Tensor>, path: &Path) -> Result<(), CheckpointError> {
+    for (name, tensor) in tensors {
+        let is_finite = tensor
+            .f_isfinite()
+            .and_then(|finite| finite.f_all()?.f_int64_value(&[]));
+        if is_finite.map_err(|error| CheckpointError::unfit(name, &error))? == 0 {
+            return Err(CheckpointError::NotFinite {
+                path: path.to_owned(),
+                tensor: name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
 fn serialize_tensors(tensors: &BTreeMap<String, &Tensor>) -> Result<Vec<u8>, CheckpointError> {
-    let unfit = |name: &str, reason: String| CheckpointError::Mismatch {
-        name: name.to_owned(),
-        reason,
-    };
     let mut data = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let kind = tensor.kind();
-        let dtype = dtype(kind).ok_or_else(|| unfit(name, format!("tensors of kind {kind:?} are not saved")))?;
+        let dtype = dtype(kind)
+            .ok_or_else(|| CheckpointError::unfit(name, &format!("tensors of kind {kind:?} are not saved")))?;
         let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
-        tensor
-            .contiguous()
-            .f_copy_data_u8(&mut bytes, tensor.numel())
-            .map_err(|error| unfit(name, error.to_string()))?;
+        let copied = tensor
+            .f_contiguous()
+            .and_then(|tensor| tensor.f_copy_data_u8(&mut bytes, tensor.numel()));
+        copied.map_err(|error| CheckpointError::unfit(name, &error))?;
         let shape: Vec<usize> = tensor.size().iter().map(|&dim| dim as usize).collect();
         data.push((name, dtype, shape, bytes));
     }
     let views = data.iter().map(|(name, dtype, shape, bytes)| {
-        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(|error| unfit(name, error.to_string()))?;
+        let view =
+            TensorView::new(*dtype, shape.clone(), bytes).map_err(|error| CheckpointError::unfit(name, &error))?;
         Ok((name.as_str(), view))
     });
     let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
-    serialize(views, None).map_err(|error| unfit(TENSORS, error.to_string()))
+    serialize(views, None).map_err(|error| CheckpointError::unfit(TENSORS, &error))
 }
 
 const KINDS: [(Kind, Dtype); 4] = [
@@ -216,10 +246,7 @@ fn to_tensor(view: &TensorView<'_>) -> Option<Tensor> {
 }
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, CheckpointError> {
-    serde_json::to_vec_pretty(value).map_err(|error| CheckpointError::Mismatch {
-        name: STATE.to_owned(),
-        reason: error.to_string(),
-    })
+    serde_json::to_vec_pretty(value).map_err(|error| CheckpointError::unfit(STATE, &error))
 }
 
 fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> CheckpointError + 'a {
@@ -281,18 +308,16 @@ mod tests {
         let mut section = Section::default();
         section.put("steps", &value).unwrap();
         let inner = section.section_mut("learner").section_mut("network");
-        inner.put_tensor(
-            "weight",
-            &Tensor::from_slice(&[1.5f32, -2.0, 3.25, 0.0]).reshape([2, 2]),
-        );
-        inner.put_tensor("bytes", &Tensor::from_slice(&[1u8, 2, 255]));
+        let weight = Tensor::from_slice(&[1.5f32, -2.0, 3.25, 0.0]).reshape([2, 2]);
+        inner.put_tensor("weight", &weight).unwrap();
+        inner.put_tensor("bytes", &Tensor::from_slice(&[1u8, 2, 255])).unwrap();
         section
     }
 
     #[test]
     fn what_is_read_is_what_was_written() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("checkpoints/final");
+        let path = folder.path().join("final");
         write(&path, &example(7)).unwrap();
         let section = read(&path).unwrap();
         assert_eq!(section.get::<u64>("steps").unwrap(), 7);
@@ -339,6 +364,67 @@ mod tests {
             fs::write(&file, &good).unwrap();
         }
         read(&path).unwrap();
+    }
+
+    /// A checkpoint with the given file in it, whatever that holds; the sums in the manifest are right.
+    fn with_file(path: &Path, name: &str, bytes: &[u8]) {
+        fs::write(path.join(name), bytes).unwrap();
+        let files = [TENSORS, STATE].map(|name| {
+            let bytes = fs::read(path.join(name)).unwrap();
+            (name.to_owned(), FileEntry::of(&bytes))
+        });
+        let manifest = Manifest {
+            format: FORMAT,
+            files: files.into(),
+        };
+        fs::write(path.join(MANIFEST), json(&manifest).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_neither_written_nor_read_and_its_tensor_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("final");
+        write(&path, &example(1)).unwrap();
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let tensors = Tensor::from_slice(&[1.0, bad]);
+            let named = BTreeMap::from([("learner/network/bias".to_owned(), &tensors)]);
+            with_file(&path, TENSORS, &serialize_tensors(&named).unwrap());
+            let error = read(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("its tensor `learner/network/bias` holds NaN or infinity"),
+                "{error}"
+            );
+            let mut section = Section::default();
+            section.put_tensor("bias", &tensors).unwrap();
+            assert!(matches!(
+                write(&folder.path().join("other"), &section),
+                Err(CheckpointError::NotFinite { tensor, .. }) if tensor == "bias"
+            ));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_name_of_a_hundred_thousand_sections_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("final");
+        write(&path, &example(1)).unwrap();
+        let name = "/".repeat(100_000);
+        with_file(&path, STATE, format!(r#"{{"{name}": 1}}"#).as_bytes());
+        assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
+        write(&path, &example(1)).unwrap();
+        let byte = Tensor::from_slice(&[1u8]);
+        let tensors = serialize_tensors(&BTreeMap::from([(name, &byte)])).unwrap();
+        with_file(&path, TENSORS, &tensors);
+        assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("gone/final"), &example(1)).unwrap_err();
+        assert!(matches!(error, CheckpointError::Io { .. }));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

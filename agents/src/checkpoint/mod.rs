@@ -71,6 +71,14 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A tensor has a number that is none.
+    #[error("the checkpoint `{}` is of no use: its tensor `{tensor}` holds NaN or infinity, so training had diverged; use another checkpoint", path.display())]
+    NotFinite {
+        /// The folder.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+    },
     /// The format is newer than this program.
     #[error("the checkpoint `{}` has format {found}, this program reads up to {known}; use a newer coinop", path.display())]
     Newer {
@@ -93,11 +101,28 @@ pub enum CheckpointError {
     },
 }
 
+impl CheckpointError {
+    pub(crate) fn unfit(name: &str, reason: &dyn std::fmt::Display) -> Self {
+        Self::Mismatch {
+            name: name.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
 impl Section {
     /// Adds a copy of a tensor, on the CPU.
-    pub fn put_tensor(&mut self, name: &str, tensor: &Tensor) {
-        let copy = tensor.detach().to_device(tch::Device::Cpu).copy();
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub fn put_tensor(&mut self, name: &str, tensor: &Tensor) -> Result<(), CheckpointError> {
+        let copy = tensor
+            .f_detach_copy()
+            .and_then(|copy| copy.f_to_device(tch::Device::Cpu));
+        let copy = copy.map_err(|error| CheckpointError::unfit(name, &error))?;
         self.tensors.insert(name.to_owned(), copy);
+        Ok(())
     }
 
     /// The tensor `name`.
@@ -111,16 +136,33 @@ impl Section {
             .ok_or_else(|| CheckpointError::Missing(name.to_owned()))
     }
 
+    /// Copies the tensor `name` into one that is already there, of the same shape and kind.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Missing`], [`CheckpointError::Mismatch`].
+    pub fn load_tensor(&self, name: &str, into: &mut Tensor) -> Result<(), CheckpointError> {
+        let value = self.tensor(name)?;
+        if (value.size(), value.kind()) != (into.size(), into.kind()) {
+            let reason = format!(
+                "it has shape {:?} and kind {:?}, {:?} and {:?} are needed",
+                value.size(),
+                value.kind(),
+                into.size(),
+                into.kind()
+            );
+            return Err(CheckpointError::unfit(name, &reason));
+        }
+        tch::no_grad(|| into.f_copy_(value)).map_err(|error| CheckpointError::unfit(name, &error))
+    }
+
     /// Adds a value.
     ///
     /// # Errors
     ///
     /// When it can not be serialised.
     pub fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), CheckpointError> {
-        let value = serde_json::to_value(value).map_err(|e| CheckpointError::Mismatch {
-            name: name.to_owned(),
-            reason: e.to_string(),
-        })?;
+        let value = serde_json::to_value(value).map_err(|error| CheckpointError::unfit(name, &error))?;
         self.values.insert(name.to_owned(), value);
         Ok(())
     }
@@ -135,10 +177,21 @@ impl Section {
             .values
             .get(name)
             .ok_or_else(|| CheckpointError::Missing(name.to_owned()))?;
-        T::deserialize(value).map_err(|e| CheckpointError::Mismatch {
-            name: name.to_owned(),
-            reason: e.to_string(),
-        })
+        T::deserialize(value).map_err(|error| CheckpointError::unfit(name, &error))
+    }
+
+    /// The values `name`, one for each of `len` actors, environments or whatever else is counted.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Missing`]; [`CheckpointError::Mismatch`], also where there are not `len` of them.
+    pub fn get_vec<T: DeserializeOwned>(&self, name: &str, len: usize) -> Result<Vec<T>, CheckpointError> {
+        let values: Vec<T> = self.get(name)?;
+        if values.len() != len {
+            let reason = format!("it has {} entries, {len} are needed", values.len());
+            return Err(CheckpointError::unfit(name, &reason));
+        }
+        Ok(values)
     }
 
     /// The section `name`, made empty when it is not there.

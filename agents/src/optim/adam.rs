@@ -1,10 +1,10 @@
 //! Adam (Kingma and Ba 2015, arXiv 1412.6980).
 
 use serde::{Deserialize, Serialize};
-use tch::{Tensor, no_grad};
+use tch::{TchError, Tensor, no_grad};
 
-use super::load_tensor;
-use crate::{Checkpoint, CheckpointError, Section};
+use crate::limits::{decay, divisor};
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// The settings of [`Adam`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,14 @@ pub struct AdamConfig {
     pub beta2: f64,
     /// Added to the root of the mean square.
     pub epsilon: f64,
+}
+
+impl AdamConfig {
+    pub(crate) fn validate(&self) -> Result<(), AgentError> {
+        decay("optimizer.beta1", self.beta1)?;
+        decay("optimizer.beta2", self.beta2)?;
+        divisor("optimizer.epsilon", self.epsilon)
+    }
 }
 
 /// Algorithm 1 of the paper, with bias-corrected moments.
@@ -40,30 +48,35 @@ impl Adam {
     }
 
     /// Moves `params` against `gradient`, in place.
-    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) {
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         let AdamConfig { beta1, beta2, epsilon } = self.config;
         self.updates += 1;
         let correction = |beta: f64| 1.0 - beta.powf(self.updates as f64);
         let (first, second) = (correction(beta1), correction(beta2));
         no_grad(|| {
-            let _ = self.mean.lerp_(gradient, 1.0 - beta1);
-            let _ = self.mean_square.lerp_(&gradient.square(), 1.0 - beta2);
-            let divisor = (&self.mean_square / second).sqrt() + epsilon;
-            let _ = params.addcdiv_(&(&self.mean * (-learning_rate / first)), &divisor);
-        });
+            let _ = self.mean.f_lerp_(gradient, 1.0 - beta1)?;
+            let _ = self.mean_square.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
+            let divisor = self.mean_square.f_div_scalar(second)?.f_sqrt()?.f_add_scalar(epsilon)?;
+            let step = self.mean.f_mul_scalar(-learning_rate / first)?;
+            params.f_addcdiv_(&step, &divisor).map(drop)
+        })
     }
 }
 
 impl Checkpoint for Adam {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        out.put_tensor("mean", &self.mean);
-        out.put_tensor("mean_square", &self.mean_square);
+        out.put_tensor("mean", &self.mean)?;
+        out.put_tensor("mean_square", &self.mean_square)?;
         out.put("updates", &self.updates)
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        load_tensor(&mut self.mean, from, "mean")?;
-        load_tensor(&mut self.mean_square, from, "mean_square")?;
+        from.load_tensor("mean", &mut self.mean)?;
+        from.load_tensor("mean_square", &mut self.mean_square)?;
         self.updates = from.get("updates")?;
         Ok(())
     }
@@ -86,9 +99,9 @@ mod tests {
             },
             &params,
         );
-        adam.step(&mut params, &Tensor::from_slice(&[2.0f32]), 0.1);
+        adam.step(&mut params, &Tensor::from_slice(&[2.0f32]), 0.1).unwrap();
         assert!((params.double_value(&[0]) - 0.9).abs() < 1e-6);
-        adam.step(&mut params, &Tensor::from_slice(&[-1.0f32]), 0.1);
+        adam.step(&mut params, &Tensor::from_slice(&[-1.0f32]), 0.1).unwrap();
         assert!(
             (params.double_value(&[0]) - 0.873_366_32).abs() < 1e-6,
             "{}",
@@ -106,14 +119,14 @@ mod tests {
         let gradient = Tensor::from_slice(&[2.0f32, -3.0]);
         let (mut a, mut b) = (Tensor::from_slice(&[1.0f32, 1.0]), Tensor::from_slice(&[1.0f32, 1.0]));
         let mut saved = Adam::new(config, &a);
-        saved.step(&mut a, &gradient, 0.1);
+        saved.step(&mut a, &gradient, 0.1).unwrap();
         b.copy_(&a);
         let mut section = Section::default();
         saved.save(&mut section).unwrap();
         let mut restored = Adam::new(config, &b);
         restored.load(&section).unwrap();
-        saved.step(&mut a, &gradient, 0.1);
-        restored.step(&mut b, &gradient, 0.1);
+        saved.step(&mut a, &gradient, 0.1).unwrap();
+        restored.step(&mut b, &gradient, 0.1).unwrap();
         assert_eq!(a, b);
     }
 }

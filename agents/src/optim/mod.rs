@@ -6,9 +6,9 @@ mod rmsprop;
 pub use adam::{Adam, AdamConfig};
 pub use rmsprop::{RmsProp, RmsPropConfig};
 
-use crate::{Checkpoint, CheckpointError, Section};
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{TchError, Tensor};
 
 /// Which optimiser, with its settings. The learning rate is given at each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,20 @@ pub enum OptimizerConfig {
     RmsProp(RmsPropConfig),
     /// Adam.
     Adam(AdamConfig),
+}
+
+impl OptimizerConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::BadConfig`] with the first that can not be.
+    pub fn validate(&self) -> Result<(), AgentError> {
+        match self {
+            Self::RmsProp(config) => config.validate(),
+            Self::Adam(config) => config.validate(),
+        }
+    }
 }
 
 /// An optimiser at work.
@@ -40,7 +54,11 @@ impl Optimizer {
     }
 
     /// Moves `params` against `gradient`, in place.
-    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) {
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         match self {
             Self::RmsProp(optimizer) => optimizer.step(params, gradient, learning_rate),
             Self::Adam(optimizer) => optimizer.step(params, gradient, learning_rate),
@@ -65,24 +83,51 @@ impl Checkpoint for Optimizer {
 }
 
 /// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns the norm it had.
-pub fn clip_grad_norm(gradient: &mut Tensor, max_norm: f64) -> f64 {
-    let norm = gradient.norm().double_value(&[]);
+///
+/// # Errors
+///
+/// When libtorch fails.
+pub fn clip_grad_norm(gradient: &mut Tensor, max_norm: f64) -> Result<f64, TchError> {
+    let norm = gradient.f_norm()?.f_double_value(&[])?;
     if norm > max_norm {
-        let _ = tch::no_grad(|| gradient.g_mul_scalar_(max_norm / norm));
+        let _ = tch::no_grad(|| gradient.f_mul_scalar_(max_norm / norm))?;
     }
-    norm
+    Ok(norm)
 }
 
-/// Takes over a tensor of statistics from a checkpoint.
-fn load_tensor(into: &mut Tensor, from: &Section, name: &str) -> Result<(), CheckpointError> {
-    let value = from.tensor(name)?;
-    if value.size() != into.size() {
-        let reason = format!("it has shape {:?}, the optimiser needs {:?}", value.size(), into.size());
-        return Err(CheckpointError::Mismatch {
-            name: name.to_owned(),
-            reason,
-        });
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gradient_is_scaled_to_the_largest_norm_and_a_smaller_one_left_alone() {
+        // |(3, 4)| = 5: scaled by 2/5.
+        let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
+        assert_eq!(clip_grad_norm(&mut gradient, 2.0).unwrap(), 5.0);
+        let [a, b] = [0, 1].map(|i| gradient.double_value(&[i]));
+        assert!((a - 1.2).abs() < 1e-6 && (b - 1.6).abs() < 1e-6, "{a} {b}");
+        let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
+        assert_eq!(clip_grad_norm(&mut gradient, 6.0).unwrap(), 5.0);
+        assert_eq!(gradient, Tensor::from_slice(&[3.0f32, 4.0]));
     }
-    tch::no_grad(|| into.copy_(value));
-    Ok(())
+
+    #[test]
+    fn a_setting_that_can_not_be_is_named_with_its_range() {
+        let adam = |beta1, beta2, epsilon| OptimizerConfig::Adam(AdamConfig { beta1, beta2, epsilon });
+        let error = |config: OptimizerConfig| config.validate().unwrap_err().to_string();
+        adam(0.9, 0.999, 1e-5).validate().unwrap();
+        assert_eq!(
+            error(adam(5.0, 0.999, 1e-5)),
+            "optimizer.beta1 = 5: it must be at least 0 and below 1"
+        );
+        assert_eq!(
+            error(adam(0.9, 2.0, 1e-5)),
+            "optimizer.beta2 = 2: it must be at least 0 and below 1"
+        );
+        assert_eq!(
+            error(adam(0.9, 0.999, -1.0)),
+            "optimizer.epsilon = -1: it must be a number from 1e-30 to 1e30"
+        );
+        assert!(adam(0.9, f64::NAN, 1e-5).validate().is_err());
+    }
 }

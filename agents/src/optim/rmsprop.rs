@@ -1,10 +1,10 @@
 //! RMSProp (Tieleman and Hinton 2012), in the variants that the papers use.
 
 use serde::{Deserialize, Serialize};
-use tch::{Tensor, no_grad};
+use tch::{TchError, Tensor, no_grad};
 
-use super::load_tensor;
-use crate::{Checkpoint, CheckpointError, Section};
+use crate::limits::{decay, divisor};
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// The settings of [`RmsProp`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,13 @@ pub struct RmsPropConfig {
     pub epsilon_inside_root: bool,
     /// Subtract the squared mean gradient from the mean square, as DQN does (Graves 2013, arXiv 1308.0850).
     pub centered: bool,
+}
+
+impl RmsPropConfig {
+    pub(crate) fn validate(&self) -> Result<(), AgentError> {
+        decay("optimizer.decay", self.decay)?;
+        divisor("optimizer.epsilon", self.epsilon)
+    }
 }
 
 /// `g2 <- decay g2 + (1 - decay) grad²; params <- params - lr grad / sqrt(g2 + epsilon)` (Mnih 2016, arXiv 1602.01783,
@@ -43,7 +50,11 @@ impl RmsProp {
     }
 
     /// Moves `params` against `gradient`, in place.
-    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) {
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         let RmsPropConfig {
             decay,
             epsilon,
@@ -51,38 +62,39 @@ impl RmsProp {
             ..
         } = self.config;
         no_grad(|| {
-            let _ = self.mean_square.lerp_(&gradient.square(), 1.0 - decay);
+            let _ = self.mean_square.f_lerp_(&gradient.f_square()?, 1.0 - decay)?;
             let variance = match &mut self.mean {
-                None => self.mean_square.copy(),
+                None => self.mean_square.shallow_clone(),
                 Some(mean) => {
-                    let _ = mean.lerp_(gradient, 1.0 - decay);
+                    let _ = mean.f_lerp_(gradient, 1.0 - decay)?;
                     // Rounding may leave a tiny negative number, whose root would be NaN.
-                    (&self.mean_square - mean.square()).clamp_min(0.0)
+                    self.mean_square.f_sub(&mean.f_square()?)?.f_clamp_min(0.0)?
                 }
             };
             let divisor = if epsilon_inside_root {
-                (variance + epsilon).sqrt()
+                variance.f_add_scalar(epsilon)?.f_sqrt()?
             } else {
-                variance.sqrt() + epsilon
+                variance.f_sqrt()?.f_add_scalar(epsilon)?
             };
-            let _ = params.addcdiv_(&(gradient * -learning_rate), &divisor);
-        });
+            let step = gradient.f_mul_scalar(-learning_rate)?;
+            params.f_addcdiv_(&step, &divisor).map(drop)
+        })
     }
 }
 
 impl Checkpoint for RmsProp {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        out.put_tensor("mean_square", &self.mean_square);
+        out.put_tensor("mean_square", &self.mean_square)?;
         if let Some(mean) = &self.mean {
-            out.put_tensor("mean", mean);
+            out.put_tensor("mean", mean)?;
         }
         Ok(())
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        load_tensor(&mut self.mean_square, from, "mean_square")?;
+        from.load_tensor("mean_square", &mut self.mean_square)?;
         match &mut self.mean {
-            Some(mean) => load_tensor(mean, from, "mean"),
+            Some(mean) => from.load_tensor("mean", mean),
             None => Ok(()),
         }
     }
@@ -97,7 +109,9 @@ mod tests {
         let mut optimizer = RmsProp::new(config, &params);
         [2.0f32, -1.0]
             .map(|gradient| {
-                optimizer.step(&mut params, &Tensor::from_slice(&[gradient]), 0.1);
+                optimizer
+                    .step(&mut params, &Tensor::from_slice(&[gradient]), 0.1)
+                    .unwrap();
                 params.double_value(&[0])
             })
             .to_vec()
@@ -158,14 +172,14 @@ mod tests {
         let gradient = Tensor::from_slice(&[2.0f32, -3.0]);
         let (mut a, mut b) = (Tensor::from_slice(&[1.0f32, 1.0]), Tensor::from_slice(&[1.0f32, 1.0]));
         let mut saved = RmsProp::new(config, &a);
-        saved.step(&mut a, &gradient, 0.1);
+        saved.step(&mut a, &gradient, 0.1).unwrap();
         b.copy_(&a);
         let mut section = Section::default();
         saved.save(&mut section).unwrap();
         let mut restored = RmsProp::new(config, &b);
         restored.load(&section).unwrap();
-        saved.step(&mut a, &gradient, 0.1);
-        restored.step(&mut b, &gradient, 0.1);
+        saved.step(&mut a, &gradient, 0.1).unwrap();
+        restored.step(&mut b, &gradient, 0.1).unwrap();
         assert_eq!(a, b);
     }
 }

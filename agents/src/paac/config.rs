@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::AgentError;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
+use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
 use crate::network::NetworkKind;
 use crate::optim::OptimizerConfig;
 
@@ -59,49 +60,13 @@ impl PaacConfig {
     ///
     /// [`AgentError::BadConfig`] with the first that can not be.
     pub fn validate(&self) -> Result<(), AgentError> {
-        let check = |good: bool, name, value: String, reason| {
-            if good {
-                Ok(())
-            } else {
-                Err(AgentError::BadConfig { name, value, reason })
-            }
-        };
-        let positive = |name, value: usize| check(value > 0, name, value.to_string(), "it must be at least 1");
-        let unit = |name, value: f64| {
-            check(
-                (0.0..=1.0).contains(&value),
-                name,
-                value.to_string(),
-                "it must be between 0 and 1",
-            )
-        };
-        let above_0 = |name, value: f64| {
-            check(
-                value.is_finite() && value > 0.0,
-                name,
-                value.to_string(),
-                "it must be a number above 0",
-            )
-        };
-        let at_least_0 = |name, value: f64| {
-            check(
-                value.is_finite() && value >= 0.0,
-                name,
-                value.to_string(),
-                "it must be a number of at least 0",
-            )
-        };
-        let up_to_10_000 = |name, value: usize| {
-            let reason = "it must be between 1 and 10000";
-            check((1..=10_000).contains(&value), name, value.to_string(), reason)
-        };
         up_to_10_000("num_envs", self.num_envs)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;
-        positive("epochs", self.epochs)?;
-        positive("minibatches", self.minibatches)?;
-        let divides = (self.num_envs * self.rollout_steps).is_multiple_of(self.minibatches);
+        up_to_10_000("epochs", self.epochs)?;
+        let samples = self.num_envs * self.rollout_steps;
+        let divides = self.minibatches > 0 && samples.is_multiple_of(self.minibatches);
         let reason = "it must divide num_envs times rollout_steps";
-        check(divides, "minibatches", self.minibatches.to_string(), reason)?;
+        check(divides, "minibatches", self.minibatches, reason)?;
         at_least_0("clip_ratio", self.clip_ratio)?;
         unit("gamma", self.gamma)?;
         unit("gae_lambda", self.gae_lambda)?;
@@ -110,6 +75,7 @@ impl PaacConfig {
         at_least_0("value_weight", self.value_weight)?;
         above_0("loss_scale", self.loss_scale)?;
         above_0("max_grad_norm", self.max_grad_norm)?;
+        self.optimizer.validate()?;
         self.epsilon.validate()
     }
 }
@@ -117,14 +83,23 @@ impl PaacConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optim::RmsPropConfig;
 
     #[test]
     fn a_value_that_can_not_be_is_named_with_the_reason() {
         let config = super::super::tests::config();
         config.validate().unwrap();
         type Spoil = fn(&mut PaacConfig);
-        let cases: [(Spoil, &str); 4] = [
+        let cases: [(Spoil, &str); 9] = [
             (|c| c.num_envs = 0, "num_envs = 0: it must be between 1 and 10000"),
+            (
+                |c| c.epochs = 1 << 60,
+                "epochs = 1152921504606846976: it must be between 1 and 10000",
+            ),
+            (
+                |c| c.minibatches = 0,
+                "minibatches = 0: it must divide num_envs times rollout_steps",
+            ),
             (
                 |c| c.minibatches = 3,
                 "minibatches = 3: it must divide num_envs times rollout_steps",
@@ -132,7 +107,27 @@ mod tests {
             (|c| c.gamma = 1.5, "gamma = 1.5: it must be between 0 and 1"),
             (
                 |c| c.learning_rate = f64::NAN,
-                "learning_rate = NaN: it must be a number above 0",
+                "learning_rate = NaN: it must be a number above 0, at most 1e30",
+            ),
+            (
+                |c| c.clip_ratio = 1e39,
+                "clip_ratio = 1000000000000000000000000000000000000000: it must be a number from 0 to 1e30",
+            ),
+            (
+                |c| c.epsilon = EpsilonConfig::Fixed { value: 2.0 },
+                "epsilon.value = 2: it must be between 0 and 1",
+            ),
+            (
+                |c| {
+                    let rms_prop = RmsPropConfig {
+                        decay: 2.0,
+                        epsilon: 0.1,
+                        epsilon_inside_root: true,
+                        centered: false,
+                    };
+                    c.optimizer = OptimizerConfig::RmsProp(rms_prop);
+                },
+                "optimizer.decay = 2: it must be at least 0 and below 1",
             ),
         ];
         for (spoil, text) in cases {

@@ -1,6 +1,6 @@
 //! The update of PAAC: the actor-critic loss of a batch, clipped, through the optimiser.
 
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::config::PaacConfig;
 use crate::losses::{entropy, mixture_log_probability};
@@ -123,15 +123,17 @@ impl PaacLearner {
     }
 
     /// `-mean(A log pi)`; or with clipped ratios `r` of the new probability to that which acted, `-mean(min(r A, clip(r) A))`.
-    fn policy_loss(&self, chosen: &Tensor, batch: &PaacBatch) -> Tensor {
+    fn policy_loss(&self, chosen: &Tensor, batch: &PaacBatch) -> Result<Tensor, TchError> {
         let gain = if self.clip_ratio > 0.0 {
-            let ratio = (chosen - &batch.log_probabilities).exp();
-            let clipped = ratio.clamp(1.0 - self.clip_ratio, 1.0 + self.clip_ratio);
-            (ratio * &batch.advantages).minimum(&(clipped * &batch.advantages))
+            let ratio = chosen.f_sub(&batch.log_probabilities)?.f_exp()?;
+            let clipped = ratio.f_clamp(1.0 - self.clip_ratio, 1.0 + self.clip_ratio)?;
+            ratio
+                .f_mul(&batch.advantages)?
+                .f_minimum(&clipped.f_mul(&batch.advantages)?)?
         } else {
-            chosen * &batch.advantages
+            chosen.f_mul(&batch.advantages)?
         };
-        -gain.mean(Kind::Float)
+        gain.f_mean(Kind::Float)?.f_neg()
     }
 }
 
@@ -142,18 +144,21 @@ impl Learner for PaacLearner {
     fn learn(&mut self, batch: PaacBatch) -> Result<PaacStats, AgentError> {
         let (logits, values) = self.network.forward(&batch.obs)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
-        let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons);
-        let policy_loss = self.policy_loss(&chosen, &batch);
-        let entropy = entropy(&log_probabilities).mean(Kind::Float);
-        let value_loss = (&batch.returns - values).square().mean(Kind::Float);
-        let loss = (&policy_loss - &entropy * self.entropy_weight + &value_loss * self.value_weight) * self.loss_scale;
+        let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
+        let policy_loss = self.policy_loss(&chosen, &batch)?;
+        let entropy = entropy(&log_probabilities)?.f_mean(Kind::Float)?;
+        let value_loss = batch.returns.f_sub(&values)?.f_square()?.f_mean(Kind::Float)?;
+        let loss = policy_loss
+            .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
+            .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?
+            .f_mul_scalar(self.loss_scale)?;
         let mut gradient = self.network.params().gradient(&loss)?;
         let stats = PaacStats {
-            loss: loss.double_value(&[]),
-            policy_loss: policy_loss.double_value(&[]),
-            value_loss: value_loss.double_value(&[]),
-            entropy: entropy.double_value(&[]),
-            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm),
+            loss: loss.f_double_value(&[])?,
+            policy_loss: policy_loss.f_double_value(&[])?,
+            value_loss: value_loss.f_double_value(&[])?,
+            entropy: entropy.f_double_value(&[])?,
+            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm)?,
         };
         for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
             if !value.is_finite() {
@@ -165,7 +170,7 @@ impl Learner for PaacLearner {
             }
         }
         self.optimizer
-            .step(&mut self.network.params().flat(), &gradient, batch.learning_rate);
+            .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
         self.updates += 1;
         Ok(stats)
     }

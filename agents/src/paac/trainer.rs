@@ -1,7 +1,7 @@
 //! PAAC at work: rollouts of all environments together, an update after each.
 
 use coinop_envs::rng::{Rng, stream};
-use coinop_envs::{End, Step, VecEnv};
+use coinop_envs::{End, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -10,7 +10,7 @@ use super::learner::{PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::network::{ActorCritic, Observation};
-use crate::policy::ActorCriticPolicy;
+use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::rollout::Rollout;
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Policy, Progress, Section, TrainError, Trainer};
 
@@ -54,7 +54,7 @@ impl<O: Observation> Paac<O> {
     ///
     /// # Errors
     ///
-    /// When a setting is out of range or does not fit the environments.
+    /// When a setting is out of range or does not fit the environments, or there is not enough memory.
     pub fn new(
         config: &PaacConfig,
         env: Box<dyn VecEnv<Obs = O>>,
@@ -76,6 +76,7 @@ impl<O: Observation> Paac<O> {
             }
             .into());
         }
+        Self::check_memory(config, env.obs_shape())?;
         let obs_len = env.obs_shape().len();
         let network = network(config, env.as_ref(), seed, device)?;
         Ok(Self {
@@ -103,10 +104,37 @@ impl<O: Observation> Paac<O> {
         })
     }
 
-    fn frames(&self) -> u64 {
-        self.steps * u64::from(self.env.frames_per_step())
+    /// The learner, whose network plays.
+    #[cfg(test)]
+    pub(super) fn learner(&self) -> &PaacLearner {
+        &self.learner
     }
 
+    /// Checks that there is memory for what a trainer allocates for observations of this shape, which is nearly all that it allocates.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::Memory`](coinop_envs::EnvError::Memory).
+    pub fn check_memory(config: &PaacConfig, obs_shape: Shape) -> Result<(), TrainError> {
+        let (envs, steps) = (config.num_envs as u64, config.rollout_steps as u64);
+        let obs_len = obs_shape.len() as u64;
+        let element = size_of::<O>() as u64;
+        // The rollout and the final observations; the batch of all samples; and a minibatch with its pixels as floating-point numbers,
+        // in the order in which libtorch convolves them.
+        let rollout = (steps + 2) * envs * obs_len * element;
+        let batch = steps * envs * obs_len * element;
+        let minibatch = batch / config.minibatches as u64 * (2 + 4);
+        let what = || format!("a rollout of {steps} steps in {envs} environments");
+        let way_out = "lower num_envs or rollout_steps, or raise minibatches";
+        Ok(memory::require(what, rollout + batch + minibatch, way_out)?)
+    }
+
+    fn frames(&self) -> u64 {
+        self.steps.saturating_mul(u64::from(self.env.frames_per_step()))
+    }
+
+    /// The learning rate of the rollout that begins now. It is taken before the rollout's frames are counted, so that the first
+    /// has all of it and the last still learns.
     fn learning_rate(&self) -> f64 {
         let left = 1.0 - self.frames() as f64 / self.anneal_frames as f64;
         self.config.learning_rate * left.max(0.0)
@@ -150,6 +178,8 @@ impl<O: Observation> Paac<O> {
         let span = self.rollout.step(t);
         copy_to(&values, &mut self.rollout.values[span.clone()])?;
         copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)?;
+        self.check_finite("a value", &self.rollout.values[span.clone()])?;
+        self.check_finite("the probability of an action", &self.probabilities)?;
         let num_actions = network.num_actions();
         for (i, probabilities) in self.probabilities.chunks_exact(num_actions).enumerate() {
             let epsilon = self.epsilons.current()[i];
@@ -188,11 +218,17 @@ impl<O: Observation> Paac<O> {
         let (_, values) = no_grad(|| network.forward(&network.input(obs)?))?;
         let mut out = vec![0.0; values.numel()];
         copy_to(&values, &mut out)?;
+        self.check_finite("a value", &out)?;
         Ok(out)
     }
 
+    fn check_finite(&self, what: &'static str, values: &[f32]) -> Result<(), AgentError> {
+        let updates = self.learner.updates();
+        not_finite(values).map_or(Ok(()), |value| Err(AgentError::NotFinite { what, value, updates }))
+    }
+
     /// Updates the network from the rollout.
-    fn update(&mut self) -> Result<(), AgentError> {
+    fn update(&mut self, learning_rate: f64) -> Result<(), AgentError> {
         let len = self.rollout.actions.len();
         let returns: Vec<f32> = self
             .rollout
@@ -204,7 +240,6 @@ impl<O: Observation> Paac<O> {
         if self.config.normalize_advantages {
             self.rollout.normalize_advantages();
         }
-        let learning_rate = self.learning_rate();
         let whole = self.whole_batch(&returns, learning_rate)?;
         let mut sums = [0.0; 5];
         for _ in 0..self.config.epochs {
@@ -274,8 +309,9 @@ impl<O: Observation> Trainer for Paac<O> {
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        let learning_rate = self.learning_rate();
         self.collect()?;
-        self.update()?;
+        self.update(learning_rate)?;
         Ok(Progress {
             frames: self.frames(),
             steps: self.steps,
@@ -307,7 +343,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.learner.load(from.section("learner")?)?;
         self.epsilons.load(from.section("epsilons")?)?;
-        self.action_streams = from.get("action_streams")?;
+        self.action_streams = from.get_vec("action_streams", self.action_streams.len())?;
         self.shuffle_stream = from.get("shuffle_stream")?;
         self.steps = from.get("steps")?;
         self.begun = false;

@@ -15,7 +15,7 @@ use super::game::{AtariGame, Picture};
 use super::protocol::AtariConfig;
 use crate::resize::AreaResizer;
 use crate::rng::Rng;
-use crate::wrappers::fused::{Stack, draw_noops, max_into, noop_stream, sign};
+use crate::wrappers::fused::{Stack, draw_noops, lost_life, max_into, noop_stream, sign};
 use crate::wrappers::{FireStart, Lives};
 use crate::{End, Env, EnvError, Shape, Step};
 
@@ -73,6 +73,15 @@ impl AtariEnv {
         })
     }
 
+    /// About what one takes in memory: two machines, two screens, the stack and the tables of the resizer.
+    pub(crate) const BYTES: u64 = 300_000;
+
+    /// The shape of observations under a configuration.
+    #[must_use]
+    pub fn shape(config: &AtariConfig) -> Shape {
+        Shape::new(&[config.stack, SIZE, SIZE])
+    }
+
     /// What the numbers of actions mean.
     #[must_use]
     pub fn actions(&self) -> &'static [Action] {
@@ -99,6 +108,22 @@ impl AtariEnv {
         Ok(())
     }
 
+    /// An agent step, with the no-op that may follow a lost life: what [`EpisodicLife`](crate::wrappers::EpisodicLife) does.
+    fn live(&mut self, action: u32) -> Result<Step, EnvError> {
+        let mut step = self.skip(action)?;
+        let before = std::mem::replace(&mut self.lives, self.game.lives());
+        if self.config.lost_life_stops_return && lost_life(before, self.lives) {
+            step.discount = 0.0;
+            if self.config.noop_after_lost_life && !step.end.is_over() {
+                let noop = self.skip(0)?;
+                step.score += noop.score;
+                step.end = noop.end;
+                self.lives = self.game.lives();
+            }
+        }
+        Ok(step)
+    }
+
     /// Repeats an action, and leaves the maximum of the last two frames in `screen`.
     fn skip(&mut self, action: u32) -> Result<Step, EnvError> {
         let action = self.game.action(action)?;
@@ -121,11 +146,6 @@ impl AtariEnv {
         } else if skip > 1 {
             max_into(&mut self.screen, &self.before_last);
         }
-        let lives = machine.lives();
-        if self.config.lost_life_stops_return && lives < self.lives {
-            step.discount = 0.0;
-        }
-        self.lives = lives;
         Ok(step)
     }
 
@@ -135,7 +155,7 @@ impl AtariEnv {
             if step.end.is_over() {
                 break;
             }
-            let fired = self.skip(action)?;
+            let fired = self.live(action)?;
             step.score += fired.score;
             step.end = fired.end;
         }
@@ -151,7 +171,7 @@ impl Env for AtariEnv {
     type Obs = u8;
 
     fn obs_shape(&self) -> Shape {
-        Shape::new(&[self.config.stack, SIZE, SIZE])
+        Self::shape(&self.config)
     }
 
     fn num_actions(&self) -> usize {
@@ -166,7 +186,7 @@ impl Env for AtariEnv {
         self.begin(seed)?;
         if self.fires {
             for action in FireStart::<AtariGame>::ACTIONS {
-                if self.skip(action)?.end.is_over() {
+                if self.live(action)?.end.is_over() {
                     self.begin(None)?;
                 }
             }
@@ -183,7 +203,7 @@ impl Env for AtariEnv {
         if self.over {
             return Err(EnvError::ResetNeeded);
         }
-        let mut step = self.skip(action)?;
+        let mut step = self.live(action)?;
         if self.fires && step.discount == 0.0 {
             self.fire(&mut step)?;
         }

@@ -2,16 +2,27 @@
 //!
 //! | | `nature` | `machado` | `sb3` |
 //! |---|---|---|---|
-//! | source | Mnih 2015 | Machado 2018, arXiv 1709.06009 | the wrappers of Stable-Baselines3 and CleanRL |
+//! | source | Mnih 2015 | Machado 2018, arXiv 1709.06009 | the wrappers of Stable-Baselines3 2.9.2, which CleanRL uses too |
 //! | sticky actions | 0 | 0.25 | 0 |
 //! | no-ops at the start | 1 to 30 | none | 1 to 30 |
 //! | a lost life stops the return | yes | no | yes |
+//! | a step without action after a lost life | no | no | yes |
 //! | FIRE at the start and after a lost life | no | no | where the game has it |
 //! | actions | the game's minimal set | all 18 | the game's minimal set |
 //! | rewards that are learned from | sign | sign | sign |
 //!
 //! All have a frame skip of 4 with the maximum of the last two frames, 84x84 shades of gray, stacks of 4, and truncate an episode after
 //! 108,000 frames (30 minutes).
+//!
+//! `sb3` plays as `AtariWrapper` does, action by action: `envs/tests/sb3.rs` compares reward, lost lives, end and lives with recorded play.
+//! It differs where the Python wrappers depend on what is around them:
+//!
+//! * Stable-Baselines3 counts a lost life as the end of an episode, so that its `VecFrameStack` clears the stack of frames there. Here the
+//!   stack goes on.
+//! * After a reset that stack holds zeros and the first frame; here it holds the first frame four times, as Gymnasium's does.
+//! * Where the game ends within the no-op or FIRE that the agent did not choose, the episode ends with that step and the next reset is a
+//!   whole one; `FireResetEnv` goes on with its second action.
+//! * The limit of 108,000 frames counts the agent's steps; Gymnasium's also counts no-ops and FIRE.
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,6 +65,7 @@ impl Protocol {
             repeat_action_probability: 0.0,
             max_noops: 30,
             lost_life_stops_return: true,
+            noop_after_lost_life: false,
             fire_start: false,
             all_actions: false,
             clip_reward: true,
@@ -73,6 +85,7 @@ impl Protocol {
                 ..nature
             },
             Protocol::Sb3 => AtariConfig {
+                noop_after_lost_life: true,
                 fire_start: true,
                 ..nature
             },
@@ -104,8 +117,10 @@ pub struct AtariConfig {
     pub repeat_action_probability: f32,
     /// At most so many no-ops at the start, at least one; 0 for none.
     pub max_noops: u32,
-    /// A lost life sets the discount to 0. The episode goes on.
+    /// A lost life sets the discount to 0, if others are left. The episode goes on.
     pub lost_life_stops_return: bool,
+    /// Do one agent step without action where a lost life stopped the return, before FIRE.
+    pub noop_after_lost_life: bool,
     /// Do FIRE at the start and after a lost life, where FIRE is the game's second action of three or more.
     pub fire_start: bool,
     /// All 18 actions instead of the game's minimal set.

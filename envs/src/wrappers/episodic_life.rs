@@ -9,19 +9,41 @@ pub trait Lives {
     fn lives(&self) -> u32;
 }
 
-/// Sets the discount to 0 where a life is lost (Mnih 2015). The episode goes on: nothing is reset, and the score is that of the whole
-/// game.
+/// Whether a life was lost while others were left. In some games the last one is gone for a few frames before the game is over, and it
+/// is the end of the game that stops the return then, as in Stable-Baselines3.
+pub(crate) fn lost_life(before: u32, now: u32) -> bool {
+    0 < now && now < before
+}
+
+/// Sets the discount to 0 where a life is lost and others are left (Mnih 2015). The episode goes on: nothing is reset, and the score is
+/// that of the whole game.
 #[derive(Clone, Debug)]
 pub struct EpisodicLife<E> {
     env: E,
     lives: u32,
+    noop: bool,
 }
 
 impl<E: Lives> EpisodicLife<E> {
     /// Watches the lives of `env`.
     #[must_use]
     pub fn new(env: E) -> Self {
-        Self { env, lives: 0 }
+        Self {
+            env,
+            lives: 0,
+            noop: false,
+        }
+    }
+
+    /// Watches the lives of `env`, and does action 0 (NOOP) within the step in which one was lost, as the `EpisodicLifeEnv` of
+    /// Stable-Baselines3 does when it is reset. What that step pays counts in the score but not in the reward: the agent did not choose
+    /// it.
+    #[must_use]
+    pub fn with_noop(env: E) -> Self {
+        Self {
+            noop: true,
+            ..Self::new(env)
+        }
     }
 }
 
@@ -38,11 +60,16 @@ impl<E: Env + Lives> Env for EpisodicLife<E> {
 
     fn step(&mut self, action: u32, obs: &mut [E::Obs]) -> Result<Step, EnvError> {
         let mut step = self.env.step(action, obs)?;
-        let lives = self.env.lives();
-        if lives < self.lives {
+        let before = std::mem::replace(&mut self.lives, self.env.lives());
+        if lost_life(before, self.lives) {
             step.discount = 0.0;
+            if self.noop && !step.end.is_over() {
+                let noop = self.env.step(0, obs)?;
+                step.score += noop.score;
+                step.end = noop.end;
+                self.lives = self.env.lives();
+            }
         }
-        self.lives = lives;
         Ok(step)
     }
 }

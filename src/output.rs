@@ -1,0 +1,109 @@
+//! What the program says: results to standard output, everything else to standard error.
+//!
+//! | | standard output | standard error |
+//! |---|---|---|
+//! | nobody reads on, as in `coinop envs \| head -1` | [`OutputError::Closed`], which ends the program quietly | dropped: training goes on |
+//! | the disk behind it is full | [`OutputError::Failed`] | dropped |
+//!
+//! `println!` and `eprintln!` panic in these cases, so a lint keeps them out of the program. What was typed or read from a file may hold
+//! control characters, which must not reach a terminal: every line for standard error has them escaped.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
+
+use crate::files::{FileError, failed};
+
+/// Standard output could not be written to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutputError {
+    #[error("nobody reads standard output")]
+    Closed,
+    #[error(transparent)]
+    Failed(FileError),
+}
+
+impl From<io::Error> for OutputError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Failed(failed("can't write", Path::new("standard output"))(error)),
+        }
+    }
+}
+
+/// Writes to standard output, all of it.
+pub(crate) fn print(text: &str) -> Result<(), OutputError> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// One line on standard error. If it can't be written, nobody could be told.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
+}
+
+/// Ends the program's last line on standard error: `error: …`, in one line of a sensible length.
+pub(crate) fn say_error(text: &str) {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    say(&shortened(&format!("error: {}", lines.join("; "))));
+}
+
+/// Whether a line on standard error can be drawn again and again.
+pub(crate) fn is_live() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::stderr().is_terminal() && !dumb
+}
+
+/// Whether standard error shows colours, and they are wanted (<https://no-color.org>).
+pub(crate) fn has_colors() -> bool {
+    is_live() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Characters that a terminal acts on, or that turn a line around, as `\u{1b}`.
+fn escaped(text: &str) -> String {
+    let acts = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The beginning, which names the cause, and the end, which names the way out; an input that is too long to show lies between.
+fn shortened(text: &str) -> String {
+    const BEGINNING: usize = 700;
+    const END: usize = 300;
+    let length = text.chars().count();
+    if length <= BEGINNING + END {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(BEGINNING).collect();
+    let end: String = text.chars().skip(length - END).collect();
+    format!("{beginning}…{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_acts_on_is_escaped_and_nothing_else() {
+        assert_eq!(escaped("\u{1b}[31mred\r\n\t\u{7}"), r"\u{1b}[31mred\r\n\t\u{7}");
+        assert_eq!(escaped("a\u{202e}b\u{9b}"), r"a\u{202e}b\u{9b}");
+        assert_eq!(escaped("Grüße an `it's` \\ \"x\""), "Grüße an `it's` \\ \"x\"");
+    }
+
+    #[test]
+    fn a_long_error_keeps_its_beginning_and_its_end() {
+        let text = format!("there is no `{}`; the way out", "x".repeat(100_000));
+        let short = shortened(&text);
+        assert_eq!(short.chars().count(), 1_001);
+        assert!(short.starts_with("there is no `xx") && short.ends_with("xx`; the way out"));
+        assert_eq!(shortened("short"), "short");
+    }
+}

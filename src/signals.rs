@@ -1,0 +1,119 @@
+//! Being asked to stop: by Ctrl-C, a scheduler, a container, or a terminal that closes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level;
+
+use crate::output;
+
+/// A second signal so soon after the first is the same request: `timeout`, `mpirun` and terminals send theirs to a process and to its
+/// group, so that it arrives twice.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
+
+/// Whether, and by which signal, the program was asked to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StopRequest(Arc<AtomicI32>);
+
+impl StopRequest {
+    /// The signal that asked, once one has.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+    }
+}
+
+/// The exit code of a program that ended because of a signal, as shells have it.
+pub(crate) fn exit_code(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+/// Listens from now on. The first signal is a request; a later one ends the process at once.
+pub(crate) fn listen() -> io::Result<StopRequest> {
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| {
+        // `nohup` ignores it for us: a run under it must outlive the terminal.
+        signal != SIGHUP || !is_ignored(signal)
+    });
+    let mut signals = Signals::new(wanted)?;
+    let request = StopRequest::default();
+    let asked = request.clone();
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut first = None;
+        for signal in signals.forever() {
+            match meaning(first, Instant::now()) {
+                Meaning::Stop => {
+                    first = Some(Instant::now());
+                    asked.0.store(signal, Ordering::Relaxed);
+                    output::say("stopping after this step and saving; Ctrl-C again ends at once, without saving");
+                }
+                Meaning::Again => {}
+                // Without the destructors of libtorch, whose threads are still computing: `std::process::exit` would run them.
+                Meaning::EndAtOnce => low_level::exit(128 + signal),
+            }
+        }
+    })?;
+    Ok(request)
+}
+
+/// What a signal asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning {
+    Stop,
+    Again,
+    EndAtOnce,
+}
+
+/// The meaning of a signal that comes now, if the first one came then.
+fn meaning(first: Option<Instant>, now: Instant) -> Meaning {
+    match first {
+        None => Meaning::Stop,
+        Some(first) if now.duration_since(first) < SAME_REQUEST => Meaning::Again,
+        Some(_) => Meaning::EndAtOnce,
+    }
+}
+
+/// Whether the process was started with `signal` ignored.
+fn is_ignored(signal: i32) -> bool {
+    // Only Linux says so without unsafe code; elsewhere `nohup` does not protect a run.
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored_in(&status, signal))
+}
+
+/// Looks `signal` up in the mask that `/proc/self/status` shows.
+fn ignored_in(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_of_ignored_signals_counts_from_one() {
+        // `nohup grep SigIgn /proc/self/status`: SIGHUP is signal 1; SIGPIPE, 13, is bit 12.
+        let status = "Name:\tgrep\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        assert!(ignored_in(status, SIGHUP) && ignored_in(status, 13));
+        assert!(!ignored_in(status, SIGINT) && !ignored_in("", SIGHUP));
+    }
+
+    #[test]
+    fn a_second_signal_within_a_second_is_the_first_and_a_later_one_ends_at_once() {
+        let first = Instant::now();
+        let after = |milliseconds| meaning(Some(first), first + Duration::from_millis(milliseconds));
+        assert_eq!(meaning(None, first), Meaning::Stop);
+        assert_eq!(
+            [after(0), after(20), after(999)],
+            [Meaning::Again, Meaning::Again, Meaning::Again]
+        );
+        assert_eq!([after(1_000), after(60_000)], [Meaning::EndAtOnce, Meaning::EndAtOnce]);
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_shells() {
+        assert_eq!([SIGHUP, SIGINT, SIGTERM].map(exit_code), [129, 130, 143]);
+    }
+}

@@ -1,0 +1,81 @@
+//! Running the program as a user does, for the tests beside this folder.
+
+#![allow(dead_code, reason = "each file of tests uses a part of this")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Settings that make a run small: two small environments, and one thread for libtorch.
+pub(crate) const SMALL: &[&str] = &[
+    "--torch-threads=1",
+    "--set=num_envs=2",
+    "--set=rollout_steps=20",
+    "--set=minibatches=1",
+];
+
+/// The program, to be run in `dir`.
+pub(crate) fn coinop(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coinop"));
+    command.current_dir(dir).stdin(Stdio::null()).env("COINOP_ROMS", roms());
+    command
+}
+
+/// The folder of ROMs: the one that was chosen, else the one that set-up provides.
+pub(crate) fn roms() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".roms");
+    std::env::var_os("COINOP_ROMS").map_or_else(default, PathBuf::from)
+}
+
+pub(crate) fn run(dir: &Path, args: &[&str]) -> Output {
+    coinop(dir).args(args).output().unwrap()
+}
+
+/// Runs what must succeed, and returns its standard output.
+pub(crate) fn succeed(dir: &Path, args: &[&str]) -> String {
+    let output = run(dir, args);
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs what must fail in one line, and returns that line.
+pub(crate) fn fail(command: &mut Command) -> String {
+    let output = command.env("RUST_BACKTRACE", "1").output().unwrap();
+    let stderr = text(&output.stderr);
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
+    assert!(
+        matches!(output.status.code(), Some(1 | 2)),
+        "{:?}: {stderr}",
+        output.status
+    );
+    assert_eq!(errors.len(), 1, "{stderr}");
+    assert_eq!(stderr.lines().last(), Some(errors[0]), "the error is the last line");
+    assert!(
+        !stderr.contains("backtrace") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
+    errors[0].to_owned()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A small training run of Pong.
+pub(crate) fn train(dir: &Path, run_dir: &str, args: &[&str]) -> PathBuf {
+    let base = [&["train", "pong", "--run-dir", run_dir], SMALL].concat();
+    succeed(dir, &[&base, args].concat());
+    dir.join(run_dir)
+}
+
+/// The rows of a metrics.csv without the columns that are times.
+pub(crate) fn rows_without_times(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    let is_time = |column: usize| ["seconds", "frames_per_second"].contains(&header[column]);
+    let row = |line: &str| {
+        let fields = line.split(',').enumerate().filter(|(column, _)| !is_time(*column));
+        fields.map(|(_, field)| field).collect::<Vec<_>>().join(",")
+    };
+    text.lines().map(row).collect()
+}
