@@ -163,6 +163,9 @@ impl Cpu {
 }
 
 #[cfg(test)]
+mod undocumented_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::cartridge::{Cartridge, Mapper};
@@ -170,7 +173,7 @@ mod tests {
     use crate::tia::{Display, Tia};
 
     /// A console without a picture that runs `program` from $F000 on, again and again.
-    fn bus(program: &[u8]) -> Bus {
+    pub(super) fn bus(program: &[u8]) -> Bus {
         let mut image = vec![0xEA; 4096];
         image[..program.len()].copy_from_slice(program);
         image[0xFF0..0xFF3].copy_from_slice(&[0x4C, 0x00, 0xF0]); // JMP $F000
