@@ -6,6 +6,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
-        println!("cargo::rustc-link-arg=-Wl,-rpath,{lib}");
+        // Not `-Wl,-rpath,…`: a path may have a comma.
+        for arg in ["-Xlinker", "-rpath", "-Xlinker", &lib] {
+            println!("cargo::rustc-link-arg={arg}");
+        }
     }
 }

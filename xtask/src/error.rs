@@ -57,6 +57,12 @@ pub(crate) enum SetupError {
     )]
     Platform { platform: String },
     #[error(
+        "libtorch would be in {}, and programs can not be told to look in a folder whose path has a `:`: move the clone (or \
+         what LIBTORCH names) to another place, then run the same command again",
+        folder.display()
+    )]
+    Colon { folder: PathBuf },
+    #[error(
         "LIBTORCH={} is no libtorch (it has no {missing}): point it at the folder of a libtorch 2.11.0, or unset it \
          and set-up provides one",
         folder.display()

@@ -39,6 +39,12 @@ pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// Makes sure that there is a libtorch to build with, and says in one line which.
 pub(crate) fn provide(root: &Path, env: Env<'_>, wheels: &dyn Wheels, force: bool) -> Result<String, SetupError> {
     let own = root.join(".libtorch");
+    for folder in env("LIBTORCH").map(PathBuf::from).iter().chain([&own]) {
+        // It separates the folders of a program's list of them.
+        if folder.as_os_str().as_encoded_bytes().contains(&b':') && cfg!(unix) {
+            return Err(SetupError::Colon { folder: folder.clone() });
+        }
+    }
     if env("LIBTORCH_USE_PYTORCH").is_some() {
         return check_pytorch(env);
     }

@@ -65,6 +65,18 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
+#[cfg(unix)]
+#[test]
+fn a_colon_in_the_path_is_one_line_before_anything_is_fetched() {
+    let error = set_up(Path::new("/somewhere/a:b"), &FakeIndex::default(), false).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("libtorch would be in /somewhere/a:b/.libtorch, and programs can not be told"),
+        "{error}"
+    );
+}
+
 #[test]
 fn the_wheels_become_a_cpu_libtorch() {
     let root = tempfile::tempdir().unwrap();

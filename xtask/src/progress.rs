@@ -13,7 +13,9 @@ pub(crate) fn say(text: &str) {
 
 /// The last line of a failure.
 pub(crate) fn say_error(error: &SetupError) {
-    let _ = writeln!(stderr().lock(), "error: {error}");
+    // A path, or what pip printed, may hold what a terminal acts on.
+    let text = error.to_string().replace(char::is_control, "?");
+    let _ = writeln!(stderr().lock(), "error: {text}");
 }
 
 /// What takes less than a second needs no bar.
