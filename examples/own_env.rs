@@ -4,7 +4,7 @@
 
 use coinop::agents::explore::EpsilonConfig;
 use coinop::agents::init::Init;
-use coinop::agents::network::NetworkKind;
+use coinop::agents::network::{NetworkKind, Precision};
 use coinop::agents::optim::{AdamConfig, OptimizerConfig};
 use coinop::agents::paac::{Paac, PaacConfig};
 use coinop::agents::{Device, Trainer, set_torch_threads};
@@ -103,6 +103,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         loss_scale: 1.0,
         max_grad_norm: 0.5,
         network: NetworkKind::Mlp,
+        precision: Precision::Float32,
         init: Init::Orthogonal,
         optimizer: OptimizerConfig::Adam(AdamConfig {
             beta1: 0.9,

@@ -75,6 +75,10 @@ impl Config {
         config.env.roms = config.env.roms.as_deref().map(files::absolute).transpose()?;
         config.run.env_threads = threads_or_cores(config.run.env_threads);
         config.run.torch_threads = threads_or_cores(config.run.torch_threads);
+        config.paac.precision = config
+            .paac
+            .precision
+            .resolved(coinop_agents::device(&config.run.device)?);
         Ok(config)
     }
 

@@ -6,7 +6,7 @@ use crate::AgentError;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
-use crate::network::NetworkKind;
+use crate::network::{NetworkKind, Precision};
 use crate::optim::OptimizerConfig;
 
 /// The settings of PAAC. Every one must be given: presets and files are the program's matter.
@@ -45,6 +45,8 @@ pub struct PaacConfig {
     pub max_grad_norm: f64,
     /// The network.
     pub network: NetworkKind,
+    /// How precisely it computes.
+    pub precision: Precision,
     /// Its initial weights.
     pub init: Init,
     /// The optimiser.

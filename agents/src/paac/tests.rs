@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::*;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
-use crate::network::{ActorCritic, NetworkKind};
+use crate::network::{ActorCritic, NetworkKind, Precision};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
 use crate::{Checkpoint, Learner, Mode, Section, Trainer};
 
@@ -28,6 +28,7 @@ pub(super) fn config() -> PaacConfig {
         loss_scale: 1.0,
         max_grad_norm: 1.0,
         network: NetworkKind::Mlp,
+        precision: Precision::Float32,
         init: Init::Orthogonal,
         optimizer: OptimizerConfig::RmsProp(RmsPropConfig {
             decay: 0.99,

@@ -359,14 +359,15 @@ fn network<O: Observation>(
     device: Device,
 ) -> Result<ActorCritic, AgentError> {
     let mut rng = stream(seed, "network", 0);
-    ActorCritic::new(
+    let network = ActorCritic::new(
         config.network,
         config.init,
         env.obs_shape(),
         env.num_actions(),
         &mut rng,
         device,
-    )
+    )?;
+    Ok(network.with_precision(config.precision))
 }
 
 /// The network of a run with the weights of a checkpoint of [`Paac`], to act without a trainer.
