@@ -50,21 +50,25 @@ impl Config {
     pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
         let env = registry::find(&args.env)?;
         let file = args.config.as_deref().map(read_table).transpose()?.unwrap_or_default();
-        let algo = args.algo.map_or_else(|| algo_of(&file), Ok)?;
+        let in_file = |error: anyhow::Error| in_file(args.config.as_deref(), &error);
+        let algo = args.algo.map_or_else(|| algo_of(&file).map_err(in_file), Ok)?;
         let preset = args
             .preset
             .clone()
             .or_else(|| run_setting(&file, "preset"))
             .unwrap_or_default();
-        let mut table = preset_table(algo, &preset)?;
-        merge(&mut table, file).map_err(|error| in_file(args.config.as_deref(), &error))?;
+        let mut table = preset_table(algo, &preset).map_err(|error| match args.preset {
+            None => in_file(error),
+            Some(_) => error,
+        })?;
+        merge(&mut table, file).map_err(|error| in_file(error.into()))?;
         let of_file = table.clone();
         for pair in flags(args).iter().chain(&args.set) {
             set(&mut table, pair)?;
         }
         // A value that can not be is the file's fault if it is there without what the command line adds.
         let mut config = Self::valid(table).map_err(|error| match Self::valid(of_file) {
-            Err(same) if same.to_string() == error.to_string() => in_file(args.config.as_deref(), &error),
+            Err(same) if same.to_string() == error.to_string() => in_file(error),
             _ => error,
         })?;
         config.run.env = env.id;

@@ -123,7 +123,7 @@ fn integer(number: f64) -> Option<i64> {
 
 fn expected(old: &Value) -> &'static str {
     match old {
-        Value::Integer(_) => "a whole number of at least 0, e.g. 200000 or 10M",
+        Value::Integer(_) => "a whole number from 0 to 9223372036854775807, e.g. 10M",
         Value::Float(_) => "a number",
         Value::Boolean(_) => "true or false",
         Value::Array(_) => "a list",
@@ -297,11 +297,11 @@ mod tests {
         assert_eq!(error("gamma=high"), r#"paac.gamma = "high": it must be a number"#);
         assert_eq!(
             error("frames=-1"),
-            "run.frames = -1: it must be a whole number of at least 0, e.g. 200000 or 10M"
+            "run.frames = -1: it must be a whole number from 0 to 9223372036854775807, e.g. 10M"
         );
         assert_eq!(
             error("frames=0.5"),
-            "run.frames = 0.5: it must be a whole number of at least 0, e.g. 200000 or 10M"
+            "run.frames = 0.5: it must be a whole number from 0 to 9223372036854775807, e.g. 10M"
         );
         assert_eq!(error("normalize=1"), "paac.normalize = 1: it must be true or false");
         assert_eq!(error("paac=1"), "paac = 1: it must be a section of settings");

@@ -167,6 +167,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_is_shown_every_ten_seconds_where_it_can_not_be_drawn_again() {
+        let start = Instant::now();
+        let mut line = Line {
+            bar: None,
+            total: 30,
+            next: start,
+        };
+        assert!(line.is_due(start));
+        line.show(start, 1, "1/30 episodes".to_owned());
+        assert!(!line.is_due(start + Duration::from_secs(9)) && line.is_due(start + Duration::from_secs(10)));
+    }
+
+    #[test]
     fn the_speed_is_that_of_the_last_stretch() {
         let start = Instant::now();
         let mut speed = Speed::new(start);

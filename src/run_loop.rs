@@ -34,12 +34,10 @@ pub(crate) fn run(
     trainer: &mut dyn Trainer<Obs = u8>,
     config: &Config,
     dir: &mut RunDir,
+    mut metrics: Metrics,
     stop: &StopRequest,
 ) -> anyhow::Result<Summary> {
-    let names = trainer.metric_names();
-    let actors = config.run.algo.num_envs(config);
-    let mut metrics = Metrics::create(dir, names, actors, config.run.metrics_frames)?;
-    let mut display = Display::new(config.run.frames, names);
+    let mut display = Display::new(config.run.frames, trainer.metric_names());
     let mut scores = Scores::default();
     let (outcome, frames) = loop {
         let progress = trainer.step()?;

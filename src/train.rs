@@ -9,7 +9,7 @@ use tracing::info;
 use crate::cli::TrainArgs;
 use crate::config::{Config, cores};
 use crate::count::short;
-use crate::metrics::WINDOW;
+use crate::metrics::{Metrics, WINDOW};
 use crate::output::say;
 use crate::run_dir::RunDir;
 use crate::run_loop::{self, Outcome, Summary};
@@ -32,9 +32,11 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Outcome> {
     };
     files::publish(&dir.config(), &config.to_toml()?)?;
     log::start(&dir.log())?;
+    let actors = run.algo.num_envs(&config);
+    let metrics = Metrics::create(&dir, trainer.metric_names(), actors, run.metrics_frames)?;
     announce(&config, &dir);
     let start = Instant::now();
-    let summary = run_loop::run(trainer.as_mut(), &config, &mut dir, &stop)
+    let summary = run_loop::run(trainer.as_mut(), &config, &mut dir, metrics, &stop)
         .inspect_err(|cause| info!(%cause, "training failed"))?;
     conclude(&summary, &dir, start);
     Ok(summary.outcome)

@@ -129,6 +129,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
     file("settings.toml", "[paac]\ngamma = 0.9\nlerning_rate = 0.1\n");
     file("broken.toml", "[paac]\ngamma = \n");
     file("limits.toml", "[paac]\ngamma = 1.5\n");
+    file("preset.toml", "[run]\npreset = \"slow\"\n");
     file("types.toml", "[paac]\nnetwork = \"natur\"\n");
     file("third.toml", "[paac]\ngamma = 0.9\n= 1\n");
     file("actions", "0\nfire\n");
@@ -166,6 +167,14 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         (
             "train pong --config types.toml",
             "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network`",
+        ),
+        (
+            "train pong --config preset.toml",
+            "error: `preset.toml`: paac has no preset `slow`: choose one of fast, paac",
+        ),
+        (
+            "train pong --set frames=18446744073709551615",
+            "error: run.frames = \"18446744073709551615\": it must be a whole number from 0 to 9223372036854775807, e.g. 10M",
         ),
         (
             "train pong --config third.toml",
@@ -300,6 +309,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
             "broken.toml",
             "limits.toml",
             "one",
+            "preset.toml",
             "settings.toml",
             "taken",
             "third.toml",

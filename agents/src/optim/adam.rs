@@ -37,14 +37,17 @@ pub struct Adam {
 
 impl Adam {
     /// For parameters like `params`; the moments start at 0.
-    #[must_use]
-    pub fn new(config: AdamConfig, params: &Tensor) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for them.
+    pub fn new(config: AdamConfig, params: &Tensor) -> Result<Self, TchError> {
+        Ok(Self {
             config,
-            mean: params.zeros_like(),
-            mean_square: params.zeros_like(),
+            mean: params.f_zeros_like()?,
+            mean_square: params.f_zeros_like()?,
             updates: 0,
-        }
+        })
     }
 
     /// Moves `params` against `gradient`, in place.
@@ -98,7 +101,8 @@ mod tests {
                 epsilon: 0.0,
             },
             &params,
-        );
+        )
+        .unwrap();
         adam.step(&mut params, &Tensor::from_slice(&[2.0f32]), 0.1).unwrap();
         assert!((params.double_value(&[0]) - 0.9).abs() < 1e-6);
         adam.step(&mut params, &Tensor::from_slice(&[-1.0f32]), 0.1).unwrap();
@@ -118,12 +122,12 @@ mod tests {
         };
         let gradient = Tensor::from_slice(&[2.0f32, -3.0]);
         let (mut a, mut b) = (Tensor::from_slice(&[1.0f32, 1.0]), Tensor::from_slice(&[1.0f32, 1.0]));
-        let mut saved = Adam::new(config, &a);
+        let mut saved = Adam::new(config, &a).unwrap();
         saved.step(&mut a, &gradient, 0.1).unwrap();
         b.copy_(&a);
         let mut section = Section::default();
         saved.save(&mut section).unwrap();
-        let mut restored = Adam::new(config, &b);
+        let mut restored = Adam::new(config, &b).unwrap();
         restored.load(&section).unwrap();
         saved.step(&mut a, &gradient, 0.1).unwrap();
         restored.step(&mut b, &gradient, 0.1).unwrap();

@@ -45,12 +45,15 @@ pub enum Optimizer {
 
 impl Optimizer {
     /// For parameters like `params`, whose values do not matter.
-    #[must_use]
-    pub fn new(config: OptimizerConfig, params: &Tensor) -> Self {
-        match config {
-            OptimizerConfig::RmsProp(config) => Self::RmsProp(RmsProp::new(config, params)),
-            OptimizerConfig::Adam(config) => Self::Adam(Adam::new(config, params)),
-        }
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for its statistics.
+    pub fn new(config: OptimizerConfig, params: &Tensor) -> Result<Self, TchError> {
+        Ok(match config {
+            OptimizerConfig::RmsProp(config) => Self::RmsProp(RmsProp::new(config, params)?),
+            OptimizerConfig::Adam(config) => Self::Adam(Adam::new(config, params)?),
+        })
     }
 
     /// Moves `params` against `gradient`, in place.

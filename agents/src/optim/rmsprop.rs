@@ -39,14 +39,17 @@ pub struct RmsProp {
 
 impl RmsProp {
     /// For parameters like `params`; the averages start at 0.
-    #[must_use]
-    pub fn new(config: RmsPropConfig, params: &Tensor) -> Self {
-        let mean = config.centered.then(|| params.zeros_like());
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for them.
+    pub fn new(config: RmsPropConfig, params: &Tensor) -> Result<Self, TchError> {
+        let mean = config.centered.then(|| params.f_zeros_like()).transpose()?;
+        Ok(Self {
             config,
-            mean_square: params.zeros_like(),
+            mean_square: params.f_zeros_like()?,
             mean,
-        }
+        })
     }
 
     /// Moves `params` against `gradient`, in place.
@@ -106,7 +109,7 @@ mod tests {
 
     fn two_steps(config: RmsPropConfig) -> Vec<f64> {
         let mut params = Tensor::from_slice(&[1.0f32]);
-        let mut optimizer = RmsProp::new(config, &params);
+        let mut optimizer = RmsProp::new(config, &params).unwrap();
         [2.0f32, -1.0]
             .map(|gradient| {
                 optimizer
@@ -171,12 +174,12 @@ mod tests {
         };
         let gradient = Tensor::from_slice(&[2.0f32, -3.0]);
         let (mut a, mut b) = (Tensor::from_slice(&[1.0f32, 1.0]), Tensor::from_slice(&[1.0f32, 1.0]));
-        let mut saved = RmsProp::new(config, &a);
+        let mut saved = RmsProp::new(config, &a).unwrap();
         saved.step(&mut a, &gradient, 0.1).unwrap();
         b.copy_(&a);
         let mut section = Section::default();
         saved.save(&mut section).unwrap();
-        let mut restored = RmsProp::new(config, &b);
+        let mut restored = RmsProp::new(config, &b).unwrap();
         restored.load(&section).unwrap();
         saved.step(&mut a, &gradient, 0.1).unwrap();
         restored.step(&mut b, &gradient, 0.1).unwrap();

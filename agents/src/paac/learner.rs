@@ -95,10 +95,13 @@ pub struct PaacLearner {
 
 impl PaacLearner {
     /// For a network with its initial weights.
-    #[must_use]
-    pub fn new(config: &PaacConfig, network: ActorCritic) -> Self {
-        let optimizer = Optimizer::new(config.optimizer, &network.params().flat());
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for the optimiser's statistics.
+    pub fn new(config: &PaacConfig, network: ActorCritic) -> Result<Self, AgentError> {
+        let optimizer = Optimizer::new(config.optimizer, &network.params().flat())?;
+        Ok(Self {
             network,
             optimizer,
             entropy_weight: config.entropy_weight,
@@ -107,7 +110,7 @@ impl PaacLearner {
             max_grad_norm: config.max_grad_norm,
             clip_ratio: config.clip_ratio,
             updates: 0,
-        }
+        })
     }
 
     /// The network.

@@ -263,7 +263,11 @@ fn a_ratio_beyond_the_clip_has_no_gradient_where_it_would_pay_to_go_further() {
             returns: Tensor::from_slice(&[0.0f32]),
             learning_rate: 0.0,
         };
-        PaacLearner::new(&config, network()).learn(batch).unwrap().grad_norm
+        PaacLearner::new(&config, network())
+            .unwrap()
+            .learn(batch)
+            .unwrap()
+            .grad_norm
     };
     // The probability is about 1/3. If it was .1, the ratio is beyond 1.2; if it was .9, below .8.
     assert_eq!(grad_norm(0.1f32.ln(), 1.0), 0.0);
@@ -321,7 +325,7 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
         let value = ((1.0 - values.double_value(&[0])).powi(2) + (-1.0 - values.double_value(&[1])).powi(2)) / 2.0;
         2.0 * (policy - 0.1 * entropy + 0.5 * value)
     };
-    let mut learner = PaacLearner::new(&config, network());
+    let mut learner = PaacLearner::new(&config, network()).unwrap();
     let stats = learner
         .learn(PaacBatch {
             obs: Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]),

@@ -3,7 +3,7 @@
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{End, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use super::config::PaacConfig;
 use super::learner::{PaacBatch, PaacLearner};
@@ -80,7 +80,7 @@ impl<O: Observation> Paac<O> {
         let obs_len = env.obs_shape().len();
         let network = network(config, env.as_ref(), seed, device)?;
         Ok(Self {
-            learner: PaacLearner::new(config, network),
+            learner: PaacLearner::new(config, network)?,
             rollout: Rollout::new(config.rollout_steps, n, obs_len),
             epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
             action_streams: (0..n).map(|actor| stream(seed, "action", actor as u64)).collect(),
@@ -243,7 +243,7 @@ impl<O: Observation> Paac<O> {
         let whole = self.whole_batch(&returns, learning_rate)?;
         let mut sums = [0.0; 5];
         for _ in 0..self.config.epochs {
-            for part in self.parts(len) {
+            for part in self.parts(len)? {
                 let batch = part.map_or_else(|| Ok(whole.shallow_clone()), |samples| whole.select(&samples))?;
                 let stats = self.learner.learn(batch)?;
                 let stats = [
@@ -288,15 +288,15 @@ impl<O: Observation> Paac<O> {
     }
 
     /// The samples of each minibatch, shuffled; `None` for all samples.
-    fn parts(&mut self, len: usize) -> Vec<Option<Tensor>> {
+    fn parts(&mut self, len: usize) -> Result<Vec<Option<Tensor>>, TchError> {
         if self.config.minibatches == 1 {
-            return vec![None];
+            return Ok(vec![None]);
         }
         let mut samples: Vec<i64> = (0..len as i64).collect();
         samples.shuffle(&mut self.shuffle_stream);
         samples
             .chunks_exact(len / self.config.minibatches)
-            .map(|part| Some(Tensor::from_slice(part)))
+            .map(|part| Tensor::f_from_slice(part).map(Some))
             .collect()
     }
 }
