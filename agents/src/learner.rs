@@ -5,7 +5,7 @@ use crate::AgentError;
 /// Turns a batch into better weights.
 pub trait Learner {
     /// What it learns from.
-    type Batch<'a>;
+    type Batch;
     /// What it reports of an update.
     type Stats;
 
@@ -14,5 +14,5 @@ pub trait Learner {
     /// # Errors
     ///
     /// When the network fails, or the loss is not finite.
-    fn learn(&mut self, batch: Self::Batch<'_>) -> Result<Self::Stats, AgentError>;
+    fn learn(&mut self, batch: &Self::Batch) -> Result<Self::Stats, AgentError>;
 }

@@ -20,6 +20,7 @@ pub mod params;
 mod policy;
 pub mod returns;
 pub mod rollout;
+pub mod schedule;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Section};

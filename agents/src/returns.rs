@@ -1,5 +1,7 @@
 //! Returns and advantages of a rollout.
 
+use coinop_envs::End;
+
 /// What is known of a rollout when it is complete. All slices are `[steps, envs]`, one step's environments after another, except
 /// `values`, which has one more step.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +12,9 @@ pub struct Rewards<'a> {
     pub rewards: &'a [f32],
     /// 0 where nothing follows, else 1.
     pub discounts: &'a [f32],
-    /// The value of what follows a step that ended an episode (the final observation's); NaN where the episode goes on.
+    /// Whether the episode ended with the step.
+    pub ends: &'a [End],
+    /// The value of the final observation where an episode was truncated; not read elsewhere.
     pub final_values: &'a [f32],
     /// The values of the observations that the steps began with, and of those after the last step.
     pub values: &'a [f32],
@@ -36,9 +40,10 @@ pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &m
         [
             rollout.rewards.len(),
             rollout.discounts.len(),
+            rollout.ends.len(),
             rollout.final_values.len()
         ],
-        [len; 3],
+        [len; 4],
         "steps of a rollout"
     );
     assert_eq!(
@@ -48,13 +53,12 @@ pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &m
     );
     for i in (0..len).rev() {
         let discount = gamma * rollout.discounts[i];
-        let ended = !rollout.final_values[i].is_nan();
-        let next_value = if ended {
-            rollout.final_values[i]
-        } else {
-            rollout.values[i + n]
+        let (next_value, next_advantage) = match rollout.ends[i] {
+            End::No if i + n < len => (rollout.values[i + n], advantages[i + n]),
+            End::No => (rollout.values[i + n], 0.0),
+            End::Terminated => (0.0, 0.0),
+            End::Truncated => (rollout.final_values[i], 0.0),
         };
-        let next_advantage = if ended || i + n >= len { 0.0 } else { advantages[i + n] };
         let delta = rollout.rewards[i] + discount * next_value - rollout.values[i];
         advantages[i] = delta + discount * lambda * next_advantage;
     }
@@ -66,17 +70,20 @@ mod tests {
 
     use super::*;
 
-    const GOES_ON: f32 = f32::NAN;
+    const GOES_ON: [End; 2] = [End::No; 2];
+    const VALUES: [f32; 3] = [10.0, 20.0, 8.0];
 
-    fn of(rewards: &[f32], discounts: &[f32], final_values: &[f32], values: &[f32], lambda: f32) -> Vec<f32> {
+    /// Two steps of one environment that pay 1 and 4, with a discount of one half.
+    fn of(discounts: [f32; 2], ends: [End; 2], final_values: [f32; 2], lambda: f32) -> [f32; 2] {
         let rollout = Rewards {
             num_envs: 1,
-            rewards,
-            discounts,
-            final_values,
-            values,
+            rewards: &[1.0, 4.0],
+            discounts: &discounts,
+            ends: &ends,
+            final_values: &final_values,
+            values: &VALUES,
         };
-        let mut out = vec![0.0; rewards.len()];
+        let mut out = [0.0; 2];
         advantages(&rollout, 0.5, lambda, &mut out);
         out
     }
@@ -84,36 +91,33 @@ mod tests {
     #[test]
     fn with_lambda_1_the_advantage_is_the_n_step_return_minus_the_value() {
         // R_1 = 4 + .5·8 = 8, R_0 = 1 + .5·8 = 5.
-        assert_eq!(
-            of(&[1.0, 4.0], &[1.0, 1.0], &[GOES_ON; 2], &[10.0, 20.0, 8.0], 1.0),
-            [-5.0, -12.0]
-        );
+        assert_eq!(of([1.0, 1.0], GOES_ON, [f32::NAN; 2], 1.0), [-5.0, -12.0]);
     }
 
     #[test]
     fn with_lambda_0_it_is_the_error_of_one_step() {
         // 1 + .5·20 - 10, 4 + .5·8 - 20.
-        assert_eq!(
-            of(&[1.0, 4.0], &[1.0, 1.0], &[GOES_ON; 2], &[10.0, 20.0, 8.0], 0.0),
-            [1.0, -12.0]
-        );
+        assert_eq!(of([1.0, 1.0], GOES_ON, [f32::NAN; 2], 0.0), [1.0, -12.0]);
     }
 
     #[test]
     fn nothing_follows_a_terminal_step_and_a_truncated_one_goes_on_with_the_final_value() {
-        let terminated = of(&[1.0, 4.0], &[0.0, 1.0], &[7.0, GOES_ON], &[10.0, 20.0, 8.0], 1.0);
+        let terminated = of([0.0, 1.0], [End::Terminated, End::No], [f32::NAN; 2], 1.0);
         assert_eq!(terminated, [-9.0, -12.0]);
         // 1 + .5·6 - 10.
-        let truncated = of(&[1.0, 4.0], &[1.0, 1.0], &[6.0, GOES_ON], &[10.0, 20.0, 8.0], 1.0);
+        let truncated = of([1.0, 1.0], [End::Truncated, End::No], [6.0, f32::NAN], 1.0);
         assert_eq!(truncated, [-6.0, -12.0]);
     }
 
     #[test]
     fn a_lost_life_stops_the_return_within_an_episode() {
-        assert_eq!(
-            of(&[1.0, 4.0], &[0.0, 1.0], &[GOES_ON; 2], &[10.0, 20.0, 8.0], 1.0),
-            [-9.0, -12.0]
-        );
+        assert_eq!(of([0.0, 1.0], GOES_ON, [f32::NAN; 2], 1.0), [-9.0, -12.0]);
+    }
+
+    #[test]
+    fn a_truncation_in_the_step_that_lost_a_life_does_not_go_on() {
+        let both = of([0.0, 1.0], [End::Truncated, End::No], [6.0, f32::NAN], 1.0);
+        assert_eq!(both, [-9.0, -12.0]);
     }
 
     proptest! {
@@ -126,17 +130,18 @@ mod tests {
             prop_assume!(len > 0);
             let rewards: Vec<f32> = steps[..len].iter().map(|s| s.0).collect();
             let discounts: Vec<f32> = steps[..len].iter().map(|s| if s.1 == 0 { 0.0 } else { 1.0 }).collect();
-            let ends: Vec<f32> = steps[..len].iter().map(|s| if s.1 < 2 { s.2 } else { GOES_ON }).collect();
+            let ends: Vec<End> = steps[..len].iter().map(|s| [End::Terminated, End::Truncated, End::No, End::No][usize::from(s.1)]).collect();
+            let final_values: Vec<f32> = steps[..len].iter().map(|s| s.2).collect();
             let values: Vec<f32> = (0..len + n).map(|i| steps[i % steps.len()].3).collect();
             let mut out = vec![0.0; len];
-            advantages(&Rewards { num_envs: n, rewards: &rewards, discounts: &discounts, final_values: &ends, values: &values }, 0.9, lambda, &mut out);
+            advantages(&Rewards { num_envs: n, rewards: &rewards, discounts: &discounts, ends: &ends, final_values: &final_values, values: &values }, 0.9, lambda, &mut out);
             for (i, out) in out.iter().enumerate() {
                 let (mut sum, mut weight, mut j) = (0.0, 1.0, i);
                 loop {
-                    let next = if ends[j].is_nan() { values[j + n] } else { ends[j] };
+                    let next = if ends[j].is_over() { final_values[j] } else { values[j + n] };
                     sum += weight * (rewards[j] + 0.9 * discounts[j] * next - values[j]);
                     weight *= 0.9 * discounts[j] * lambda;
-                    if !ends[j].is_nan() || j + n >= len { break; }
+                    if ends[j].is_over() || j + n >= len { break; }
                     j += n;
                 }
                 prop_assert!((out - sum).abs() < 1e-4, "{out} instead of {sum}");

@@ -7,6 +7,8 @@
 //! values         [steps + 1, envs]
 //! ```
 
+use coinop_envs::End;
+
 use crate::returns::Rewards;
 
 /// The memory of an on-policy learner. All slices are allocated once.
@@ -26,7 +28,9 @@ pub struct Rollout<O> {
     pub rewards: Vec<f32>,
     /// 0 where the return stops, else 1.
     pub discounts: Vec<f32>,
-    /// The value of the final observation where an episode ended, else NaN.
+    /// Whether an episode ended.
+    pub ends: Vec<End>,
+    /// The value of the final observation where an episode was truncated.
     pub final_values: Vec<f32>,
     /// Values, `[steps + 1, envs]`.
     pub values: Vec<f32>,
@@ -49,7 +53,8 @@ impl<O: Copy + Default> Rollout<O> {
             log_probabilities: vec![0.0; len],
             rewards: vec![0.0; len],
             discounts: vec![0.0; len],
-            final_values: vec![f32::NAN; len],
+            ends: vec![End::No; len],
+            final_values: vec![0.0; len],
             values: vec![0.0; len + num_envs],
             advantages: vec![0.0; len],
         }
@@ -104,6 +109,7 @@ impl<O: Copy + Default> Rollout<O> {
             num_envs: self.num_envs,
             rewards: &self.rewards,
             discounts: &self.discounts,
+            ends: &self.ends,
             final_values: &self.final_values,
             values: &self.values,
         };

@@ -16,26 +16,11 @@ use crate::{EnvError, Shape};
 pub trait Elem:
     sealed::Sealed + Copy + Default + From<u8> + PartialEq + Send + Sync + std::fmt::Debug + 'static
 {
-    /// Which of the element types this is.
-    const KIND: ElemKind;
 }
 
-/// The element types of observations, as a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ElemKind {
-    /// Pixels, 0 to 255.
-    U8,
-    /// Features.
-    F32,
-}
+impl Elem for u8 {}
 
-impl Elem for u8 {
-    const KIND: ElemKind = ElemKind::U8;
-}
-
-impl Elem for f32 {
-    const KIND: ElemKind = ElemKind::F32;
-}
+impl Elem for f32 {}
 
 mod sealed {
     pub trait Sealed {}

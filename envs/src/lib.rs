@@ -14,7 +14,7 @@ pub mod wrappers;
 
 pub use check::check_env;
 pub use coinop_atari;
-pub use env::{Elem, ElemKind, End, Env, Step};
+pub use env::{Elem, End, Env, Step};
 pub use error::EnvError;
 pub use resize::AreaResizer;
 pub use shape::Shape;

@@ -8,6 +8,7 @@ use crate::init::Init;
 use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
 use crate::network::{NetworkKind, Precision};
 use crate::optim::OptimizerConfig;
+use crate::schedule::Schedule;
 
 /// The settings of PAAC. Every one must be given: presets and files are the program's matter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +57,21 @@ pub struct PaacConfig {
 }
 
 impl PaacConfig {
+    /// The learning rate over a run of `total_frames` frames.
+    #[must_use]
+    pub fn learning_rate_schedule(&self, total_frames: u64) -> Schedule {
+        let frames = if self.anneal_frames == 0 {
+            total_frames
+        } else {
+            self.anneal_frames
+        };
+        Schedule::Linear {
+            from: self.learning_rate,
+            to: 0.0,
+            frames,
+        }
+    }
+
     /// Checks every value.
     ///
     /// # Errors

@@ -46,20 +46,6 @@ impl PaacBatch {
             learning_rate: self.learning_rate,
         })
     }
-
-    /// The same tensors once more, without a copy.
-    #[must_use]
-    pub fn shallow_clone(&self) -> Self {
-        Self {
-            obs: self.obs.shallow_clone(),
-            actions: self.actions.shallow_clone(),
-            epsilons: self.epsilons.shallow_clone(),
-            log_probabilities: self.log_probabilities.shallow_clone(),
-            advantages: self.advantages.shallow_clone(),
-            returns: self.returns.shallow_clone(),
-            learning_rate: self.learning_rate,
-        }
-    }
 }
 
 /// What an update was like.
@@ -141,14 +127,14 @@ impl PaacLearner {
 }
 
 impl Learner for PaacLearner {
-    type Batch<'a> = PaacBatch;
+    type Batch = PaacBatch;
     type Stats = PaacStats;
 
-    fn learn(&mut self, batch: PaacBatch) -> Result<PaacStats, AgentError> {
+    fn learn(&mut self, batch: &PaacBatch) -> Result<PaacStats, AgentError> {
         let (logits, values) = self.network.forward(&batch.obs)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
-        let policy_loss = self.policy_loss(&chosen, &batch)?;
+        let policy_loss = self.policy_loss(&chosen, batch)?;
         let entropy = entropy(&log_probabilities)?.f_mean(Kind::Float)?;
         let value_loss = batch.returns.f_sub(&values)?.f_square()?.f_mean(Kind::Float)?;
         let loss = policy_loss

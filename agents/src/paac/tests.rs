@@ -265,7 +265,7 @@ fn a_ratio_beyond_the_clip_has_no_gradient_where_it_would_pay_to_go_further() {
         };
         PaacLearner::new(&config, network())
             .unwrap()
-            .learn(batch)
+            .learn(&batch)
             .unwrap()
             .grad_norm
     };
@@ -327,7 +327,7 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
     };
     let mut learner = PaacLearner::new(&config, network()).unwrap();
     let stats = learner
-        .learn(PaacBatch {
+        .learn(&PaacBatch {
             obs: Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]),
             actions: Tensor::from_slice(&[2i64, 0]),
             epsilons: Tensor::from_slice(&[0.2f32, 0.0]),

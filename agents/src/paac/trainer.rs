@@ -12,6 +12,7 @@ use crate::explore::{Epsilons, sample_action};
 use crate::network::{ActorCritic, Observation};
 use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::rollout::Rollout;
+use crate::schedule::Schedule;
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Policy, Progress, Section, TrainError, Trainer};
 
 const METRICS: &[&str] = &[
@@ -38,7 +39,7 @@ pub struct Paac<O: Observation> {
     shuffle_stream: Rng,
     episodes: Episodes,
     steps: u64,
-    anneal_frames: u64,
+    learning_rate: Schedule,
     begun: bool,
     // Written by every environment step; allocated once.
     actions: Vec<u32>,
@@ -87,11 +88,7 @@ impl<O: Observation> Paac<O> {
             shuffle_stream: stream(seed, "shuffle", 0),
             episodes: Episodes::new(n),
             steps: 0,
-            anneal_frames: if config.anneal_frames == 0 {
-                total_frames
-            } else {
-                config.anneal_frames
-            },
+            learning_rate: config.learning_rate_schedule(total_frames),
             begun: false,
             actions: vec![0; n],
             probabilities: vec![0.0; n * env.num_actions()],
@@ -131,13 +128,6 @@ impl<O: Observation> Paac<O> {
 
     fn frames(&self) -> u64 {
         self.steps.saturating_mul(u64::from(self.env.frames_per_step()))
-    }
-
-    /// The learning rate of the rollout that begins now. It is taken before the rollout's frames are counted, so that the first
-    /// has all of it and the last still learns.
-    fn learning_rate(&self) -> f64 {
-        let left = 1.0 - self.frames() as f64 / self.anneal_frames as f64;
-        self.config.learning_rate * left.max(0.0)
     }
 
     /// Fills the rollout.
@@ -200,7 +190,7 @@ impl<O: Observation> Paac<O> {
             let at = span.start + i;
             self.rollout.rewards[at] = step.reward;
             self.rollout.discounts[at] = step.discount;
-            self.rollout.final_values[at] = if step.end == End::No { f32::NAN } else { 0.0 };
+            self.rollout.ends[at] = step.end;
             self.episodes.add(i, step);
         }
         let obs_len = self.last_obs.len() / self.results.len();
@@ -244,8 +234,10 @@ impl<O: Observation> Paac<O> {
         let mut sums = [0.0; 5];
         for _ in 0..self.config.epochs {
             for part in self.parts(len)? {
-                let batch = part.map_or_else(|| Ok(whole.shallow_clone()), |samples| whole.select(&samples))?;
-                let stats = self.learner.learn(batch)?;
+                let stats = match part {
+                    None => self.learner.learn(&whole)?,
+                    Some(samples) => self.learner.learn(&whole.select(&samples)?)?,
+                };
                 let stats = [
                     stats.loss,
                     stats.policy_loss,
@@ -309,7 +301,8 @@ impl<O: Observation> Trainer for Paac<O> {
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
-        let learning_rate = self.learning_rate();
+        // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
+        let learning_rate = self.learning_rate.at(self.frames());
         self.collect()?;
         self.update(learning_rate)?;
         Ok(Progress {

@@ -1,0 +1,56 @@
+//! Numbers that change over a run: learning rates, epsilons, the beta of prioritized replay.
+
+use serde::{Deserialize, Serialize};
+
+/// A number as a function of the frames of the run so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Schedule {
+    /// Always the same.
+    Constant {
+        /// The number.
+        value: f64,
+    },
+    /// In a straight line between two numbers; the second one from then on.
+    Linear {
+        /// At frame 0.
+        from: f64,
+        /// At frame `frames` and later.
+        to: f64,
+        /// How long it takes.
+        frames: u64,
+    },
+}
+
+impl Schedule {
+    /// The number after `frames` frames of the run.
+    #[must_use]
+    pub fn at(&self, frames: u64) -> f64 {
+        match *self {
+            Self::Constant { value } => value,
+            Self::Linear { to, frames: total, .. } if frames >= total => to,
+            Self::Linear {
+                from,
+                to,
+                frames: total,
+            } => to + (from - to) * (1.0 - frames as f64 / total as f64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_begins_and_ends_at_its_ends_and_stays_there() {
+        let line = |from, to, frames| Schedule::Linear { from, to, frames };
+        assert_eq!(
+            [0, 25, 50, 100, 1_000].map(|at| line(1.0, 0.0, 100).at(at)),
+            [1.0, 0.75, 0.5, 0.0, 0.0]
+        );
+        assert_eq!([0, 50, 100].map(|at| line(0.4, 1.0, 100).at(at)), [0.4, 0.7, 1.0]);
+        assert_eq!(line(1.0, 0.1, 0).at(0), 0.1);
+        assert_eq!(Schedule::Constant { value: 0.3 }.at(u64::MAX), 0.3);
+    }
+}
