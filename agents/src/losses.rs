@@ -1,6 +1,81 @@
-//! Pieces of losses, from logits.
+//! Pieces of losses: pure functions of tensors whose first dimension `n` is the sample.
+//!
+//! A tensor of another shape is a mistake of the caller, and would often be broadcast to a plausible wrong result: every function begins
+//! by asserting the shapes.
 
 use tch::{Kind, TchError, Tensor};
+
+/// Asserts that all tensors have one dimension and as many samples.
+#[track_caller]
+fn assert_samples(tensors: &[&Tensor]) {
+    let first = tensors[0].size();
+    assert_eq!(first.len(), 1, "a loss is of samples [n], not of a shape {first:?}");
+    for tensor in tensors {
+        assert_eq!(tensor.size(), first, "a loss is of as many samples in every tensor");
+    }
+}
+
+/// Asserts the shape `[n, actions]`, and that `per_sample` are `[n]`.
+#[track_caller]
+fn assert_rows(rows: &Tensor, per_sample: &[&Tensor]) {
+    let size = rows.size();
+    assert_eq!(size.len(), 2, "log-probabilities are [n, actions], not {size:?}");
+    for tensor in per_sample {
+        assert_eq!(tensor.size(), size[..1], "as many samples as rows of log-probabilities");
+    }
+}
+
+/// `-mean(A log pi(a|s))`, the loss of the policy gradient (Mnih 2016, arXiv 1602.01783, section 4; Clemente 2017, arXiv 1705.04862,
+/// section 4), of the log-probabilities of the actions `[n]` and their advantages `[n]`.
+///
+/// # Errors
+///
+/// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
+pub fn policy_gradient_loss(log_probabilities: &Tensor, advantages: &Tensor) -> Result<Tensor, TchError> {
+    assert_samples(&[log_probabilities, advantages]);
+    log_probabilities.f_mul(advantages)?.f_mean(Kind::Float)?.f_neg()
+}
+
+/// `-mean(min(r A, clip(r, 1 - c, 1 + c) A))` (Schulman 2017, arXiv 1707.06347, equation 7), where `r` is the ratio of an action's
+/// probability to the one it had when it was done. All tensors are `[n]`.
+///
+/// # Errors
+///
+/// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
+pub fn clipped_policy_loss(
+    log_probabilities: &Tensor,
+    old_log_probabilities: &Tensor,
+    advantages: &Tensor,
+    clip_ratio: f64,
+) -> Result<Tensor, TchError> {
+    assert_samples(&[log_probabilities, old_log_probabilities, advantages]);
+    let ratio = log_probabilities.f_sub(old_log_probabilities)?.f_exp()?;
+    let clipped = ratio.f_clamp(1.0 - clip_ratio, 1.0 + clip_ratio)?;
+    let gain = ratio.f_mul(advantages)?.f_minimum(&clipped.f_mul(advantages)?)?;
+    gain.f_mean(Kind::Float)?.f_neg()
+}
+
+/// `mean((R - V(s))²)`, of returns `[n]` and values `[n]` (Mnih 2016, arXiv 1602.01783, algorithm S3).
+///
+/// # Errors
+///
+/// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
+pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError> {
+    assert_samples(&[values, returns]);
+    returns.f_sub(values)?.f_square()?.f_mean(Kind::Float)
+}
 
 /// The entropy `[n]` of distributions given by the logarithms of their probabilities `[n, actions]`, in nats.
 ///
@@ -9,7 +84,12 @@ use tch::{Kind, TchError, Tensor};
 /// # Errors
 ///
 /// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If the shape is another.
 pub fn entropy(log_probabilities: &Tensor) -> Result<Tensor, TchError> {
+    assert_rows(log_probabilities, &[]);
     log_probabilities
         .f_exp()?
         .f_mul(log_probabilities)?
@@ -22,11 +102,16 @@ pub fn entropy(log_probabilities: &Tensor) -> Result<Tensor, TchError> {
 /// # Errors
 ///
 /// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
 pub fn mixture_log_probability(
     log_probabilities: &Tensor,
     actions: &Tensor,
     epsilons: &Tensor,
 ) -> Result<Tensor, TchError> {
+    assert_rows(log_probabilities, &[actions, epsilons]);
     let num_actions = log_probabilities.size()[1] as f64;
     let chosen = log_probabilities
         .f_gather(1, &actions.f_unsqueeze(1)?, false)?
@@ -41,6 +126,8 @@ mod tests {
     use super::*;
 
     fn assert_near(actual: &Tensor, expected: &[f64]) {
+        let actual = actual.reshape([-1]);
+        assert_eq!(actual.numel(), expected.len());
         for (i, expected) in expected.iter().enumerate() {
             let actual = actual.double_value(&[i as i64]);
             assert!(
@@ -48,6 +135,31 @@ mod tests {
                 "{actual} instead of {expected} at {i}"
             );
         }
+    }
+
+    #[test]
+    fn the_losses_are_those_of_their_equations() {
+        let log = |p: f32| p.ln();
+        let (new, old) = (
+            Tensor::from_slice(&[log(0.5), log(0.5), log(0.2)]),
+            Tensor::from_slice(&[log(0.25), log(0.25), log(0.25)]),
+        );
+        let advantages = Tensor::from_slice(&[2.0f32, -2.0, 1.0]);
+        // -(2 ln .5 - 2 ln .5 + ln .2)/3.
+        assert_near(&policy_gradient_loss(&new, &advantages).unwrap(), &[0.2f64.ln() / -3.0]);
+        // Ratios 2, 2 and .8: min(4, 2.4), min(-4, -2.4), min(.8, .8); -(2.4 - 4 + .8)/3.
+        let clipped = clipped_policy_loss(&new, &old, &advantages, 0.2).unwrap();
+        assert_near(&clipped, &[0.8 / 3.0]);
+        // (1 + 4 + 0)/3.
+        let returns = Tensor::from_slice(&[1.0f32, -2.0, 3.0]);
+        let values = Tensor::from_slice(&[0.0f32, 0.0, 3.0]);
+        assert_near(&value_loss(&values, &returns).unwrap(), &[5.0 / 3.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "as many samples in every tensor")]
+    fn a_shape_that_would_be_broadcast_is_refused() {
+        let _ = value_loss(&Tensor::from_slice(&[1.0f32, 2.0, 3.0]), &Tensor::from_slice(&[1.0f32]));
     }
 
     #[test]

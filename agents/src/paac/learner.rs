@@ -1,9 +1,9 @@
 //! The update of PAAC: the actor-critic loss of a batch, clipped, through the optimiser.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Kind, Tensor};
 
 use super::config::PaacConfig;
-use crate::losses::{entropy, mixture_log_probability};
+use crate::losses::{clipped_policy_loss, entropy, mixture_log_probability, policy_gradient_loss, value_loss};
 use crate::network::ActorCritic;
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
@@ -110,20 +110,6 @@ impl PaacLearner {
     pub fn updates(&self) -> u64 {
         self.updates
     }
-
-    /// `-mean(A log pi)`; or with clipped ratios `r` of the new probability to that which acted, `-mean(min(r A, clip(r) A))`.
-    fn policy_loss(&self, chosen: &Tensor, batch: &PaacBatch) -> Result<Tensor, TchError> {
-        let gain = if self.clip_ratio > 0.0 {
-            let ratio = chosen.f_sub(&batch.log_probabilities)?.f_exp()?;
-            let clipped = ratio.f_clamp(1.0 - self.clip_ratio, 1.0 + self.clip_ratio)?;
-            ratio
-                .f_mul(&batch.advantages)?
-                .f_minimum(&clipped.f_mul(&batch.advantages)?)?
-        } else {
-            chosen.f_mul(&batch.advantages)?
-        };
-        gain.f_mean(Kind::Float)?.f_neg()
-    }
 }
 
 impl Learner for PaacLearner {
@@ -134,9 +120,13 @@ impl Learner for PaacLearner {
         let (logits, values) = self.network.forward(&batch.obs)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
-        let policy_loss = self.policy_loss(&chosen, batch)?;
+        let policy_loss = if self.clip_ratio > 0.0 {
+            clipped_policy_loss(&chosen, &batch.log_probabilities, &batch.advantages, self.clip_ratio)?
+        } else {
+            policy_gradient_loss(&chosen, &batch.advantages)?
+        };
         let entropy = entropy(&log_probabilities)?.f_mean(Kind::Float)?;
-        let value_loss = batch.returns.f_sub(&values)?.f_square()?.f_mean(Kind::Float)?;
+        let value_loss = value_loss(&values, &batch.returns)?;
         let loss = policy_loss
             .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?
