@@ -3,7 +3,7 @@
 //! A tensor of another shape is a mistake of the caller, and would often be broadcast to a plausible wrong result: every function begins
 //! by asserting the shapes.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor, no_grad};
 
 /// Asserts that all tensors have one dimension and as many samples.
 #[track_caller]
@@ -75,6 +75,36 @@ pub fn clipped_policy_loss(
 pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError> {
     assert_samples(&[values, returns]);
     returns.f_sub(values)?.f_square()?.f_mean(Kind::Float)
+}
+
+/// How far a policy has moved since it acted, `mean(r - 1 - log r)`, in nats, and the share of the ratios `r` beyond `1 ± clip_ratio`. The
+/// first estimates the Kullback-Leibler divergence without bias and is never negative (Schulman 2020,
+/// <http://joschu.net/blog/kl-approx.html>, k3). Numbers to watch, without gradient; both tensors are `[n]`.
+///
+/// # Errors
+///
+/// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
+pub fn policy_change(
+    log_probabilities: &Tensor,
+    old_log_probabilities: &Tensor,
+    clip_ratio: f64,
+) -> Result<(f64, f64), TchError> {
+    assert_samples(&[log_probabilities, old_log_probabilities]);
+    no_grad(|| {
+        let log_ratio = log_probabilities.f_sub(old_log_probabilities)?;
+        let change = log_ratio.f_expm1()?;
+        let kl = change.f_sub(&log_ratio)?.f_mean(Kind::Float)?.f_double_value(&[])?;
+        let beyond = change
+            .f_abs()?
+            .f_gt(clip_ratio)?
+            .f_mean(Kind::Float)?
+            .f_double_value(&[])?;
+        Ok((kl, beyond))
+    })
 }
 
 /// The entropy `[n]` of distributions given by the logarithms of their probabilities `[n, actions]`, in nats.
@@ -150,6 +180,14 @@ mod tests {
         // Ratios 2, 2 and .8: min(4, 2.4), min(-4, -2.4), min(.8, .8); -(2.4 - 4 + .8)/3.
         let clipped = clipped_policy_loss(&new, &old, &advantages, 0.2).unwrap();
         assert_near(&clipped, &[0.8 / 3.0]);
+        // (1 - ln 2) twice and -.2 - ln .8; two of three ratios are beyond .79 to 1.21.
+        let (kl, beyond) = policy_change(&new, &old, 0.21).unwrap();
+        let expected = (2.0 * (1.0 - 2f64.ln()) - 0.2 - 0.8f64.ln()) / 3.0;
+        assert!(
+            (kl - expected).abs() < 1e-6 && (beyond - 2.0 / 3.0).abs() < 1e-6,
+            "{kl} {beyond}"
+        );
+        assert_eq!(policy_change(&new, &new, 0.2).unwrap(), (0.0, 0.0));
         // (1 + 4 + 0)/3.
         let returns = Tensor::from_slice(&[1.0f32, -2.0, 3.0]);
         let values = Tensor::from_slice(&[0.0f32, 0.0, 3.0]);

@@ -64,6 +64,25 @@ pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &m
     }
 }
 
+/// The share of the returns' variance that the values foretold: 1 for perfect values, 0 for values as good as a constant, below 0 for
+/// worse ones. Not finite where all returns are the same.
+///
+/// # Panics
+///
+/// If the slices differ in length.
+#[must_use]
+pub fn explained_variance(values: &[f32], returns: &[f32]) -> f64 {
+    assert_eq!(values.len(), returns.len(), "values and returns");
+    let errors = values.iter().zip(returns).map(|(value, of)| f64::from(of - value));
+    1.0 - variance(errors) / variance(returns.iter().copied().map(f64::from))
+}
+
+fn variance(numbers: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
+    let n = numbers.len() as f64;
+    let mean = numbers.clone().sum::<f64>() / n;
+    numbers.map(|number| (number - mean).powi(2)).sum::<f64>() / n
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -118,6 +137,16 @@ mod tests {
     fn a_truncation_in_the_step_that_lost_a_life_does_not_go_on() {
         let both = of([0.0, 1.0], [End::Truncated, End::No], [6.0, f32::NAN], 1.0);
         assert_eq!(both, [-9.0, -12.0]);
+    }
+
+    #[test]
+    fn values_explain_all_none_or_less_than_none_of_the_variance() {
+        let returns = [1.0, 2.0, 3.0];
+        assert_eq!(explained_variance(&returns, &returns), 1.0);
+        assert_eq!(explained_variance(&[5.0; 3], &returns), 0.0);
+        // Errors -2, 0, 2: four times the variance of the returns.
+        assert_eq!(explained_variance(&[3.0, 2.0, 1.0], &returns), -3.0);
+        assert!(explained_variance(&[1.0, 2.0], &[4.0, 4.0]).is_infinite());
     }
 
     proptest! {

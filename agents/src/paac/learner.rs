@@ -3,7 +3,9 @@
 use tch::{Kind, Tensor};
 
 use super::config::PaacConfig;
-use crate::losses::{clipped_policy_loss, entropy, mixture_log_probability, policy_gradient_loss, value_loss};
+use crate::losses::{
+    clipped_policy_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss, value_loss,
+};
 use crate::network::ActorCritic;
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
@@ -17,7 +19,7 @@ pub struct PaacBatch {
     pub actions: Tensor,
     /// The epsilons with which they were chosen `[n]`.
     pub epsilons: Tensor,
-    /// The logarithms of the probabilities with which they were chosen `[n]`; used only if ratios are clipped.
+    /// The logarithms of the probabilities with which they were chosen `[n]`.
     pub log_probabilities: Tensor,
     /// Advantages `[n]`; constants to the loss.
     pub advantages: Tensor,
@@ -61,6 +63,10 @@ pub struct PaacStats {
     pub entropy: f64,
     /// The gradient's norm before it was clipped.
     pub grad_norm: f64,
+    /// How far the policy has moved since it acted, in nats: see [`policy_change`].
+    pub approx_kl: f64,
+    /// The share of the samples beyond the clip.
+    pub clip_fraction: f64,
 }
 
 /// The network of PAAC and its optimiser.
@@ -132,12 +138,15 @@ impl Learner for PaacLearner {
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?
             .f_mul_scalar(self.loss_scale)?;
         let mut gradient = self.network.params().gradient(&loss)?;
+        let (approx_kl, clip_fraction) = policy_change(&chosen, &batch.log_probabilities, self.clip_ratio)?;
         let stats = PaacStats {
             loss: loss.f_double_value(&[])?,
             policy_loss: policy_loss.f_double_value(&[])?,
             value_loss: value_loss.f_double_value(&[])?,
             entropy: entropy.f_double_value(&[])?,
             grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm)?,
+            approx_kl,
+            clip_fraction,
         };
         for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
             if !value.is_finite() {

@@ -11,6 +11,7 @@ use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::network::{ActorCritic, Observation};
 use crate::policy::{ActorCriticPolicy, not_finite};
+use crate::returns::explained_variance;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Policy, Progress, Section, TrainError, Trainer};
@@ -21,8 +22,11 @@ const METRICS: &[&str] = &[
     "value_loss",
     "entropy",
     "grad_norm",
+    "approx_kl",
+    "clip_fraction",
     "learning_rate",
     "mean_value",
+    "explained_variance",
 ];
 
 /// The PAAC trainer. One [`step`](Trainer::step) is one rollout and the updates from it.
@@ -231,7 +235,8 @@ impl<O: Observation> Paac<O> {
             self.rollout.normalize_advantages();
         }
         let whole = self.whole_batch(&returns, learning_rate)?;
-        let mut sums = [0.0; 5];
+        let explained_variance = explained_variance(&self.rollout.values[..len], &returns);
+        let mut sums = [0.0; 7];
         for _ in 0..self.config.epochs {
             for part in self.parts(len)? {
                 let stats = match part {
@@ -244,21 +249,34 @@ impl<O: Observation> Paac<O> {
                     stats.value_loss,
                     stats.entropy,
                     stats.grad_norm,
+                    stats.approx_kl,
+                    stats.clip_fraction,
                 ];
                 sums.iter_mut().zip(stats).for_each(|(sum, value)| *sum += value);
             }
         }
         let updates = (self.config.epochs * self.config.minibatches) as f64;
         let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
-        let [loss, policy_loss, value_loss, entropy, grad_norm] = sums.map(|sum| sum / updates);
+        let [
+            loss,
+            policy_loss,
+            value_loss,
+            entropy,
+            grad_norm,
+            approx_kl,
+            clip_fraction,
+        ] = sums.map(|sum| sum / updates);
         self.metrics = [
             loss,
             policy_loss,
             value_loss,
             entropy,
             grad_norm,
+            approx_kl,
+            clip_fraction,
             learning_rate,
             mean_value,
+            explained_variance,
         ];
         Ok(())
     }
