@@ -47,6 +47,10 @@ pub(crate) fn listen() -> io::Result<StopRequest> {
                 Meaning::Stop => {
                     first = Some(Instant::now());
                     asked.0.store(signal, Ordering::Relaxed);
+                    if output::is_live() {
+                        // Behind the progress, in whose line the cursor is, and `^C`.
+                        output::say("");
+                    }
                     output::say("stopping after this step and saving; Ctrl-C again ends at once, without saving");
                 }
                 Meaning::Again => {}
