@@ -330,11 +330,11 @@ fn the_learning_rate_of_a_run_is_never_0_and_a_shorter_schedule_is_warned_of() {
             .unwrap();
         rows.map(|row| row[column].parse().unwrap()).collect()
     };
-    // A rollout of SMALL has 2 environments, 20 steps and 4 frames each: 160 frames. The preset's learning rate is 0.001.
+    // A rollout of SMALL has 2 environments, 20 steps and 4 frames each: 160 frames. The preset's learning rate is 0.002.
     let one = train(dir.path(), "one", &["--frames=1"]);
-    assert_eq!(rates(&one), [0.001]);
+    assert_eq!(rates(&one), [0.002]);
     let two = train(dir.path(), "two", &["--frames=320", "--set=metrics_frames=160"]);
-    assert_eq!(rates(&two), [0.001, 0.0005]);
+    assert_eq!(rates(&two), [0.002, 0.001]);
     let output = run(
         dir.path(),
         &[&["train", "pong", "--frames=400", "--set=anneal_frames=160"], SMALL].concat(),
