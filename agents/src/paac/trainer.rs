@@ -257,27 +257,11 @@ impl<O: Observation> Paac<O> {
         }
         let updates = (self.config.epochs * self.config.minibatches) as f64;
         let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
-        let [
-            loss,
-            policy_loss,
-            value_loss,
-            entropy,
-            grad_norm,
-            approx_kl,
-            clip_fraction,
-        ] = sums.map(|sum| sum / updates);
-        self.metrics = [
-            loss,
-            policy_loss,
-            value_loss,
-            entropy,
-            grad_norm,
-            approx_kl,
-            clip_fraction,
-            learning_rate,
-            mean_value,
-            explained_variance,
-        ];
+        // In the order of METRICS: what the learner reports of each update, then what there is one of per rollout.
+        let means = sums.map(|sum| sum / updates);
+        let of_rollout = [learning_rate, mean_value, explained_variance];
+        self.metrics[..means.len()].copy_from_slice(&means);
+        self.metrics[means.len()..].copy_from_slice(&of_rollout);
         Ok(())
     }
 
