@@ -2,9 +2,9 @@
 //! Throughput is in emulator frames.
 
 use coinop::agents::paac::{Paac, PaacConfig};
-use coinop::agents::{Device, Trainer, set_torch_threads};
+use coinop::agents::{Device, Trainer, process_settings, set_torch_threads};
 use coinop::envs::registry::{EnvOptions, make_vec};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 
 fn preset() -> PaacConfig {
     let table: toml::Table = include_str!("../configs/paac-fast.toml").parse().expect("a preset");
@@ -17,7 +17,7 @@ fn step(c: &mut Criterion) {
     group.sample_size(10);
     for threads in [1, 2] {
         set_torch_threads(threads);
-        let env = make_vec("pong", &EnvOptions::default(), config.num_envs, threads).expect("environments");
+        let env = make_vec::<u8>("pong", &EnvOptions::default(), config.num_envs, threads).expect("environments");
         let mut trainer = Paac::new(&config, env, 12_000_000, 1, Device::Cpu).expect("a trainer");
         let frames = 4 * config.num_envs * config.rollout_steps;
         group.throughput(Throughput::Elements(frames as u64));
@@ -29,4 +29,9 @@ fn step(c: &mut Criterion) {
 }
 
 criterion_group!(benches, step);
-criterion_main!(benches);
+
+fn main() {
+    process_settings::apply();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -7,7 +7,7 @@ use coinop::agents::init::Init;
 use coinop::agents::network::{NetworkKind, Precision};
 use coinop::agents::optim::{AdamConfig, OptimizerConfig};
 use coinop::agents::paac::{Paac, PaacConfig};
-use coinop::agents::{Device, Trainer, set_torch_threads};
+use coinop::agents::{Device, Trainer, process_settings, set_torch_threads};
 use coinop::envs::rng::{Rng, stream};
 use coinop::envs::vec_env::Serial;
 use coinop::envs::{Env, EnvError, Shape, Step, check_env};
@@ -84,6 +84,7 @@ impl Env for Catch {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    process_settings::apply();
     // What every environment must do, tried on this one.
     check_env(&mut Catch::new())?;
 

@@ -1,13 +1,17 @@
-//! The algorithms by name: the one place that knows which there are.
+//! The algorithms by name: the one place that knows which there are. Each question about an algorithm is one function here, and a new
+//! algorithm is a variant of both enums and an arm in each.
 
 use clap::ValueEnum;
-use coinop_agents::network::{ActorCritic, NetworkKind};
-use coinop_agents::paac::{self, Paac};
-use coinop_agents::{Device, Section, TrainError, Trainer};
-use coinop_envs::{Shape, VecEnv};
+use coinop_agents::network::{NetworkKind, Observation};
+use coinop_agents::paac::{self, Paac, PaacConfig};
+use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
+use coinop_envs::registry::Family;
+use coinop_envs::rng::Rng;
+use coinop_envs::{EnvFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
+use toml::Value;
 
-use crate::config::Config;
+use crate::config::RunConfig;
 
 /// An algorithm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -19,66 +23,106 @@ pub(crate) enum Algo {
 }
 
 impl Algo {
+    /// Its name, which is also that of its section of a configuration.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Algo::Paac => "paac",
         }
     }
 
-    /// Its presets, each a name and a TOML text; the first is the default.
-    pub(crate) fn presets(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Algo::Paac => &[
+    /// Its presets for a family of environments, each a name and a TOML text; the first is the default.
+    pub(crate) fn presets(self, family: Family) -> &'static [(&'static str, &'static str)] {
+        match (self, family) {
+            (Algo::Paac, Family::Atari) => &[
                 ("fast", include_str!("../configs/paac-fast.toml")),
                 ("paac", include_str!("../configs/paac.toml")),
             ],
+            (Algo::Paac, Family::Classic) => &[("fast", include_str!("../configs/paac-classic.toml"))],
+        }
+    }
+
+    /// Reads its section of a configuration.
+    pub(crate) fn read(self, section: Value) -> Result<AlgoConfig, toml::de::Error> {
+        match self {
+            Algo::Paac => section.try_into().map(AlgoConfig::Paac),
+        }
+    }
+}
+
+/// The settings of the chosen algorithm. Written down, it is the section of that name.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AlgoConfig {
+    Paac(PaacConfig),
+}
+
+impl AlgoConfig {
+    /// Checks every value.
+    pub(crate) fn validate(&self) -> Result<(), AgentError> {
+        match self {
+            Self::Paac(config) => config.validate(),
+        }
+    }
+
+    /// Replaces what stands for something else on each machine.
+    pub(crate) fn resolve(&mut self, device: Device) {
+        match self {
+            Self::Paac(config) => config.precision = config.precision.resolved(device),
         }
     }
 
     /// The number of environments that it trains with.
-    pub(crate) fn num_envs(self, config: &Config) -> usize {
+    pub(crate) fn num_envs(&self) -> usize {
         match self {
-            Algo::Paac => config.paac.num_envs,
+            Self::Paac(config) => config.num_envs,
         }
     }
 
-    /// The setting that chooses the network, and what it chooses.
-    pub(crate) fn network(self, config: &Config) -> (&'static str, NetworkKind) {
+    /// The network.
+    pub(crate) fn network(&self) -> NetworkKind {
         match self {
-            Algo::Paac => ("paac.network", config.paac.network),
+            Self::Paac(config) => config.network,
         }
     }
 
-    /// Checks that there is memory for a run on observations of this shape.
-    pub(crate) fn check_memory(self, config: &Config, obs_shape: Shape) -> Result<(), TrainError> {
+    /// What can be in a run of so many frames, and is probably not meant.
+    pub(crate) fn warnings(&self, frames: u64) -> Vec<String> {
         match self {
-            Algo::Paac => Paac::<u8>::check_memory(&config.paac, obs_shape),
+            Self::Paac(config) if (1..frames).contains(&config.anneal_frames) => vec![format!(
+                "the learning rate is 0 from frame {} on, and the run has {frames}: the rest learns nothing; raise paac.anneal_frames, or \
+                 set it to 0 for the length of the run",
+                config.anneal_frames
+            )],
+            Self::Paac(_) => Vec::new(),
         }
     }
 
     /// A trainer for a new run.
-    pub(crate) fn trainer(
-        self,
-        config: &Config,
-        env: Box<dyn VecEnv<Obs = u8>>,
+    pub(crate) fn trainer<O: Observation>(
+        &self,
+        factory: &dyn EnvFactory<Obs = O>,
+        run: &RunConfig,
         device: Device,
-    ) -> Result<Box<dyn Trainer<Obs = u8>>, TrainError> {
-        let run = &config.run;
+    ) -> Result<Box<dyn Trainer>, TrainError> {
         match self {
-            Algo::Paac => Ok(Box::new(Paac::new(&config.paac, env, run.frames, run.seed, device)?)),
+            Self::Paac(config) => {
+                Paac::<O>::check_memory(config, factory.spec().obs_shape)?;
+                let env = factory.make_vec(config.num_envs, run.env_threads)?;
+                Ok(Box::new(Paac::new(config, env, run.frames, run.seed, device)?))
+            }
         }
     }
 
-    /// The network of a checkpoint, to evaluate it in `env`.
-    pub(crate) fn restore_network(
-        self,
-        config: &Config,
-        env: &dyn VecEnv<Obs = u8>,
+    /// The policy of a checkpoint, for environments like `spec`; it draws from `rng`.
+    pub(crate) fn policy<O: Observation>(
+        &self,
+        spec: &EnvSpec,
         from: &Section,
+        rng: Rng,
         device: Device,
-    ) -> Result<ActorCritic, TrainError> {
+    ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
         match self {
-            Algo::Paac => paac::restore_network(&config.paac, env, from, device),
+            Self::Paac(config) => Ok(Box::new(paac::restore_policy(config, spec, from, rng, device)?)),
         }
     }
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use coinop_envs::atari::Protocol;
 
 use crate::algo::Algo;
+use crate::config::Setting;
 use crate::count::parse_count;
 use crate::output;
 
@@ -46,12 +47,12 @@ pub(crate) enum AtariCommand {
 
 #[derive(Args)]
 pub(crate) struct TrainArgs {
-    /// The environment, e.g. `pong`; `coinop envs` lists all
+    /// The environment, e.g. `pong` or `cartpole`; `coinop envs` lists all
     pub(crate) env: String,
     /// The algorithm [default: that of the config file, else paac]
     #[arg(long, value_enum)]
     pub(crate) algo: Option<Algo>,
-    /// The settings to start from: `fast` (tuned for wall clock) or `paac` (the paper's) [default: that of the config file, else fast]
+    /// The settings to start from: `fast` (tuned for wall clock) or, for Atari games, `paac` (the paper's) [default: that of the config file, else fast]
     #[arg(long)]
     pub(crate) preset: Option<String>,
     /// A TOML file with settings that differ from the preset's, e.g. the config.toml of another run
@@ -65,7 +66,7 @@ pub(crate) struct TrainArgs {
     pub(crate) seed: Option<u64>,
     /// A setting, e.g. `paac.gamma=0.98` or, where no two sections have it, `gamma=0.98`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
+    pub(crate) set: Vec<Setting>,
     /// Threads that step environments [default: all cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) env_threads: Option<usize>,
@@ -90,7 +91,7 @@ pub(crate) struct EvalArgs {
     /// Episodes to play
     #[arg(long, default_value = "30", value_parser = parse_episodes, allow_negative_numbers = true)]
     pub(crate) episodes: usize,
-    /// Play by the rules of this protocol instead of those of the training: `nature`, `machado`, `sb3`
+    /// Of an Atari game: play by the rules of this protocol instead of those of the training: `nature`, `machado`, `sb3`
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
     /// The seed of the environments and of the policy

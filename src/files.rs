@@ -1,7 +1,7 @@
 //! Files, with errors that name them.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The system refused something on a file.
@@ -27,20 +27,6 @@ pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) ->
 /// Writes a whole file.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), FileError> {
     fs::write(path, text).map_err(failed("can't write", path))
-}
-
-/// Writes a whole file that nobody ever sees half of: aside, to the disk, then under its name.
-pub(crate) fn publish(path: &Path, text: &str) -> Result<(), FileError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let aside = path.with_file_name(name);
-    let write = || {
-        let mut file = File::create(&aside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    };
-    write().map_err(failed("can't write", path))
 }
 
 /// Reads a whole file of text.

@@ -11,30 +11,26 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod algo;
-mod atari_command;
 mod cli;
+mod commands;
 mod config;
-mod config_keys;
 mod count;
-mod envs_command;
-mod evaluate;
 mod files;
-mod identity;
 mod log;
-mod metrics;
 mod output;
-mod plot;
-mod process_settings;
-mod progress;
-mod run_dir;
-mod run_loop;
+mod report;
+mod run;
 mod signals;
-mod train;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use coinop_agents::{AgentError, TrainError, process_settings};
+use coinop_atari::AtariError;
+use coinop_envs::EnvError;
+
 use crate::cli::{AtariCommand, Command};
+use crate::commands::{atari, envs, eval, plot, train};
 use crate::output::OutputError;
 
 const FAILED: u8 = 1;
@@ -44,30 +40,30 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(code) => return code,
     };
-    match run(command) {
+    match dispatch(command) {
         Ok(code) => code,
         Err(error) => report(&error),
     }
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => {
             process_settings::apply();
-            return Ok(match train::train(&args)? {
-                run_loop::Outcome::Finished => ExitCode::SUCCESS,
-                run_loop::Outcome::Stopped { signal } => ExitCode::from(signals::exit_code(signal)),
+            return Ok(match train::run(&args)? {
+                run::Outcome::Finished => ExitCode::SUCCESS,
+                run::Outcome::Stopped { signal } => ExitCode::from(signals::exit_code(signal)),
             });
         }
         Command::Eval(args) => {
             process_settings::apply();
-            evaluate::command(&args)?;
+            eval::run(&args)?;
         }
-        Command::Envs => envs_command::envs()?,
-        Command::Plot(args) => plot::plot(&args)?,
+        Command::Envs => envs::run()?,
+        Command::Plot(args) => plot::run(&args)?,
         Command::Atari {
             command: AtariCommand::Trace(args),
-        } => atari_command::trace(&args)?,
+        } => atari::trace(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -78,18 +74,52 @@ fn report(error: &anyhow::Error) -> ExitCode {
         // Whoever read our output has enough, as in `coinop envs | head`.
         return ExitCode::SUCCESS;
     }
-    let kind = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .map(std::io::Error::kind);
-    let way_out = match kind {
-        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => "; choose a place that you may write to",
-        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            "; free some space, or choose a place on another disk"
-        }
-        Some(ErrorKind::NotADirectory) => "; a part of this path is a file, choose another path",
-        _ => "",
+    let text = error.to_string();
+    let text = match way_out(error) {
+        Some(way_out) if text.ends_with('?') => format!("{text} {way_out}"),
+        Some(way_out) => format!("{text}; {way_out}"),
+        None => text,
     };
-    output::say_error(&format!("{error}{way_out}"));
+    output::say_error(&text);
     ExitCode::from(FAILED)
+}
+
+/// What this program offers beyond what the libraries, whose users have no command line, say themselves.
+fn way_out(error: &anyhow::Error) -> Option<String> {
+    let (mut env, mut agent) = (error.downcast_ref::<EnvError>(), error.downcast_ref::<AgentError>());
+    match error.downcast_ref() {
+        Some(TrainError::Env(error)) => env = Some(error),
+        Some(TrainError::Agent(error)) => agent = Some(error),
+        _ => {}
+    }
+    let atari = match env {
+        Some(EnvError::Atari(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    match (env, atari, agent) {
+        (Some(EnvError::UnknownEnv { .. }), _, _) | (_, Some(AtariError::UnknownGame { .. }), _) => {
+            Some("`coinop envs` lists all".to_owned())
+        }
+        (Some(EnvError::GymnasiumName { protocol, .. }), _, _) => {
+            Some(format!("add --set protocol={protocol} to play by them"))
+        }
+        (_, Some(AtariError::RomMissing { .. } | AtariError::WrongMd5 { .. }), _) => {
+            Some("`cargo xtask setup` provides ROMs, --roms names another folder".to_owned())
+        }
+        (_, _, Some(AgentError::Shape { .. })) => {
+            Some("`nature` and `a3c` read pixels, `mlp` reads features: choose with --set network=NAME".to_owned())
+        }
+        _ => of_the_system(error).map(str::to_owned),
+    }
+}
+
+/// What helps where the system refused something.
+fn of_the_system(error: &anyhow::Error) -> Option<&'static str> {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    match causes.next()?.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some("choose a place that you may write to"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("free some space, or choose a place on another disk"),
+        ErrorKind::NotADirectory => Some("a part of this path is a file, choose another path"),
+        _ => None,
+    }
 }

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use program::{SMALL, coinop, fail, roms, rows_without_times, succeed, train};
+use program::{SMALL, coinop, fail, roms, rows_without_times, succeed, text, train};
 
 #[test]
 fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
@@ -170,7 +170,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --config preset.toml",
-            "error: `preset.toml`: paac has no preset `slow`: choose one of fast, paac",
+            "error: `preset.toml`: paac has no preset `slow` for atari/pong: choose one of fast, paac",
         ),
         (
             "train pong --set frames=18446744073709551615",
@@ -206,11 +206,12 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train ALE/Pong-v5",
-            "error: `ALE/Pong-v5` is a name of Gymnasium: here that is `pong`, and `--set protocol=machado` has the rules that come nearest",
+            "error: `ALE/Pong-v5` is a name of Gymnasium: here that is `pong`, and the protocol `machado` has the rules that come nearest \
+             (sticky actions with probability 0.25); add --set protocol=machado to play by them",
         ),
         (
             "train PongNoFrameskip-v4",
-            "error: `PongNoFrameskip-v4` is a name of Gymnasium: here that is `pong`, and `--set protocol=sb3` has the rules",
+            "error: `PongNoFrameskip-v4` is a name of Gymnasium: here that is `pong`, and the protocol `sb3` has the rules",
         ),
         (
             "train pong --frames -5",
@@ -239,7 +240,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --preset slow",
-            "error: paac has no preset `slow`: choose one of fast, paac",
+            "error: paac has no preset `slow` for atari/pong: choose one of fast, paac",
         ),
         (
             "train pong --algo pac",
@@ -320,12 +321,86 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
 }
 
 #[test]
+fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
+    let dir = tempfile::tempdir().unwrap();
+    // Without ROMs: nothing of it is Atari's.
+    let cartpole = |args: &[&str]| {
+        let output = coinop(dir.path())
+            .env("COINOP_ROMS", "nothing")
+            .args(args)
+            .output()
+            .unwrap();
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| text(&bytes));
+        assert!(output.status.success(), "{stderr}");
+        (stdout, stderr)
+    };
+    let (_, stderr) = cartpole(&["train", "CartPole-v1", "--frames=3k", "--set=metrics_frames=1k"]);
+    let first = "paac on classic/cartpole, preset fast, seed 1, 3k frames, into runs/cartpole-paac-1\n";
+    assert!(stderr.starts_with(first), "{stderr}");
+    let run_dir = dir.path().join("runs/cartpole-paac-1");
+    let config: toml::Table = toml::from_str(&fs::read_to_string(run_dir.join("config.toml")).unwrap()).unwrap();
+    assert_eq!(config["run"]["env"].as_str(), Some("classic/cartpole"));
+    assert_eq!(config["env"].as_table().map(toml::Table::len), Some(0));
+    assert_eq!(config["paac"]["network"].as_str(), Some("mlp"));
+
+    let (stdout, _) = cartpole(&["eval", "cartpole-paac-1", "--episodes=5", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&report["env"], &report["episodes"], report.get("protocol")),
+        (&"classic/cartpole".into(), &5.into(), None)
+    );
+    // A step pays 1 and is one frame; an episode has at most 500.
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert!(
+        number("max") <= 500.0 && (number("mean") * 5.0 - number("frames")).abs() < 1e-6,
+        "{report}"
+    );
+    cartpole(&["plot", "cartpole-paac-1", "-o", "curve.svg"]);
+
+    for (command, expected) in [
+        (
+            "train cartpole --set network=a3c",
+            "error: the network `a3c` can not read observations of shape 4: it needs channels, height and width; `nature` and `a3c` read \
+             pixels, `mlp` reads features: choose with --set network=NAME",
+        ),
+        (
+            "train pong --set network=mlp",
+            "error: the network `mlp` can not read observations of shape 4x84x84: it needs one dimension; ",
+        ),
+        (
+            "train cartpole --set protocol=sb3",
+            "error: there is no setting `protocol`",
+        ),
+        (
+            "train cartpole --preset paac",
+            "error: paac has no preset `paac` for classic/cartpole: choose one of fast",
+        ),
+        (
+            "train cartpole --roms .",
+            "error: --roms is for Atari games, and classic/cartpole is none: leave it out",
+        ),
+        (
+            "eval cartpole-paac-1 --protocol sb3",
+            "error: --protocol is for Atari games, and classic/cartpole is none: leave it out",
+        ),
+        (
+            "train CartPole-v0",
+            "error: there is no environment `CartPole-v0`; did you mean `cartpole`? `coinop envs` lists all",
+        ),
+    ] {
+        let error = fail(coinop(dir.path()).args(command.split(' ')));
+        assert!(error.starts_with(expected), "{command}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_and_a_wrong_rom_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let error = fail(coinop(dir.path()).args(["train", "pong", "--roms", "empty"]));
     let looked_for = dir.path().join("empty/pong.bin");
     let expected = format!(
-        "error: no ROM of pong: looked for {}; `cargo xtask setup` provides ROMs, `--roms DIR` or COINOP_ROMS names another folder",
+        "error: no ROM of pong: looked for {}; put it there, or name another folder in COINOP_ROMS; `cargo xtask setup` provides \
+         ROMs, --roms names another folder",
         looked_for.display()
     );
     assert_eq!(error, expected);
@@ -425,7 +500,7 @@ fn the_environments_are_listed() {
     assert!(
         printed
             .lines()
-            .any(|line| line.split_whitespace().eq(["pong", "6", "atari/pong"])),
+            .any(|line| line.split_whitespace().eq(["pong", "6", "pixels", "atari/pong"])),
         "{printed}"
     );
 }

@@ -1,7 +1,7 @@
 //! Networks, optimisers, rollouts and trainers for coinop: the only crate that links libtorch.
 //!
 //! A [`Policy`] turns a batch of observations into actions, a [`Learner`] turns a batch into better weights, and a
-//! [`Trainer`] wires both to a [`VecEnv`](coinop_envs::VecEnv) and advances by one [`step`](Trainer::step). Everything
+//! [`Trainer`] wires both to environments and advances by one [`step`](Trainer::step). Everything
 //! with state is a [`Checkpoint`]. One algorithm is one folder with the files `config.rs`, `learner.rs`, `trainer.rs`.
 
 pub mod checkpoint;
@@ -13,11 +13,13 @@ pub mod init;
 mod learner;
 mod limits;
 pub mod losses;
+mod metrics;
 pub mod network;
 pub mod optim;
 pub mod paac;
 pub mod params;
 mod policy;
+pub mod process_settings;
 pub mod returns;
 pub mod rollout;
 pub mod schedule;
@@ -27,6 +29,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, Section};
 pub use device::{device, set_torch_threads};
 pub use error::{AgentError, TrainError};
 pub use learner::Learner;
-pub use policy::{ActorCriticPolicy, Mode, Policy};
+pub use metrics::Row;
+pub use policy::{ActorCriticPolicy, Mode, Policy, ValuePolicy};
 pub use tch::Device;
 pub use trainer::{Episode, Progress, Trainer};

@@ -4,11 +4,12 @@ use std::marker::PhantomData;
 
 use coinop_envs::Elem;
 use coinop_envs::rng::Rng;
-use tch::{Device, Kind, no_grad};
+use rand::RngExt;
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::AgentError;
 use crate::explore::{greedy_action, sample_action};
-use crate::network::{ActorCritic, Observation};
+use crate::network::{ActorCritic, Observation, QNetwork};
 
 /// How a policy chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub trait Policy {
     /// The element type of observations.
     type Obs: Elem;
 
-    /// Writes one action per observation. `obs` holds `actions.len()` observations, one after another.
+    /// Writes one action per observation. `obs` holds `actions.len()` observations, one after another; row `i` is always of the same
+    /// environment, and `begins[i]` says whether an episode begins with it, so that a policy may have memory.
     ///
     /// # Errors
     ///
@@ -32,8 +34,8 @@ pub trait Policy {
     ///
     /// # Panics
     ///
-    /// If `obs` is not `actions.len()` observations long.
-    fn act(&mut self, obs: &[Self::Obs], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
+    /// If `obs` is not `actions.len()` observations long, or `begins` has another length than `actions`.
+    fn act(&mut self, obs: &[Self::Obs], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
 }
 
 /// The first number that is none.
@@ -41,19 +43,33 @@ pub(crate) fn not_finite(values: &[f32]) -> Option<f64> {
     values.iter().find(|value| !value.is_finite()).copied().map(f64::from)
 }
 
+/// Copies a network's answers `[n, actions]` into `out`, which gets the size that they need.
+fn answers(tensor: &Tensor, what: &'static str, out: &mut Vec<f32>) -> Result<(), AgentError> {
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
+    out.resize(tensor.numel(), 0.0);
+    tensor.f_copy_data(out, tensor.numel())?;
+    not_finite(out).map_or(Ok(()), |value| Err(AgentError::Useless { what, value }))
+}
+
+fn assert_lengths<T>(obs: &[T], obs_len: usize, begins: &[bool], actions: &[u32]) {
+    let n = actions.len();
+    assert_eq!(obs.len(), n * obs_len, "elements of {n} observations");
+    assert_eq!(begins.len(), n, "beginnings of {n} observations");
+}
+
 /// The policy of an actor-critic network.
 #[derive(Debug)]
-pub struct ActorCriticPolicy<'a, O> {
-    network: &'a ActorCritic,
+pub struct ActorCriticPolicy<O> {
+    network: ActorCritic,
     rng: Rng,
     probabilities: Vec<f32>,
     obs: PhantomData<O>,
 }
 
-impl<'a, O: Observation> ActorCriticPolicy<'a, O> {
-    /// Acts with the network as it is at each moment; [`Mode::Sample`] draws from `rng`.
+impl<O: Observation> ActorCriticPolicy<O> {
+    /// Acts with a network; [`Mode::Sample`] draws from `rng`.
     #[must_use]
-    pub fn new(network: &'a ActorCritic, rng: Rng) -> Self {
+    pub fn new(network: ActorCritic, rng: Rng) -> Self {
         Self {
             network,
             rng,
@@ -63,27 +79,113 @@ impl<'a, O: Observation> ActorCriticPolicy<'a, O> {
     }
 }
 
-impl<O: Observation> Policy for ActorCriticPolicy<'_, O> {
+impl<O: Observation> Policy for ActorCriticPolicy<O> {
     type Obs = O;
 
-    fn act(&mut self, obs: &[O], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
-        let expected = actions.len() * self.network.obs_shape().len();
-        assert_eq!(obs.len(), expected, "elements of {} observations", actions.len());
-        let (logits, _) = no_grad(|| self.network.forward(&self.network.input(obs)?))?;
-        let probabilities = logits.f_softmax(1, Kind::Float)?.f_to_device(Device::Cpu)?;
-        let num_actions = self.network.num_actions();
-        self.probabilities.resize(actions.len() * num_actions, 0.0);
-        probabilities.f_copy_data(&mut self.probabilities, actions.len() * num_actions)?;
-        if let Some(value) = not_finite(&self.probabilities) {
-            let what = "the probability of an action";
-            return Err(AgentError::Useless { what, value });
-        }
-        for (action, probabilities) in actions.iter_mut().zip(self.probabilities.chunks_exact(num_actions)) {
+    fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+        let network = &self.network;
+        assert_lengths(obs, network.body().obs_shape().len(), begins, actions);
+        let (logits, _) = no_grad(|| network.forward(&network.body().input(obs)?))?;
+        let what = "the probability of an action";
+        answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
+        let rows = self.probabilities.chunks_exact(network.num_actions());
+        for (action, probabilities) in actions.iter_mut().zip(rows) {
             *action = match mode {
                 Mode::Sample => sample_action(probabilities, 0.0, &mut self.rng),
                 Mode::Greedy => greedy_action(probabilities),
             };
         }
         Ok(())
+    }
+}
+
+/// The policy of action values: the most valuable action, or with probability epsilon any.
+#[derive(Debug)]
+pub struct ValuePolicy<O> {
+    network: QNetwork,
+    epsilon: f32,
+    rng: Rng,
+    values: Vec<f32>,
+    obs: PhantomData<O>,
+}
+
+impl<O: Observation> ValuePolicy<O> {
+    /// Acts with a network. [`Mode::Sample`] draws from `rng` and takes any action, all being equally probable, with probability `epsilon`
+    /// (0.05 in the evaluations of Mnih 2015); [`Mode::Greedy`] never does.
+    #[must_use]
+    pub fn new(network: QNetwork, epsilon: f32, rng: Rng) -> Self {
+        Self {
+            network,
+            epsilon,
+            rng,
+            values: Vec::new(),
+            obs: PhantomData,
+        }
+    }
+}
+
+impl<O: Observation> Policy for ValuePolicy<O> {
+    type Obs = O;
+
+    fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+        let network = &self.network;
+        assert_lengths(obs, network.body().obs_shape().len(), begins, actions);
+        let values = no_grad(|| network.forward(&network.body().input(obs)?))?;
+        answers(&values, "the value of an action", &mut self.values)?;
+        let num_actions = network.num_actions();
+        for (action, values) in actions.iter_mut().zip(self.values.chunks_exact(num_actions)) {
+            let explores = mode == Mode::Sample && self.rng.random::<f32>() < self.epsilon;
+            *action = if explores {
+                self.rng.random_range(0..num_actions as u32)
+            } else {
+                greedy_action(values)
+            };
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop_envs::rng::stream;
+    use coinop_envs::{EnvSpec, Shape};
+
+    use super::*;
+    use crate::init::Init;
+    use crate::network::{Head, NetworkConfig, NetworkKind, Precision};
+
+    #[test]
+    fn a_value_policy_takes_the_most_valuable_action_but_for_epsilon() {
+        let network = || {
+            let config = NetworkConfig {
+                kind: NetworkKind::Mlp,
+                init: Init::Uniform,
+                precision: Precision::Float32,
+            };
+            let spec = EnvSpec {
+                obs_shape: Shape::new(&[2]),
+                num_actions: 4,
+                frames_per_step: 1,
+                stacked_frames: 1,
+            };
+            QNetwork::new(config, Head::Plain, &spec, &mut stream(1, "network", 0), Device::Cpu).unwrap()
+        };
+        let obs = [0.5f32, -1.0].repeat(1000);
+        let best = {
+            let network = network();
+            let values = network.forward(&network.body().input(&obs[..2]).unwrap()).unwrap();
+            values.argmax(1, false).int64_value(&[0]) as u32
+        };
+        let act = |epsilon, mode| {
+            let mut actions = [9; 1000];
+            let mut policy = ValuePolicy::new(network(), epsilon, stream(2, "policy", 0));
+            policy.act(&obs, &[false; 1000], mode, &mut actions).unwrap();
+            actions
+        };
+        assert_eq!(act(1.0, Mode::Greedy), [best; 1000]);
+        assert_eq!(act(0.0, Mode::Sample), [best; 1000]);
+        // Of 1000 draws with epsilon 0.4, 300 are another action on average, with a standard deviation of 14.
+        let others = act(0.4, Mode::Sample).iter().filter(|action| **action != best).count();
+        assert!((240..360).contains(&others), "{others}");
     }
 }

@@ -1,7 +1,6 @@
 //! What the run loop sees of an algorithm.
 
-use crate::{Checkpoint, Policy, TrainError};
-use coinop_envs::Elem;
+use crate::{Checkpoint, Row, TrainError};
 
 /// An episode that ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,29 +24,20 @@ pub struct Progress<'a> {
     pub updates: u64,
     /// The episodes that ended within this step.
     pub episodes: &'a [Episode],
-    /// The values of [`Trainer::metric_names`], of the latest update.
-    pub metrics: &'a [f64],
+    /// Numbers to watch, recorded with every update of this step. The names are always the same.
+    pub metrics: &'a Row,
     /// The epsilon with which each actor explores now.
     pub epsilons: &'a [f32],
 }
 
 /// An algorithm at work: environments, networks, learner and memory, advanced by [`step`](Self::step).
 ///
-/// Its [`Checkpoint`] holds what was learned and all that learning depends on; each algorithm says whether the environments are in it.
+/// What it observes is its own matter, so that one run loop serves all. Its [`Checkpoint`] holds what was learned and all that learning depends on; each algorithm says whether the environments are in it.
 pub trait Trainer: Checkpoint {
-    /// The element type of observations.
-    type Obs: Elem;
-
-    /// The names of the numbers in [`Progress::metrics`]; constant.
-    fn metric_names(&self) -> &'static [&'static str];
-
     /// The smallest piece of training that makes sense to the algorithm, e.g. one rollout and its update.
     ///
     /// # Errors
     ///
     /// When an environment or the agent fails. The trainer must not be used afterwards.
     fn step(&mut self) -> Result<Progress<'_>, TrainError>;
-
-    /// The current policy, to evaluate it; it shares the trainer's weights, and uses none of its random streams.
-    fn policy(&mut self) -> Box<dyn Policy<Obs = Self::Obs> + '_>;
 }

@@ -1,6 +1,6 @@
 //! A check of anybody's environment against the contract of [`Env`].
 
-use crate::{End, Env, EnvError};
+use crate::{End, Env, EnvError, EnvSpec};
 
 /// Plays some episodes with fixed actions and checks what [`Env`] promises: reproducible by seed, whole observations, nothing resets
 /// itself, bad actions are refused, the four parts of a step fit together.
@@ -12,6 +12,9 @@ pub fn check_env<E: Env>(env: &mut E) -> Result<(), String> {
     let num_actions = env.num_actions();
     if num_actions == 0 {
         return Err("num_actions() is 0: an environment has at least one action".to_owned());
+    }
+    if env.stacked_frames() == 0 {
+        return Err(stack_broken(&env.spec(), "an observation is at least one frame"));
     }
     let mut obs = vec![<E::Obs>::default(); env.obs_shape().len()];
     check_refusals(env, &mut obs)?;
@@ -47,20 +50,46 @@ fn check_refusals<E: Env>(env: &mut E, obs: &mut [E::Obs]) -> Result<(), String>
     Ok(())
 }
 
+fn stack_broken(spec: &EnvSpec, what: &str) -> String {
+    format!(
+        "stacked_frames() is {}, but {what}: return 1 if an observation is no stack",
+        spec.stacked_frames
+    )
+}
+
+/// The first observation of an episode is one frame, as often as frames are stacked.
+fn check_first<T: PartialEq>(spec: &EnvSpec, obs: &[T]) -> Result<(), String> {
+    let n = spec.stacked_frames;
+    if n > 1 && spec.obs_shape.dims()[0] != n {
+        return Err(stack_broken(spec, "that is not the first dimension of an observation"));
+    }
+    let mut frames = obs.chunks_exact(obs.len() / n);
+    let first = frames.next();
+    if frames.any(|frame| Some(frame) != first) {
+        return Err(stack_broken(spec, "an episode does not begin with equal frames"));
+    }
+    Ok(())
+}
+
 /// The observations and steps of up to two episodes, of 2000 steps in all.
 type Played<T> = Vec<(Vec<T>, Option<crate::Step>)>;
 
 /// Plays with slices that hold `fill` before they are filled.
 fn play<E: Env>(env: &mut E, seed: u64, fill: u8) -> Result<Played<E::Obs>, String> {
-    let (shape, num_actions) = (env.obs_shape(), env.num_actions());
+    let spec = env.spec();
+    let shape = spec.obs_shape;
+    // What a step leaves of the observation before: all but the oldest frame.
+    let shifted = shape.len() - shape.len() / spec.stacked_frames;
     let fill = E::Obs::from(fill);
     let mut obs = vec![fill; shape.len()];
     let mut played = Vec::new();
     env.reset(Some(seed), &mut obs).map_err(failed("reset()"))?;
+    check_first(&spec, &obs)?;
+    let mut last = obs.clone();
     played.push((obs.clone(), None));
     let mut episodes = 0;
     for i in 0..2000u64 {
-        let action = (crate::rng::derive_seed(seed, "check", i) % num_actions as u64) as u32;
+        let action = (crate::rng::derive_seed(seed, "check", i) % spec.num_actions as u64) as u32;
         obs.fill(fill);
         let step = env.step(action, &mut obs).map_err(failed("step()"))?;
         if !(step.reward.is_finite() && step.score.is_finite()) {
@@ -78,9 +107,19 @@ fn play<E: Env>(env: &mut E, seed: u64, fill: u8) -> Result<Played<E::Obs>, Stri
         if step.end == End::Terminated && step.discount != 0.0 {
             return Err("a terminated step has discount 1: nothing follows it, so it is 0".to_owned());
         }
-        if env.obs_shape() != shape || env.num_actions() != num_actions {
-            return Err("obs_shape() or num_actions() changed: both are constant".to_owned());
+        if env.spec() != spec {
+            return Err(format!(
+                "spec() was {spec:?} and became {:?}: it is constant",
+                env.spec()
+            ));
         }
+        if obs[..shifted] != last[shape.len() - shifted..] {
+            return Err(stack_broken(
+                &spec,
+                "a step does not drop the oldest frame and keep the others",
+            ));
+        }
+        last.copy_from_slice(&obs);
         played.push((obs.clone(), Some(step)));
         if step.end.is_over() {
             if !matches!(env.step(0, &mut obs), Err(EnvError::ResetNeeded)) {
@@ -95,6 +134,8 @@ fn play<E: Env>(env: &mut E, seed: u64, fill: u8) -> Result<Played<E::Obs>, Stri
             }
             obs.fill(fill);
             env.reset(None, &mut obs).map_err(failed("reset()"))?;
+            check_first(&spec, &obs)?;
+            last.copy_from_slice(&obs);
             played.push((obs.clone(), None));
         }
     }
@@ -114,6 +155,8 @@ mod tests {
         flaw: &'static str,
         rng: Rng,
         left: u32,
+        /// The newer of the two frames of an observation.
+        newest: f32,
     }
 
     impl Walk {
@@ -122,6 +165,7 @@ mod tests {
                 flaw,
                 rng: stream(0, "walk", 0),
                 left: 0,
+                newest: 0.0,
             }
         }
     }
@@ -130,7 +174,11 @@ mod tests {
         type Obs = f32;
 
         fn obs_shape(&self) -> Shape {
-            Shape::new(&[1])
+            Shape::new(&[2, 1])
+        }
+
+        fn stacked_frames(&self) -> usize {
+            2
         }
 
         fn num_actions(&self) -> usize {
@@ -142,7 +190,11 @@ mod tests {
                 self.rng = stream(seed, "walk", 0);
             }
             self.left = 10;
-            obs[0] = self.rng.random();
+            self.newest = self.rng.random();
+            obs.fill(self.newest);
+            if self.flaw == "begins with an empty frame" {
+                obs[0] = 0.0;
+            }
             Ok(())
         }
 
@@ -157,8 +209,13 @@ mod tests {
                 self.left = 10;
             }
             self.left -= 1;
+            obs[0] = self.newest;
             if self.flaw != "leaves a hole" {
-                obs[0] = self.rng.random();
+                obs[1] = self.rng.random();
+            }
+            self.newest = obs[1];
+            if self.flaw == "swaps its frames" {
+                obs.swap(0, 1);
             }
             let step = if self.left == 0 {
                 Step::terminated(1.0)
@@ -183,6 +240,8 @@ mod tests {
         for (flaw, word) in [
             ("ignores the seed", "the same seed"),
             ("leaves a hole", "not written whole"),
+            ("begins with an empty frame", "does not begin with equal frames"),
+            ("swaps its frames", "does not drop the oldest frame"),
             ("takes any action", "InvalidAction"),
             ("resets itself", "ResetNeeded"),
             ("pays NaN", "finite"),

@@ -16,16 +16,45 @@ use crate::{EnvError, Shape};
 pub trait Elem:
     sealed::Sealed + Copy + Default + From<u8> + PartialEq + Send + Sync + std::fmt::Debug + 'static
 {
+    /// What observations of such elements are called.
+    const NAME: &str;
 }
 
-impl Elem for u8 {}
+impl Elem for u8 {
+    const NAME: &str = "pixels";
+}
 
-impl Elem for f32 {}
+impl Elem for f32 {
+    const NAME: &str = "features";
+}
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for u8 {}
-    impl Sealed for f32 {}
+    use crate::{AnyFactory, EnvFactory};
+
+    pub trait Sealed: Sized {
+        /// The factory, if it is one of such observations.
+        fn pick(factory: AnyFactory) -> Option<Box<dyn EnvFactory<Obs = Self>>>
+        where
+            Self: super::Elem;
+    }
+
+    impl Sealed for u8 {
+        fn pick(factory: AnyFactory) -> Option<Box<dyn EnvFactory<Obs = Self>>> {
+            match factory {
+                AnyFactory::Pixels(factory) => Some(factory),
+                AnyFactory::Features(_) => None,
+            }
+        }
+    }
+
+    impl Sealed for f32 {
+        fn pick(factory: AnyFactory) -> Option<Box<dyn EnvFactory<Obs = Self>>> {
+            match factory {
+                AnyFactory::Features(factory) => Some(factory),
+                AnyFactory::Pixels(_) => None,
+            }
+        }
+    }
 }
 
 /// Whether, and why, an episode ended with a step. The words are Gymnasium's.
@@ -112,6 +141,19 @@ impl Step {
     }
 }
 
+/// What is constant about an environment, and all that a network, a policy or a memory needs to know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnvSpec {
+    /// The shape of one observation.
+    pub obs_shape: Shape,
+    /// How many actions there are.
+    pub num_actions: usize,
+    /// Emulator frames per agent step.
+    pub frames_per_step: u32,
+    /// How many frames an observation holds along its first dimension, oldest first; 1 where that is no stack.
+    pub stacked_frames: usize,
+}
+
 /// An environment with a finite set of actions `0..num_actions()`.
 ///
 /// # Example
@@ -181,6 +223,24 @@ pub trait Env {
         1
     }
 
+    /// How many frames an observation holds; constant. 1 unless frames are stacked.
+    ///
+    /// `n` above 1 promises that dimension 0 of an observation is `n` frames, oldest first, that each step drops the oldest and adds one,
+    /// and that the first observation of an episode is one frame `n` times. A memory may then keep each frame once.
+    fn stacked_frames(&self) -> usize {
+        1
+    }
+
+    /// All that is constant, in one piece.
+    fn spec(&self) -> EnvSpec {
+        EnvSpec {
+            obs_shape: self.obs_shape(),
+            num_actions: self.num_actions(),
+            frames_per_step: self.frames_per_step(),
+            stacked_frames: self.stacked_frames(),
+        }
+    }
+
     /// Starts an episode and writes its first observation.
     ///
     /// `Some(seed)` restarts the environment's random stream: the same seed and actions give the same episodes. `None`
@@ -222,6 +282,10 @@ impl<E: Env + ?Sized> Env for Box<E> {
 
     fn frames_per_step(&self) -> u32 {
         (**self).frames_per_step()
+    }
+
+    fn stacked_frames(&self) -> usize {
+        (**self).stacked_frames()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {

@@ -24,11 +24,11 @@ pub enum EnvError {
         /// The name that was asked for.
         name: String,
         /// The nearest known name, if one is near.
-        nearest: Option<String>,
+        nearest: Option<&'static str>,
     },
     /// The name is Gymnasium's, which stands for a game and for rules.
     #[error(
-        "`{name}` is a name of Gymnasium: here that is `{short}`, and `--set protocol={protocol}` has the rules that come nearest ({rules})"
+        "`{name}` is a name of Gymnasium: here that is `{short}`, and the protocol `{protocol}` has the rules that come nearest ({rules})"
     )]
     GymnasiumName {
         /// The name that was asked for.
@@ -46,6 +46,16 @@ pub enum EnvError {
     /// A setting has a value that it can not have.
     #[error("{0}")]
     BadSetting(String),
+    /// The environment's observations are made of something else.
+    #[error("the observations of {env} are {found}, and {wanted} are needed")]
+    OtherObservations {
+        /// The environment's full name.
+        env: String,
+        /// What they are.
+        found: &'static str,
+        /// What they should be.
+        wanted: &'static str,
+    },
     /// There is not enough memory.
     #[error("{what} needs {} of memory, and {} are available; {way_out}", size(*.needed), size(*.available))]
     Memory {
@@ -63,9 +73,6 @@ pub enum EnvError {
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
-fn hint(nearest: &Option<String>) -> String {
-    match nearest {
-        Some(name) => format!("; did you mean `{name}`? `coinop envs` lists all"),
-        None => "; `coinop envs` lists all".to_owned(),
-    }
+fn hint(nearest: &Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }

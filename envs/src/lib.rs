@@ -1,9 +1,11 @@
-//! Environments for coinop: the [`Env`] trait, wrappers, vectorised environments, and Atari. No libtorch here.
+//! Environments for coinop: the [`Env`] trait, wrappers, vectorised environments, classic control, and Atari. No libtorch here.
 
 pub mod atari;
 mod check;
+pub mod classic;
 mod env;
 mod error;
+mod factory;
 pub mod memory;
 pub mod registry;
 mod resize;
@@ -14,8 +16,9 @@ pub mod wrappers;
 
 pub use check::check_env;
 pub use coinop_atari;
-pub use env::{Elem, End, Env, Step};
+pub use env::{Elem, End, Env, EnvSpec, Step};
 pub use error::EnvError;
+pub use factory::{AnyFactory, Copies, EnvFactory};
 pub use resize::AreaResizer;
 pub use shape::Shape;
 pub use vec_env::VecEnv;

@@ -1,40 +1,92 @@
 //! Environments by name.
+//!
+//! An environment is one file, and one line of [`list`] here; a family of them is a variant of [`Family`], which says what can be chosen of
+//! them and how they are made.
 
 use std::path::PathBuf;
 
+use coinop_atari::names::nearest;
 use coinop_atari::{Rom, find_game, games};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::atari::{AtariEnv, Protocol};
-use crate::vec_env::{Rayon, Serial};
-use crate::{EnvError, Shape, VecEnv, memory};
+use crate::classic::CartPole;
+use crate::factory::{AnyFactory, Copies};
+use crate::{Elem, Env, EnvError, VecEnv};
 
-/// The family in front of the names of Atari games.
-const ATARI: &str = "atari/";
-
-/// An environment that is known by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvInfo {
-    /// The full name, e.g. `atari/pong`.
-    pub id: String,
-    /// The short name, e.g. `pong`.
-    pub short: &'static str,
-    /// The number of actions in the minimal set.
-    pub num_actions: usize,
+/// Environments that have their options in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Games of the Atari 2600: pixels.
+    Atari,
+    /// Classic control: features.
+    Classic,
 }
 
-impl EnvInfo {
-    /// The shape of its observations.
+impl Family {
+    /// Its name, in front of the names of its environments.
     #[must_use]
-    pub fn obs_shape(&self, options: &EnvOptions) -> Shape {
-        AtariEnv::shape(&options.protocol.config())
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Atari => "atari",
+            Family::Classic => "classic",
+        }
+    }
+
+    /// What the observations of its environments are made of.
+    #[must_use]
+    pub fn observations(self) -> &'static str {
+        match self {
+            Family::Atari => u8::NAME,
+            Family::Classic => f32::NAME,
+        }
     }
 }
 
-/// What can be chosen of an environment.
+/// An environment that is known by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnvInfo {
+    /// The family.
+    pub family: Family,
+    /// The short name, e.g. `pong`.
+    pub short: &'static str,
+    /// The number of actions; of an Atari game, in its minimal set.
+    pub num_actions: usize,
+    /// The name under which Gymnasium has the very same, if it has.
+    pub gymnasium: Option<&'static str>,
+}
+
+impl EnvInfo {
+    /// The full name, e.g. `atari/pong`.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.family.name(), self.short)
+    }
+
+    /// What makes it.
+    ///
+    /// # Errors
+    ///
+    /// When a ROM is missing or wrong, or an option does not fit.
+    pub fn factory(&self, options: &EnvOptions) -> Result<AnyFactory, EnvError> {
+        match (self.family, self.short) {
+            (Family::Atari, game) => atari(game, &options.atari),
+            (Family::Classic, _) => Ok(features(CartPole::v1())),
+        }
+    }
+}
+
+/// What can be chosen of environments: of each family, its own. What belongs to another family than an environment's is not looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EnvOptions {
+    /// Of Atari games.
+    pub atari: AtariOptions,
+}
+
+/// What can be chosen of an Atari game.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct EnvOptions {
+pub struct AtariOptions {
     /// What exactly is played.
     pub protocol: Protocol,
     /// Probability per frame that the machine repeats the action before, if not the protocol's.
@@ -50,18 +102,80 @@ pub struct EnvOptions {
     pub roms: Option<PathBuf>,
 }
 
-/// All environments, sorted by name.
-#[must_use]
-pub fn list() -> Vec<EnvInfo> {
-    let info = |game: &'static coinop_atari::Game| EnvInfo {
-        id: format!("{ATARI}{}", game.name),
-        short: game.name,
-        num_actions: game.minimal_actions.len(),
-    };
-    games().iter().map(info).collect()
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OptionsOf<'a> {
+    Atari(&'a AtariOptions),
+    Classic(NoOptions),
 }
 
-/// The environment of a full or a short name, in capitals or not: `atari/pong`, `pong`, `Pong`, `SpaceInvaders`.
+/// What can be chosen of families that leave no choice.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+impl EnvOptions {
+    /// Reads what can be chosen of one family, e.g. from the section of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// When there is something that can not be chosen.
+    pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
+        match family {
+            Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
+            Family::Classic => NoOptions::deserialize(from).map(|_| Self::default()),
+        }
+    }
+
+    /// What can be chosen of one family, to be written.
+    #[must_use]
+    pub fn of(&self, family: Family) -> impl Serialize + '_ {
+        match family {
+            Family::Atari => OptionsOf::Atari(&self.atari),
+            Family::Classic => OptionsOf::Classic(NoOptions {}),
+        }
+    }
+}
+
+/// All environments, sorted by family and name.
+#[must_use]
+pub fn list() -> Vec<EnvInfo> {
+    let game = |game: &'static coinop_atari::Game| EnvInfo {
+        family: Family::Atari,
+        short: game.name,
+        num_actions: game.minimal_actions.len(),
+        gymnasium: None,
+    };
+    let classic = |short, num_actions, gymnasium| EnvInfo {
+        family: Family::Classic,
+        short,
+        num_actions,
+        gymnasium: Some(gymnasium),
+    };
+    let mut envs: Vec<EnvInfo> = games().iter().map(game).collect();
+    envs.push(classic("cartpole", 2, "CartPole-v1"));
+    envs
+}
+
+fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
+    let rom = Rom::find(find_game(game)?, options.roms.as_deref())?;
+    let mut config = options.protocol.config();
+    config.mode = options.mode;
+    config.difficulty = options.difficulty;
+    if let Some(probability) = options.repeat_action_probability {
+        config.repeat_action_probability = probability;
+    }
+    let env = AtariEnv::new(&rom, &config)?;
+    Ok(AnyFactory::Pixels(Box::new(Copies::of(env, AtariEnv::BYTES))))
+}
+
+/// Small environments, that hold nothing outside themselves.
+fn features<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> AnyFactory {
+    let bytes = size_of::<E>() as u64;
+    AnyFactory::Features(Box::new(Copies::of(env, bytes)))
+}
+
+/// The environment of a full or a short name, in capitals or not: `atari/pong`, `pong`, `Pong`, `SpaceInvaders`, `CartPole-v1`.
 ///
 /// # Errors
 ///
@@ -72,13 +186,13 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
     let called = |name: &str| {
         let squeezed = squeeze(name);
         envs.iter()
-            .find(|info| info.id == name || squeeze(info.short) == squeezed)
+            .find(|info| info.id() == name || info.gymnasium == Some(name) || squeeze(info.short) == squeezed)
     };
     if let Some(info) = called(name) {
-        return Ok(info.clone());
+        return Ok(*info);
     }
     if let Some((game, protocol, rules)) = gymnasium_name(name)
-        && let Some(info) = called(game)
+        && let Some(info) = called(game).filter(|info| info.family == Family::Atari)
     {
         return Err(EnvError::GymnasiumName {
             name: name.to_owned(),
@@ -87,15 +201,10 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
             rules,
         });
     }
-    let wanted = name.strip_prefix(ATARI).unwrap_or(name);
-    let near = |info: &EnvInfo| strsim::jaro_winkler(info.short, wanted);
-    let nearest = envs
-        .iter()
-        .max_by(|a, b| near(a).total_cmp(&near(b)))
-        .filter(|info| near(info) > 0.7);
+    let wanted = name.rsplit('/').next().unwrap_or(name);
     Err(EnvError::UnknownEnv {
         name: name.to_owned(),
-        nearest: nearest.map(|info| info.short.to_owned()),
+        nearest: nearest(wanted, envs.iter().map(|info| info.short)),
     })
 }
 
@@ -122,40 +231,34 @@ fn gymnasium_name(name: &str) -> Option<(&str, Protocol, &'static str)> {
 
 /// `num_envs` environments of a name, stepped by `threads` threads: one after the other if that is 1.
 ///
+/// ```no_run
+/// use coinop_envs::registry::{EnvOptions, make_vec};
+///
+/// let pongs = make_vec::<u8>("pong", &EnvOptions::default(), 16, 2)?;
+/// let carts = make_vec::<f32>("cartpole", &EnvOptions::default(), 8, 1)?;
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+///
 /// # Errors
 ///
-/// When there is no such environment, its ROM is missing or wrong, or an option does not fit.
+/// When there is no such environment, its observations are not made of `O`, its ROM is missing or wrong, or an option does not fit.
 ///
 /// # Panics
 ///
 /// If `num_envs` or `threads` is 0.
-pub fn make_vec(
+pub fn make_vec<O: Elem>(
     name: &str,
     options: &EnvOptions,
     num_envs: usize,
     threads: usize,
-) -> Result<Box<dyn VecEnv<Obs = u8>>, EnvError> {
+) -> Result<Box<dyn VecEnv<Obs = O>>, EnvError> {
     let info = find(name)?;
-    let rom = Rom::find(find_game(info.short)?, options.roms.as_deref())?;
-    let mut config = options.protocol.config();
-    config.mode = options.mode;
-    config.difficulty = options.difficulty;
-    if let Some(probability) = options.repeat_action_probability {
-        config.repeat_action_probability = probability;
-    }
-    // One is switched on; the others are exact copies of it.
-    let env = AtariEnv::new(&rom, &config)?;
-    memory::require(
-        || format!("a set of {num_envs} environments"),
-        num_envs as u64 * AtariEnv::BYTES,
-        "ask for fewer",
-    )?;
-    let envs = vec![env; num_envs];
-    Ok(if threads == 1 {
-        Box::new(Serial::new(envs))
-    } else {
-        Box::new(Rayon::new(envs, threads)?)
-    })
+    let factory = info.factory(options)?.of::<O>().ok_or(EnvError::OtherObservations {
+        env: info.id(),
+        found: info.family.observations(),
+        wanted: O::NAME,
+    })?;
+    factory.make_vec(num_envs, threads)
 }
 
 #[cfg(test)]
@@ -165,7 +268,10 @@ mod tests {
     #[test]
     fn an_environment_is_found_by_its_full_and_its_short_name() {
         assert_eq!(find("pong").unwrap(), find("atari/pong").unwrap());
-        assert_eq!(find("pong").unwrap().id, "atari/pong");
+        assert_eq!(find("pong").unwrap().id(), "atari/pong");
+        for name in ["classic/cartpole", "cartpole", "CartPole", "CartPole-v1"] {
+            assert_eq!(find(name).unwrap().id(), "classic/cartpole");
+        }
         for (name, short) in [
             ("Pong", "pong"),
             ("SpaceInvaders", "space_invaders"),
@@ -180,7 +286,7 @@ mod tests {
         let error = |name| find(name).unwrap_err().to_string();
         assert_eq!(
             error("ALE/Pong-v5"),
-            "`ALE/Pong-v5` is a name of Gymnasium: here that is `pong`, and `--set protocol=machado` has the rules that come nearest (sticky \
+            "`ALE/Pong-v5` is a name of Gymnasium: here that is `pong`, and the protocol `machado` has the rules that come nearest (sticky \
              actions with probability 0.25)"
         );
         for name in [
@@ -190,27 +296,56 @@ mod tests {
         ] {
             let text = error(name);
             assert!(
-                text.contains("here that is `space_invaders`, and `--set protocol=sb3`"),
+                text.contains("here that is `space_invaders`, and the protocol `sb3`"),
                 "{text}"
             );
         }
-        assert!(error("PongNoFrameskip-v0").contains("protocol=machado"));
+        assert!(error("PongNoFrameskip-v0").contains("protocol `machado`"));
         assert_eq!(
-            error("CartPole-v1"),
-            "there is no environment `CartPole-v1`; `coinop envs` lists all"
+            error("CartPole-v0"),
+            "there is no environment `CartPole-v0`; did you mean `cartpole`?"
         );
     }
 
     #[test]
     fn an_unknown_name_is_an_error_that_suggests_the_nearest() {
         let text = find("pnog").unwrap_err().to_string();
+        assert_eq!(text, "there is no environment `pnog`; did you mean `pong`?");
+        assert_eq!(find("x").unwrap_err().to_string(), "there is no environment `x`");
+    }
+
+    #[test]
+    fn observations_of_another_kind_are_an_error_and_every_environment_is_what_the_list_says() {
+        let error = make_vec::<u8>("cartpole", &EnvOptions::default(), 1, 1).err().unwrap();
         assert_eq!(
-            text,
-            "there is no environment `pnog`; did you mean `pong`? `coinop envs` lists all"
+            error.to_string(),
+            "the observations of classic/cartpole are features, and pixels are needed"
         );
+        for info in list() {
+            // Atari games need their ROMs, which `envs/tests` has.
+            if info.family != Family::Atari {
+                let spec = info.factory(&EnvOptions::default()).unwrap().spec();
+                assert_eq!(spec.num_actions, info.num_actions, "{}", info.short);
+            }
+        }
+    }
+
+    #[test]
+    fn a_family_reads_and_writes_its_own_options_alone() {
+        let read = |family, text: &str| EnvOptions::read(family, &mut serde_json::Deserializer::from_str(text));
+        let options = read(Family::Atari, r#"{"protocol": "machado", "mode": 2}"#).unwrap();
         assert_eq!(
-            find("x").unwrap_err().to_string(),
-            "there is no environment `x`; `coinop envs` lists all"
+            (options.atari.protocol, options.atari.mode),
+            (Protocol::Machado, Some(2))
         );
+        let written = serde_json::to_value(options.of(Family::Atari)).unwrap();
+        assert_eq!(
+            written,
+            serde_json::json!({"protocol": "machado", "mode": 2, "difficulty": 0})
+        );
+        assert_eq!(read(Family::Classic, "{}").unwrap(), EnvOptions::default());
+        assert!(read(Family::Classic, r#"{"protocol": "machado"}"#).is_err());
+        let written = serde_json::to_value(options.of(Family::Classic)).unwrap();
+        assert_eq!(written, serde_json::json!({}));
     }
 }

@@ -7,11 +7,12 @@
 
 use coinop_envs::atari::{AtariConfig, AtariEnv, AtariGame, Picture, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};
+use coinop_envs::registry::{self, EnvOptions};
 use coinop_envs::rng::derive_seed;
 use coinop_envs::wrappers::{
     ClipReward, EpisodicLife, FireStart, FrameSkip, FrameStack, Lives, NoopStart, Resize, TimeLimit,
 };
-use coinop_envs::{End, Env, Step, check_env, registry};
+use coinop_envs::{AnyFactory, End, Env, Step, check_env};
 
 fn rom(game: &str) -> Rom {
     Rom::find(find_game(game).unwrap(), None).unwrap()
@@ -133,8 +134,18 @@ fn rewards_are_clipped_and_scores_are_not() {
 fn every_registered_environment_keeps_the_contract_under_every_protocol() {
     for info in registry::list() {
         for protocol in Protocol::ALL {
-            let mut env = AtariEnv::new(&rom(info.short), &protocol.config()).unwrap();
-            check_env(&mut env).unwrap_or_else(|flaw| panic!("{} under {protocol}: {flaw}", info.id));
+            let mut options = EnvOptions::default();
+            options.atari.protocol = protocol;
+            let factory = info.factory(&options).unwrap();
+            // `machado` plays with all of the joystick's actions.
+            if protocol != Protocol::Machado {
+                assert_eq!(factory.spec().num_actions, info.num_actions, "{}", info.id());
+            }
+            let checked = match factory {
+                AnyFactory::Pixels(factory) => check_env(&mut factory.make()),
+                AnyFactory::Features(factory) => check_env(&mut factory.make()),
+            };
+            checked.unwrap_or_else(|flaw| panic!("{} under {protocol}: {flaw}", info.id()));
         }
     }
 }

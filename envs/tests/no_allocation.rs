@@ -30,8 +30,8 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn steps_and_resets_of_a_serial_vec_env_allocate_nothing() {
-    let mut env = make_vec("breakout", &EnvOptions::default(), 2, 1).unwrap();
-    let len = 2 * env.obs_shape().len();
+    let mut env = make_vec::<u8>("breakout", &EnvOptions::default(), 2, 1).unwrap();
+    let len = 2 * env.spec().obs_shape.len();
     let (mut obs, mut last_obs, mut steps) = (vec![0; len], vec![0; len], [Step::default(); 2]);
     env.reset(Some(1), &mut obs).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);

@@ -12,7 +12,7 @@ use coinop_envs::{End, Step, VecEnv};
 /// The observations and steps of `steps` steps of `env` with fixed actions.
 fn play(env: &mut dyn VecEnv<Obs = u8>, steps: u64) -> (Vec<u8>, Vec<Step>) {
     let n = env.num_envs();
-    let len = env.obs_shape().len() * n;
+    let len = env.spec().obs_shape.len() * n;
     let (mut obs, mut last_obs) = (vec![0; len], vec![0; len]);
     let mut results = vec![Step::default(); n];
     let (mut all_obs, mut all_steps) = (Vec::new(), Vec::new());
@@ -20,7 +20,7 @@ fn play(env: &mut dyn VecEnv<Obs = u8>, steps: u64) -> (Vec<u8>, Vec<Step>) {
     all_obs.extend_from_slice(&obs);
     for t in 0..steps {
         let actions: Vec<u32> = (0..n)
-            .map(|i| (derive_seed(t, "action", i as u64) % env.num_actions() as u64) as u32)
+            .map(|i| (derive_seed(t, "action", i as u64) % env.spec().num_actions as u64) as u32)
             .collect();
         env.step(&actions, &mut obs, &mut last_obs, &mut results).unwrap();
         all_obs.extend_from_slice(&obs);
@@ -55,8 +55,8 @@ fn environments_of_one_seed_differ_from_each_other() {
 #[test]
 fn an_action_that_does_not_exist_is_the_first_environments_error_whatever_the_threads() {
     for threads in [1, 2] {
-        let mut env = make_vec("pong", &EnvOptions::default(), 3, threads).unwrap();
-        let len = 3 * env.obs_shape().len();
+        let mut env = make_vec::<u8>("pong", &EnvOptions::default(), 3, threads).unwrap();
+        let len = 3 * env.spec().obs_shape.len();
         let (mut obs, mut last_obs) = (vec![0; len], vec![0; len]);
         env.reset(Some(1), &mut obs).unwrap();
         let error = env

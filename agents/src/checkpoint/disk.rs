@@ -63,31 +63,43 @@ pub fn write(path: &Path, section: &Section) -> Result<(), CheckpointError> {
         files: entries,
     })?;
 
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    publish(path, |aside| {
+        fs::create_dir(aside).map_err(io("can't create the folder", aside))?;
+        for (name, bytes) in &files {
+            write_synced(&aside.join(name), bytes)?;
+        }
+        write_synced(&aside.join(MANIFEST), &manifest)?;
+        sync_dir(aside)
+    })
+}
+
+/// Writes the file `path`, which it replaces if it is there. Until everything is on the disk, nothing is seen under that name.
+///
+/// # Errors
+///
+/// [`CheckpointError::Io`] with the file and what the system said.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    publish(path, |aside| write_synced(aside, bytes))
+}
+
+/// Lets `make` make a file or a folder beside `path`, and gives it that name, in place of what had it, when it is whole.
+fn publish(path: &Path, make: impl FnOnce(&Path) -> Result<(), CheckpointError>) -> Result<(), CheckpointError> {
     let aside = sibling(path, "partial");
     remove(&aside)?;
-    fs::create_dir(&aside).map_err(io("can't create the folder", &aside))?;
-    let written = files
-        .iter()
-        .map(|(name, bytes)| (*name, bytes))
-        .chain([(MANIFEST, &manifest)])
-        .try_for_each(|(name, bytes)| write_synced(&aside.join(name), bytes))
-        .and_then(|()| sync_dir(&aside));
-    if let Err(error) = written {
+    if let Err(error) = make(&aside) {
         // The disk may be full: what was written is of no use.
-        let _ = fs::remove_dir_all(&aside);
+        let _ = remove(&aside);
         return Err(error);
     }
+    // A file takes another's place in one step; a folder only that of an empty one.
     let old = sibling(path, "old");
-    remove(&old)?;
-    if path.exists() {
+    if path.is_dir() {
+        remove(&old)?;
         fs::rename(path, &old).map_err(io("can't replace", path))?;
     }
     fs::rename(&aside, path).map_err(io("can't rename to", path))?;
-    sync_dir(parent)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_dir(parent.unwrap_or(Path::new(".")))?;
     remove(&old)
 }
 
@@ -270,8 +282,14 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Removes a file or a folder, if it is there.
 fn remove(path: &Path) -> Result<(), CheckpointError> {
-    match fs::remove_dir_all(path) {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(io("can't remove", path)(error)),
         _ => Ok(()),
     }
@@ -312,6 +330,21 @@ mod tests {
         inner.put_tensor("weight", &weight).unwrap();
         inner.put_tensor("bytes", &Tensor::from_slice(&[1u8, 2, 255])).unwrap();
         section
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        // What a process that was killed left behind.
+        fs::write(folder.path().join("config.toml.partial"), "half").unwrap();
+        for text in ["first", "second"] {
+            write_file(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let error = write_file(&folder.path().join("no/config.toml"), b"").unwrap_err();
+        assert!(error.to_string().starts_with("can't write `"), "{error}");
     }
 
     #[test]

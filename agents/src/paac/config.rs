@@ -6,7 +6,7 @@ use crate::AgentError;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
-use crate::network::{NetworkKind, Precision};
+use crate::network::{NetworkConfig, NetworkKind, Precision};
 use crate::optim::OptimizerConfig;
 use crate::schedule::Schedule;
 
@@ -57,6 +57,16 @@ pub struct PaacConfig {
 }
 
 impl PaacConfig {
+    /// The settings of the network.
+    #[must_use]
+    pub fn network_config(&self) -> NetworkConfig {
+        NetworkConfig {
+            kind: self.network,
+            init: self.init,
+            precision: self.precision,
+        }
+    }
+
     /// The learning rate over a run of `total_frames` frames.
     #[must_use]
     pub fn learning_rate_schedule(&self, total_frames: u64) -> Schedule {

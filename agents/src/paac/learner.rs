@@ -8,7 +8,7 @@ use crate::losses::{
 };
 use crate::network::ActorCritic;
 use crate::optim::{Optimizer, clip_grad_norm};
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
 /// What an update learns from: tensors whose first dimension is the sample, on the network's device.
 #[derive(Debug)]
@@ -67,6 +67,18 @@ pub struct PaacStats {
     pub approx_kl: f64,
     /// The share of the samples beyond the clip.
     pub clip_fraction: f64,
+}
+
+impl PaacStats {
+    pub(super) fn record(&self, metrics: &mut Row) {
+        metrics.record("loss", self.loss);
+        metrics.record("policy_loss", self.policy_loss);
+        metrics.record("value_loss", self.value_loss);
+        metrics.record("entropy", self.entropy);
+        metrics.record("grad_norm", self.grad_norm);
+        metrics.record("approx_kl", self.approx_kl);
+        metrics.record("clip_fraction", self.clip_fraction);
+    }
 }
 
 /// The network of PAAC and its optimiser.

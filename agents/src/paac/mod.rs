@@ -6,7 +6,7 @@ mod trainer;
 
 pub use config::PaacConfig;
 pub use learner::{PaacBatch, PaacLearner, PaacStats};
-pub use trainer::{Paac, restore_network};
+pub use trainer::{Paac, restore_policy};
 
 #[cfg(test)]
 mod tests;

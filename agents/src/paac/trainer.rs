@@ -1,7 +1,7 @@
 //! PAAC at work: rollouts of all environments together, an update after each.
 
 use coinop_envs::rng::{Rng, stream};
-use coinop_envs::{End, Shape, Step, VecEnv, memory};
+use coinop_envs::{End, EnvSpec, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
@@ -14,25 +14,13 @@ use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Policy, Progress, Section, TrainError, Trainer};
-
-const METRICS: &[&str] = &[
-    "loss",
-    "policy_loss",
-    "value_loss",
-    "entropy",
-    "grad_norm",
-    "approx_kl",
-    "clip_fraction",
-    "learning_rate",
-    "mean_value",
-    "explained_variance",
-];
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
 
 /// The PAAC trainer. One [`step`](Trainer::step) is one rollout and the updates from it.
 pub struct Paac<O: Observation> {
     config: PaacConfig,
     env: Box<dyn VecEnv<Obs = O>>,
+    frames_per_step: u64,
     seed: u64,
     learner: PaacLearner,
     rollout: Rollout<O>,
@@ -50,7 +38,7 @@ pub struct Paac<O: Observation> {
     probabilities: Vec<f32>,
     last_obs: Vec<O>,
     results: Vec<Step>,
-    metrics: [f64; METRICS.len()],
+    metrics: Row,
 }
 
 impl<O: Observation> Paac<O> {
@@ -81,9 +69,10 @@ impl<O: Observation> Paac<O> {
             }
             .into());
         }
-        Self::check_memory(config, env.obs_shape())?;
-        let obs_len = env.obs_shape().len();
-        let network = network(config, env.as_ref(), seed, device)?;
+        let spec = env.spec();
+        Self::check_memory(config, spec.obs_shape)?;
+        let obs_len = spec.obs_shape.len();
+        let network = ActorCritic::new(config.network_config(), &spec, &mut stream(seed, "network", 0), device)?;
         Ok(Self {
             learner: PaacLearner::new(config, network)?,
             rollout: Rollout::new(config.rollout_steps, n, obs_len),
@@ -95,11 +84,12 @@ impl<O: Observation> Paac<O> {
             learning_rate: config.learning_rate_schedule(total_frames),
             begun: false,
             actions: vec![0; n],
-            probabilities: vec![0.0; n * env.num_actions()],
+            probabilities: vec![0.0; n * spec.num_actions],
             last_obs: vec![O::default(); n * obs_len],
             results: vec![Step::default(); n],
-            metrics: [0.0; METRICS.len()],
+            metrics: Row::default(),
             config: config.clone(),
+            frames_per_step: u64::from(spec.frames_per_step),
             env,
             seed,
         })
@@ -131,7 +121,7 @@ impl<O: Observation> Paac<O> {
     }
 
     fn frames(&self) -> u64 {
-        self.steps.saturating_mul(u64::from(self.env.frames_per_step()))
+        self.steps.saturating_mul(self.frames_per_step)
     }
 
     /// Fills the rollout.
@@ -168,7 +158,7 @@ impl<O: Observation> Paac<O> {
     /// Draws an action for every environment, and remembers it.
     fn choose_actions(&mut self, t: usize) -> Result<(), AgentError> {
         let network = self.learner.network();
-        let (logits, values) = no_grad(|| network.forward(&network.input(self.rollout.obs(t))?))?;
+        let (logits, values) = no_grad(|| network.forward(&network.body().input(self.rollout.obs(t))?))?;
         let span = self.rollout.step(t);
         copy_to(&values, &mut self.rollout.values[span.clone()])?;
         copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)?;
@@ -209,7 +199,7 @@ impl<O: Observation> Paac<O> {
 
     fn values(&self, obs: &[O]) -> Result<Vec<f32>, AgentError> {
         let network = self.learner.network();
-        let (_, values) = no_grad(|| network.forward(&network.input(obs)?))?;
+        let (_, values) = no_grad(|| network.forward(&network.body().input(obs)?))?;
         let mut out = vec![0.0; values.numel()];
         copy_to(&values, &mut out)?;
         self.check_finite("a value", &out)?;
@@ -236,43 +226,30 @@ impl<O: Observation> Paac<O> {
         }
         let whole = self.whole_batch(&returns, learning_rate)?;
         let explained_variance = explained_variance(&self.rollout.values[..len], &returns);
-        let mut sums = [0.0; 7];
+        let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
         for _ in 0..self.config.epochs {
             for part in self.parts(len)? {
                 let stats = match part {
                     None => self.learner.learn(&whole)?,
                     Some(samples) => self.learner.learn(&whole.select(&samples)?)?,
                 };
-                let stats = [
-                    stats.loss,
-                    stats.policy_loss,
-                    stats.value_loss,
-                    stats.entropy,
-                    stats.grad_norm,
-                    stats.approx_kl,
-                    stats.clip_fraction,
-                ];
-                sums.iter_mut().zip(stats).for_each(|(sum, value)| *sum += value);
+                stats.record(&mut self.metrics);
             }
         }
-        let updates = (self.config.epochs * self.config.minibatches) as f64;
-        let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
-        // In the order of METRICS: what the learner reports of each update, then what there is one of per rollout.
-        let means = sums.map(|sum| sum / updates);
-        let of_rollout = [learning_rate, mean_value, explained_variance];
-        self.metrics[..means.len()].copy_from_slice(&means);
-        self.metrics[means.len()..].copy_from_slice(&of_rollout);
+        self.metrics.record("learning_rate", learning_rate);
+        self.metrics.record("mean_value", mean_value);
+        self.metrics.record("explained_variance", explained_variance);
         Ok(())
     }
 
     /// All samples of the rollout, on the network's device.
     fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<PaacBatch, AgentError> {
         let rollout = &self.rollout;
-        let network = self.learner.network();
-        let floats = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(network.device());
+        let body = self.learner.network().body();
+        let floats = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(body.device());
         Ok(PaacBatch {
-            obs: network.input(rollout.all_obs())?,
-            actions: Tensor::f_from_slice(&rollout.actions)?.f_to_device(network.device())?,
+            obs: body.input(rollout.all_obs())?,
+            actions: Tensor::f_from_slice(&rollout.actions)?.f_to_device(body.device())?,
             epsilons: floats(&rollout.epsilons)?,
             log_probabilities: floats(&rollout.log_probabilities)?,
             advantages: floats(&rollout.advantages)?,
@@ -296,16 +273,11 @@ impl<O: Observation> Paac<O> {
 }
 
 impl<O: Observation> Trainer for Paac<O> {
-    type Obs = O;
-
-    fn metric_names(&self) -> &'static [&'static str] {
-        METRICS
-    }
-
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
         let learning_rate = self.learning_rate.at(self.frames());
         self.collect()?;
+        self.metrics.clear();
         self.update(learning_rate)?;
         Ok(Progress {
             frames: self.frames(),
@@ -315,13 +287,6 @@ impl<O: Observation> Trainer for Paac<O> {
             metrics: &self.metrics,
             epsilons: self.epsilons.current(),
         })
-    }
-
-    fn policy(&mut self) -> Box<dyn Policy<Obs = O> + '_> {
-        Box::new(ActorCriticPolicy::new(
-            self.learner.network(),
-            stream(self.seed, "evaluation", 0),
-        ))
     }
 }
 
@@ -346,39 +311,22 @@ impl<O: Observation> Checkpoint for Paac<O> {
     }
 }
 
-/// The network of a run, with its initial weights.
-fn network<O: Observation>(
-    config: &PaacConfig,
-    env: &dyn VecEnv<Obs = O>,
-    seed: u64,
-    device: Device,
-) -> Result<ActorCritic, AgentError> {
-    let mut rng = stream(seed, "network", 0);
-    let network = ActorCritic::new(
-        config.network,
-        config.init,
-        env.obs_shape(),
-        env.num_actions(),
-        &mut rng,
-        device,
-    )?;
-    Ok(network.with_precision(config.precision))
-}
-
-/// The network of a run with the weights of a checkpoint of [`Paac`], to act without a trainer.
+/// The policy of a checkpoint of [`Paac`], for environments like `spec`; it draws from `rng`.
 ///
 /// # Errors
 ///
 /// When the checkpoint is of something else.
-pub fn restore_network<O: Observation>(
+pub fn restore_policy<O: Observation>(
     config: &PaacConfig,
-    env: &dyn VecEnv<Obs = O>,
+    spec: &EnvSpec,
     from: &Section,
+    rng: Rng,
     device: Device,
-) -> Result<ActorCritic, TrainError> {
-    let mut network = network(config, env, 0, device)?;
+) -> Result<ActorCriticPolicy<O>, TrainError> {
+    // Any weights: those of the checkpoint replace them.
+    let mut network = ActorCritic::new(config.network_config(), spec, &mut stream(0, "network", 0), device)?;
     network.load(from.section("learner")?.section("network")?)?;
-    Ok(network)
+    Ok(ActorCriticPolicy::new(network, rng))
 }
 
 fn copy_to(tensor: &Tensor, out: &mut [f32]) -> Result<(), AgentError> {

@@ -12,11 +12,11 @@ pub enum AtariError {
         /// The name that was asked for.
         name: String,
         /// The nearest known name, if one is near.
-        nearest: Option<String>,
+        nearest: Option<&'static str>,
     },
     /// No ROM of the game is where ROMs are looked for.
     #[error(
-        "no ROM of {game}: looked for {}; `cargo xtask setup` provides ROMs, `--roms DIR` or COINOP_ROMS names another folder",
+        "no ROM of {game}: looked for {}; put it there, or name another folder in COINOP_ROMS",
         paths(.looked_for)
     )]
     RomMissing {
@@ -35,8 +35,7 @@ pub enum AtariError {
     },
     /// The bytes are not the ROM that ALE plays the game with.
     #[error(
-        "{} is not ALE's ROM of {game}: its MD5 is {actual}, expected {expected}; `cargo xtask setup` provides the right one, \
-         `--roms DIR` names another folder",
+        "{} is not ALE's ROM of {game}: its MD5 is {actual}, expected {expected}",
         origin(.path)
     )]
     WrongMd5 {
@@ -95,11 +94,8 @@ pub enum AtariError {
     },
 }
 
-fn hint(nearest: &Option<String>) -> String {
-    match nearest {
-        Some(name) => format!("; did you mean `{name}`? `coinop envs` lists all"),
-        None => "; `coinop envs` lists all".to_owned(),
-    }
+fn hint(nearest: &Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 fn paths(paths: &[PathBuf]) -> String {

@@ -45,7 +45,7 @@ mod controllers;
 mod cpu;
 mod error;
 mod games;
-
+pub mod names;
 mod palette;
 mod riot;
 mod rom;

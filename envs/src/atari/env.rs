@@ -76,12 +76,6 @@ impl AtariEnv {
     /// About what one takes in memory: two machines, two screens, the stack and the tables of the resizer.
     pub(crate) const BYTES: u64 = 300_000;
 
-    /// The shape of observations under a configuration.
-    #[must_use]
-    pub fn shape(config: &AtariConfig) -> Shape {
-        Shape::new(&[config.stack, SIZE, SIZE])
-    }
-
     /// What the numbers of actions mean.
     #[must_use]
     pub fn actions(&self) -> &'static [Action] {
@@ -171,7 +165,7 @@ impl Env for AtariEnv {
     type Obs = u8;
 
     fn obs_shape(&self) -> Shape {
-        Self::shape(&self.config)
+        Shape::new(&[self.config.stack, SIZE, SIZE])
     }
 
     fn num_actions(&self) -> usize {
@@ -180,6 +174,10 @@ impl Env for AtariEnv {
 
     fn frames_per_step(&self) -> u32 {
         self.config.frame_skip
+    }
+
+    fn stacked_frames(&self) -> usize {
+        self.config.stack
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {

@@ -10,32 +10,26 @@
 //! next episode, and its row of `last_obs` the final one of the ended episode (which a learner needs when the episode
 //! was truncated). Rows of `last_obs` of environments that go on are left as they are.
 
-mod rayon;
+mod pooled;
 mod serial;
 
 use crate::rng::derive_seed;
-use crate::{Elem, Env, EnvError, Shape, Step};
+use crate::{Elem, Env, EnvError, EnvSpec, Step};
 
-pub use self::rayon::Rayon;
+pub use pooled::Pooled;
 pub use serial::Serial;
 
 /// Many environments stepped together. Every implementation gives what [`Serial`] gives for the same
 /// seeds and actions, whatever the number of threads.
-pub trait VecEnv: Send {
+pub trait VecEnv {
     /// The element type of observations.
     type Obs: Elem;
 
     /// The number of environments, `n`; at least 1.
     fn num_envs(&self) -> usize;
 
-    /// The shape of one environment's observation.
-    fn obs_shape(&self) -> Shape;
-
-    /// How many actions each environment has.
-    fn num_actions(&self) -> usize;
-
-    /// Emulator frames per agent step, e.g. 4 with frame skip; constant.
-    fn frames_per_step(&self) -> u32;
+    /// What is constant about each of the environments.
+    fn spec(&self) -> EnvSpec;
 
     /// Starts an episode in every environment. `Some(seed)` gives environment `i` the seed
     /// `derive_seed(seed, "env", i)`; `None` lets each go on with its own stream.
@@ -46,7 +40,7 @@ pub trait VecEnv: Send {
     ///
     /// # Panics
     ///
-    /// If `obs.len()` is not `num_envs() * obs_shape().len()`.
+    /// If `obs.len()` is not `num_envs() * spec().obs_shape.len()`.
     fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError>;
 
     /// Steps every environment once.
@@ -103,14 +97,9 @@ fn check_alike<E: Env>(envs: &[E]) {
     let first = envs.first().expect("at least one environment");
     for env in envs {
         assert_eq!(
-            env.obs_shape(),
-            first.obs_shape(),
-            "environments stepped together have the same observations"
-        );
-        assert_eq!(
-            env.num_actions(),
-            first.num_actions(),
-            "environments stepped together have the same actions"
+            env.spec(),
+            first.spec(),
+            "environments stepped together have the same observations, actions and clock"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! One environment after the other, in the calling thread: the reference.
 
 use super::{VecEnv, check_alike, check_lengths, reset_one, step_one};
-use crate::{Env, EnvError, Shape, Step};
+use crate::{Env, EnvError, EnvSpec, Step};
 
 /// Environments stepped one after the other.
 #[derive(Debug)]
@@ -20,27 +20,19 @@ impl<E: Env> Serial<E> {
     }
 }
 
-impl<E: Env + Send> VecEnv for Serial<E> {
+impl<E: Env> VecEnv for Serial<E> {
     type Obs = E::Obs;
 
     fn num_envs(&self) -> usize {
         self.envs.len()
     }
 
-    fn obs_shape(&self) -> Shape {
-        self.envs[0].obs_shape()
-    }
-
-    fn num_actions(&self) -> usize {
-        self.envs[0].num_actions()
-    }
-
-    fn frames_per_step(&self) -> u32 {
-        self.envs[0].frames_per_step()
+    fn spec(&self) -> EnvSpec {
+        self.envs[0].spec()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
-        let len = self.obs_shape().len();
+        let len = self.spec().obs_shape.len();
         assert_eq!(
             obs.len(),
             self.envs.len() * len,
@@ -62,7 +54,7 @@ impl<E: Env + Send> VecEnv for Serial<E> {
         last_obs: &mut [E::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError> {
-        let len = self.obs_shape().len();
+        let len = self.spec().obs_shape.len();
         check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
         let rows = obs.chunks_exact_mut(len).zip(last_obs.chunks_exact_mut(len));
         for (((env, action), (obs, last_obs)), step) in self.envs.iter_mut().zip(actions).zip(rows).zip(steps) {

@@ -71,7 +71,7 @@ impl<E: Env> Env for FrameStack<E> {
 
     fn obs_shape(&self) -> Shape {
         let inner = self.env.obs_shape();
-        let n = self.stack.frames.len() / self.stack.frame_len;
+        let n = self.stacked_frames();
         let dims: [usize; 4] = std::array::from_fn(|i| {
             if i == 0 {
                 n
@@ -80,6 +80,10 @@ impl<E: Env> Env for FrameStack<E> {
             }
         });
         Shape::new(&dims[..=inner.dims().len()])
+    }
+
+    fn stacked_frames(&self) -> usize {
+        self.stack.frames.len() / self.stack.frame_len
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {

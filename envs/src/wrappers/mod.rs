@@ -58,6 +58,11 @@ macro_rules! forward_one {
             self.env.frames_per_step()
         }
     };
+    (stacked_frames) => {
+        fn stacked_frames(&self) -> usize {
+            self.env.stacked_frames()
+        }
+    };
     (reset) => {
         fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), $crate::EnvError> {
             self.env.reset(seed, obs)

@@ -35,7 +35,7 @@ impl<E> StickyActions<E> {
 impl<E: Env> Env for StickyActions<E> {
     type Obs = E::Obs;
 
-    forward!(obs_shape, num_actions, frames_per_step);
+    forward!(obs_shape, num_actions, frames_per_step, stacked_frames);
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
         if let Some(seed) = seed {

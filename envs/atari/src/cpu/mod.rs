@@ -4,9 +4,11 @@
 //! its end. [`Cpu::run`] keeps the registers in a local copy, and every method that takes it by reference is inlined there: this
 //! lets them live in the registers of the host. A method that is not inlined would push them all into memory.
 
+mod addressing;
 mod decimal;
 mod execute;
 pub(crate) mod opcodes;
+mod operations;
 
 use crate::bus::Bus;
 

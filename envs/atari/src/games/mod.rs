@@ -24,6 +24,7 @@ pub(crate) use rules::{Menu, Outcome, Ram, State};
 use crate::action::Action::{self, *};
 use crate::cartridge::Mapper;
 use crate::error::AtariError;
+use crate::names::nearest;
 
 /// Everything that is particular to one game.
 #[derive(Debug)]
@@ -150,14 +151,9 @@ pub fn find_game(name: &str) -> Result<&'static Game, AtariError> {
     if let Some(game) = GAMES.iter().find(|game| game.name == name) {
         return Ok(game);
     }
-    let similarity = |game: &&Game| strsim::normalized_levenshtein(game.name, name);
-    let nearest = GAMES.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    let nearest = nearest
-        .filter(|game| similarity(game) >= 0.5)
-        .map(|game| game.name.to_owned());
     Err(AtariError::UnknownGame {
         name: name.to_owned(),
-        nearest,
+        nearest: nearest(name, GAMES.iter().map(|game| game.name)),
     })
 }
 
@@ -180,7 +176,7 @@ mod tests {
     fn a_name_far_from_all_games_gets_no_suggestion() {
         assert_eq!(
             find_game("tetrahedron").unwrap_err().to_string(),
-            "there is no Atari game `tetrahedron`; `coinop envs` lists all"
+            "there is no Atari game `tetrahedron`"
         );
     }
 }

@@ -3,11 +3,11 @@
 use coinop_agents::{Section, Trainer, checkpoint};
 use tracing::info;
 
+use super::dir::RunDir;
+use super::identity;
+use super::metrics::{Metrics, Scores};
+use super::progress::Display;
 use crate::config::Config;
-use crate::identity;
-use crate::metrics::{Metrics, Scores};
-use crate::progress::Display;
-use crate::run_dir::RunDir;
 use crate::signals::StopRequest;
 
 /// How a run ended. What was learned is saved either way.
@@ -31,13 +31,13 @@ pub(crate) struct Summary {
 
 /// Trains, and saves the final checkpoint.
 pub(crate) fn run(
-    trainer: &mut dyn Trainer<Obs = u8>,
+    trainer: &mut dyn Trainer,
     config: &Config,
     dir: &mut RunDir,
     mut metrics: Metrics,
     stop: &StopRequest,
 ) -> anyhow::Result<Summary> {
-    let mut display = Display::new(config.run.frames, trainer.metric_names());
+    let mut display = Display::new(config.run.frames);
     let mut scores = Scores::default();
     let (outcome, frames) = loop {
         let progress = trainer.step()?;
@@ -73,7 +73,7 @@ pub(crate) fn run(
     })
 }
 
-fn save(trainer: &dyn Trainer<Obs = u8>, config: &Config, dir: &RunDir) -> anyhow::Result<()> {
+fn save(trainer: &dyn Trainer, config: &Config, dir: &RunDir) -> anyhow::Result<()> {
     let mut section = Section::default();
     identity::save(config, &mut section)?;
     trainer.save(&mut section)?;

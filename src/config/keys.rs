@@ -6,6 +6,9 @@
 //!
 //! The preset knows every name, so it is also what names and values are checked against.
 
+use std::str::FromStr;
+
+use coinop_atari::names::likeness;
 use toml::{Table, Value};
 
 use crate::count::parse_count;
@@ -42,21 +45,39 @@ pub(crate) fn merge(base: &mut Table, over: Table) -> Result<(), KeyError> {
     merge_below(base, over, "", &names)
 }
 
-/// Lays one setting `key=value` over `base`. The section may be left out where only one has the key.
-pub(crate) fn set(base: &mut Table, pair: &str) -> Result<(), KeyError> {
-    let (key, value) = pair.split_once('=').ok_or_else(|| KeyError::NoPair(pair.to_owned()))?;
-    let key = full_name(base, key.trim())?;
+/// One setting of the command line, `key=value`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Setting {
+    /// The name, whose section may be left out where only one has it.
+    key: String,
+    value: Value,
+}
+
+impl FromStr for Setting {
+    type Err = KeyError;
+
+    fn from_str(pair: &str) -> Result<Self, KeyError> {
+        let (key, value) = pair.split_once('=').ok_or_else(|| KeyError::NoPair(pair.to_owned()))?;
+        Ok(Self {
+            key: key.trim().to_owned(),
+            value: parse_value(value.trim()),
+        })
+    }
+}
+
+/// Lays one setting over `base`.
+pub(crate) fn set(base: &mut Table, setting: &Setting) -> Result<(), KeyError> {
+    let key = full_name(base, &setting.key)?;
     if key.split('.').count() > MAX_PARTS {
         return Err(KeyError::Unknown { key, nearest: None });
     }
-    let mut value = parse_value(value.trim());
-    for part in key.rsplit('.') {
-        value = Value::Table(Table::from_iter([(part.to_owned(), value)]));
-    }
-    match value {
-        Value::Table(over) => merge(base, over),
-        _ => Err(KeyError::NoPair(pair.to_owned())),
-    }
+    let mut parts = key.rsplit('.');
+    let last = parts.next().unwrap_or_default().to_owned();
+    let innermost = Table::from_iter([(last, setting.value.clone())]);
+    let over = parts.fold(innermost, |below, part| {
+        Table::from_iter([(part.to_owned(), Value::Table(below))])
+    });
+    merge(base, over)
 }
 
 fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) -> Result<(), KeyError> {
@@ -206,12 +227,9 @@ fn nearest(key: &str, names: &[String]) -> Option<String> {
     fn last(name: &str) -> &str {
         name.rsplit('.').next().unwrap_or(name)
     }
-    let likeness = |name: &str| {
-        let whole = strsim::normalized_damerau_levenshtein(name, key);
-        whole.max(strsim::normalized_damerau_levenshtein(last(name), last(key)) - 0.01)
-    };
-    let best = names.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.5).then(|| best.clone())
+    let either = |name: &str| likeness(name, key).max(likeness(last(name), last(key)) - 0.01);
+    let best = names.iter().max_by(|a, b| either(a).total_cmp(&either(b)))?;
+    (either(best) > 0.5).then(|| best.clone())
 }
 
 #[cfg(test)]
@@ -229,7 +247,9 @@ mod tests {
 
     fn after(pairs: &[&str]) -> Result<Table, KeyError> {
         let mut table = base();
-        pairs.iter().try_for_each(|pair| set(&mut table, pair))?;
+        for pair in pairs {
+            set(&mut table, &pair.parse()?)?;
+        }
         Ok(table)
     }
 

@@ -3,52 +3,60 @@
 use std::time::Instant;
 
 use anyhow::anyhow;
-use coinop_envs::registry;
+use coinop_agents::{Device, Trainer, checkpoint};
+use coinop_envs::AnyFactory;
+use coinop_envs::registry::Family;
 use tracing::info;
 
 use crate::cli::TrainArgs;
 use crate::config::{Config, cores};
 use crate::count::short;
-use crate::metrics::{Metrics, WINDOW};
 use crate::output::say;
-use crate::run_dir::RunDir;
-use crate::run_loop::{self, Outcome, Summary};
-use crate::{files, log, signals};
+use crate::run::dir::RunDir;
+use crate::run::metrics::{Metrics, WINDOW};
+use crate::run::{self, Outcome, Summary};
+use crate::{log, signals};
 
-pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Outcome> {
+pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let config = Config::resolve(args)?;
     let stop = signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))?;
-    let run = &config.run;
-    let device = coinop_agents::device(&run.device)?;
-    coinop_agents::set_torch_threads(run.torch_threads);
+    let device = coinop_agents::device(&config.run.device)?;
+    coinop_agents::set_torch_threads(config.run.torch_threads);
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
-    run.algo
-        .check_memory(&config, registry::find(&run.env)?.obs_shape(&config.env))?;
-    let env = registry::make_vec(&run.env, &config.env, run.algo.num_envs(&config), run.env_threads)?;
-    let mut trainer = run.algo.trainer(&config, env, device)?;
+    let mut trainer = trainer(&config, device)?;
     let mut dir = match &args.run_dir {
         Some(path) => RunDir::create(path)?,
-        None => RunDir::create_for(&run.env, run.algo.name())?,
+        None => RunDir::create_for(config.env_info()?.short, config.run.algo.name())?,
     };
-    files::publish(&dir.config(), &config.to_toml()?)?;
+    checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
     log::start(&dir.log())?;
-    let actors = run.algo.num_envs(&config);
-    let metrics = Metrics::create(&dir, trainer.metric_names(), actors, run.metrics_frames)?;
-    announce(&config, &dir);
+    let metrics = Metrics::create(&dir, config.run.metrics_frames)?;
+    announce(&config, &dir)?;
     let start = Instant::now();
-    let summary = run_loop::run(trainer.as_mut(), &config, &mut dir, metrics, &stop)
+    let summary = run::run(trainer.as_mut(), &config, &mut dir, metrics, &stop)
         .inspect_err(|cause| info!(%cause, "training failed"))?;
     conclude(&summary, &dir, start);
     Ok(summary.outcome)
 }
 
-fn announce(config: &Config, dir: &RunDir) {
+fn trainer(config: &Config, device: Device) -> anyhow::Result<Box<dyn Trainer>> {
+    let (run, algo) = (&config.run, &config.algo);
+    Ok(match config.env_info()?.factory(&config.env)? {
+        AnyFactory::Pixels(factory) => algo.trainer(factory.as_ref(), run, device)?,
+        AnyFactory::Features(factory) => algo.trainer(factory.as_ref(), run, device)?,
+    })
+}
+
+fn announce(config: &Config, dir: &RunDir) -> anyhow::Result<()> {
     let run = &config.run;
+    let rules = match config.env_info()?.family {
+        Family::Atari => format!(" (protocol {})", config.env.atari.protocol),
+        Family::Classic => String::new(),
+    };
     say(&format!(
-        "{} on {} (protocol {}), preset {}, seed {}, {} frames, into {}",
+        "{} on {}{rules}, preset {}, seed {}, {} frames, into {}",
         run.algo.name(),
         run.env,
-        config.env.protocol,
         run.preset,
         run.seed,
         short(run.frames),
@@ -57,7 +65,7 @@ fn announce(config: &Config, dir: &RunDir) {
     // PAAC alternates between playing and learning, so both kinds of threads may have all cores.
     say(&format!(
         "{} environments on {} threads and libtorch on {} ({}), in turns, on {} cores",
-        run.algo.num_envs(config),
+        config.algo.num_envs(),
         run.env_threads,
         run.torch_threads,
         run.device,
@@ -71,9 +79,10 @@ fn announce(config: &Config, dir: &RunDir) {
             cores()
         );
     }
-    for warning in config.warnings() {
+    for warning in config.algo.warnings(run.frames) {
         tracing::warn!("{warning}");
     }
+    Ok(())
 }
 
 fn conclude(summary: &Summary, dir: &RunDir, start: Instant) {

@@ -6,6 +6,8 @@
 //! * **Freed memory should stay.** Every update allocates and frees the same tensors of some megabytes. By default glibc hands each
 //!   of them back to the kernel, which clears the pages again for the next: a third of the time of a training.
 //!
+//! `coinop` begins with [`apply`], and so should every program that trains with this library.
+//!
 //! Both libraries read their settings when the program is loaded, so the only way to choose for them is to start again with the choice
 //! in the environment. Whoever has set one of a group has chosen that group.
 
@@ -40,8 +42,8 @@ impl Group {
 }
 
 /// Starts the program again, in the same process, with the settings that nobody has chosen yet; or returns, if all are chosen or it can
-/// not be done, which costs speed alone.
-pub(crate) fn apply() {
+/// not be done, which costs speed alone. For the beginning of `main`: whatever the program did before, it does once more.
+pub fn apply() {
     let missing: Vec<_> = GROUPS
         .iter()
         .filter(|group| !group.is_chosen())

@@ -3,17 +3,17 @@
 use rayon::prelude::*;
 
 use super::{VecEnv, check_alike, check_lengths, reset_one, step_one};
-use crate::{Env, EnvError, Shape, Step};
+use crate::{Env, EnvError, EnvSpec, Step};
 
 /// Environments stepped in parallel, by a pool of threads of its own.
 #[derive(Debug)]
-pub struct Rayon<E> {
+pub struct Pooled<E> {
     /// With what each answered last; kept to report the first error by index, whatever the order in which threads work.
     envs: Vec<(E, Result<(), EnvError>)>,
     pool: rayon::ThreadPool,
 }
 
-impl<E: Env + Send> Rayon<E> {
+impl<E: Env + Send> Pooled<E> {
     /// # Errors
     ///
     /// When the system starts no more threads.
@@ -43,27 +43,19 @@ impl<E: Env + Send> Rayon<E> {
     }
 }
 
-impl<E: Env + Send> VecEnv for Rayon<E> {
+impl<E: Env + Send> VecEnv for Pooled<E> {
     type Obs = E::Obs;
 
     fn num_envs(&self) -> usize {
         self.envs.len()
     }
 
-    fn obs_shape(&self) -> Shape {
-        self.envs[0].0.obs_shape()
-    }
-
-    fn num_actions(&self) -> usize {
-        self.envs[0].0.num_actions()
-    }
-
-    fn frames_per_step(&self) -> u32 {
-        self.envs[0].0.frames_per_step()
+    fn spec(&self) -> EnvSpec {
+        self.envs[0].0.spec()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
-        let len = self.obs_shape().len();
+        let len = self.spec().obs_shape.len();
         assert_eq!(
             obs.len(),
             self.envs.len() * len,
@@ -87,7 +79,7 @@ impl<E: Env + Send> VecEnv for Rayon<E> {
         last_obs: &mut [E::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError> {
-        let len = self.obs_shape().len();
+        let len = self.spec().obs_shape.len();
         check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
         let envs = &mut self.envs;
         self.pool.install(|| {

@@ -6,17 +6,20 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use anyhow::bail;
-use coinop_agents::{ActorCriticPolicy, Mode, Policy, checkpoint};
+use anyhow::{anyhow, bail};
+use coinop_agents::network::Observation;
+use coinop_agents::{Mode, Policy, Section, checkpoint};
+use coinop_envs::registry::Family;
 use coinop_envs::rng::stream;
-use coinop_envs::{Step, VecEnv, registry};
+use coinop_envs::{AnyFactory, Elem, EnvFactory, Step, VecEnv};
 use serde::Serialize;
 
 use crate::cli::EvalArgs;
 use crate::config::{Config, threads_or_cores};
-use crate::progress::Line;
-use crate::run_dir::RunDir;
-use crate::{identity, output};
+use crate::output;
+use crate::run::dir::RunDir;
+use crate::run::identity;
+use crate::run::progress::Line;
 
 /// Environments that play at the same time, if there are as many episodes.
 const MAX_ENVS: usize = 32;
@@ -26,7 +29,9 @@ const MAX_ENVS: usize = 32;
 struct Report {
     env: String,
     algo: &'static str,
-    protocol: String,
+    /// Of Atari games.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<String>,
     episodes: usize,
     mean: f64,
     /// The standard deviation of the episodes' scores themselves (dividing by `episodes`).
@@ -40,7 +45,7 @@ struct Report {
     run: String,
 }
 
-pub(crate) fn command(args: &EvalArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let dir = RunDir::open(&args.run)?;
     let report = evaluate(args, &dir)?;
     let text = if args.json {
@@ -54,9 +59,49 @@ pub(crate) fn command(args: &EvalArgs) -> anyhow::Result<()> {
 
 fn evaluate(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     let mut config = Config::read(&dir.config())?;
-    let algo = config.run.algo;
-    let device = coinop_agents::device(args.device.as_deref().unwrap_or(&config.run.device))?;
     coinop_agents::set_torch_threads(threads_or_cores(args.torch_threads.unwrap_or(0)));
+    let section = read_checkpoint(&config, dir)?;
+    if let Some(roms) = &args.roms {
+        config.set_roms(roms)?;
+    }
+    let env = config.env_info()?;
+    let trained_with = config.env.atari.protocol;
+    if let Some(protocol) = args.protocol {
+        if env.family != Family::Atari {
+            bail!("--protocol is for Atari games, and {} is none: leave it out", env.id());
+        }
+        config.env.atari.protocol = protocol;
+    }
+    let protocol = config.env.atari.protocol;
+    let factory = env.factory(&config.env)?;
+    let frames_per_step = u64::from(factory.spec().frames_per_step);
+    let played = match factory {
+        AnyFactory::Pixels(factory) => restore_and_play(args, &config, &section, factory.as_ref()),
+        AnyFactory::Features(factory) => restore_and_play(args, &config, &section, factory.as_ref()),
+    };
+    let played = played.map_err(|error| match protocol == trained_with {
+        true => error,
+        false => anyhow!("an agent of protocol {trained_with} can not play {protocol}: {error}"),
+    })?;
+    let (mean, std, min, max) = statistics(&played.scores);
+    Ok(Report {
+        env: config.run.env,
+        algo: config.run.algo.name(),
+        protocol: (env.family == Family::Atari).then(|| protocol.to_string()),
+        episodes: played.scores.len(),
+        mean,
+        std,
+        min,
+        max,
+        frames: played.steps * frames_per_step,
+        seed: args.seed,
+        greedy: args.greedy,
+        run: dir.path().display().to_string(),
+    })
+}
+
+/// Reads the checkpoint of a run, and checks that it is of what the run's configuration says.
+fn read_checkpoint(config: &Config, dir: &RunDir) -> anyhow::Result<Section> {
     let path = dir.final_checkpoint();
     if !path.exists() {
         let run = dir.path().display();
@@ -68,42 +113,23 @@ fn evaluate(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
         bail!("the run `{run}` ended without a checkpoint: it failed or was killed; its log.txt says what happened");
     }
     let section = checkpoint::read(&path)?;
-    identity::check(&config, &section, &path)?;
-    if let Some(roms) = &args.roms {
-        config.env.roms = Some(roms.clone());
-    }
-    let trained_with = config.env.protocol;
-    config.env.protocol = args.protocol.unwrap_or(trained_with);
+    identity::check(config, &section, &path)?;
+    Ok(section)
+}
+
+fn restore_and_play<O: Observation>(
+    args: &EvalArgs,
+    config: &Config,
+    section: &Section,
+    factory: &dyn EnvFactory<Obs = O>,
+) -> anyhow::Result<Played> {
+    let device = coinop_agents::device(args.device.as_deref().unwrap_or(&config.run.device))?;
+    let rng = stream(args.seed, "evaluation", 0);
+    let mut policy = config.algo.policy(&factory.spec(), section, rng, device)?;
     let num_envs = args.episodes.min(MAX_ENVS);
-    let threads = threads_or_cores(args.env_threads.unwrap_or(0));
-    let mut env = registry::make_vec(&config.run.env, &config.env, num_envs, threads)?;
-    let network = match algo.restore_network(&config, env.as_ref(), &section, device) {
-        Err(error) if config.env.protocol != trained_with => {
-            bail!(
-                "an agent of protocol {trained_with} can not play {}: {error}",
-                config.env.protocol
-            )
-        }
-        network => network?,
-    };
-    let mut policy = ActorCriticPolicy::new(&network, stream(args.seed, "evaluation", 0));
+    let mut env = factory.make_vec(num_envs, threads_or_cores(args.env_threads.unwrap_or(0)))?;
     let mode = if args.greedy { Mode::Greedy } else { Mode::Sample };
-    let played = play(&mut policy, mode, env.as_mut(), args.episodes, args.seed)?;
-    let (mean, std, min, max) = statistics(&played.scores);
-    Ok(Report {
-        env: config.run.env,
-        algo: algo.name(),
-        protocol: config.env.protocol.to_string(),
-        episodes: played.scores.len(),
-        mean,
-        std,
-        min,
-        max,
-        frames: played.steps * u64::from(env.frames_per_step()),
-        seed: args.seed,
-        greedy: args.greedy,
-        run: dir.path().display().to_string(),
-    })
+    play(policy.as_mut(), mode, env.as_mut(), args.episodes, args.seed)
 }
 
 /// The episodes that counted.
@@ -116,18 +142,19 @@ struct Played {
 }
 
 /// Environment `i` of `n` plays `episodes / n` episodes, or one more if `i < episodes % n`.
-fn play(
-    policy: &mut dyn Policy<Obs = u8>,
+fn play<O: Elem>(
+    policy: &mut dyn Policy<Obs = O>,
     mode: Mode,
-    env: &mut dyn VecEnv<Obs = u8>,
+    env: &mut dyn VecEnv<Obs = O>,
     episodes: usize,
     seed: u64,
 ) -> anyhow::Result<Played> {
     let n = env.num_envs();
     let quota = |i: usize| episodes / n + usize::from(i < episodes % n);
-    let mut obs = vec![0; n * env.obs_shape().len()];
+    let mut obs = vec![O::default(); n * env.spec().obs_shape.len()];
     let mut last_obs = obs.clone();
     let mut actions = vec![0; n];
+    let mut begins = vec![true; n];
     let mut steps = vec![Step::default(); n];
     let mut finished: Vec<Vec<f64>> = vec![Vec::new(); n];
     let mut running = vec![(0.0, 0); n];
@@ -135,12 +162,13 @@ fn play(
     let mut line = Line::new(episodes as u64);
     env.reset(Some(seed), &mut obs)?;
     while (0..n).any(|i| finished[i].len() < quota(i)) {
-        policy.act(&obs, mode, &mut actions)?;
+        policy.act(&obs, &begins, mode, &mut actions)?;
         env.step(&actions, &mut obs, &mut last_obs, &mut steps)?;
         for (i, step) in steps.iter().enumerate() {
             running[i].0 += f64::from(step.score);
             running[i].1 += 1;
-            if step.end.is_over() {
+            begins[i] = step.end.is_over();
+            if begins[i] {
                 let (score, length) = std::mem::take(&mut running[i]);
                 if finished[i].len() < quota(i) {
                     finished[i].push(score);
@@ -186,9 +214,12 @@ fn in_words(report: &Report) -> String {
         seed,
         ..
     } = report;
+    let protocol = protocol
+        .as_ref()
+        .map_or_else(String::new, |protocol| format!(", protocol {protocol}"));
     let _ = write!(
         text,
-        "{algo} on {env}, protocol {protocol}: mean score {mean:.2} over {episodes} episodes (standard deviation {std:.2}, from {min} to \
+        "{algo} on {env}{protocol}: mean score {mean:.2} over {episodes} episodes (standard deviation {std:.2}, from {min} to \
          {max}, {frames} frames, seed {seed})"
     );
     text
@@ -240,7 +271,7 @@ mod tests {
     impl Policy for Still {
         type Obs = u8;
 
-        fn act(&mut self, _obs: &[u8], _mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+        fn act(&mut self, _obs: &[u8], _begins: &[bool], _mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
             actions.fill(0);
             Ok(())
         }

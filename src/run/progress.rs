@@ -7,8 +7,8 @@ use coinop_agents::Progress;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::count::short;
-use crate::metrics::Scores;
 use crate::output;
+use crate::run::metrics::Scores;
 
 /// Between two plain lines.
 const PLAIN: Duration = Duration::from_secs(10);
@@ -16,6 +16,9 @@ const PLAIN: Duration = Duration::from_secs(10);
 const LIVE: Duration = Duration::from_millis(200);
 /// The speed is that of this last stretch of time.
 const STRETCH: Duration = Duration::from_secs(15);
+
+/// Of the trainer's numbers, where it has them.
+const SHOWN: [&str; 2] = ["loss", "entropy"];
 
 /// A line that is shown now and then.
 pub(crate) struct Line {
@@ -76,18 +79,13 @@ impl Line {
 /// Shows the progress of a run.
 pub(crate) struct Display {
     line: Line,
-    /// Where the metrics `loss` and `entropy` are among the trainer's.
-    shown_metrics: Vec<(&'static str, usize)>,
     speed: Speed,
 }
 
 impl Display {
-    pub(crate) fn new(total_frames: u64, metric_names: &[&'static str]) -> Self {
-        let place = |name: &'static str| Some((name, metric_names.iter().position(|other| *other == name)?));
-        let shown_metrics = ["loss", "entropy"].into_iter().filter_map(place).collect();
+    pub(crate) fn new(total_frames: u64) -> Self {
         Self {
             line: Line::new(total_frames),
-            shown_metrics,
             speed: Speed::new(Instant::now()),
         }
     }
@@ -115,11 +113,8 @@ impl Display {
             Some(mean) => format!("score {mean:.2}"),
             None => "score -".to_owned(),
         });
-        parts.extend(
-            self.shown_metrics
-                .iter()
-                .map(|(name, place)| format!("{name} {:.3}", progress.metrics[*place])),
-        );
+        let metric = |name| Some(format!("{name} {:.3}", progress.metrics.mean(name)?));
+        parts.extend(SHOWN.into_iter().filter_map(metric));
         if speed > 0.0 {
             let left = self.line.total.saturating_sub(progress.frames) as f64 / speed;
             parts.push(format!("ETA {}", HumanDuration(Duration::from_secs_f64(left.min(1e9)))));

@@ -4,6 +4,7 @@
 //! runs/pong-paac-1/
 //!   config.toml         every setting of the run, resolved
 //!   metrics.csv         a row every so many frames; each line is flushed
+//!   events.out.*        the same for TensorBoard
 //!   epsilons.csv        every actor's epsilon, a row whenever they were drawn anew
 //!   log.txt             what happened, with times
 //!   checkpoints/final/  what was learned, when the run ended or was interrupted
@@ -76,8 +77,7 @@ impl RunDir {
 
     /// Makes the folder of a new run of `env` with `algo`.
     pub(crate) fn create_for(env: &str, algo: &str) -> anyhow::Result<Self> {
-        let short = env.rsplit('/').next().unwrap_or(env);
-        Self::create_numbered(Path::new(RUNS), &format!("{short}-{algo}"))
+        Self::create_numbered(Path::new(RUNS), &format!("{env}-{algo}"))
     }
 
     /// The run that begins in a folder that was just made.

@@ -1,22 +1,18 @@
-//! `metrics.csv` and `epsilons.csv`: what a run was like, a row every so many frames.
+//! What a run was like, a row every so many frames: into `metrics.csv`, and for TensorBoard. Every actor's epsilon, whenever they were drawn
+//! anew: into `epsilons.csv`.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use coinop_agents::{Episode, Progress};
+use coinop_agents::{Episode, Progress, Row};
 
-use crate::files::{FileError, failed};
-use crate::run_dir::RunDir;
+use super::dir::RunDir;
+use super::sinks::{Cell, Csv, Sink};
+use super::tensorboard::TensorBoard;
+use crate::files::FileError;
 
 /// Scores are averaged over this many episodes.
 pub(crate) const WINDOW: usize = 100;
-
-/// The columns of `metrics.csv` before the trainer's own; after those come [`EPSILONS`].
-const COLUMNS: &str = "frames,steps,updates,seconds,frames_per_second,episodes,mean_score,mean_steps";
-const EPSILONS: &str = "epsilon_min,epsilon_mean,epsilon_max";
 
 /// The scores of the last [`WINDOW`] episodes.
 #[derive(Debug, Default)]
@@ -55,48 +51,49 @@ impl Scores {
     }
 }
 
-/// Both files of a run.
+/// Collects the numbers of a run, and hands them to the sinks every so many frames.
 pub(crate) struct Metrics {
-    metrics: Csv,
+    sinks: Vec<Box<dyn Sink>>,
     epsilons: Csv,
     every_frames: u64,
     next_frames: u64,
     start: Instant,
     last_row: (u64, f64),
-    /// The trainer's metrics, summed over the updates since the last row.
-    sums: Vec<f64>,
-    count: u64,
+    /// What the trainer recorded since the last row.
+    sum: Row,
+    steps: u64,
     last_epsilons: Vec<f32>,
 }
 
 impl Metrics {
-    pub(crate) fn create(dir: &RunDir, names: &[&str], actors: usize, every_frames: u64) -> Result<Self, FileError> {
-        let header = format!("{COLUMNS},{},{EPSILONS}", names.join(","));
-        let actors: Vec<String> = (0..actors).map(|actor| format!("actor_{actor}")).collect();
+    pub(crate) fn create(dir: &RunDir, every_frames: u64) -> Result<Self, FileError> {
         Ok(Self {
-            metrics: Csv::create(&dir.metrics(), &header)?,
-            epsilons: Csv::create(&dir.epsilons(), &format!("frames,{}", actors.join(",")))?,
+            sinks: vec![
+                Box::new(Csv::create(&dir.metrics())?),
+                Box::new(TensorBoard::create(dir.path())?),
+            ],
+            epsilons: Csv::create(&dir.epsilons())?,
             every_frames,
             next_frames: every_frames,
             start: Instant::now(),
             last_row: (0, 0.0),
-            sums: vec![0.0; names.len()],
-            count: 0,
+            sum: Row::default(),
+            steps: 0,
             last_epsilons: Vec::new(),
         })
     }
 
     /// Takes note of a trainer's step, and writes rows that are due. Says whether one was.
     pub(crate) fn add(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<bool, FileError> {
-        self.sums
-            .iter_mut()
-            .zip(progress.metrics)
-            .for_each(|(sum, value)| *sum += value);
-        self.count += 1;
+        self.sum.add(progress.metrics);
+        self.steps += 1;
         if self.last_epsilons != progress.epsilons {
             self.last_epsilons = progress.epsilons.to_vec();
-            self.epsilons
-                .row(&format!("{},{}", progress.frames, joined(progress.epsilons)))?;
+            let actors = (0..progress.epsilons.len()).map(|actor| format!("actor_{actor}"));
+            let header = std::iter::once("frames".to_owned()).chain(actors);
+            let epsilons = progress.epsilons.iter().map(f32::to_string);
+            let row = std::iter::once(progress.frames.to_string()).chain(epsilons);
+            self.epsilons.row(header, row)?;
         }
         let is_due = progress.frames >= self.next_frames;
         if is_due {
@@ -108,7 +105,7 @@ impl Metrics {
 
     /// Writes the last row, if steps came after the one before.
     pub(crate) fn finish(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<(), FileError> {
-        if self.count > 0 {
+        if self.steps > 0 {
             self.write_row(progress, scores)
         } else {
             Ok(())
@@ -119,62 +116,47 @@ impl Metrics {
         let seconds = self.start.elapsed().as_secs_f64();
         let (last_frames, last_seconds) = self.last_row;
         let speed = (progress.frames - last_frames) as f64 / (seconds - last_seconds).max(1e-9);
-        let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
-        let means: Vec<f64> = self.sums.iter().map(|sum| sum / self.count as f64).collect();
-        let row = format!(
-            "{},{},{},{seconds:.3},{speed:.1},{},{},{},{},{}",
-            progress.frames,
-            progress.steps,
-            progress.updates,
-            scores.episodes(),
-            number(scores.mean()),
-            number(scores.mean_steps()),
-            joined(&means),
-            joined(&summary(progress.epsilons)),
-        );
+        let cell = |group, name, value: Option<f64>| Cell { group, name, value };
+        let count = |group, name, value: u64| cell(group, name, Some(value as f64));
+        let rounded =
+            |group, name, value: Option<f64>, unit: f64| cell(group, name, value.map(|x| (x * unit).round() / unit));
+        let [least, mean, greatest] = summary(progress.epsilons);
+        let mut cells = vec![
+            count("time", "steps", progress.steps),
+            count("time", "updates", progress.updates),
+            rounded("time", "seconds", Some(seconds), 1e3),
+            rounded("time", "frames_per_second", Some(speed), 1e1),
+            count("episode", "episodes", scores.episodes()),
+            rounded("episode", "mean_score", scores.mean(), 1e3),
+            rounded("episode", "mean_steps", scores.mean_steps(), 1e3),
+        ];
+        cells.extend(self.sum.means().map(|(name, mean)| cell("train", name, mean)));
+        cells.extend([
+            cell("explore", "epsilon_min", least),
+            cell("explore", "epsilon_mean", mean),
+            cell("explore", "epsilon_max", greatest),
+        ]);
         self.last_row = (progress.frames, seconds);
-        self.sums.fill(0.0);
-        self.count = 0;
-        self.metrics.row(&row)
+        self.sum.clear();
+        self.steps = 0;
+        self.sinks
+            .iter_mut()
+            .try_for_each(|sink| sink.write(progress.frames, &cells))
     }
 }
 
 /// Least, mean and greatest.
-fn summary(epsilons: &[f32]) -> [f32; 3] {
-    let mean = epsilons.iter().sum::<f32>() / epsilons.len().max(1) as f32;
+fn summary(epsilons: &[f32]) -> [Option<f64>; 3] {
+    if epsilons.is_empty() {
+        return [None; 3];
+    }
+    let wide = || epsilons.iter().copied().map(f64::from);
+    let mean = wide().sum::<f64>() / epsilons.len() as f64;
     [
-        epsilons.iter().copied().fold(f32::INFINITY, f32::min),
-        mean,
-        epsilons.iter().copied().fold(0.0, f32::max),
+        Some(wide().fold(f64::INFINITY, f64::min)),
+        Some(mean),
+        Some(wide().fold(0.0, f64::max)),
     ]
-}
-
-fn joined<T: ToString>(values: &[T]) -> String {
-    values.iter().map(T::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// A file whose rows are with the system as soon as they are written.
-struct Csv {
-    file: File,
-    path: PathBuf,
-}
-
-impl Csv {
-    fn create(path: &Path, header: &str) -> Result<Self, FileError> {
-        let file = File::create_new(path).map_err(failed("can't create", path))?;
-        let mut csv = Self {
-            file,
-            path: path.to_owned(),
-        };
-        csv.row(header)?;
-        Ok(csv)
-    }
-
-    fn row(&mut self, row: &str) -> Result<(), FileError> {
-        self.file
-            .write_all(format!("{row}\n").as_bytes())
-            .map_err(failed("can't write", &self.path))
-    }
 }
 
 #[cfg(test)]
@@ -203,7 +185,7 @@ mod tests {
     fn rows_come_when_they_are_due_and_average_what_came_between() {
         let base = tempfile::tempdir().unwrap();
         let dir = RunDir::create(&base.path().join("run")).unwrap();
-        let mut metrics = Metrics::create(&dir, &["loss"], 2, 100).unwrap();
+        let mut metrics = Metrics::create(&dir, 100).unwrap();
         let scores = Scores::default();
         let mut frames = 0;
         for (loss, epsilons) in [
@@ -213,7 +195,9 @@ mod tests {
             (8.0, [0.0, 1.0]),
         ] {
             frames += 40;
-            let (losses, steps) = ([loss], frames / 4);
+            let steps = frames / 4;
+            let mut losses = Row::default();
+            losses.record("loss", loss);
             let progress = Progress {
                 frames,
                 steps,

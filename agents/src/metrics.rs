@@ -1,0 +1,104 @@
+//! Numbers to watch, by name.
+
+/// Named numbers, each the mean of the values that were recorded for it.
+///
+/// A trainer records per update; whoever reads may add the rows of many steps up, and still has means over updates.
+///
+/// ```
+/// use coinop_agents::Row;
+///
+/// let mut sum = Row::default();
+/// for losses in [&[1.0, 2.0][..], &[6.0]] {
+///     let mut step = Row::default();
+///     losses.iter().for_each(|loss| step.record("loss", *loss));
+///     sum.add(&step);
+/// }
+/// assert_eq!(sum.mean("loss"), Some(3.0));
+/// assert_eq!(sum.mean("entropy"), None);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    cells: Vec<Cell>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Cell {
+    name: &'static str,
+    sum: f64,
+    count: u64,
+}
+
+impl Row {
+    /// A row that has these names, in this order, and no values yet.
+    #[must_use]
+    pub fn of(names: &[&'static str]) -> Self {
+        let cell = |name: &&'static str| Cell {
+            name,
+            sum: 0.0,
+            count: 0,
+        };
+        Self {
+            cells: names.iter().map(cell).collect(),
+        }
+    }
+
+    /// Adds a value. A name that is new comes last.
+    pub fn record(&mut self, name: &'static str, value: f64) {
+        self.add_to(name, value, 1);
+    }
+
+    /// Adds all values of another row.
+    pub fn add(&mut self, other: &Row) {
+        for cell in &other.cells {
+            self.add_to(cell.name, cell.sum, cell.count);
+        }
+    }
+
+    fn add_to(&mut self, name: &'static str, sum: f64, count: u64) {
+        match self.cells.iter_mut().find(|cell| cell.name == name) {
+            Some(cell) => {
+                cell.sum += sum;
+                cell.count += count;
+            }
+            None => self.cells.push(Cell { name, sum, count }),
+        }
+    }
+
+    /// Forgets the values, and keeps the names.
+    pub fn clear(&mut self) {
+        for cell in &mut self.cells {
+            (cell.sum, cell.count) = (0.0, 0);
+        }
+    }
+
+    /// The mean of what was recorded for a name; `None` where that is nothing.
+    #[must_use]
+    pub fn mean(&self, name: &str) -> Option<f64> {
+        self.means().find(|(other, _)| *other == name)?.1
+    }
+
+    /// All names with their means, in the order in which they came.
+    pub fn means(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
+        self.cells
+            .iter()
+            .map(|cell| (cell.name, (cell.count > 0).then(|| cell.sum / cell.count as f64)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cleared_row_keeps_its_names_in_their_order() {
+        let mut row = Row::of(&["loss", "entropy"]);
+        row.record("entropy", 1.0);
+        row.record("later", 2.0);
+        row.clear();
+        row.record("loss", 4.0);
+        assert_eq!(
+            row.means().collect::<Vec<_>>(),
+            [("loss", Some(4.0)), ("entropy", None), ("later", None)]
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! Networks: a body that all of a network's answers share, and thin heads on it.
+//!
+//! ```text
+//! body                                                              source
+//! nature   conv 32 8x8/4 · conv 64 4x4/2 · conv 64 3x3/1 · 512      Mnih 2015
+//! a3c      conv 16 8x8/4 · conv 32 4x4/2 · 256                      Mnih 2013; A3C (1602.01783) and PAAC's "nips" network
+//! mlp      64 · 64                                                  for features instead of pixels
+//!
+//! heads
+//! ActorCritic   logits [n, actions] and value [n]
+//! QNetwork      action values [n, actions], in one piece or dueling
+//! ```
+//!
+//! All hidden layers end in a rectifier. Pixels are scaled to 0 to 1.
+//!
+//! Parameters are `f32`, always. What is computed with them in layers that see pixels is as precise as [`Precision`] says.
+
+mod actor_critic;
+mod body;
+mod q_network;
+
+use coinop_envs::Elem;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind};
+
+use crate::init::Init;
+
+pub use actor_critic::ActorCritic;
+pub use body::Body;
+pub use q_network::{Head, QNetwork};
+
+/// How a network is built, for any observations and actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkConfig {
+    /// The body.
+    pub kind: NetworkKind,
+    /// The initial weights.
+    pub init: Init,
+    /// How precisely it computes.
+    pub precision: Precision,
+}
+
+/// Which body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkKind {
+    /// The network of the Nature DQN paper (Mnih et al. 2015).
+    Nature,
+    /// The smaller network of A3C and PAAC.
+    A3c,
+    /// Two layers of 64 units, for observations of one dimension.
+    Mlp,
+}
+
+impl NetworkKind {
+    fn name(self) -> &'static str {
+        match self {
+            NetworkKind::Nature => "nature",
+            NetworkKind::A3c => "a3c",
+            NetworkKind::Mlp => "mlp",
+        }
+    }
+
+    /// Convolutions as (channels, kernel, stride), and the widths of the hidden layers after them.
+    fn layers(self) -> (&'static [(i64, i64, i64)], &'static [i64]) {
+        match self {
+            NetworkKind::Nature => (&[(32, 8, 4), (64, 4, 2), (64, 3, 1)], &[512]),
+            NetworkKind::A3c => (&[(16, 8, 4), (32, 4, 2)], &[256]),
+            NetworkKind::Mlp => (&[], &[64, 64]),
+        }
+    }
+
+    /// The width of the last hidden layer.
+    fn last_width(self) -> i64 {
+        self.layers().1.last().copied().unwrap_or(1)
+    }
+}
+
+/// How precisely a network's hidden layers compute with pixels. Parameters, heads, losses and optimisers are `f32` either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// `bfloat16` on a processor that has instructions for it, else `float32`.
+    #[default]
+    Auto,
+    /// 24 bits of mantissa.
+    Float32,
+    /// 8 bits of mantissa: about twice as fast where the processor has instructions for it, and many times slower where it has not.
+    Bfloat16,
+}
+
+impl Precision {
+    /// What [`Precision::Auto`] stands for on this machine; anything else as it is.
+    #[must_use]
+    pub fn resolved(self, device: Device) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let has_instructions = std::arch::is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        let has_instructions = false;
+        match self {
+            Self::Auto if device == Device::Cpu && has_instructions => Self::Bfloat16,
+            Self::Auto => Self::Float32,
+            chosen => chosen,
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Bfloat16 => Kind::BFloat16,
+            Self::Auto | Self::Float32 => Kind::Float,
+        }
+    }
+}
+
+/// An element of observations that libtorch knows too.
+pub trait Observation: Elem + tch::kind::Element {}
+
+impl<T: Elem + tch::kind::Element> Observation for T {}
+
+#[cfg(test)]
+mod tests {
+    use coinop_envs::rng::stream;
+    use coinop_envs::{EnvSpec, Shape};
+    use tch::Tensor;
+
+    use super::*;
+    use crate::AgentError;
+
+    fn config(kind: NetworkKind, precision: Precision) -> NetworkConfig {
+        NetworkConfig {
+            kind,
+            init: Init::Uniform,
+            precision,
+        }
+    }
+
+    fn spec(shape: &[usize]) -> EnvSpec {
+        EnvSpec {
+            obs_shape: Shape::new(shape),
+            num_actions: 6,
+            frames_per_step: 1,
+            stacked_frames: 1,
+        }
+    }
+
+    fn actor_critic(kind: NetworkKind, precision: Precision, shape: &[usize]) -> Result<ActorCritic, AgentError> {
+        let rng = &mut stream(1, "init", 0);
+        ActorCritic::new(config(kind, precision), &spec(shape), rng, Device::Cpu)
+    }
+
+    fn network(kind: NetworkKind, shape: &[usize]) -> Result<ActorCritic, AgentError> {
+        actor_critic(kind, Precision::Float32, shape)
+    }
+
+    fn q_network(kind: NetworkKind, head: Head, shape: &[usize]) -> QNetwork {
+        let rng = &mut stream(1, "init", 0);
+        QNetwork::new(config(kind, Precision::Float32), head, &spec(shape), rng, Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn networks_have_the_papers_numbers_of_parameters() {
+        // nature: 8224 + 32832 + 36928 + 1606144 + 6·513 + 513; a3c: 4112 + 8224 + 663808 + 6·257 + 257.
+        assert_eq!(
+            network(NetworkKind::Nature, &[4, 84, 84]).unwrap().params().numel(),
+            1_687_719
+        );
+        assert_eq!(
+            network(NetworkKind::A3c, &[4, 84, 84]).unwrap().params().numel(),
+            677_943
+        );
+    }
+
+    #[test]
+    fn a_batch_gives_logits_and_values() {
+        for (kind, shape) in [
+            (NetworkKind::Nature, &[4, 84, 84][..]),
+            (NetworkKind::A3c, &[4, 84, 84]),
+            (NetworkKind::Mlp, &[5]),
+        ] {
+            let network = network(kind, shape).unwrap();
+            let obs = network.body().input(&vec![7u8; 3 * Shape::new(shape).len()]).unwrap();
+            let (logits, values) = network.forward(&obs).unwrap();
+            assert_eq!((logits.size(), values.size()), (vec![3, 6], vec![3]));
+            for head in [Head::Plain, Head::Dueling] {
+                assert_eq!(q_network(kind, head, shape).forward(&obs).unwrap().size(), [3, 6]);
+            }
+        }
+    }
+
+    #[test]
+    fn q_networks_have_the_papers_numbers_of_parameters() {
+        // nature: 8224 + 32832 + 36928 + 1606144 + 6·513; dueling has the hidden layer twice, and a value: + 1606144 + 513.
+        let numel = |head| q_network(NetworkKind::Nature, head, &[4, 84, 84]).params().numel();
+        assert_eq!((numel(Head::Plain), numel(Head::Dueling)), (1_687_206, 3_293_863));
+    }
+
+    #[test]
+    fn the_mean_of_dueling_action_values_is_the_value_of_the_state() {
+        let network = q_network(NetworkKind::Mlp, Head::Dueling, &[5]);
+        let obs = network.body().input(&[0.3f32, -1.0, 2.0, 0.0, 0.5]).unwrap();
+        let before = network.forward(&obs).unwrap();
+        // A bias of the value moves every action by as much; one of an advantage moves its action by 5/6 and the others by -1/6.
+        let named = |name: &str| {
+            let mut section = crate::Section::default();
+            crate::Checkpoint::save(&network, &mut section).unwrap();
+            section.tensor(name).unwrap().copy()
+        };
+        let shifted = |name: &str| {
+            let mut section = crate::Section::default();
+            crate::Checkpoint::save(&network, &mut section).unwrap();
+            let bias = named(name);
+            let _ = bias.get(0).g_add_scalar_(1.0);
+            section.put_tensor(name, &bias).unwrap();
+            let mut other = q_network(NetworkKind::Mlp, Head::Dueling, &[5]);
+            crate::Checkpoint::load(&mut other, &section).unwrap();
+            Vec::<f32>::try_from((other.forward(&obs).unwrap() - &before).flatten(0, -1)).unwrap()
+        };
+        let close = |a: &[f32], b: [f32; 6]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(close(&shifted("3_value_bias"), [1.0; 6]));
+        let sixth = 1.0 / 6.0;
+        let expected = [5.0 * sixth, -sixth, -sixth, -sixth, -sixth, -sixth];
+        assert!(close(&shifted("5_advantage_bias"), expected));
+    }
+
+    fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
+
+    #[test]
+    fn a_pixel_of_255_is_1() {
+        let network = network(NetworkKind::A3c, &[4, 84, 84]).unwrap();
+        let pixels: Vec<u8> = (0..2 * 4 * 84 * 84).map(|i: u32| (i * i % 251) as u8).collect();
+        let scaled: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+        let (a, b) = (
+            network.forward(&network.body().input(&pixels).unwrap()).unwrap(),
+            network.forward(&network.body().input(&scaled).unwrap()).unwrap(),
+        );
+        assert!(largest_difference(&a.0, &b.0) < 1e-5 && largest_difference(&a.1, &b.1) < 1e-5);
+    }
+
+    #[test]
+    fn bfloat16_answers_nearly_the_same_with_nearly_the_same_gradient_in_f32() {
+        let at = |precision| {
+            let network = actor_critic(NetworkKind::A3c, precision, &[4, 84, 84]).unwrap();
+            let pixels: Vec<u8> = (0..4 * 84 * 84).map(|i: u32| (i * i % 251) as u8).collect();
+            let (logits, values) = network.forward(&network.body().input(&pixels).unwrap()).unwrap();
+            let loss = logits.square().sum(Kind::Float) + values.square().sum(Kind::Float);
+            let gradient = network.params().gradient(&loss).unwrap();
+            (logits, gradient)
+        };
+        let (exact, rough) = (at(Precision::Float32), at(Precision::Bfloat16));
+        assert_eq!((rough.0.kind(), rough.1.kind()), (Kind::Float, Kind::Float));
+        // A number of bfloat16 has 8 bits, so that each is off by up to 0.4 %.
+        let off = largest_difference(&exact.0, &rough.0);
+        assert!(off > 0.0 && off < 0.01 * exact.0.abs().max().double_value(&[]), "{off}");
+        let cosine = Tensor::cosine_similarity(&exact.1, &rough.1, 0, 1e-12).double_value(&[]);
+        assert!(cosine > 0.999, "{cosine}");
+    }
+
+    #[test]
+    fn a_precision_that_was_chosen_stays_and_a_gpu_is_exact_unless_told_otherwise() {
+        let gpu = Device::Cuda(0);
+        assert_eq!(Precision::Auto.resolved(gpu), Precision::Float32);
+        assert_ne!(Precision::Auto.resolved(Device::Cpu), Precision::Auto);
+        for chosen in [Precision::Float32, Precision::Bfloat16] {
+            assert_eq!([Device::Cpu, gpu].map(|device| chosen.resolved(device)), [chosen; 2]);
+        }
+    }
+
+    #[test]
+    fn a_shape_that_a_network_can_not_read_is_an_error_with_the_reason() {
+        let error = network(NetworkKind::A3c, &[7]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the network `a3c` can not read observations of shape 7: it needs channels, height and width"
+        );
+        assert!(network(NetworkKind::Nature, &[4, 20, 20]).is_err());
+        assert!(network(NetworkKind::Mlp, &[4, 84, 84]).is_err());
+    }
+
+    #[test]
+    fn the_same_stream_gives_the_same_weights() {
+        let shape = [4, 84, 84];
+        let (a, b) = (
+            network(NetworkKind::A3c, &shape).unwrap(),
+            network(NetworkKind::A3c, &shape).unwrap(),
+        );
+        assert_eq!(a.params().flat(), b.params().flat());
+    }
+}

@@ -1,0 +1,131 @@
+//! The values of actions.
+
+use coinop_envs::EnvSpec;
+use coinop_envs::rng::Rng;
+use serde::{Deserialize, Serialize};
+use tch::{Device, TchError, Tensor};
+
+use super::NetworkConfig;
+use super::body::{Body, Builder, HIDDEN_GAIN, Layer};
+use crate::params::Params;
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
+
+/// The gain of orthogonal weights of the heads.
+const VALUE_GAIN: f64 = 1.0;
+
+/// How action values come out of the body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// One layer from the features to all action values (Mnih 2015).
+    #[default]
+    Plain,
+    /// The value of the state and the advantages of the actions apart, each with a hidden layer of its own (Wang 2016, arXiv 1511.06581):
+    /// `Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)`, equation 9.
+    Dueling,
+}
+
+/// The layers of a head.
+#[derive(Debug)]
+enum Layers {
+    Plain(Layer),
+    Dueling { value: [Layer; 2], advantage: [Layer; 2] },
+}
+
+/// A network of action values.
+#[derive(Debug)]
+pub struct QNetwork {
+    params: Params,
+    body: Body,
+    head: Layers,
+    num_actions: usize,
+}
+
+impl QNetwork {
+    /// A network with initial weights from `rng`, for environments like `spec`.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Shape`] when the network can not read such observations.
+    pub fn new(
+        config: NetworkConfig,
+        head: Head,
+        spec: &EnvSpec,
+        rng: &mut Rng,
+        device: Device,
+    ) -> Result<Self, AgentError> {
+        let mut builder = Builder::new(config.init, rng);
+        let num_actions = spec.num_actions as i64;
+        let own_hidden_layers = usize::from(head == Head::Dueling);
+        let body = Body::build(config, spec.obs_shape, own_hidden_layers, device, &mut builder)?;
+        let hidden = config.kind.last_width();
+        let mut stream = |name: &str, outputs: i64| -> Result<[Layer; 2], TchError> {
+            Ok([
+                builder.linear(&format!("{name}_hidden"), hidden, body.width(), HIDDEN_GAIN)?,
+                builder.linear(name, outputs, hidden, VALUE_GAIN)?,
+            ])
+        };
+        let head = match head {
+            Head::Plain => Layers::Plain(builder.linear("action_value", num_actions, body.width(), VALUE_GAIN)?),
+            Head::Dueling => Layers::Dueling {
+                value: stream("value", 1)?,
+                advantage: stream("advantage", num_actions)?,
+            },
+        };
+        Ok(Self {
+            params: builder.finish(device)?,
+            body,
+            head,
+            num_actions: spec.num_actions,
+        })
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The body, which knows what observations it reads.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The number of actions.
+    #[must_use]
+    pub fn num_actions(&self) -> usize {
+        self.num_actions
+    }
+
+    /// Action values `[n, actions]` of observations `[n, obs_shape…]`, `u8` or `f32`.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails, for example for want of memory.
+    pub fn forward(&self, obs: &Tensor) -> Result<Tensor, AgentError> {
+        let x = self.body.forward(&self.params, obs)?;
+        let stream = |[hidden, out]: &[Layer; 2]| {
+            let hidden = hidden.apply(&self.params, &x, None)?.f_relu_()?;
+            out.apply(&self.params, &hidden, None)
+        };
+        Ok(match &self.head {
+            Layers::Plain(layer) => layer.apply(&self.params, &x, None)?,
+            Layers::Dueling { value, advantage } => {
+                let advantages = stream(advantage)?;
+                let mean = advantages.f_mean_dim(1i64, true, tch::Kind::Float)?;
+                stream(value)?.f_add(&advantages.f_sub(&mean)?)?
+            }
+        })
+    }
+}
+
+impl Checkpoint for QNetwork {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.params.save(out)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.params.load(from)
+    }
+}

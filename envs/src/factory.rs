@@ -1,0 +1,103 @@
+//! Factories: what makes environments of one kind, as many as an algorithm needs and in whichever threads it needs them.
+
+use crate::vec_env::{Pooled, Serial};
+use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
+
+/// Makes environments that are alike.
+///
+/// An algorithm that steps many together asks for [`make_vec`](Self::make_vec); one whose actors step theirs alone, for [`make`](Self::make).
+/// Both begin at [`Env::reset`] with a seed, which is what tells them apart.
+pub trait EnvFactory: Send + Sync {
+    /// The element type of observations.
+    type Obs: Elem;
+
+    /// What is constant about every environment that it makes.
+    fn spec(&self) -> EnvSpec;
+
+    /// One environment, to be stepped by itself.
+    fn make(&self) -> Box<dyn Env<Obs = Self::Obs> + Send>;
+
+    /// `num_envs` environments, stepped by `threads` threads: one after the other if that is 1.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::Memory`], or when the system starts no more threads.
+    ///
+    /// # Panics
+    ///
+    /// If `num_envs` or `threads` is 0.
+    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = Self::Obs>>, EnvError>;
+}
+
+/// A factory that copies one environment.
+#[derive(Clone, Debug)]
+pub struct Copies<E> {
+    original: E,
+    bytes: u64,
+}
+
+impl<E> Copies<E> {
+    /// Copies `original`, of which each takes about `bytes` bytes of memory, buffers included.
+    #[must_use]
+    pub fn of(original: E, bytes: u64) -> Self {
+        Self { original, bytes }
+    }
+}
+
+impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
+    type Obs = E::Obs;
+
+    fn spec(&self) -> EnvSpec {
+        self.original.spec()
+    }
+
+    fn make(&self) -> Box<dyn Env<Obs = E::Obs> + Send> {
+        Box::new(self.original.clone())
+    }
+
+    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs>>, EnvError> {
+        let what = || format!("a set of {num_envs} environments");
+        memory::require(what, num_envs as u64 * self.bytes, "ask for fewer")?;
+        let envs = vec![self.original.clone(); num_envs];
+        Ok(if threads == 1 {
+            Box::new(Serial::new(envs))
+        } else {
+            Box::new(Pooled::new(envs, threads)?)
+        })
+    }
+}
+
+/// A factory of environments of either element type, as a name gives it.
+pub enum AnyFactory {
+    /// Their observations are pixels.
+    Pixels(Box<dyn EnvFactory<Obs = u8>>),
+    /// Their observations are features.
+    Features(Box<dyn EnvFactory<Obs = f32>>),
+}
+
+impl AnyFactory {
+    /// What is constant about every environment that it makes.
+    #[must_use]
+    pub fn spec(&self) -> EnvSpec {
+        match self {
+            Self::Pixels(factory) => factory.spec(),
+            Self::Features(factory) => factory.spec(),
+        }
+    }
+
+    /// The factory, if its observations are made of `O`; else `None`.
+    #[must_use]
+    pub fn of<O: Elem>(self) -> Option<Box<dyn EnvFactory<Obs = O>>> {
+        O::pick(self)
+    }
+}
+
+impl std::fmt::Debug for AnyFactory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            Self::Pixels(_) => "Pixels",
+            Self::Features(_) => "Features",
+        };
+        f.debug_tuple(name).field(&self.spec()).finish()
+    }
+}

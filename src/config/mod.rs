@@ -1,0 +1,371 @@
+//! The configuration of a run: preset, then config file, then command line, checked and complete.
+
+mod keys;
+
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use anyhow::{anyhow, bail};
+use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::algo::{Algo, AlgoConfig};
+use crate::cli::TrainArgs;
+use crate::files;
+use keys::{merge, set};
+
+pub(crate) use keys::Setting;
+
+/// Every setting of a run; what `config.toml` in the run folder says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Config {
+    pub(crate) run: RunConfig,
+    pub(crate) env: EnvOptions,
+    pub(crate) algo: AlgoConfig,
+}
+
+/// What belongs to no algorithm and no environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunConfig {
+    /// The environment's full name.
+    pub(crate) env: String,
+    pub(crate) algo: Algo,
+    /// The preset that the other settings started from.
+    pub(crate) preset: String,
+    /// Emulator frames to train for, over all environments.
+    pub(crate) frames: u64,
+    pub(crate) seed: u64,
+    /// Threads that step environments.
+    pub(crate) env_threads: usize,
+    /// Threads that libtorch computes with.
+    pub(crate) torch_threads: usize,
+    /// `cpu`, `cuda`, `cuda:1`.
+    pub(crate) device: String,
+    /// Frames between two rows of `metrics.csv`.
+    pub(crate) metrics_frames: u64,
+}
+
+impl Config {
+    /// The configuration of a new run.
+    pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
+        let env = registry::find(&args.env)?;
+        let file = args.config.as_deref().map(read_table).transpose()?.unwrap_or_default();
+        let in_file = |error: anyhow::Error| in_file(args.config.as_deref(), &error);
+        let algo = args.algo.map_or_else(|| algo_of(&file).map_err(in_file), Ok)?;
+        let preset = args
+            .preset
+            .clone()
+            .or_else(|| run_setting(&file, "preset"))
+            .unwrap_or_default();
+        let mut table = preset_table(algo, &env, &preset).map_err(|error| match args.preset {
+            None => in_file(error),
+            Some(_) => error,
+        })?;
+        merge(&mut table, file).map_err(|error| in_file(error.into()))?;
+        // Those that the command line says, whatever the file was of.
+        let chosen = Table::from_iter([text("env", &env.id()), text("algo", algo.name())]);
+        merge(&mut table, section_of("run", chosen))?;
+        let of_file = table.clone();
+        merge(&mut table, flags(args))?;
+        for setting in &args.set {
+            set(&mut table, setting)?;
+        }
+        // A value that can not be is the file's fault if it is there without what the command line adds.
+        let mut config = Self::valid(table).map_err(|error| match Self::valid(of_file) {
+            Err(same) if same.to_string() == error.to_string() => in_file(error),
+            _ => error,
+        })?;
+        if let Some(roms) = &args.roms {
+            config.set_roms(roms)?;
+        }
+        let roms = &mut config.env.atari.roms;
+        *roms = roms.as_deref().map(files::absolute).transpose()?;
+        config.run.env_threads = threads_or_cores(config.run.env_threads);
+        config.run.torch_threads = threads_or_cores(config.run.torch_threads);
+        config.algo.resolve(coinop_agents::device(&config.run.device)?);
+        Ok(config)
+    }
+
+    /// Reads the `config.toml` of a run folder.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::valid(read_table(path)?).map_err(|error| in_file(Some(path), &error))
+    }
+
+    /// As TOML, to be read by [`Config::read`] and by `--config`.
+    pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
+        #[derive(Serialize)]
+        struct File<'a, E> {
+            run: &'a RunConfig,
+            env: E,
+            #[serde(flatten)]
+            algo: &'a AlgoConfig,
+        }
+        Ok(toml::to_string(&File {
+            run: &self.run,
+            env: self.env.of(self.env_info()?.family),
+            algo: &self.algo,
+        })?)
+    }
+
+    /// The environment.
+    pub(crate) fn env_info(&self) -> anyhow::Result<EnvInfo> {
+        Ok(registry::find(&self.run.env)?)
+    }
+
+    /// Takes the ROMs from a folder.
+    pub(crate) fn set_roms(&mut self, roms: &Path) -> anyhow::Result<()> {
+        if self.env_info()?.family != Family::Atari {
+            bail!("--roms is for Atari games, and {} is none: leave it out", self.run.env);
+        }
+        self.env.atari.roms = Some(roms.to_owned());
+        Ok(())
+    }
+
+    fn from_table(mut table: Table) -> anyhow::Result<Self> {
+        let run: RunConfig = section(&mut table, "run", Value::try_into)?;
+        let family = registry::find(&run.env)?.family;
+        let config = Self {
+            env: section(&mut table, "env", |value| EnvOptions::read(family, value))?,
+            algo: section(&mut table, run.algo.name(), |value| run.algo.read(value))?,
+            run,
+        };
+        match table.keys().next() {
+            Some(unknown) => bail!("there is no section `{unknown}` for {}", config.run.algo.name()),
+            None => Ok(config),
+        }
+    }
+
+    fn valid(table: Table) -> anyhow::Result<Self> {
+        let config = Self::from_table(table)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        let run = &self.run;
+        for (name, value) in [("frames", run.frames), ("metrics_frames", run.metrics_frames)] {
+            if value == 0 {
+                bail!("run.{name} = 0: it must be at least 1");
+            }
+        }
+        if run.seed > i64::MAX as u64 {
+            bail!("run.seed = {}: it must be at most {}", run.seed, i64::MAX);
+        }
+        for (name, threads) in [("env_threads", run.env_threads), ("torch_threads", run.torch_threads)] {
+            if threads > MAX_THREADS {
+                bail!("run.{name} = {threads}: it must be at most {MAX_THREADS}");
+            }
+        }
+        self.algo
+            .validate()
+            .map_err(|error| anyhow!("{}.{error}", run.algo.name()))
+    }
+}
+
+/// Takes a section out of a configuration, and reads it.
+fn section<T>(
+    table: &mut Table,
+    name: &str,
+    read: impl FnOnce(Value) -> Result<T, toml::de::Error>,
+) -> anyhow::Result<T> {
+    let value = table
+        .remove(name)
+        .ok_or_else(|| anyhow!("there is no section `{name}`"))?;
+    read(value).map_err(|error| {
+        let error = one_line(&error.to_string());
+        match error.rsplit_once(" in `") {
+            Some((error, key)) => anyhow!("{error} in `{name}.{key}"),
+            None => anyhow!("{error} in `{name}`"),
+        }
+    })
+}
+
+/// More threads are a slip of the pen, and the system may not start them.
+const MAX_THREADS: usize = 1024;
+
+/// The number of cores that this process may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// 0 stands for all cores.
+pub(crate) fn threads_or_cores(threads: usize) -> usize {
+    if threads == 0 { cores() } else { threads }
+}
+
+/// The preset `name` of an algorithm for an environment, completed by everything that presets leave to the code. An empty name is the
+/// default's.
+fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> {
+    let presets = algo.presets(env.family);
+    let preset = presets.iter().find(|preset| preset.0 == name || name.is_empty());
+    let Some((name, toml)) = preset else {
+        let names: Vec<&str> = presets.iter().map(|preset| preset.0).collect();
+        bail!(
+            "{} has no preset `{name}` for {}: choose one of {}",
+            algo.name(),
+            env.id(),
+            names.join(", ")
+        );
+    };
+    let mut table: Table = toml::from_str(toml)?;
+    let mut options = Table::try_from(EnvOptions::default().of(env.family))?;
+    if let Some(Value::Table(given)) = table.remove("env") {
+        options.extend(given);
+    }
+    table.insert("env".to_owned(), Value::Table(options));
+    if let Some(Value::Table(run)) = table.get_mut("run") {
+        run.extend([text("env", &env.id()), text("algo", algo.name()), text("preset", name)]);
+    }
+    Ok(table)
+}
+
+fn text(key: &str, value: &str) -> (String, Value) {
+    (key.to_owned(), Value::String(value.to_owned()))
+}
+
+fn section_of(name: &str, settings: Table) -> Table {
+    Table::from_iter([(name.to_owned(), Value::Table(settings))])
+}
+
+/// The flags that are settings, as such.
+fn flags(args: &TrainArgs) -> Table {
+    let count = |name: &str, value: u64| {
+        (
+            name.to_owned(),
+            Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)),
+        )
+    };
+    let mut run = Table::new();
+    run.extend(args.frames.map(|frames| count("frames", frames)));
+    run.extend(args.seed.map(|seed| count("seed", seed)));
+    run.extend(args.env_threads.map(|threads| count("env_threads", threads as u64)));
+    run.extend(args.torch_threads.map(|threads| count("torch_threads", threads as u64)));
+    run.extend(args.device.as_ref().map(|device| text("device", device)));
+    run.extend(args.preset.as_ref().map(|preset| text("preset", preset)));
+    section_of("run", run)
+}
+
+fn algo_of(file: &Table) -> anyhow::Result<Algo> {
+    match run_setting(file, "algo") {
+        None => Ok(Algo::default()),
+        Some(name) => <Algo as clap::ValueEnum>::from_str(&name, false)
+            .map_err(|_| anyhow!("there is no algorithm `{name}`: use paac")),
+    }
+}
+
+fn run_setting(file: &Table, key: &str) -> Option<String> {
+    Some(file.get("run")?.get(key)?.as_str()?.to_owned())
+}
+
+fn read_table(path: &Path) -> anyhow::Result<Table> {
+    let text = files::read(path)?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| {
+            let before = &text.as_bytes()[..span.start.min(text.len())];
+            1 + before.iter().filter(|&&byte| byte == b'\n').count()
+        });
+        anyhow!(
+            "`{}` line {line} is not TOML: {}",
+            path.display(),
+            one_line(error.message())
+        )
+    })
+}
+
+fn in_file(path: Option<&Path>, error: &dyn std::fmt::Display) -> anyhow::Error {
+    match path {
+        Some(path) => anyhow!("`{}`: {error}", path.display()),
+        None => anyhow!("{error}"),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preset(env: &str, name: &str) -> Config {
+        let env = registry::find(env).unwrap();
+        Config::valid(preset_table(Algo::Paac, &env, name).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_preset_is_complete_and_valid_for_every_environment_of_its_family() {
+        for env in registry::list() {
+            for (name, _) in Algo::Paac.presets(env.family) {
+                let config = preset(&env.id(), name);
+                assert_eq!((config.run.preset, config.run.env), ((*name).to_owned(), env.id()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        for env in ["pong", "cartpole"] {
+            let mut config = preset(env, "");
+            if env == "pong" {
+                config.env.atari.mode = Some(2);
+            }
+            let table: Table = toml::from_str(&config.to_toml().unwrap()).unwrap();
+            assert_eq!(
+                table.keys().collect::<Vec<_>>(),
+                ["env", "paac", "run"],
+                "the section of the chosen algorithm alone"
+            );
+            assert_eq!(Config::from_table(table).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_section_and_its_key() {
+        let env = registry::find("cartpole").unwrap();
+        let error = |spoil: fn(&mut Table)| {
+            let mut table = preset_table(Algo::Paac, &env, "").unwrap();
+            spoil(&mut table);
+            Config::from_table(table).unwrap_err().to_string()
+        };
+        let network = |table: &mut Table| table["paac"]["network"] = Value::String("natur".to_owned());
+        assert_eq!(
+            error(network),
+            "unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network`"
+        );
+        let missing = |table: &mut Table| {
+            table.remove("paac");
+        };
+        assert_eq!(error(missing), "there is no section `paac`");
+        let another = |table: &mut Table| {
+            table.insert("a3c".to_owned(), Value::Table(Table::new()));
+        };
+        assert_eq!(error(another), "there is no section `a3c` for paac");
+    }
+
+    #[test]
+    fn a_learning_rate_that_ends_before_the_run_is_warned_of() {
+        let AlgoConfig::Paac(mut paac) = preset("pong", "").algo;
+        for (anneal_frames, warnings) in [(0, 0), (99, 1), (100, 0), (101, 0)] {
+            paac.anneal_frames = anneal_frames;
+            let algo = AlgoConfig::Paac(paac.clone());
+            assert_eq!(algo.warnings(100).len(), warnings, "{anneal_frames}");
+        }
+    }
+
+    #[test]
+    fn the_preset_of_the_paper_has_its_numbers() {
+        // Clemente 2017, and the defaults of the authors' program.
+        let AlgoConfig::Paac(paac) = preset("pong", "paac").algo;
+        assert_eq!(
+            (paac.num_envs, paac.rollout_steps, paac.gamma, paac.learning_rate),
+            (32, 5, 0.99, 0.0224)
+        );
+        assert_eq!((paac.entropy_weight, paac.max_grad_norm), (0.01, 40.0));
+    }
+}

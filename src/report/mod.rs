@@ -1,0 +1,3 @@
+//! What is made of runs: pictures.
+
+pub(crate) mod curve;

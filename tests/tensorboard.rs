@@ -1,0 +1,83 @@
+//! TensorBoard reads what a run writes for it.
+//!
+//! ```console
+//! $ python3 -m pip install --target target/tensorboard tensorboard==2.20.0
+//! $ cargo test --test tensorboard -- --ignored
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, in its helpers too"
+)]
+
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use program::{succeed, text};
+
+/// Prints every scalar that TensorBoard finds in a folder: tag, step, value.
+const READER: &str = "
+import sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1])
+events.Reload()
+for tag in events.Tags()['scalars']:
+    for event in events.Scalars(tag):
+        print(tag, event.step, repr(event.value))
+";
+
+#[test]
+#[ignore = "needs TensorBoard from PyPI, see the top of this file"]
+fn tensorboard_reads_the_numbers_of_metrics_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(
+        dir.path(),
+        &[
+            "train",
+            "cartpole",
+            "--frames=3k",
+            "--run-dir=run",
+            "--set=metrics_frames=1k",
+        ],
+    );
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tensorboard");
+    let output = Command::new("python3")
+        .args(["-c", READER, "run"])
+        .env("PYTHONPATH", modules)
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let read = text(&output.stdout);
+
+    let csv = fs::read_to_string(dir.path().join("run/metrics.csv")).unwrap();
+    let mut rows = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = rows.next().unwrap();
+    let mut found = 0;
+    for row in rows {
+        for (name, value) in header.iter().zip(&row).skip(1).filter(|(_, value)| !value.is_empty()) {
+            let value: f32 = value.parse().unwrap();
+            let is_it = |line: &&str| {
+                let [tag, step, read] = line.split(' ').collect::<Vec<_>>()[..] else {
+                    panic!("{line}");
+                };
+                tag.ends_with(&format!("/{name}")) && step == row[0] && read.parse::<f32>().unwrap() == value
+            };
+            assert!(
+                read.lines().any(|line| is_it(&line)),
+                "{name} at {}: {value}\n{read}",
+                row[0]
+            );
+            found += 1;
+        }
+    }
+    assert_eq!(
+        found,
+        read.lines().count(),
+        "TensorBoard has what the table has, and no more"
+    );
+    assert!(found > 40, "{found}");
+}
