@@ -59,7 +59,8 @@ fn tensorboard_reads_the_numbers_of_metrics_csv() {
     let mut found = 0;
     for row in rows {
         for (name, value) in header.iter().zip(&row).skip(1).filter(|(_, value)| !value.is_empty()) {
-            let value: f32 = value.parse().unwrap();
+            // A number is rounded once on its way to TensorBoard, from 64 bits to 32.
+            let value = value.parse::<f64>().unwrap() as f32;
             let is_it = |line: &&str| {
                 let [tag, step, read] = line.split(' ').collect::<Vec<_>>()[..] else {
                     panic!("{line}");

@@ -1,6 +1,6 @@
 """Times coinop next to the Python stack on this machine and prints Markdown tables.
 
-    cargo build --release --all-targets
+    cargo build --release --workspace --examples --bins
     pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 envpool==1.2.5 stable-baselines3==2.9.2 opencv-python-headless
     python tools/compare_speed.py machine env train
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::{anyhow, bail};
+use clap::ValueEnum;
 use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -250,8 +251,10 @@ fn flags(args: &TrainArgs) -> Table {
 fn algo_of(file: &Table) -> anyhow::Result<Algo> {
     match run_setting(file, "algo") {
         None => Ok(Algo::default()),
-        Some(name) => <Algo as clap::ValueEnum>::from_str(&name, false)
-            .map_err(|_| anyhow!("there is no algorithm `{name}`: use paac")),
+        Some(name) => <Algo as clap::ValueEnum>::from_str(&name, false).map_err(|_| {
+            let names: Vec<&str> = Algo::value_variants().iter().map(|algo| algo.name()).collect();
+            anyhow!("there is no algorithm `{name}`: use {}", names.join(", "))
+        }),
     }
 }
 
