@@ -371,6 +371,7 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
             "train cartpole --set protocol=sb3",
             "error: there is no setting `protocol`",
         ),
+        ("train cartpole --set mode=3", "error: there is no setting `mode`"),
         (
             "train cartpole --preset paac",
             "error: paac has no preset `paac` for classic/cartpole: choose one of fast",

@@ -162,12 +162,7 @@ mod tests {
                 init: Init::Uniform,
                 precision: Precision::Float32,
             };
-            let spec = EnvSpec {
-                obs_shape: Shape::new(&[2]),
-                num_actions: 4,
-                frames_per_step: 1,
-                stacked_frames: 1,
-            };
+            let spec = EnvSpec::new(Shape::new(&[2]), 4);
             QNetwork::new(config, Head::Plain, &spec, &mut stream(1, "network", 0), Device::Cpu).unwrap()
         };
         let obs = [0.5f32, -1.0].repeat(1000);

@@ -24,7 +24,8 @@ pub struct Progress<'a> {
     pub updates: u64,
     /// The episodes that ended within this step.
     pub episodes: &'a [Episode],
-    /// Numbers to watch, recorded with every update of this step. The names are always the same.
+    /// Numbers to watch, recorded with every update of this step. The names are the same from the first step on, so that a trainer whose
+    /// first steps update nothing begins with [`Row::of`] its names.
     pub metrics: &'a Row,
     /// The epsilon with which each actor explores now.
     pub epsilons: &'a [f32],
@@ -32,7 +33,8 @@ pub struct Progress<'a> {
 
 /// An algorithm at work: environments, networks, learner and memory, advanced by [`step`](Self::step).
 ///
-/// What it observes is its own matter, so that one run loop serves all. Its [`Checkpoint`] holds what was learned and all that learning depends on; each algorithm says whether the environments are in it.
+/// What it observes is its own matter, so that one run loop serves all. Its [`Checkpoint`] holds what was learned and all that learning
+/// depends on; each algorithm says whether the environments are in it.
 pub trait Trainer: Checkpoint {
     /// The smallest piece of training that makes sense to the algorithm, e.g. one rollout and its update.
     ///

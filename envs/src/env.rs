@@ -154,6 +154,19 @@ pub struct EnvSpec {
     pub stacked_frames: usize,
 }
 
+impl EnvSpec {
+    /// Of an environment that neither skips nor stacks frames.
+    #[must_use]
+    pub fn new(obs_shape: Shape, num_actions: usize) -> Self {
+        Self {
+            obs_shape,
+            num_actions,
+            frames_per_step: 1,
+            stacked_frames: 1,
+        }
+    }
+}
+
 /// An environment with a finite set of actions `0..num_actions()`.
 ///
 /// # Example

@@ -33,6 +33,15 @@ impl Family {
         }
     }
 
+    /// Those of its options that have no value unless one is given.
+    #[must_use]
+    pub fn options_without_default(self) -> &'static [&'static str] {
+        match self {
+            Family::Atari => &["mode", "repeat_action_probability", "roms"],
+            Family::Classic => &[],
+        }
+    }
+
     /// What the observations of its environments are made of.
     #[must_use]
     pub fn observations(self) -> &'static str {
@@ -351,6 +360,11 @@ mod tests {
             (options.atari.protocol, options.atari.mode),
             (Protocol::Machado, Some(2))
         );
+        let defaults = serde_json::to_value(EnvOptions::default().of(Family::Atari)).unwrap();
+        for name in Family::Atari.options_without_default() {
+            assert!(defaults.get(name).is_none(), "{name}");
+            assert!(read(Family::Atari, &format!(r#"{{"{name}": null}}"#)).is_ok(), "{name}");
+        }
         let written = serde_json::to_value(options.of(Family::Atari)).unwrap();
         assert_eq!(
             written,

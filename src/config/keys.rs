@@ -13,9 +13,6 @@ use toml::{Table, Value};
 
 use crate::count::parse_count;
 
-/// Settings that have no value unless one is given, and so are in no preset.
-const WITHOUT_DEFAULT: [&str; 3] = ["env.mode", "env.repeat_action_probability", "env.roms"];
-
 /// Parts of a key. No setting has more, and nobody's stack has room for thousands of tables within each other.
 const MAX_PARTS: usize = 8;
 
@@ -40,8 +37,10 @@ pub(crate) enum KeyError {
 }
 
 /// Lays `over` over `base`.
-pub(crate) fn merge(base: &mut Table, over: Table) -> Result<(), KeyError> {
-    let names = all_names(base, "");
+///
+/// Settings that have no value unless one is given are in no preset: `optional` names them.
+pub(crate) fn merge(base: &mut Table, over: Table, optional: &[String]) -> Result<(), KeyError> {
+    let names = names_in(base, optional);
     merge_below(base, over, "", &names)
 }
 
@@ -65,9 +64,9 @@ impl FromStr for Setting {
     }
 }
 
-/// Lays one setting over `base`.
-pub(crate) fn set(base: &mut Table, setting: &Setting) -> Result<(), KeyError> {
-    let key = full_name(base, &setting.key)?;
+/// Lays one setting over `base`; `optional` as in [`merge`].
+pub(crate) fn set(base: &mut Table, setting: &Setting, optional: &[String]) -> Result<(), KeyError> {
+    let key = full_name(base, &setting.key, &names_in(base, optional))?;
     if key.split('.').count() > MAX_PARTS {
         return Err(KeyError::Unknown { key, nearest: None });
     }
@@ -77,7 +76,7 @@ pub(crate) fn set(base: &mut Table, setting: &Setting) -> Result<(), KeyError> {
     let over = parts.fold(innermost, |below, part| {
         Table::from_iter([(part.to_owned(), Value::Table(below))])
     });
-    merge(base, over)
+    merge(base, over, optional)
 }
 
 fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) -> Result<(), KeyError> {
@@ -92,7 +91,7 @@ fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) ->
             },
             Some(old) => *old = coerce(&name, old, value)?,
             // Whoever reads the kind knows its keys.
-            None if has_kind || WITHOUT_DEFAULT.contains(&name.as_str()) => {
+            None if has_kind || names.contains(&name) => {
                 base.insert(key, value);
             }
             None => {
@@ -172,8 +171,7 @@ fn parse_value(text: &str) -> Value {
 
 /// The full name of a key that may lack its section. A key inside a section is found by that section, because the keys of a
 /// table with a kind are not all known.
-fn full_name(base: &Table, key: &str) -> Result<String, KeyError> {
-    let names = all_names(base, "");
+fn full_name(base: &Table, key: &str, names: &[String]) -> Result<String, KeyError> {
     let (first, rest) = key
         .split_once('.')
         .map_or((key, ""), |(first, _)| (first, &key[first.len()..]));
@@ -207,7 +205,14 @@ fn full_name(base: &Table, key: &str) -> Result<String, KeyError> {
     }
 }
 
-/// The names of all settings and sections, with dots.
+/// The names of all settings and sections, with dots, and the optional ones.
+fn names_in(table: &Table, optional: &[String]) -> Vec<String> {
+    let mut names = all_names(table, "");
+    names.extend_from_slice(optional);
+    names
+}
+
+/// The names of all settings and sections that are there, with dots.
 fn all_names(table: &Table, prefix: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (key, value) in table {
@@ -215,9 +220,6 @@ fn all_names(table: &Table, prefix: &str) -> Vec<String> {
         if let Value::Table(below) = value {
             names.extend(all_names(below, &format!("{prefix}{key}.")));
         }
-    }
-    if prefix.is_empty() {
-        names.extend(WITHOUT_DEFAULT.map(str::to_owned));
     }
     names
 }
@@ -248,7 +250,8 @@ mod tests {
     fn after(pairs: &[&str]) -> Result<Table, KeyError> {
         let mut table = base();
         for pair in pairs {
-            set(&mut table, &pair.parse()?)?;
+            let optional = ["env.mode".to_owned(), "env.roms".to_owned()];
+            set(&mut table, &pair.parse()?, &optional)?;
         }
         Ok(table)
     }

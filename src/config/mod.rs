@@ -64,14 +64,20 @@ impl Config {
             None => in_file(error),
             Some(_) => error,
         })?;
-        merge(&mut table, file).map_err(|error| in_file(error.into()))?;
+        let optional: Vec<String> = env
+            .family
+            .options_without_default()
+            .iter()
+            .map(|name| format!("env.{name}"))
+            .collect();
+        merge(&mut table, file, &optional).map_err(|error| in_file(error.into()))?;
         // Those that the command line says, whatever the file was of.
         let chosen = Table::from_iter([text("env", &env.id()), text("algo", algo.name())]);
-        merge(&mut table, section_of("run", chosen))?;
+        merge(&mut table, section_of("run", chosen), &optional)?;
         let of_file = table.clone();
-        merge(&mut table, flags(args))?;
+        merge(&mut table, flags(args), &optional)?;
         for setting in &args.set {
-            set(&mut table, setting)?;
+            set(&mut table, setting, &optional)?;
         }
         // A value that can not be is the file's fault if it is there without what the command line adds.
         let mut config = Self::valid(table).map_err(|error| match Self::valid(of_file) {

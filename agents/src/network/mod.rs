@@ -135,12 +135,7 @@ mod tests {
     }
 
     fn spec(shape: &[usize]) -> EnvSpec {
-        EnvSpec {
-            obs_shape: Shape::new(shape),
-            num_actions: 6,
-            frames_per_step: 1,
-            stacked_frames: 1,
-        }
+        EnvSpec::new(Shape::new(shape), 6)
     }
 
     fn actor_critic(kind: NetworkKind, precision: Precision, shape: &[usize]) -> Result<ActorCritic, AgentError> {

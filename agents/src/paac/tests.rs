@@ -9,7 +9,7 @@ use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::network::{ActorCritic, NetworkConfig, NetworkKind, Precision};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
-use crate::{Checkpoint, Learner, Mode, Policy, Section, Trainer};
+use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Section, Trainer};
 
 pub(super) fn config() -> PaacConfig {
     PaacConfig {
@@ -124,18 +124,19 @@ fn weights(trainer: &Paac<f32>) -> Tensor {
     network.tensor("1_hidden_weight").unwrap().copy()
 }
 
+/// The policy of what a trainer would save.
+fn policy(trainer: &Paac<f32>) -> ActorCriticPolicy<f32> {
+    let rng = stream(1, "evaluation", 0);
+    restore_policy(&config(), &envs().spec(), &state(trainer), rng, Device::Cpu).unwrap()
+}
+
 /// A network of two features and three actions.
 fn uniform_network() -> ActorCritic {
     let network_config = NetworkConfig {
         init: Init::Uniform,
         ..config().network_config()
     };
-    let spec = EnvSpec {
-        obs_shape: Shape::new(&[2]),
-        num_actions: 3,
-        frames_per_step: 1,
-        stacked_frames: 1,
-    };
+    let spec = EnvSpec::new(Shape::new(&[2]), 3);
     ActorCritic::new(network_config, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap()
 }
 
@@ -150,17 +151,10 @@ fn it_learns_to_name_the_bit() {
     let mean = last.iter().sum::<f64>() / 100.0;
     // Epsilon costs .05 · 2/3 of the ten points on average.
     assert!(mean > 9.0, "{mean}");
-    let mut policy = restore_policy(
-        &config(),
-        &envs().spec(),
-        &state(&trainer),
-        stream(1, "evaluation", 0),
-        Device::Cpu,
-    )
-    .unwrap();
-    let mut actions = [9; 2];
-    let obs: [f32; 4] = [1.0, 0.0, 0.0, 1.0];
-    policy.act(&obs, &[true; 2], Mode::Greedy, &mut actions).unwrap();
+    let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
+    policy(&trainer)
+        .act(&obs, &[true; 2], Mode::Greedy, &mut actions)
+        .unwrap();
     assert_eq!(actions, [1, 0]);
 }
 
@@ -227,15 +221,9 @@ fn weights_that_are_no_numbers_are_an_error_of_the_policy_and_of_training() {
     );
     let network = trainer.learner().network();
     let _ = tch::no_grad(|| network.params().flat().fill_(f64::INFINITY));
-    let mut policy = restore_policy::<f32>(
-        &config(),
-        &envs().spec(),
-        &state(&trainer),
-        stream(1, "evaluation", 0),
-        Device::Cpu,
-    )
-    .unwrap();
-    let error = policy.act(&[1.0, 0.0], &[true], Mode::Greedy, &mut [0]).unwrap_err();
+    let error = policy(&trainer)
+        .act(&[1.0, 0.0], &[true], Mode::Greedy, &mut [0])
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the network answers with NaN where the probability of an action should be: its weights are of no use; take them from another \

@@ -20,7 +20,6 @@ use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Sec
 pub struct Paac<O: Observation> {
     config: PaacConfig,
     env: Box<dyn VecEnv<Obs = O>>,
-    frames_per_step: u64,
     seed: u64,
     learner: PaacLearner,
     rollout: Rollout<O>,
@@ -89,7 +88,6 @@ impl<O: Observation> Paac<O> {
             results: vec![Step::default(); n],
             metrics: Row::default(),
             config: config.clone(),
-            frames_per_step: u64::from(spec.frames_per_step),
             env,
             seed,
         })
@@ -121,7 +119,7 @@ impl<O: Observation> Paac<O> {
     }
 
     fn frames(&self) -> u64 {
-        self.steps.saturating_mul(self.frames_per_step)
+        self.steps.saturating_mul(u64::from(self.env.spec().frames_per_step))
     }
 
     /// Fills the rollout.
