@@ -50,6 +50,11 @@ pub enum AgentError {
         /// What values it may have.
         reason: &'static str,
     },
+    /// Frames could not be compressed or opened.
+    #[error(
+        "frames of the replay memory can't be compressed or opened: {0}; lower the memory's capacity, or choose the store `raw`"
+    )]
+    Compression(std::io::Error),
     /// The device is not there.
     #[error("{0}")]
     Device(String),

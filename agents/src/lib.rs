@@ -20,6 +20,7 @@ pub mod paac;
 pub mod params;
 mod policy;
 pub mod process_settings;
+pub mod replay;
 pub mod returns;
 pub mod rollout;
 pub mod schedule;

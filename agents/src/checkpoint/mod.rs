@@ -156,6 +156,26 @@ impl Section {
         tch::no_grad(|| into.f_copy_(value)).map_err(|error| CheckpointError::unfit(name, &error))
     }
 
+    /// Adds bytes, as a tensor of them.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for a copy.
+    pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let tensor = Tensor::f_from_slice(bytes).map_err(|error| CheckpointError::unfit(name, &error))?;
+        self.tensors.insert(name.to_owned(), tensor);
+        Ok(())
+    }
+
+    /// The bytes `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Missing`], [`CheckpointError::Mismatch`].
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
+        Vec::try_from(self.tensor(name)?).map_err(|error: tch::TchError| CheckpointError::unfit(name, &error))
+    }
+
     /// Adds a value.
     ///
     /// # Errors

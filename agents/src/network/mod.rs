@@ -112,10 +112,10 @@ impl Precision {
     }
 }
 
-/// An element of observations that libtorch knows too.
-pub trait Observation: Elem + tch::kind::Element {}
+/// An element of observations that libtorch knows too, and that is its bytes.
+pub trait Observation: Elem + tch::kind::Element + bytemuck::Pod {}
 
-impl<T: Elem + tch::kind::Element> Observation for T {}
+impl<T: Elem + tch::kind::Element + bytemuck::Pod> Observation for T {}
 
 #[cfg(test)]
 mod tests {

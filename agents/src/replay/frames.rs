@@ -1,0 +1,255 @@
+//! The frames that one actor saw, in their order, each once; the oldest are given up for the newest.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
+
+/// How a memory keeps frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Store {
+    /// As they are: 7 KB for each frame of 84x84 pixels.
+    Raw,
+    /// Compressed without loss, [`GROUP`] consecutive ones together: 60 to 300 bytes for each frame of 84x84 pixels of most Atari games.
+    Compressed,
+}
+
+/// Frames that are compressed together. A stack is four or five consecutive frames, so that opening a group is mostly of use; larger
+/// groups are smaller in memory and slower to open.
+pub const GROUP: usize = 8;
+
+/// Zstandard's level: the negative ones are its fast ones. Levels from 1 on save a tenth more, and take a third longer to open.
+const LEVEL: i32 = -1;
+
+/// A ring of frames of `frame_len` bytes each, counted from 0 over the life of the actor.
+pub(super) struct Frames {
+    frame_len: usize,
+    end: u64,
+    kept: Kept,
+}
+
+enum Kept {
+    /// Frame `i` is at `i % capacity`.
+    Raw { bytes: Vec<u8>, capacity: usize },
+    /// Group `i` is at `i % groups.len()`; the frames since the last whole group are in `open`.
+    Compressed {
+        groups: Vec<Box<[u8]>>,
+        open: Vec<u8>,
+        compressor: Compressor<'static>,
+    },
+}
+
+/// What reading needs, one for each thread that reads.
+pub(super) struct Scratch {
+    decompressor: Decompressor<'static>,
+    /// The group that was opened last, of which frames and number.
+    opened: Option<(usize, u64)>,
+    group: Vec<u8>,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Result<Self, AgentError> {
+        Ok(Self {
+            decompressor: Decompressor::new().map_err(AgentError::Compression)?,
+            opened: None,
+            group: Vec::new(),
+        })
+    }
+
+    /// Forgets what is opened, because other frames may be of the same number now.
+    pub(super) fn forget(&mut self) {
+        self.opened = None;
+    }
+}
+
+impl Frames {
+    /// Memory for at least `capacity` frames.
+    pub(super) fn new(store: Store, capacity: usize, frame_len: usize) -> Result<Self, AgentError> {
+        let kept = match store {
+            Store::Raw => Kept::Raw {
+                bytes: vec![0; capacity * frame_len],
+                capacity,
+            },
+            Store::Compressed => Kept::Compressed {
+                groups: vec![Box::default(); capacity.div_ceil(GROUP)],
+                open: Vec::with_capacity(GROUP * frame_len),
+                compressor: Compressor::new(LEVEL).map_err(AgentError::Compression)?,
+            },
+        };
+        Ok(Self {
+            frame_len,
+            end: 0,
+            kept,
+        })
+    }
+
+    /// The most frames that there ever are.
+    pub(super) fn most(&self) -> usize {
+        match &self.kept {
+            Kept::Raw { capacity, .. } => *capacity,
+            Kept::Compressed { groups, .. } => (groups.len() + 1) * GROUP,
+        }
+    }
+
+    /// The oldest frame that is still there.
+    pub(super) fn first(&self) -> u64 {
+        match &self.kept {
+            Kept::Raw { capacity, .. } => self.end.saturating_sub(*capacity as u64),
+            Kept::Compressed { groups, .. } => {
+                (self.end / GROUP as u64).saturating_sub(groups.len() as u64) * GROUP as u64
+            }
+        }
+    }
+
+    /// The number of the frame that comes next.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The bytes that are in use for frames.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.kept {
+            Kept::Raw { capacity, .. } => self.frame_len * (*capacity).min(self.end as usize),
+            Kept::Compressed { groups, open, .. } => {
+                let kept: usize = groups.iter().map(|group| group.len()).sum();
+                kept + size_of_val(groups.as_slice()) + open.capacity()
+            }
+        }
+    }
+
+    /// Adds a frame.
+    pub(super) fn push(&mut self, frame: &[u8]) -> Result<(), AgentError> {
+        assert_eq!(frame.len(), self.frame_len, "bytes of a frame");
+        match &mut self.kept {
+            Kept::Raw { bytes, capacity } => {
+                let at = (self.end % *capacity as u64) as usize * frame.len();
+                bytes[at..at + frame.len()].copy_from_slice(frame);
+            }
+            Kept::Compressed {
+                groups,
+                open,
+                compressor,
+            } => {
+                open.extend_from_slice(frame);
+                if open.len() == GROUP * self.frame_len {
+                    let group = self.end / GROUP as u64;
+                    let at = (group % groups.len() as u64) as usize;
+                    groups[at] = compressor
+                        .compress(open)
+                        .map_err(AgentError::Compression)?
+                        .into_boxed_slice();
+                    open.clear();
+                }
+            }
+        }
+        self.end += 1;
+        Ok(())
+    }
+
+    /// Copies consecutive frames into `out`. `key` tells these frames from others that are read with the same scratch.
+    pub(super) fn read(
+        &self,
+        range: Range<u64>,
+        out: &mut [u8],
+        key: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), AgentError> {
+        debug_assert!(range.start >= self.first() && range.end <= self.end, "{range:?}");
+        match &self.kept {
+            Kept::Raw { bytes, capacity } => {
+                for (frame, out) in range.zip(out.chunks_exact_mut(self.frame_len)) {
+                    let at = (frame % *capacity as u64) as usize * self.frame_len;
+                    out.copy_from_slice(&bytes[at..at + self.frame_len]);
+                }
+            }
+            Kept::Compressed { groups, open, .. } => {
+                let size = GROUP as u64;
+                let mut rest = out;
+                let mut frame = range.start;
+                while frame < range.end {
+                    let group = frame / size;
+                    let until = range.end.min((group + 1) * size);
+                    let frames: &[u8] = if group == self.end / size {
+                        open
+                    } else {
+                        if scratch.opened != Some((key, group)) {
+                            scratch.opened = None;
+                            scratch.group.resize(GROUP * self.frame_len, 0);
+                            let bytes = &groups[(group % groups.len() as u64) as usize];
+                            scratch
+                                .decompressor
+                                .decompress_to_buffer(bytes, &mut scratch.group[..])
+                                .map_err(AgentError::Compression)?;
+                            scratch.opened = Some((key, group));
+                        }
+                        &scratch.group
+                    };
+                    let from = (frame % size) as usize * self.frame_len;
+                    let len = (until - frame) as usize * self.frame_len;
+                    let (now, later) = rest.split_at_mut(len);
+                    now.copy_from_slice(&frames[from..from + len]);
+                    (rest, frame) = (later, until);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Checkpoint for Frames {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        out.put("end", &self.end)?;
+        match &self.kept {
+            Kept::Raw { bytes, capacity } => {
+                // In the order of the ring, as far as it is in use.
+                let used = self.frame_len * (*capacity).min(self.end as usize);
+                out.put_bytes("frames", &bytes[..used])
+            }
+            Kept::Compressed { groups, open, .. } => {
+                let lens: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+                out.put("groups", &lens)?;
+                out.put_bytes("frames", &groups.concat())?;
+                out.put_bytes("open", open)
+            }
+        }
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        let end: u64 = from.get("end")?;
+        let mismatch = |name: &str, reason: &str| Err(CheckpointError::unfit(name, &reason));
+        let saved = from.bytes("frames")?;
+        match &mut self.kept {
+            Kept::Raw { bytes, capacity } => {
+                if saved.len() as u64 != self.frame_len as u64 * end.min(*capacity as u64) {
+                    return mismatch("frames", "it is of another number or size of frames");
+                }
+                bytes[..saved.len()].copy_from_slice(&saved);
+            }
+            Kept::Compressed { groups, open, .. } => {
+                let lens: Vec<usize> = from.get_vec("groups", groups.len())?;
+                let still_open = from.bytes("open")?;
+                if still_open.len() != (end % GROUP as u64) as usize * self.frame_len {
+                    return mismatch("open", "it is of another number or size of frames");
+                }
+                let filled = lens.iter().filter(|len| **len > 0).count() as u64;
+                let total = lens.iter().try_fold(0usize, |sum, len| sum.checked_add(*len));
+                if total != Some(saved.len()) || filled != (end / GROUP as u64).min(groups.len() as u64) {
+                    return mismatch("groups", "its lengths are not those of the frames");
+                }
+                let mut rest = saved.as_slice();
+                for (group, len) in groups.iter_mut().zip(lens) {
+                    let (now, later) = rest.split_at(len);
+                    *group = now.into();
+                    rest = later;
+                }
+                open.clear();
+                open.extend_from_slice(&still_open);
+            }
+        }
+        self.end = end;
+        Ok(())
+    }
+}

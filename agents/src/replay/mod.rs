@@ -1,0 +1,555 @@
+//! Replay: what many actors saw and did, to be learned from again and again.
+//!
+//! Each actor has a ring of entries. An entry is the newest frame of an observation and what followed: action, reward, discount, and whether
+//! the episode was over. Each frame is there once; stacks of frames and n-step returns are gathered when a batch is sampled, straight
+//! into its buffers.
+//!
+//! ```text
+//! entry          0     1     2     3     4     5     6     7     8       stacks of 2, 2-step returns
+//! frame          a     b     c     d    (e)    p     q     r     s       an episode a to e, truncated; e is kept without an action
+//! what follows   0     1     2     3     -     5     6     7     8
+//!
+//! entry 1:  observation a b;  return r1 + γ r2;  next observation c d, times γ²
+//! entry 3:  observation c d;  return r3;         next observation d e, times γ: the episode was cut off, so its value goes on
+//! entry 5:  observation p p: the first of an episode is one frame twice
+//! entry 7:  not yet: what comes two steps later is not there
+//! ```
+//!
+//! What may be sampled are the entries of an actor from the oldest whose stack is there to the newest whose return is complete, except those
+//! without an action.
+
+mod frames;
+mod rank;
+mod sampler;
+mod tree;
+
+use coinop_envs::rng::Rng;
+use coinop_envs::{End, EnvSpec, Step, memory};
+use rand::RngExt;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use self::frames::{Frames, Scratch};
+use self::sampler::{Sampled, Sampler};
+use crate::limits::{check, unit};
+use crate::network::Observation;
+use crate::{AgentError, Checkpoint, CheckpointError, Section, TrainError};
+
+pub use frames::{GROUP, Store};
+pub use sampler::{Normalize, SamplerConfig};
+
+/// The settings of [`Replay`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayConfig {
+    /// Agent steps that are kept, of all actors together.
+    pub capacity: usize,
+    /// How their frames are kept.
+    pub store: Store,
+    /// Steps of the return that are added up before the value of what comes then.
+    pub n_step: usize,
+    /// Discount per agent step.
+    pub gamma: f64,
+    /// How they are sampled.
+    pub sampler: SamplerConfig,
+}
+
+impl ReplayConfig {
+    /// Checks every value, for `actors` actors and batches of `batch_size`.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::BadConfig`] with the first that can not be.
+    pub fn validate(&self, actors: usize, batch_size: usize) -> Result<(), AgentError> {
+        let reason = "it must be between 1 and 4000000000";
+        check(
+            (1..=4_000_000_000).contains(&self.capacity),
+            "capacity",
+            self.capacity,
+            reason,
+        )?;
+        let reason = "it must be at least batch_size";
+        check(self.capacity >= batch_size, "capacity", self.capacity, reason)?;
+        check(self.n_step > 0, "n_step", self.n_step, "it must be at least 1")?;
+        self.check_share(actors, 1)?;
+        unit("gamma", self.gamma)?;
+        self.sampler.validate()
+    }
+
+    /// Checks that what an actor keeps has complete stacks and returns in it.
+    fn check_share(&self, actors: usize, stack: usize) -> Result<(), AgentError> {
+        let share = self.capacity / actors.max(1);
+        let reason = "each environment's share of the capacity must be more than n_step and a stack of frames";
+        let value = format!(
+            "{} for {actors} environments and n_step = {}",
+            self.capacity, self.n_step
+        );
+        check(share > self.n_step.saturating_add(stack), "capacity", value, reason)
+    }
+}
+
+/// Names a transition for as long as it is there, and never another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Id {
+    actor: u32,
+    entry: u64,
+}
+
+/// What an update learns from: one row for each transition. Allocated once.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayBatch<O> {
+    /// Observations, `[n, obs_shape…]`.
+    pub obs: Vec<O>,
+    /// Actions, `[n]`.
+    pub actions: Vec<i64>,
+    /// The sums of the discounted rewards of the next n steps, or of as many as the return has.
+    pub returns: Vec<f32>,
+    /// What the value of the next observation counts: gamma to the power of those steps; 0 where the return stops.
+    pub discounts: Vec<f32>,
+    /// Observations after those steps, `[n, obs_shape…]`; any where the return stops.
+    pub next_obs: Vec<O>,
+    /// Importance weights, `[n]`: 1 where all transitions are as probable.
+    pub weights: Vec<f32>,
+    /// Which they are, to tell the memory their errors.
+    pub ids: Vec<Id>,
+    sampled: Vec<Sampled>,
+}
+
+impl<O: Observation> ReplayBatch<O> {
+    /// A batch of `n` transitions with observations like `spec`'s.
+    #[must_use]
+    pub fn new(n: usize, spec: &EnvSpec) -> Self {
+        let obs = vec![O::default(); n * spec.obs_shape.len()];
+        Self {
+            next_obs: obs.clone(),
+            obs,
+            actions: vec![0; n],
+            returns: vec![0.0; n],
+            discounts: vec![0.0; n],
+            weights: vec![1.0; n],
+            ids: vec![Id::default(); n],
+            sampled: vec![
+                Sampled {
+                    slot: 0,
+                    probability: 0.0
+                };
+                n
+            ],
+        }
+    }
+
+    /// The number of transitions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.actions.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+}
+
+/// What followed a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    action: u32,
+    reward: f32,
+    discount: f32,
+    kind: Kind,
+    /// An episode begins with it.
+    begins: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    /// A step after which the episode went on.
+    #[default]
+    Step,
+    /// The last step of an episode. If its discount is not 0, the next entry is the final observation.
+    LastStep,
+    /// The final observation of an episode that was truncated, without an action.
+    Final,
+}
+
+/// What one actor saw and did.
+struct Ring {
+    frames: Frames,
+    /// Entry `i` is at `i % entries.len()`.
+    entries: Vec<Entry>,
+    /// The next entry begins an episode.
+    begins: bool,
+}
+
+/// The memory.
+pub struct Replay<O> {
+    rings: Vec<Ring>,
+    /// Slots of a ring: the slot of entry `i` of actor `a` is `a * slots + i % slots`.
+    slots: usize,
+    sampler: Sampler,
+    stack: usize,
+    n_step: usize,
+    gamma: f32,
+    frame_len: usize,
+    /// One for each thread that gathers.
+    scratches: Vec<Scratch>,
+    obs: std::marker::PhantomData<O>,
+}
+
+impl<O: Observation> Replay<O> {
+    /// An empty memory of what `actors` actors do in environments like `spec`.
+    ///
+    /// # Errors
+    ///
+    /// When a setting is out of range, or there is not enough memory.
+    pub fn new(config: &ReplayConfig, actors: usize, spec: &EnvSpec) -> Result<Self, TrainError> {
+        config.validate(actors, 0)?;
+        let stack = spec.stacked_frames;
+        config.check_share(actors, stack)?;
+        let frame_len = spec.obs_shape.len() / stack;
+        let bytes = frame_len * size_of::<O>();
+        let of_frames = match config.store {
+            Store::Raw => config.capacity as u64 * bytes as u64,
+            // As it usually is; nobody knows before.
+            Store::Compressed => config.capacity as u64 * bytes as u64 / 14,
+        };
+        let what = || format!("a replay memory of {} steps", config.capacity);
+        let way_out = "lower capacity, or choose the store `compressed`";
+        memory::require(what, of_frames + 40 * config.capacity as u64, way_out)?;
+        let capacity = config.capacity / actors;
+        let ring = |_| {
+            let frames = Frames::new(config.store, capacity, bytes)?;
+            Ok(Ring {
+                entries: vec![Entry::default(); frames.most()],
+                frames,
+                begins: true,
+            })
+        };
+        let rings: Vec<Ring> = (0..actors).map(ring).collect::<Result<_, AgentError>>()?;
+        let slots = rings[0].entries.len();
+        let scratches = (0..rayon::current_num_threads()).map(|_| Scratch::new());
+        Ok(Self {
+            sampler: Sampler::new(config.sampler, slots * actors),
+            rings,
+            slots,
+            stack,
+            n_step: config.n_step,
+            gamma: config.gamma as f32,
+            frame_len,
+            scratches: scratches.collect::<Result<_, _>>()?,
+            obs: std::marker::PhantomData,
+        })
+    }
+
+    /// Transitions that may be sampled, and entries without an action among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (0..self.rings.len())
+            .map(|actor| self.ready(actor))
+            .map(|ready| (ready.end - ready.start) as usize)
+            .sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes that frames, entries and priorities take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let ring = |ring: &Ring| ring.frames.bytes() + size_of_val(ring.entries.as_slice());
+        self.rings.iter().map(ring).sum::<usize>() + self.sampler.bytes()
+    }
+
+    /// The entries of an actor whose stacks and returns are complete.
+    fn ready(&self, actor: usize) -> std::ops::Range<u64> {
+        let frames = &self.rings[actor].frames;
+        let end = frames.end().saturating_sub(self.n_step as u64);
+        let first = match frames.first() {
+            0 => 0,
+            first => first + self.stack as u64 - 1,
+        };
+        first.min(end)..end
+    }
+
+    /// Adds a step of an actor: the observation before it, the action, and what came of it; `last_obs` is the final observation where the
+    /// episode ended with the step, and is looked at where it was truncated.
+    ///
+    /// # Errors
+    ///
+    /// When a frame can not be compressed, for want of memory.
+    ///
+    /// # Panics
+    ///
+    /// If an observation is not of the environment's shape, or there is no such actor.
+    pub fn insert(
+        &mut self,
+        actor: usize,
+        obs: &[O],
+        action: u32,
+        step: &Step,
+        last_obs: &[O],
+    ) -> Result<(), AgentError> {
+        let terminated = step.end == End::Terminated;
+        let entry = Entry {
+            action,
+            reward: step.reward,
+            discount: if terminated { 0.0 } else { step.discount },
+            kind: if step.end.is_over() { Kind::LastStep } else { Kind::Step },
+            begins: self.rings[actor].begins,
+        };
+        self.push(actor, obs, entry)?;
+        self.rings[actor].begins = step.end.is_over();
+        if step.end == End::Truncated {
+            let entry = Entry {
+                kind: Kind::Final,
+                ..Entry::default()
+            };
+            self.push(actor, last_obs, entry)?;
+        }
+        Ok(())
+    }
+
+    /// The episodes in course will not go on. The last step of each is forgotten, because what came of it is not there, and the one before
+    /// is that of an episode that was truncated.
+    pub fn interrupt(&mut self) {
+        for actor in 0..self.rings.len() {
+            let end = self.rings[actor].frames.end();
+            if self.rings[actor].begins || end == 0 {
+                continue;
+            }
+            let last = end - 1;
+            let starts = self.entry(actor, last).begins;
+            self.entry_mut(actor, last).kind = Kind::Final;
+            if !starts && last > self.rings[actor].frames.first() {
+                self.entry_mut(actor, last - 1).kind = Kind::LastStep;
+            }
+            self.rings[actor].begins = true;
+        }
+    }
+
+    fn push(&mut self, actor: usize, obs: &[O], entry: Entry) -> Result<(), AgentError> {
+        assert_eq!(obs.len(), self.frame_len * self.stack, "elements of an observation");
+        let before = self.ready(actor);
+        let ring = &mut self.rings[actor];
+        let frame = &obs[obs.len() - self.frame_len..];
+        let at = (ring.frames.end() % self.slots as u64) as usize;
+        ring.frames.push(bytemuck::cast_slice(frame))?;
+        ring.entries[at] = entry;
+        let after = self.ready(actor);
+        for gone in before.start..after.start.min(before.end) {
+            self.sampler.remove(self.slot(actor, gone));
+        }
+        for new in before.end.max(after.start)..after.end {
+            if self.entry(actor, new).kind != Kind::Final {
+                self.sampler.add(self.slot(actor, new));
+            }
+        }
+        Ok(())
+    }
+
+    fn slot(&self, actor: usize, entry: u64) -> usize {
+        actor * self.slots + (entry % self.slots as u64) as usize
+    }
+
+    fn entry(&self, actor: usize, entry: u64) -> &Entry {
+        &self.rings[actor].entries[(entry % self.slots as u64) as usize]
+    }
+
+    fn entry_mut(&mut self, actor: usize, entry: u64) -> &mut Entry {
+        &mut self.rings[actor].entries[(entry % self.slots as u64) as usize]
+    }
+
+    /// The transition that is in a slot.
+    fn id(&self, slot: usize) -> Id {
+        let (actor, at) = (slot / self.slots, (slot % self.slots) as u64);
+        let (first, slots) = (self.ready(actor).start, self.slots as u64);
+        Id {
+            actor: actor as u32,
+            entry: first + (at + slots - first % slots) % slots,
+        }
+    }
+
+    /// Fills a batch. The priorities decide which transitions, and `beta` how far the importance weights correct for that.
+    ///
+    /// # Errors
+    ///
+    /// When a group of frames can not be opened, for want of memory.
+    ///
+    /// # Panics
+    ///
+    /// If there is nothing to sample: see [`len`](Self::len).
+    pub fn sample(&mut self, beta: f64, rng: &mut Rng, batch: &mut ReplayBatch<O>) -> Result<(), AgentError> {
+        let n = self.len();
+        assert!(n > 0, "a memory that is sampled from has transitions");
+        let mut sampled = std::mem::take(&mut batch.sampled);
+        self.sampler.sample(rng, |rng| self.any(n, rng), &mut sampled);
+        self.sampler.weights(&sampled, n, beta, &mut batch.weights);
+        for (id, one) in batch.ids.iter_mut().zip(&sampled) {
+            *id = self.id(one.slot);
+        }
+        batch.sampled = sampled;
+        self.gather(batch)
+    }
+
+    /// One of all transitions.
+    fn any(&self, n: usize, rng: &mut Rng) -> Sampled {
+        loop {
+            let mut at = rng.random_range(0..n as u64);
+            for actor in 0..self.rings.len() {
+                let ready = self.ready(actor);
+                let len = ready.end - ready.start;
+                if at >= len {
+                    at -= len;
+                    continue;
+                }
+                let entry = ready.start + at;
+                if self.entry(actor, entry).kind != Kind::Final {
+                    let probability = 1.0 / n as f64;
+                    return Sampled {
+                        slot: self.slot(actor, entry),
+                        probability,
+                    };
+                }
+                break;
+            }
+        }
+    }
+
+    /// Fills the rows of a batch whose ids are known, in as many threads as there are.
+    fn gather(&mut self, batch: &mut ReplayBatch<O>) -> Result<(), AgentError> {
+        let mut scratches = std::mem::take(&mut self.scratches);
+        let obs_len = self.frame_len * self.stack;
+        let share = batch.ids.len().div_ceil(scratches.len()).max(MIN_SHARE);
+        let this = &*self;
+        let result = (
+            scratches.par_iter_mut(),
+            batch.ids.par_chunks(share),
+            batch.obs.par_chunks_mut(share * obs_len),
+            batch.next_obs.par_chunks_mut(share * obs_len),
+            (
+                batch.actions.par_chunks_mut(share),
+                batch.returns.par_chunks_mut(share),
+                batch.discounts.par_chunks_mut(share),
+            )
+                .into_par_iter(),
+        )
+            .into_par_iter()
+            .try_for_each(|(scratch, ids, obs, next_obs, (actions, returns, discounts))| {
+                let pictures = obs.chunks_exact_mut(obs_len).zip(next_obs.chunks_exact_mut(obs_len));
+                for (i, (id, (obs, next_obs))) in ids.iter().zip(pictures).enumerate() {
+                    let row = this.gather_one(*id, obs, next_obs, scratch)?;
+                    (actions[i], returns[i], discounts[i]) = (i64::from(row.action), row.reward, row.discount);
+                }
+                Ok(())
+            });
+        self.scratches = scratches;
+        result
+    }
+
+    /// Fills the observations of a transition, and returns its action, return and discount.
+    fn gather_one(
+        &self,
+        id: Id,
+        obs: &mut [O],
+        next_obs: &mut [O],
+        scratch: &mut Scratch,
+    ) -> Result<Entry, AgentError> {
+        let actor = id.actor as usize;
+        let mut row = *self.entry(actor, id.entry);
+        (row.reward, row.discount) = (0.0, 1.0);
+        let mut at = id.entry;
+        for _ in 0..self.n_step {
+            let entry = self.entry(actor, at);
+            row.reward += row.discount * entry.reward;
+            row.discount *= self.gamma * entry.discount;
+            at += 1;
+            if entry.kind == Kind::LastStep || row.discount == 0.0 {
+                break;
+            }
+        }
+        self.observation(actor, id.entry, obs, scratch)?;
+        if row.discount == 0.0 {
+            next_obs.copy_from_slice(obs);
+        } else {
+            self.observation(actor, at, next_obs, scratch)?;
+        }
+        Ok(row)
+    }
+
+    /// The stack of frames that ends with an entry's.
+    fn observation(&self, actor: usize, entry: u64, out: &mut [O], scratch: &mut Scratch) -> Result<(), AgentError> {
+        let mut first = entry;
+        let mut missing = self.stack - 1;
+        while missing > 0 && !self.entry(actor, first).begins {
+            (first, missing) = (first - 1, missing - 1);
+        }
+        let (repeated, read) = out.split_at_mut(missing * self.frame_len);
+        let frames = &self.rings[actor].frames;
+        frames.read(first..entry + 1, bytemuck::cast_slice_mut(read), actor, scratch)?;
+        for frame in repeated.chunks_exact_mut(self.frame_len) {
+            frame.copy_from_slice(&read[..self.frame_len]);
+        }
+        Ok(())
+    }
+
+    /// Tells the memory the errors of transitions. One that is no longer there is passed over; of one that is named twice, the last counts.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::NotFinite`] when an error is NaN or infinite; then nothing is changed. `updates` is what it says of when.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many errors as transitions.
+    pub fn update_priorities(&mut self, ids: &[Id], errors: &[f32], updates: u64) -> Result<(), AgentError> {
+        assert_eq!(ids.len(), errors.len(), "an error for each transition");
+        if let Some(value) = crate::policy::not_finite(errors) {
+            let what = "the error of a transition";
+            return Err(AgentError::NotFinite { what, value, updates });
+        }
+        for (id, error) in ids.iter().zip(errors) {
+            if self.ready(id.actor as usize).contains(&id.entry) {
+                self.sampler.update(self.slot(id.actor as usize, id.entry), *error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All that it holds, in the layout of its rings. The episodes in course are in it, too: whoever restores a memory and not the environments
+/// begins by [`interrupt`](Replay::interrupt).
+impl<O: Observation> Checkpoint for Replay<O> {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        for (actor, ring) in self.rings.iter().enumerate() {
+            let out = out.section_mut(&format!("actor_{actor}"));
+            ring.frames.save(out)?;
+            out.put("begins", &ring.begins)?;
+            let used = self.slots.min(ring.frames.end() as usize);
+            out.put("entries", &&ring.entries[..used])?;
+        }
+        self.sampler.save(out.section_mut("sampler"))
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        for (actor, ring) in self.rings.iter_mut().enumerate() {
+            let from = from.section(&format!("actor_{actor}"))?;
+            ring.frames.load(from)?;
+            ring.begins = from.get("begins")?;
+            let used = self.slots.min(ring.frames.end() as usize);
+            let entries: Vec<Entry> = from.get_vec("entries", used)?;
+            ring.entries[..used].copy_from_slice(&entries);
+        }
+        self.scratches.iter_mut().for_each(Scratch::forget);
+        self.sampler.load(from.section("sampler")?)
+    }
+}
+
+/// Fewer transitions are not worth a thread.
+const MIN_SHARE: usize = 8;
+
+#[cfg(test)]
+mod tests;

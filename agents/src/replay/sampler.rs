@@ -1,0 +1,287 @@
+//! Which transitions a batch is made of.
+
+use coinop_envs::rng::Rng;
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::rank::Ranks;
+use super::tree::Tree;
+use crate::limits::{divisor, unit};
+use crate::schedule::Schedule;
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
+
+/// How transitions are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SamplerConfig {
+    /// All with the same probability.
+    Uniform,
+    /// With a probability proportional to `(|error| + epsilon)^alpha` (Schaul 2015, arXiv 1511.05952, section 3.3).
+    Proportional {
+        /// 0 is uniform.
+        alpha: f64,
+        /// How far importance weights correct for the probabilities, at the start; 1 is wholly.
+        beta: f64,
+        /// Frames over which beta rises linearly to 1; 0 for the length of the run.
+        beta_frames: u64,
+        /// So that what has no error is sampled again some time.
+        epsilon: f64,
+        /// What makes the largest importance weight 1.
+        normalize: Normalize,
+    },
+    /// With a probability proportional to `rank^-alpha`, of the rank among all errors, the largest of which is the first (the same).
+    RankBased {
+        /// 0 is uniform.
+        alpha: f64,
+        /// How far importance weights correct for the probabilities, at the start; 1 is wholly.
+        beta: f64,
+        /// Frames over which beta rises linearly to 1; 0 for the length of the run.
+        beta_frames: u64,
+        /// What makes the largest importance weight 1.
+        normalize: Normalize,
+    },
+}
+
+/// Importance weights are divided by the largest, so that they only make updates smaller. The paper does not say of which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// Of the weights of the batch.
+    Batch,
+    /// Of the weights that anything in the memory would have.
+    Memory,
+}
+
+impl SamplerConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::BadConfig`] with the first that can not be.
+    pub fn validate(&self) -> Result<(), AgentError> {
+        match *self {
+            Self::Uniform => Ok(()),
+            Self::Proportional {
+                alpha, beta, epsilon, ..
+            } => {
+                unit("sampler.alpha", alpha)?;
+                unit("sampler.beta", beta)?;
+                divisor("sampler.epsilon", epsilon)
+            }
+            Self::RankBased { alpha, beta, .. } => {
+                unit("sampler.alpha", alpha)?;
+                unit("sampler.beta", beta)
+            }
+        }
+    }
+
+    /// Beta over a run of `total_frames` frames.
+    #[must_use]
+    pub fn beta_schedule(&self, total_frames: u64) -> Schedule {
+        match *self {
+            Self::Uniform => Schedule::Constant { value: 0.0 },
+            Self::Proportional { beta, beta_frames, .. } | Self::RankBased { beta, beta_frames, .. } => {
+                let frames = if beta_frames == 0 { total_frames } else { beta_frames };
+                Schedule::Linear {
+                    from: beta,
+                    to: 1.0,
+                    frames,
+                }
+            }
+        }
+    }
+
+    fn normalize(&self) -> Normalize {
+        match self {
+            Self::Uniform => Normalize::Batch,
+            Self::Proportional { normalize, .. } | Self::RankBased { normalize, .. } => *normalize,
+        }
+    }
+}
+
+/// The priorities of the slots of a memory.
+pub(super) struct Sampler {
+    config: SamplerConfig,
+    pub(super) priorities: Priorities,
+    /// The largest error so far, which new transitions get, so that each is learned from soon.
+    largest: f32,
+}
+
+pub(super) enum Priorities {
+    Uniform,
+    Proportional {
+        sums: Tree,
+        /// Only where importance weights are normalised by the memory's.
+        minima: Option<Tree>,
+    },
+    RankBased(Ranks),
+}
+
+/// A slot that was sampled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sampled {
+    pub(super) slot: usize,
+    /// The probability with which it was.
+    pub(super) probability: f64,
+}
+
+impl Sampler {
+    pub(super) fn new(config: SamplerConfig, slots: usize) -> Self {
+        let priorities = match config {
+            SamplerConfig::Uniform => Priorities::Uniform,
+            SamplerConfig::Proportional { normalize, .. } => Priorities::Proportional {
+                sums: Tree::of_sums(slots),
+                minima: (normalize == Normalize::Memory).then(|| Tree::of_minima(slots)),
+            },
+            SamplerConfig::RankBased { alpha, .. } => Priorities::RankBased(Ranks::new(slots, alpha)),
+        };
+        Self {
+            config,
+            priorities,
+            largest: 1.0,
+        }
+    }
+
+    /// A slot may be sampled from now on.
+    pub(super) fn add(&mut self, slot: usize) {
+        self.set(slot, self.largest);
+    }
+
+    /// A slot has a new error. The last one counts.
+    pub(super) fn update(&mut self, slot: usize, error: f32) {
+        let error = error.abs();
+        self.largest = self.largest.max(error);
+        self.set(slot, error);
+    }
+
+    fn set(&mut self, slot: usize, error: f32) {
+        match (&mut self.priorities, self.config) {
+            (Priorities::Proportional { sums, minima }, SamplerConfig::Proportional { alpha, epsilon, .. }) => {
+                let priority = (f64::from(error) + epsilon).powf(alpha);
+                sums.set(slot, priority);
+                if let Some(minima) = minima {
+                    minima.set(slot, priority);
+                }
+            }
+            (Priorities::RankBased(ranks), _) => ranks.set(slot, error),
+            _ => {}
+        }
+    }
+
+    /// A slot may not be sampled any more.
+    pub(super) fn remove(&mut self, slot: usize) {
+        match &mut self.priorities {
+            Priorities::Uniform => {}
+            Priorities::Proportional { sums, minima } => {
+                sums.set(slot, 0.0);
+                if let Some(minima) = minima {
+                    minima.set(slot, f64::INFINITY);
+                }
+            }
+            Priorities::RankBased(ranks) => ranks.remove(slot),
+        }
+    }
+
+    /// Samples slots, one from each of `out.len()` ranges of equal probability; `uniform` draws one where all are alike.
+    pub(super) fn sample(&self, rng: &mut Rng, mut uniform: impl FnMut(&mut Rng) -> Sampled, out: &mut [Sampled]) {
+        let ranges = out.len() as f64;
+        for (range, sampled) in out.iter_mut().enumerate() {
+            *sampled = match &self.priorities {
+                Priorities::Uniform => uniform(rng),
+                Priorities::Proportional { sums, .. } => {
+                    let at = (range as f64 + rng.random::<f64>()) / ranges * sums.root();
+                    let slot = sums.find(at);
+                    let probability = sums.get(slot) / sums.root();
+                    Sampled { slot, probability }
+                }
+                Priorities::RankBased(ranks) => {
+                    let (slot, probability) = ranks.find((range as f64 + rng.random::<f64>()) / ranges);
+                    Sampled { slot, probability }
+                }
+            };
+        }
+    }
+
+    /// The importance weights `(n P(i))^-beta` of what was sampled out of `n`, divided by the largest.
+    pub(super) fn weights(&self, sampled: &[Sampled], n: usize, beta: f64, out: &mut [f32]) {
+        let in_batch = || sampled.iter().map(|one| one.probability).fold(f64::INFINITY, f64::min);
+        let least = match (self.config.normalize(), &self.priorities) {
+            (
+                Normalize::Memory,
+                Priorities::Proportional {
+                    sums,
+                    minima: Some(minima),
+                },
+            ) => minima.root() / sums.root(),
+            (Normalize::Memory, Priorities::RankBased(ranks)) => ranks.least_probability(),
+            _ => in_batch(),
+        };
+        let weight = |probability: f64| (n as f64 * probability).powf(-beta);
+        for (out, one) in out.iter_mut().zip(sampled) {
+            *out = (weight(one.probability) / weight(least)) as f32;
+        }
+    }
+
+    /// The bytes that are in use.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.priorities {
+            Priorities::Uniform => 0,
+            Priorities::Proportional { sums, minima } => sums.bytes() + minima.as_ref().map_or(0, Tree::bytes),
+            Priorities::RankBased(ranks) => ranks.bytes(),
+        }
+    }
+}
+
+/// The priorities, in the form in which they are sampled from.
+impl Checkpoint for Sampler {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        out.put("largest", &self.largest)?;
+        match &self.priorities {
+            Priorities::Uniform => Ok(()),
+            Priorities::Proportional { sums, .. } => out.put_bytes("priorities", bytemuck::cast_slice(sums.leaves())),
+            Priorities::RankBased(ranks) => {
+                let errors: Vec<f32> = ranks.order().iter().map(|slot| ranks.error(*slot as usize)).collect();
+                out.put_bytes("order", bytemuck::cast_slice(ranks.order()))?;
+                out.put_bytes("errors", bytemuck::cast_slice(&errors))
+            }
+        }
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        let unfit = |name: &str| CheckpointError::unfit(name, &"it is of another memory");
+        match &mut self.priorities {
+            Priorities::Uniform => {}
+            Priorities::Proportional { sums, minima } => {
+                let saved = numbers::<f64>(from, "priorities")?;
+                let is_priority = |priority: &f64| priority.is_finite() && *priority >= 0.0;
+                if saved.len() != sums.leaves().len() || !saved.iter().all(is_priority) {
+                    return Err(unfit("priorities"));
+                }
+                for (slot, priority) in saved.into_iter().enumerate() {
+                    sums.set(slot, priority);
+                    if let Some(minima) = minima {
+                        minima.set(slot, if priority > 0.0 { priority } else { f64::INFINITY });
+                    }
+                }
+            }
+            Priorities::RankBased(ranks) => {
+                let order = numbers::<u32>(from, "order")?;
+                let errors = numbers::<f32>(from, "errors")?;
+                if errors.len() != order.len() || !ranks.restore(&order, &errors) {
+                    return Err(unfit("order"));
+                }
+            }
+        }
+        self.largest = from.get("largest")?;
+        Ok(())
+    }
+}
+
+/// Numbers that were saved as bytes.
+fn numbers<T: bytemuck::Pod>(from: &Section, name: &str) -> Result<Vec<T>, CheckpointError> {
+    let bytes = from.bytes(name)?;
+    if !bytes.len().is_multiple_of(size_of::<T>()) {
+        return Err(CheckpointError::unfit(name, &"it ends within a number"));
+    }
+    Ok(bytemuck::allocation::pod_collect_to_vec(&bytes))
+}
