@@ -2,6 +2,7 @@
 //! algorithm is a variant of both enums and an arm in each.
 
 use clap::ValueEnum;
+use coinop_agents::double_dqn::{self, DoubleDqn, DoubleDqnConfig};
 use coinop_agents::network::{NetworkKind, Observation};
 use coinop_agents::paac::{self, Paac, PaacConfig};
 use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
@@ -15,11 +16,13 @@ use crate::config::RunConfig;
 
 /// An algorithm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Algo {
     /// Parallel advantage actor-critic (Clemente et al. 2017)
     #[default]
     Paac,
+    /// Action values from replay, and DQN itself (Mnih et al. 2015, van Hasselt et al. 2015, Schaul et al. 2015)
+    DoubleDqn,
 }
 
 impl Algo {
@@ -27,6 +30,7 @@ impl Algo {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Algo::Paac => "paac",
+            Algo::DoubleDqn => "double-dqn",
         }
     }
 
@@ -38,6 +42,13 @@ impl Algo {
                 ("paac", include_str!("../configs/paac.toml")),
             ],
             (Algo::Paac, Family::Classic) => &[("fast", include_str!("../configs/paac-classic.toml"))],
+            (Algo::DoubleDqn, Family::Atari) => &[
+                ("fast", include_str!("../configs/double-dqn-fast.toml")),
+                ("prioritized", include_str!("../configs/prioritized.toml")),
+                ("double-dqn-tuned", include_str!("../configs/double-dqn-tuned.toml")),
+                ("dqn-nature", include_str!("../configs/dqn-nature.toml")),
+            ],
+            (Algo::DoubleDqn, Family::Classic) => &[("fast", include_str!("../configs/double-dqn-classic.toml"))],
         }
     }
 
@@ -45,15 +56,17 @@ impl Algo {
     pub(crate) fn read(self, section: Value) -> Result<AlgoConfig, toml::de::Error> {
         match self {
             Algo::Paac => section.try_into().map(AlgoConfig::Paac),
+            Algo::DoubleDqn => section.try_into().map(AlgoConfig::DoubleDqn),
         }
     }
 }
 
 /// The settings of the chosen algorithm. Written down, it is the section of that name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum AlgoConfig {
     Paac(PaacConfig),
+    DoubleDqn(DoubleDqnConfig),
 }
 
 impl AlgoConfig {
@@ -61,6 +74,7 @@ impl AlgoConfig {
     pub(crate) fn validate(&self) -> Result<(), AgentError> {
         match self {
             Self::Paac(config) => config.validate(),
+            Self::DoubleDqn(config) => config.validate(),
         }
     }
 
@@ -68,6 +82,7 @@ impl AlgoConfig {
     pub(crate) fn resolve(&mut self, device: Device) {
         match self {
             Self::Paac(config) => config.precision = config.precision.resolved(device),
+            Self::DoubleDqn(config) => config.precision = config.precision.resolved(device),
         }
     }
 
@@ -75,6 +90,7 @@ impl AlgoConfig {
     pub(crate) fn num_envs(&self) -> usize {
         match self {
             Self::Paac(config) => config.num_envs,
+            Self::DoubleDqn(config) => config.num_envs,
         }
     }
 
@@ -82,6 +98,7 @@ impl AlgoConfig {
     pub(crate) fn network(&self) -> NetworkKind {
         match self {
             Self::Paac(config) => config.network,
+            Self::DoubleDqn(config) => config.network,
         }
     }
 
@@ -93,7 +110,11 @@ impl AlgoConfig {
                  set it to 0 for the length of the run",
                 config.anneal_frames
             )],
-            Self::Paac(_) => Vec::new(),
+            Self::DoubleDqn(config) if config.learning_starts >= frames => vec![format!(
+                "learning starts at frame {}, and the run has {frames}: nothing is learned; lower double-dqn.learning_starts",
+                config.learning_starts
+            )],
+            Self::Paac(_) | Self::DoubleDqn(_) => Vec::new(),
         }
     }
 
@@ -110,6 +131,10 @@ impl AlgoConfig {
                 let env = factory.make_vec(config.num_envs, run.env_threads)?;
                 Ok(Box::new(Paac::new(config, env, run.frames, run.seed, device)?))
             }
+            Self::DoubleDqn(config) => {
+                let env = factory.make_vec(config.num_envs, run.env_threads)?;
+                Ok(Box::new(DoubleDqn::new(config, env, run.frames, run.seed, device)?))
+            }
         }
     }
 
@@ -123,6 +148,7 @@ impl AlgoConfig {
     ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
         match self {
             Self::Paac(config) => Ok(Box::new(paac::restore_policy(config, spec, from, rng, device)?)),
+            Self::DoubleDqn(config) => Ok(Box::new(double_dqn::restore_policy(config, spec, from, rng, device)?)),
         }
     }
 }

@@ -80,3 +80,13 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }
+
+impl TrainError {
+    /// What a network that answers with no numbers means where its weights are being trained.
+    pub(crate) fn of_training(self, updates: u64) -> Self {
+        match self {
+            Self::Agent(AgentError::Useless { what, value }) => AgentError::NotFinite { what, value, updates }.into(),
+            other => other,
+        }
+    }
+}

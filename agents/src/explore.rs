@@ -8,6 +8,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{at_least_0, check, unit};
+use crate::schedule::Schedule;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// Where the actors' epsilons come from.
@@ -36,6 +37,15 @@ pub enum EpsilonConfig {
         probabilities: Vec<f64>,
         /// Frames of the run, over all actors, between draws.
         resample_frames: u64,
+    },
+    /// The same for all, falling (or rising) in a straight line from the first frame on that is learned from, as in the DQN papers.
+    Linear {
+        /// The epsilon at the start.
+        from: f64,
+        /// The epsilon at the end, which stays.
+        to: f64,
+        /// Frames of the run, over all actors, that it takes.
+        frames: u64,
     },
     /// Actor `i` of `n` has `base^(1 + alpha i / (n - 1))`, always (Ape-X, arXiv 1803.00933, section 3).
     Ladder {
@@ -82,6 +92,10 @@ impl EpsilonConfig {
                 check(is_1, "epsilon.probabilities", format!("a sum of {sum}"), "it must be 1")?;
                 resampled(*resample_frames)
             }
+            Self::Linear { from, to, .. } => {
+                unit("epsilon.from", *from)?;
+                unit("epsilon.to", *to)
+            }
             Self::Ladder { base, alpha } => {
                 unit("epsilon.base", *base)?;
                 at_least_0("epsilon.alpha", *alpha)
@@ -92,11 +106,12 @@ impl EpsilonConfig {
     fn resample_frames(&self) -> Option<u64> {
         match self {
             Self::Uniform { resample_frames, .. } | Self::Discrete { resample_frames, .. } => Some(*resample_frames),
+            Self::Linear { .. } => Some(LINEAR_FRAMES),
             Self::Fixed { .. } | Self::Ladder { .. } => None,
         }
     }
 
-    fn draw(&self, actor: usize, actors: usize, rng: &mut Rng) -> f32 {
+    fn draw(&self, actor: usize, actors: usize, frames: u64, rng: &mut Rng) -> f32 {
         let epsilon = match self {
             Self::Fixed { value } => *value,
             Self::Uniform { low, high, .. } => low + (high - low) * rng.random::<f64>(),
@@ -110,11 +125,24 @@ impl EpsilonConfig {
                 });
                 values[chosen.unwrap_or(values.len() - 1)]
             }
+            &Self::Linear {
+                from,
+                to,
+                frames: length,
+            } => Schedule::Linear {
+                from,
+                to,
+                frames: length,
+            }
+            .at(frames),
             Self::Ladder { base, alpha } => base.powf(1.0 + alpha * actor as f64 / (actors.max(2) - 1) as f64),
         };
         epsilon as f32
     }
 }
+
+/// Frames between two points of a line: every draw is written down, and such a step is small enough.
+const LINEAR_FRAMES: u64 = 10_000;
 
 /// The epsilons of all actors.
 #[derive(Debug)]
@@ -137,7 +165,7 @@ impl Epsilons {
             current: vec![0.0; actors],
             next_draw: 0,
         };
-        epsilons.draw();
+        epsilons.draw(0);
         epsilons.next_draw = epsilons.config.resample_frames().unwrap_or(u64::MAX);
         epsilons
     }
@@ -153,15 +181,15 @@ impl Epsilons {
         if let Some(every) = self.config.resample_frames()
             && frames >= self.next_draw
         {
-            self.draw();
+            self.draw(frames);
             self.next_draw = (frames / every + 1) * every;
         }
     }
 
-    fn draw(&mut self) {
+    fn draw(&mut self, frames: u64) {
         let actors = self.current.len();
         for (actor, (epsilon, rng)) in self.current.iter_mut().zip(&mut self.streams).enumerate() {
-            *epsilon = self.config.draw(actor, actors, rng);
+            *epsilon = self.config.draw(actor, actors, frames, rng);
         }
     }
 }
@@ -265,6 +293,28 @@ mod tests {
         assert_eq!(epsilons.current()[0], 0.4);
         assert!((epsilons.current()[1] - 0.16).abs() < 1e-6);
         assert!((epsilons.current()[7] - 0.000_655_36).abs() < 1e-8);
+    }
+
+    #[test]
+    fn a_line_falls_to_its_end_and_stays_there() {
+        // Nature 2015: from 1 to 0.1 over the first million agent steps.
+        let mut epsilons = Epsilons::new(
+            EpsilonConfig::Linear {
+                from: 1.0,
+                to: 0.1,
+                frames: 4_000_000,
+            },
+            2,
+            1,
+        );
+        let mut at = |frames| {
+            epsilons.resample(frames);
+            epsilons.current().to_vec()
+        };
+        assert_eq!(at(0), [1.0, 1.0]);
+        assert_eq!(at(2_000_000), [0.55, 0.55]);
+        assert_eq!(at(4_000_000), [0.1, 0.1]);
+        assert_eq!(at(200_000_000), [0.1, 0.1]);
     }
 
     #[test]

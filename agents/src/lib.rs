@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 mod device;
+pub mod double_dqn;
 mod episodes;
 mod error;
 pub mod explore;
@@ -24,6 +25,8 @@ pub mod replay;
 pub mod returns;
 pub mod rollout;
 pub mod schedule;
+#[cfg(test)]
+mod test_help;
 mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Section};

@@ -19,9 +19,9 @@ fn assert_samples(tensors: &[&Tensor]) {
 #[track_caller]
 fn assert_rows(rows: &Tensor, per_sample: &[&Tensor]) {
     let size = rows.size();
-    assert_eq!(size.len(), 2, "log-probabilities are [n, actions], not {size:?}");
+    assert_eq!(size.len(), 2, "what is of actions is [n, actions], not {size:?}");
     for tensor in per_sample {
-        assert_eq!(tensor.size(), size[..1], "as many samples as rows of log-probabilities");
+        assert_eq!(tensor.size(), size[..1], "as many samples as rows");
     }
 }
 
@@ -75,6 +75,63 @@ pub fn clipped_policy_loss(
 pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError> {
     assert_samples(&[values, returns]);
     returns.f_sub(values)?.f_square()?.f_mean(Kind::Float)
+}
+
+/// What the next observations are worth, `[n]`: `Q'(s', argmax_a Q(s', a))`, of the target network's action values `[n, actions]` and of
+/// those that select the actions. With the online network's that is Double-DQN (van Hasselt 2015, arXiv 1509.06461, equation 4); with the
+/// target network's own it is DQN.
+///
+/// # Errors
+///
+/// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
+pub fn next_value(target_values: &Tensor, selecting_values: &Tensor) -> Result<Tensor, TchError> {
+    assert_eq!(
+        target_values.size(),
+        selecting_values.size(),
+        "action values of the same observations"
+    );
+    let best = selecting_values.f_argmax(1, false)?;
+    assert_rows(target_values, &[&best]);
+    action_value(target_values, &best)
+}
+
+/// The values `[n]` of actions `[n]` among action values `[n, actions]`.
+///
+/// # Errors
+///
+/// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
+pub fn action_value(values: &Tensor, actions: &Tensor) -> Result<Tensor, TchError> {
+    assert_rows(values, &[actions]);
+    values.f_gather(1, &actions.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)
+}
+
+/// `mean(w L(y - Q(s, a)))` of values, targets and importance weights, all `[n]`. The derivative of `L` is the error itself, within
+/// `±error_clip`: half the square, and a straight line beyond (Mnih 2015, "error clipping"); with `error_clip` 0, half the square
+/// everywhere. A weight multiplies its sample's gradient (Schaul 2015, arXiv 1511.05952, section 3.4), and stands outside of the square.
+///
+/// # Errors
+///
+/// When libtorch fails, for example for want of memory.
+///
+/// # Panics
+///
+/// If a shape is another.
+pub fn td_loss(values: &Tensor, targets: &Tensor, weights: &Tensor, error_clip: f64) -> Result<Tensor, TchError> {
+    assert_samples(&[values, targets, weights]);
+    let losses = if error_clip > 0.0 {
+        values.f_huber_loss(targets, tch::Reduction::None, error_clip)?
+    } else {
+        values.f_sub(targets)?.f_square()?.f_mul_scalar(0.5)?
+    };
+    losses.f_mul(weights)?.f_mean(Kind::Float)
 }
 
 /// How far a policy has moved since it acted, `mean(r - 1 - log r)`, in nats, and the share of the ratios `r` beyond `1 ± clip_ratio`. The
@@ -143,9 +200,7 @@ pub fn mixture_log_probability(
 ) -> Result<Tensor, TchError> {
     assert_rows(log_probabilities, &[actions, epsilons]);
     let num_actions = log_probabilities.size()[1] as f64;
-    let chosen = log_probabilities
-        .f_gather(1, &actions.f_unsqueeze(1)?, false)?
-        .f_squeeze_dim(1)?;
+    let chosen = action_value(log_probabilities, actions)?;
     let from_policy = chosen.f_add(&epsilons.f_neg()?.f_log1p()?)?;
     let from_uniform = epsilons.f_div_scalar(num_actions)?.f_log()?;
     from_policy.f_logaddexp(&from_uniform)
@@ -192,6 +247,35 @@ mod tests {
         let returns = Tensor::from_slice(&[1.0f32, -2.0, 3.0]);
         let values = Tensor::from_slice(&[0.0f32, 0.0, 3.0]);
         assert_near(&value_loss(&values, &returns).unwrap(), &[5.0 / 3.0]);
+    }
+
+    #[test]
+    fn the_selected_action_is_evaluated_by_the_target_network() {
+        let target = Tensor::from_slice2(&[[1.0f32, 2.0, 3.0], [9.0, 8.0, 7.0]]);
+        let online = Tensor::from_slice2(&[[0.0f32, 5.0, 4.0], [1.0, 0.0, 2.0]]);
+        assert_near(&next_value(&target, &online).unwrap(), &[2.0, 7.0]);
+        assert_near(&next_value(&target, &target).unwrap(), &[3.0, 9.0]);
+    }
+
+    #[test]
+    fn the_gradient_of_the_td_loss_is_the_weighted_error_within_the_clip() {
+        let (targets, weights) = (
+            Tensor::from_slice(&[0.0f32, 0.0, 0.0, 0.0]),
+            Tensor::from_slice(&[1.0f32, 0.5, 0.25, 1.0]),
+        );
+        let gradient = |clip| {
+            let values = Tensor::from_slice(&[0.5f32, -3.0, 2.0, 0.0]).set_requires_grad(true);
+            let loss = td_loss(&values, &targets, &weights, clip).unwrap();
+            loss.backward();
+            (loss.double_value(&[]), values.grad())
+        };
+        // Half the squares .125, 4.5, 2, 0; beyond 1, |error| - 1/2: 2.5 and 1.5. A quarter of each, by its weight.
+        let (loss, gradient_of_clipped) = gradient(1.0);
+        assert!((loss - (0.125 + 0.5 * 2.5 + 0.25 * 1.5) / 4.0).abs() < 1e-6, "{loss}");
+        assert_near(&gradient_of_clipped, &[0.125, -0.125, 0.0625, 0.0]);
+        let (loss, gradient_of_square) = gradient(0.0);
+        assert!((loss - (0.125 + 0.5 * 4.5 + 0.25 * 2.0) / 4.0).abs() < 1e-6, "{loss}");
+        assert_near(&gradient_of_square, &[0.125, -0.375, 0.125, 0.0]);
     }
 
     #[test]

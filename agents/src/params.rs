@@ -9,7 +9,7 @@
 //! the same layout.
 
 use crate::{Checkpoint, CheckpointError, Section};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 /// Named leaves over one flat tensor.
 #[derive(Debug)]
@@ -50,6 +50,11 @@ impl Params {
     /// All parameters; changing them in place changes the network.
     pub(crate) fn flat(&self) -> Tensor {
         self.flat.shallow_clone()
+    }
+
+    /// Takes over the values of parameters of the same layout. They stay two.
+    pub(crate) fn copy_from(&mut self, other: &Params) -> Result<(), TchError> {
+        no_grad(|| self.flat.f_copy_(&other.flat))
     }
 
     /// The `i`-th leaf, in the order of construction.

@@ -44,7 +44,7 @@ pub(crate) fn not_finite(values: &[f32]) -> Option<f64> {
 }
 
 /// Copies a network's answers `[n, actions]` into `out`, which gets the size that they need.
-fn answers(tensor: &Tensor, what: &'static str, out: &mut Vec<f32>) -> Result<(), AgentError> {
+pub(crate) fn answers(tensor: &Tensor, what: &'static str, out: &mut Vec<f32>) -> Result<(), AgentError> {
     let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
     out.resize(tensor.numel(), 0.0);
     tensor.f_copy_data(out, tensor.numel())?;

@@ -300,34 +300,48 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use coinop_agents::double_dqn::DoubleDqnConfig;
+    use coinop_agents::explore::EpsilonConfig;
+    use coinop_agents::network::Head;
+    use coinop_agents::paac::PaacConfig;
+    use coinop_agents::replay::SamplerConfig;
+
     use super::*;
 
-    fn preset(env: &str, name: &str) -> Config {
+    fn preset(algo: Algo, env: &str, name: &str) -> Config {
         let env = registry::find(env).unwrap();
-        Config::valid(preset_table(Algo::Paac, &env, name).unwrap()).unwrap()
+        Config::valid(preset_table(algo, &env, name).unwrap()).unwrap()
     }
 
     #[test]
     fn every_preset_is_complete_and_valid_for_every_environment_of_its_family() {
-        for env in registry::list() {
-            for (name, _) in Algo::Paac.presets(env.family) {
-                let config = preset(&env.id(), name);
-                assert_eq!((config.run.preset, config.run.env), ((*name).to_owned(), env.id()));
+        for algo in Algo::value_variants() {
+            for env in registry::list() {
+                for (name, _) in algo.presets(env.family) {
+                    let config = preset(*algo, &env.id(), name);
+                    assert_eq!((config.run.preset, config.run.env), ((*name).to_owned(), env.id()));
+                }
             }
         }
     }
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        for env in ["pong", "cartpole"] {
-            let mut config = preset(env, "");
+        for (algo, env) in [
+            (Algo::Paac, "pong"),
+            (Algo::Paac, "cartpole"),
+            (Algo::DoubleDqn, "pong"),
+        ] {
+            let mut config = preset(algo, env, "");
             if env == "pong" {
                 config.env.atari.mode = Some(2);
             }
             let table: Table = toml::from_str(&config.to_toml().unwrap()).unwrap();
+            let mut sections = ["env", "run", algo.name()];
+            sections.sort_unstable();
             assert_eq!(
                 table.keys().collect::<Vec<_>>(),
-                ["env", "paac", "run"],
+                sections,
                 "the section of the chosen algorithm alone"
             );
             assert_eq!(Config::from_table(table).unwrap(), config);
@@ -357,9 +371,81 @@ mod tests {
         assert_eq!(error(another), "there is no section `a3c` for paac");
     }
 
+    fn paac_preset(name: &str) -> PaacConfig {
+        match preset(Algo::Paac, "pong", name).algo {
+            AlgoConfig::Paac(config) => config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn dqn_preset(name: &str) -> DoubleDqnConfig {
+        match preset(Algo::DoubleDqn, "pong", name).algo {
+            AlgoConfig::DoubleDqn(config) => config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_run_that_ends_before_it_learns_is_warned_of() {
+        let algo = AlgoConfig::DoubleDqn(dqn_preset("dqn-nature"));
+        assert_eq!([200_000, 200_001].map(|frames| algo.warnings(frames).len()), [1, 0]);
+    }
+
+    #[test]
+    fn the_presets_of_the_dqn_papers_differ_as_the_papers_do() {
+        // Mnih 2015, extended data table 1, in frames; van Hasselt 2015, appendix; Schaul 2015, table 3.
+        let nature = dqn_preset("dqn-nature");
+        assert_eq!(
+            (
+                nature.capacity,
+                nature.learning_starts,
+                nature.batch_size,
+                nature.steps_per_update
+            ),
+            (1_000_000, 200_000, 32, 4)
+        );
+        assert_eq!(
+            (nature.double, nature.target_frames, nature.gamma, nature.learning_rate),
+            (false, 40_000, 0.99, 0.00025)
+        );
+        let linear = |to| EpsilonConfig::Linear {
+            from: 1.0,
+            to,
+            frames: 4_000_000,
+        };
+        assert_eq!(nature.epsilon, linear(0.1));
+        let tuned = DoubleDqnConfig {
+            double: true,
+            target_frames: 120_000,
+            eval_epsilon: 0.001,
+            head: Head::SharedBias,
+            epsilon: linear(0.01),
+            ..nature
+        };
+        assert_eq!(dqn_preset("double-dqn-tuned"), tuned);
+        let prioritized = dqn_preset("prioritized");
+        let SamplerConfig::Proportional {
+            alpha,
+            beta,
+            beta_frames,
+            ..
+        } = prioritized.sampler
+        else {
+            panic!("{:?}", prioritized.sampler);
+        };
+        assert_eq!((alpha, beta, beta_frames), (0.6, 0.4, 0));
+        let of_tuned = DoubleDqnConfig {
+            learning_rate: 0.00025 / 4.0,
+            sampler: prioritized.sampler,
+            optimizer: prioritized.optimizer,
+            ..tuned
+        };
+        assert_eq!(prioritized, of_tuned);
+    }
+
     #[test]
     fn a_learning_rate_that_ends_before_the_run_is_warned_of() {
-        let AlgoConfig::Paac(mut paac) = preset("pong", "").algo;
+        let mut paac = paac_preset("");
         for (anneal_frames, warnings) in [(0, 0), (99, 1), (100, 0), (101, 0)] {
             paac.anneal_frames = anneal_frames;
             let algo = AlgoConfig::Paac(paac.clone());
@@ -370,7 +456,7 @@ mod tests {
     #[test]
     fn the_preset_of_the_paper_has_its_numbers() {
         // Clemente 2017, and the defaults of the authors' program.
-        let AlgoConfig::Paac(paac) = preset("pong", "paac").algo;
+        let paac = paac_preset("paac");
         assert_eq!(
             (paac.num_envs, paac.rollout_steps, paac.gamma, paac.learning_rate),
             (32, 5, 0.99, 0.0224)

@@ -188,6 +188,20 @@ impl<'a> Builder<'a> {
         Ok(Layer::Linear { weight })
     }
 
+    /// The same, with one bias for all outputs.
+    pub(super) fn linear_with_one_bias(
+        &mut self,
+        name: &str,
+        outputs: i64,
+        inputs: i64,
+        gain: f64,
+    ) -> Result<Layer, TchError> {
+        let weight = self.add(name, &[outputs, inputs], gain)?;
+        let bias = &mut self.values[weight + 1].1;
+        *bias = bias.f_narrow(0, 0, 1)?;
+        Ok(Layer::Linear { weight })
+    }
+
     /// Adds a weight and its bias, and returns the index of the weight.
     fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> Result<usize, TchError> {
         let weight = self.values.len();

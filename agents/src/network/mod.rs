@@ -176,7 +176,7 @@ mod tests {
             let obs = network.body().input(&vec![7u8; 3 * Shape::new(shape).len()]).unwrap();
             let (logits, values) = network.forward(&obs).unwrap();
             assert_eq!((logits.size(), values.size()), (vec![3, 6], vec![3]));
-            for head in [Head::Plain, Head::Dueling] {
+            for head in [Head::Plain, Head::SharedBias, Head::Dueling] {
                 assert_eq!(q_network(kind, head, shape).forward(&obs).unwrap().size(), [3, 6]);
             }
         }
@@ -187,6 +187,7 @@ mod tests {
         // nature: 8224 + 32832 + 36928 + 1606144 + 6·513; dueling has the hidden layer twice, and a value: + 1606144 + 513.
         let numel = |head| q_network(NetworkKind::Nature, head, &[4, 84, 84]).params().numel();
         assert_eq!((numel(Head::Plain), numel(Head::Dueling)), (1_687_206, 3_293_863));
+        assert_eq!(numel(Head::SharedBias), 1_687_206 - 5);
     }
 
     #[test]
@@ -215,6 +216,18 @@ mod tests {
         let sixth = 1.0 / 6.0;
         let expected = [5.0 * sixth, -sixth, -sixth, -sixth, -sixth, -sixth];
         assert!(close(&shifted("5_advantage_bias"), expected));
+    }
+
+    #[test]
+    fn a_copied_network_is_another_one_with_the_same_weights() {
+        let original = q_network(NetworkKind::Mlp, Head::Plain, &[5]);
+        let mut copy = q_network(NetworkKind::Mlp, Head::Plain, &[5]);
+        let _ = original.params().flat().g_add_scalar_(1.0);
+        assert_ne!(copy.params().flat(), original.params().flat());
+        copy.copy_from(&original).unwrap();
+        assert_eq!(copy.params().flat(), original.params().flat());
+        let _ = original.params().flat().g_add_scalar_(1.0);
+        assert_ne!(copy.params().flat(), original.params().flat());
     }
 
     fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {

@@ -20,6 +20,8 @@ pub enum Head {
     /// One layer from the features to all action values (Mnih 2015).
     #[default]
     Plain,
+    /// The same with one bias for all actions, as the tuned version of van Hasselt 2015 (arXiv 1509.06461) has it.
+    SharedBias,
     /// The value of the state and the advantages of the actions apart, each with a hidden layer of its own (Wang 2016, arXiv 1511.06581):
     /// `Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)`, equation 9.
     Dueling,
@@ -67,6 +69,9 @@ impl QNetwork {
         };
         let head = match head {
             Head::Plain => Layers::Plain(builder.linear("action_value", num_actions, body.width(), VALUE_GAIN)?),
+            Head::SharedBias => {
+                Layers::Plain(builder.linear_with_one_bias("action_value", num_actions, body.width(), VALUE_GAIN)?)
+            }
             Head::Dueling => Layers::Dueling {
                 value: stream("value", 1)?,
                 advantage: stream("advantage", num_actions)?,
@@ -84,6 +89,15 @@ impl QNetwork {
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.params
+    }
+
+    /// Takes over the parameters of a network that is built alike. They stay two networks.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn copy_from(&mut self, other: &QNetwork) -> Result<(), AgentError> {
+        Ok(self.params.copy_from(&other.params)?)
     }
 
     /// The body, which knows what observations it reads.

@@ -1,7 +1,7 @@
 //! PAAC on small environments.
 
 use coinop_envs::rng::stream;
-use coinop_envs::{Env, EnvError, EnvSpec, Shape, Step, VecEnv};
+use coinop_envs::{EnvSpec, Shape};
 use tch::{Device, Kind, Tensor};
 
 use super::*;
@@ -9,7 +9,8 @@ use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::network::{ActorCritic, NetworkConfig, NetworkKind, Precision};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
-use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Section, Trainer};
+use crate::test_help::{envs, on_disk, state};
+use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Trainer};
 
 pub(super) fn config() -> PaacConfig {
     PaacConfig {
@@ -44,78 +45,8 @@ pub(super) fn config() -> PaacConfig {
     }
 }
 
-/// Shows a bit; naming it pays 1, anything else nothing. An episode has ten steps and is then truncated.
-struct NameTheBit {
-    random: coinop_envs::rng::Rng,
-    bit: u32,
-    step: u32,
-}
-
-impl NameTheBit {
-    fn show(&mut self, obs: &mut [f32]) {
-        self.bit = rand::RngExt::random_range(&mut self.random, 0..2);
-        obs.copy_from_slice(&[self.bit as f32, 1.0 - self.bit as f32]);
-    }
-}
-
-impl Env for NameTheBit {
-    type Obs = f32;
-
-    fn obs_shape(&self) -> Shape {
-        Shape::new(&[2])
-    }
-
-    fn num_actions(&self) -> usize {
-        3
-    }
-
-    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
-        if let Some(seed) = seed {
-            self.random = stream(seed, "bits", 0);
-        }
-        self.step = 0;
-        self.show(obs);
-        Ok(())
-    }
-
-    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
-        self.step += 1;
-        let reward = f32::from(u8::from(action == self.bit));
-        self.show(obs);
-        Ok(if self.step == 10 {
-            Step::truncated(reward)
-        } else {
-            Step::going_on(reward)
-        })
-    }
-}
-
-fn envs() -> Box<dyn VecEnv<Obs = f32>> {
-    let env = || NameTheBit {
-        random: stream(0, "bits", 0),
-        bit: 0,
-        step: 0,
-    };
-    Box::new(coinop_envs::vec_env::Serial::new((0..8).map(|_| env()).collect()))
-}
-
 fn trainer(config: &PaacConfig, seed: u64) -> Paac<f32> {
     Paac::new(config, envs(), 40_000, seed, Device::Cpu).unwrap()
-}
-
-fn state(trainer: &Paac<f32>) -> Section {
-    let mut section = Section::default();
-    trainer.save(&mut section).unwrap();
-    section
-}
-
-/// The state as the bytes of its files.
-fn on_disk(trainer: &Paac<f32>) -> Vec<Vec<u8>> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state");
-    crate::checkpoint::write(&path, &state(trainer)).unwrap();
-    let files = ["tensors.safetensors", "state.json"];
-    files.map(|name| std::fs::read(path.join(name)).unwrap()).to_vec()
 }
 
 fn weights(trainer: &Paac<f32>) -> Tensor {

@@ -38,6 +38,8 @@ enum Kept {
     Compressed {
         groups: Vec<Box<[u8]>>,
         open: Vec<u8>,
+        /// Bytes of all groups.
+        used: usize,
         compressor: Compressor<'static>,
     },
 }
@@ -76,6 +78,7 @@ impl Frames {
             Store::Compressed => Kept::Compressed {
                 groups: vec![Box::default(); capacity.div_ceil(GROUP)],
                 open: Vec::with_capacity(GROUP * frame_len),
+                used: 0,
                 compressor: Compressor::new(LEVEL).map_err(AgentError::Compression)?,
             },
         };
@@ -84,6 +87,16 @@ impl Frames {
             end: 0,
             kept,
         })
+    }
+
+    /// Forgets all frames.
+    pub(super) fn clear(&mut self) {
+        self.end = 0;
+        if let Kept::Compressed { groups, open, used, .. } = &mut self.kept {
+            groups.fill(Box::default());
+            open.clear();
+            *used = 0;
+        }
     }
 
     /// The most frames that there ever are.
@@ -113,10 +126,7 @@ impl Frames {
     pub(super) fn bytes(&self) -> usize {
         match &self.kept {
             Kept::Raw { capacity, .. } => self.frame_len * (*capacity).min(self.end as usize),
-            Kept::Compressed { groups, open, .. } => {
-                let kept: usize = groups.iter().map(|group| group.len()).sum();
-                kept + size_of_val(groups.as_slice()) + open.capacity()
-            }
+            Kept::Compressed { groups, open, used, .. } => used + size_of_val(groups.as_slice()) + open.capacity(),
         }
     }
 
@@ -131,16 +141,16 @@ impl Frames {
             Kept::Compressed {
                 groups,
                 open,
+                used,
                 compressor,
             } => {
                 open.extend_from_slice(frame);
                 if open.len() == GROUP * self.frame_len {
                     let group = self.end / GROUP as u64;
                     let at = (group % groups.len() as u64) as usize;
-                    groups[at] = compressor
-                        .compress(open)
-                        .map_err(AgentError::Compression)?
-                        .into_boxed_slice();
+                    let bytes = compressor.compress(open).map_err(AgentError::Compression)?;
+                    *used = *used + bytes.len() - groups[at].len();
+                    groups[at] = bytes.into_boxed_slice();
                     open.clear();
                 }
             }
@@ -228,7 +238,7 @@ impl Checkpoint for Frames {
                 }
                 bytes[..saved.len()].copy_from_slice(&saved);
             }
-            Kept::Compressed { groups, open, .. } => {
+            Kept::Compressed { groups, open, used, .. } => {
                 let lens: Vec<usize> = from.get_vec("groups", groups.len())?;
                 let still_open = from.bytes("open")?;
                 if still_open.len() != (end % GROUP as u64) as usize * self.frame_len {
@@ -245,6 +255,7 @@ impl Checkpoint for Frames {
                     *group = now.into();
                     rest = later;
                 }
+                *used = saved.len();
                 open.clear();
                 open.extend_from_slice(&still_open);
             }

@@ -16,7 +16,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 pub enum SamplerConfig {
     /// All with the same probability.
     Uniform,
-    /// With a probability proportional to `(|error| + epsilon)^alpha` (Schaul 2015, arXiv 1511.05952, section 3.3).
+    /// With a probability proportional to `(|error| + priority_epsilon)^alpha` (Schaul 2015, arXiv 1511.05952, section 3.3).
     Proportional {
         /// 0 is uniform.
         alpha: f64,
@@ -25,7 +25,7 @@ pub enum SamplerConfig {
         /// Frames over which beta rises linearly to 1; 0 for the length of the run.
         beta_frames: u64,
         /// So that what has no error is sampled again some time.
-        epsilon: f64,
+        priority_epsilon: f64,
         /// What makes the largest importance weight 1.
         normalize: Normalize,
     },
@@ -62,11 +62,14 @@ impl SamplerConfig {
         match *self {
             Self::Uniform => Ok(()),
             Self::Proportional {
-                alpha, beta, epsilon, ..
+                alpha,
+                beta,
+                priority_epsilon,
+                ..
             } => {
                 unit("sampler.alpha", alpha)?;
                 unit("sampler.beta", beta)?;
-                divisor("sampler.epsilon", epsilon)
+                divisor("sampler.priority_epsilon", priority_epsilon)
             }
             Self::RankBased { alpha, beta, .. } => {
                 unit("sampler.alpha", alpha)?;
@@ -142,6 +145,11 @@ impl Sampler {
         }
     }
 
+    /// Forgets all priorities.
+    pub(super) fn clear(&mut self, slots: usize) {
+        *self = Self::new(self.config, slots);
+    }
+
     /// A slot may be sampled from now on.
     pub(super) fn add(&mut self, slot: usize) {
         self.set(slot, self.largest);
@@ -156,8 +164,15 @@ impl Sampler {
 
     fn set(&mut self, slot: usize, error: f32) {
         match (&mut self.priorities, self.config) {
-            (Priorities::Proportional { sums, minima }, SamplerConfig::Proportional { alpha, epsilon, .. }) => {
-                let priority = (f64::from(error) + epsilon).powf(alpha);
+            (
+                Priorities::Proportional { sums, minima },
+                SamplerConfig::Proportional {
+                    alpha,
+                    priority_epsilon,
+                    ..
+                },
+            ) => {
+                let priority = (f64::from(error) + priority_epsilon).powf(alpha);
                 sums.set(slot, priority);
                 if let Some(minima) = minima {
                     minima.set(slot, priority);

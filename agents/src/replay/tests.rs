@@ -5,6 +5,7 @@ use coinop_envs::rng::stream;
 use proptest::prelude::*;
 
 use super::*;
+use crate::test_help::{on_disk, state};
 
 const STACK: usize = 3;
 const FRAME: usize = 4;
@@ -32,7 +33,7 @@ const PROPORTIONAL: SamplerConfig = SamplerConfig::Proportional {
     alpha: 0.6,
     beta: 0.4,
     beta_frames: 0,
-    epsilon: 0.01,
+    priority_epsilon: 0.01,
     normalize: Normalize::Batch,
 };
 
@@ -400,7 +401,7 @@ fn weights_may_be_normalised_by_the_memorys_largest() {
                 alpha: 0.6,
                 beta: 0.4,
                 beta_frames: 0,
-                epsilon: 0.01,
+                priority_epsilon: 0.01,
                 normalize: Normalize::Memory,
             },
         ),
@@ -449,24 +450,14 @@ fn new_transitions_have_the_largest_priority_so_far_and_the_last_of_two_errors_c
 #[test]
 fn an_error_that_is_no_number_is_refused_and_changes_nothing() {
     let (mut both, errors) = with_errors(PROPORTIONAL);
-    let before = saved(&both.replay);
+    let before = on_disk(&both.replay);
     let ids = [errors[0].0, errors[1].0];
     let error = both.replay.update_priorities(&ids, &[1.0, f32::NAN], 41).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the error of a transition is NaN after 41 updates: training diverged; try a lower learning rate"
     );
-    assert!(before == saved(&both.replay));
-}
-
-fn saved(replay: &Replay<u8>) -> Vec<Vec<u8>> {
-    let mut section = Section::default();
-    replay.save(&mut section).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state");
-    crate::checkpoint::write(&path, &section).unwrap();
-    let files = ["tensors.safetensors", "state.json"];
-    files.map(|name| std::fs::read(path.join(name)).unwrap()).to_vec()
+    assert!(before == on_disk(&both.replay));
 }
 
 #[test]
@@ -481,11 +472,9 @@ fn a_restored_memory_is_the_saved_one_and_goes_on_as_it() {
                 let ids = original.sampleable();
                 let errors: Vec<f32> = (0..ids.len()).map(|i| (i % 7) as f32).collect();
                 original.replay.update_priorities(&ids, &errors, 0).unwrap();
-                let mut section = Section::default();
-                original.replay.save(&mut section).unwrap();
                 let mut restored = Replay::<u8>::new(&config, ACTORS, &spec()).unwrap();
-                restored.load(&section).unwrap();
-                assert!(saved(&restored) == saved(&original.replay));
+                restored.load(&state(&original.replay)).unwrap();
+                assert!(on_disk(&restored) == on_disk(&original.replay));
                 let sample = |replay: &mut Replay<u8>| {
                     let mut batch = ReplayBatch::new(8, &spec());
                     replay.sample(0.4, &mut stream(1, "test", 0), &mut batch).unwrap();
@@ -502,9 +491,10 @@ fn a_restored_memory_is_the_saved_one_and_goes_on_as_it() {
                 &spec(),
             )
             .unwrap();
-            let mut section = Section::default();
-            original.replay.save(&mut section).unwrap();
-            assert!(matches!(other.load(&section), Err(CheckpointError::Mismatch { .. })));
+            assert!(matches!(
+                other.load(&state(&original.replay)),
+                Err(CheckpointError::Mismatch { .. })
+            ));
         }
     }
 }
@@ -528,6 +518,29 @@ fn an_interrupted_episode_ends_with_the_step_before_its_last_observation() {
         both.check().unwrap();
         both.replay.interrupt();
         both.replay.interrupt();
+    }
+}
+
+#[test]
+fn a_cleared_memory_is_a_new_one() {
+    for store in [Store::Raw, Store::Compressed] {
+        for sampler in [PROPORTIONAL, RANK_BASED] {
+            let config = config(store, 1, sampler);
+            let mut both = Both::new(&config);
+            both.insert_many(200);
+            let ids = both.sampleable();
+            both.replay.update_priorities(&ids[..1], &[9.0], 0).unwrap();
+            both.replay.clear();
+            let mut new = Both::new(&config);
+            assert_eq!(both.replay.len(), 0);
+            both.players = (0..ACTORS).map(Player::new).collect();
+            both.records.iter_mut().for_each(Vec::clear);
+            for both in [&mut both, &mut new] {
+                both.insert_many(50);
+                both.check().unwrap();
+            }
+            assert!(on_disk(&both.replay) == on_disk(&new.replay));
+        }
     }
 }
 
@@ -567,12 +580,12 @@ fn a_setting_that_can_not_be_is_named_with_the_reason() {
         error(ReplayConfig { n_step: 0, ..good }),
         "n_step = 0: it must be at least 1"
     );
-    let proportional = |alpha, beta, epsilon| ReplayConfig {
+    let proportional = |alpha, beta, priority_epsilon| ReplayConfig {
         sampler: SamplerConfig::Proportional {
             alpha,
             beta,
             beta_frames: 0,
-            epsilon,
+            priority_epsilon,
             normalize: Normalize::Batch,
         },
         ..good
@@ -587,7 +600,7 @@ fn a_setting_that_can_not_be_is_named_with_the_reason() {
     );
     assert_eq!(
         error(proportional(0.6, 0.4, 0.0)),
-        "sampler.epsilon = 0: it must be a number from 1e-30 to 1e30"
+        "sampler.priority_epsilon = 0: it must be a number from 1e-30 to 1e30"
     );
     let stacks = EnvSpec {
         stacked_frames: 40,

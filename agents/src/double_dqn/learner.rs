@@ -1,0 +1,187 @@
+//! The update of Double-DQN: the error of a batch's action values, through the optimiser.
+
+use tch::{Device, Tensor, no_grad};
+
+use super::config::DoubleDqnConfig;
+use crate::losses::{action_value, next_value, td_loss};
+use crate::network::QNetwork;
+use crate::optim::{Optimizer, clip_grad_norm};
+use crate::policy::not_finite;
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
+
+/// What an update learns from: tensors whose first dimension is the transition, on the network's device.
+#[derive(Debug)]
+pub struct DoubleDqnBatch {
+    /// Observations `[n, obs_shape…]`.
+    pub obs: Tensor,
+    /// Actions `[n]`.
+    pub actions: Tensor,
+    /// Rewards of the next steps, discounted and added up, `[n]`.
+    pub returns: Tensor,
+    /// What the value of the next observation counts, `[n]`; 0 where the return stops.
+    pub discounts: Tensor,
+    /// Observations after those steps `[n, obs_shape…]`.
+    pub next_obs: Tensor,
+    /// Importance weights `[n]`.
+    pub weights: Tensor,
+}
+
+/// What an update was like.
+#[derive(Clone, Debug, Default)]
+pub struct DoubleDqnStats {
+    /// `mean(w L(error))`.
+    pub loss: f64,
+    /// The mean value of the batch's actions.
+    pub mean_value: f64,
+    /// The gradient's norm before it was clipped.
+    pub grad_norm: f64,
+    /// The error of each transition: its target less its value.
+    pub errors: Vec<f32>,
+}
+
+/// The numbers of [`DoubleDqnStats`] in a row of metrics.
+pub(super) const NAMES: [&str; 4] = ["loss", "mean_value", "mean_error", "grad_norm"];
+
+impl DoubleDqnStats {
+    pub(super) fn record(&self, metrics: &mut Row) {
+        let errors = self.errors.iter().map(|error| f64::from(error.abs())).sum::<f64>();
+        let mean_error = errors / self.errors.len().max(1) as f64;
+        for (name, value) in NAMES
+            .into_iter()
+            .zip([self.loss, self.mean_value, mean_error, self.grad_norm])
+        {
+            metrics.record(name, value);
+        }
+    }
+}
+
+/// The network of Double-DQN, its target network and its optimiser.
+///
+/// The target of `Q(s, a)` is `y = R + γⁿ Q'(s', argmax_b Q(s', b))`, a constant to the loss `mean(w L(y - Q(s, a)))` (van Hasselt 2015, arXiv
+/// 1509.06461, equation 4; for `L` and `w` see [`td_loss`]).
+#[derive(Debug)]
+pub struct DoubleDqnLearner {
+    network: QNetwork,
+    target: QNetwork,
+    optimizer: Optimizer,
+    double: bool,
+    error_clip: f64,
+    max_grad_norm: f64,
+    learning_rate: f64,
+    updates: u64,
+}
+
+impl DoubleDqnLearner {
+    /// For a network with its initial weights, and another that is built alike and gets the same.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for the optimiser's statistics.
+    pub fn new(config: &DoubleDqnConfig, network: QNetwork, mut target: QNetwork) -> Result<Self, AgentError> {
+        let optimizer = Optimizer::new(config.optimizer, &network.params().flat())?;
+        target.copy_from(&network)?;
+        Ok(Self {
+            network,
+            target,
+            optimizer,
+            double: config.double,
+            error_clip: config.error_clip,
+            max_grad_norm: config.max_grad_norm,
+            learning_rate: config.learning_rate,
+            updates: 0,
+        })
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &QNetwork {
+        &self.network
+    }
+
+    /// Updates done.
+    #[must_use]
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Makes the target network what the network is now.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn update_target(&mut self) -> Result<(), AgentError> {
+        self.target.copy_from(&self.network)
+    }
+
+    /// `R + γⁿ Q'(s', …)`.
+    fn targets(&self, batch: &DoubleDqnBatch) -> Result<Tensor, AgentError> {
+        no_grad(|| {
+            let target_values = self.target.forward(&batch.next_obs)?;
+            let next_value = if self.double {
+                next_value(&target_values, &self.network.forward(&batch.next_obs)?)?
+            } else {
+                next_value(&target_values, &target_values)?
+            };
+            Ok(next_value.f_mul(&batch.discounts)?.f_add(&batch.returns)?)
+        })
+    }
+}
+
+impl Learner for DoubleDqnLearner {
+    type Batch = DoubleDqnBatch;
+    type Stats = DoubleDqnStats;
+
+    fn learn(&mut self, batch: &DoubleDqnBatch) -> Result<DoubleDqnStats, AgentError> {
+        let targets = self.targets(batch)?;
+        let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
+        let loss = td_loss(&values, &targets, &batch.weights, self.error_clip)?;
+        let mut gradient = self.network.params().gradient(&loss)?;
+        let max_grad_norm = if self.max_grad_norm > 0.0 {
+            self.max_grad_norm
+        } else {
+            f64::INFINITY
+        };
+        let values = values.f_detach()?;
+        let errors = targets.f_sub(&values)?.f_to_device(Device::Cpu)?;
+        let stats = DoubleDqnStats {
+            loss: loss.f_double_value(&[])?,
+            mean_value: values.f_mean(tch::Kind::Float)?.f_double_value(&[])?,
+            grad_norm: clip_grad_norm(&mut gradient, max_grad_norm)?,
+            errors: Vec::try_from(errors)?,
+        };
+        let numbers = [
+            ("the error of a transition", not_finite(&stats.errors)),
+            (
+                "the norm of the gradient",
+                Some(stats.grad_norm).filter(|norm| !norm.is_finite()),
+            ),
+        ];
+        for (what, value) in numbers {
+            if let Some(value) = value {
+                let updates = self.updates;
+                return Err(AgentError::NotFinite { what, value, updates });
+            }
+        }
+        self.optimizer
+            .step(&mut self.network.params().flat(), &gradient, self.learning_rate)?;
+        self.updates += 1;
+        Ok(stats)
+    }
+}
+
+impl Checkpoint for DoubleDqnLearner {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.network.save(out.section_mut("network"))?;
+        self.target.save(out.section_mut("target"))?;
+        self.optimizer.save(out.section_mut("optimizer"))?;
+        out.put("updates", &self.updates)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.network.load(from.section("network")?)?;
+        self.target.load(from.section("target")?)?;
+        self.optimizer.load(from.section("optimizer")?)?;
+        self.updates = from.get("updates")?;
+        Ok(())
+    }
+}

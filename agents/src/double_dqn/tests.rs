@@ -1,0 +1,319 @@
+//! Double-DQN on small environments.
+
+use coinop_envs::rng::stream;
+use coinop_envs::vec_env::{Pooled, Serial};
+use coinop_envs::{End, Env, EnvError, Shape, Step, VecEnv};
+use tch::{Device, Tensor};
+
+use super::*;
+use crate::explore::EpsilonConfig;
+use crate::init::Init;
+use crate::network::{Head, NetworkKind, Precision, QNetwork};
+use crate::optim::{AdamConfig, OptimizerConfig};
+use crate::replay::{Normalize, SamplerConfig, Store};
+use crate::test_help::{eight_bits, envs, on_disk, state};
+use crate::{Checkpoint, Learner, Mode, Policy, Trainer};
+
+fn config() -> DoubleDqnConfig {
+    DoubleDqnConfig {
+        num_envs: 8,
+        capacity: 2_000,
+        store: Store::Raw,
+        learning_starts: 200,
+        batch_size: 32,
+        steps_per_update: 8,
+        target_frames: 200,
+        double: true,
+        n_step: 1,
+        gamma: 0.5,
+        error_clip: 1.0,
+        max_grad_norm: 10.0,
+        learning_rate: 0.003,
+        eval_epsilon: 0.0,
+        network: NetworkKind::Mlp,
+        head: Head::Plain,
+        precision: Precision::Float32,
+        init: Init::Orthogonal,
+        sampler: SamplerConfig::Uniform,
+        optimizer: OptimizerConfig::Adam(AdamConfig {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-5,
+        }),
+        epsilon: EpsilonConfig::Uniform {
+            low: 0.0,
+            high: 0.1,
+            resample_frames: 400,
+        },
+    }
+}
+
+fn prioritized() -> SamplerConfig {
+    SamplerConfig::Proportional {
+        alpha: 0.6,
+        beta: 0.4,
+        beta_frames: 0,
+        priority_epsilon: 0.01,
+        normalize: Normalize::Batch,
+    }
+}
+
+fn trainer(config: &DoubleDqnConfig, env: Box<dyn VecEnv<Obs = f32>>, seed: u64) -> DoubleDqn<f32> {
+    DoubleDqn::new(config, env, 4_000, seed, Device::Cpu).unwrap()
+}
+
+fn run(trainer: &mut DoubleDqn<f32>, steps: usize) -> Vec<f64> {
+    let mut scores = Vec::new();
+    for _ in 0..steps {
+        scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
+    }
+    scores
+}
+
+#[test]
+fn each_variant_learns_to_name_the_bit() {
+    let rank_based = SamplerConfig::RankBased {
+        alpha: 0.7,
+        beta: 0.5,
+        beta_frames: 0,
+        normalize: Normalize::Memory,
+    };
+    let variants = [
+        DoubleDqnConfig {
+            double: false,
+            ..config()
+        },
+        DoubleDqnConfig {
+            head: Head::Dueling,
+            sampler: rank_based,
+            ..config()
+        },
+        DoubleDqnConfig {
+            n_step: 3,
+            sampler: prioritized(),
+            store: Store::Compressed,
+            ..config()
+        },
+    ];
+    for config in variants {
+        let mut trainer = trainer(&config, envs(), 1);
+        let scores = run(&mut trainer, 600);
+        let mean = scores[scores.len() - 80..].iter().sum::<f64>() / 80.0;
+        // Epsilon costs .05 · 2/3 of the ten points on average.
+        assert!(mean > 9.0, "{mean} with {config:?}");
+        let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
+        let rng = stream(1, "evaluation", 0);
+        let mut policy = restore_policy::<f32>(&config, &envs().spec(), &state(&trainer), rng, Device::Cpu).unwrap();
+        policy.act(&obs, &[true; 2], Mode::Sample, &mut actions).unwrap();
+        assert_eq!(actions, [1, 0]);
+    }
+}
+
+/// Every step pays 1 and ends the episode.
+#[derive(Clone)]
+struct OneStep {
+    end: End,
+}
+
+impl Env for OneStep {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[1])
+    }
+
+    fn num_actions(&self) -> usize {
+        2
+    }
+
+    fn reset(&mut self, _seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+        obs.fill(1.0);
+        Ok(())
+    }
+
+    fn step(&mut self, _action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+        obs.fill(1.0);
+        Ok(match self.end {
+            End::Truncated => Step::truncated(1.0),
+            _ => Step::terminated(1.0),
+        })
+    }
+}
+
+#[test]
+fn the_value_of_an_episode_goes_on_where_it_was_truncated_and_stops_where_it_was_terminated() {
+    // With gamma 1/2: 1 + 1/2 + 1/4 + … = 2, and 1.
+    for (end, expected) in [(End::Truncated, 2.0), (End::Terminated, 1.0)] {
+        let env = Box::new(Serial::new(vec![OneStep { end }; 8]));
+        let mut trainer = trainer(&config(), env, 1);
+        run(&mut trainer, 1_000);
+        let value = trainer.step().unwrap().metrics.mean("mean_value").unwrap();
+        assert!((value - expected).abs() < 0.05, "{value} instead of {expected}");
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_run_with_any_number_of_threads_and_another_seed_another() {
+    let config = DoubleDqnConfig {
+        sampler: prioritized(),
+        ..config()
+    };
+    let after = |env, seed| {
+        let mut trainer = trainer(&config, env, seed);
+        run(&mut trainer, 100);
+        on_disk(&trainer)
+    };
+    let pooled = || Box::new(Pooled::new(eight_bits(), 3).unwrap());
+    let first = after(envs(), 3);
+    assert!(first == after(pooled(), 3));
+    assert!(first != after(envs(), 4));
+}
+
+#[test]
+fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_saved_one() {
+    let config = DoubleDqnConfig {
+        steps_per_update: 12,
+        ..config()
+    };
+    let mut saved = trainer(&config, envs(), 1);
+    run(&mut saved, 101);
+    let mut restored = trainer(&config, envs(), 2);
+    run(&mut restored, 40);
+    assert!(on_disk(&restored) != on_disk(&saved));
+    restored.load(&state(&saved)).unwrap();
+    assert!(on_disk(&restored) == on_disk(&saved));
+    // It fills its memory before it learns again.
+    let updates = restored.step().unwrap().updates;
+    run(&mut restored, 10);
+    assert_eq!(restored.step().unwrap().updates, updates);
+    run(&mut restored, 40);
+    assert!(restored.step().unwrap().updates > updates);
+}
+
+#[test]
+fn actors_act_at_random_until_learning_starts_and_then_with_their_epsilons_and_updates_are_as_many_as_they_should_be() {
+    let mut trainer = trainer(&config(), envs(), 1);
+    for step in 1..=100u64 {
+        let progress = trainer.step().unwrap();
+        assert_eq!(progress.frames, 8 * step);
+        let begun = progress.frames > 200;
+        assert_eq!(progress.epsilons.iter().all(|epsilon| *epsilon == 1.0), !begun);
+        assert!(!begun || progress.epsilons.iter().all(|epsilon| *epsilon <= 0.1));
+        // One for each eight steps from the moment that the memory has the 200th.
+        assert_eq!(progress.updates, step.saturating_sub(24));
+        let names: Vec<&str> = progress.metrics.means().map(|(name, _)| name).collect();
+        assert_eq!(
+            names,
+            [
+                "loss",
+                "mean_value",
+                "mean_error",
+                "grad_norm",
+                "beta",
+                "replay_steps",
+                "replay_megabytes"
+            ]
+        );
+    }
+}
+
+fn learner(config: &DoubleDqnConfig) -> DoubleDqnLearner {
+    let network = || {
+        let spec = envs().spec();
+        let mut rng = stream(5, "network", 0);
+        QNetwork::new(config.network_config(), config.head, &spec, &mut rng, Device::Cpu).unwrap()
+    };
+    DoubleDqnLearner::new(config, network(), network()).unwrap()
+}
+
+fn batch(returns: &[f32], discount: f32) -> DoubleDqnBatch {
+    let n = returns.len() as i64;
+    let float = (tch::Kind::Float, Device::Cpu);
+    DoubleDqnBatch {
+        obs: Tensor::from_slice(&[1.0f32, 0.0]).repeat([n, 1]),
+        actions: Tensor::zeros([n], (tch::Kind::Int64, Device::Cpu)),
+        returns: Tensor::from_slice(returns),
+        discounts: Tensor::full([n], f64::from(discount), float),
+        next_obs: Tensor::from_slice(&[0.0f32, 1.0]).repeat([n, 1]),
+        weights: Tensor::ones([n], float),
+    }
+}
+
+#[test]
+fn the_target_is_that_of_the_target_network_until_it_is_copied() {
+    let mut learner = learner(&config());
+    let value = |learner: &DoubleDqnLearner, obs: [f32; 2]| {
+        let values = learner
+            .network()
+            .forward(&Tensor::from_slice(&obs).unsqueeze(0))
+            .unwrap();
+        Vec::<f32>::try_from(values.squeeze()).unwrap()
+    };
+    let largest = |values: &[f32]| values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let before = value(&learner, [0.0, 1.0]);
+    let error = |learner: &mut DoubleDqnLearner| {
+        let now = value(learner, [1.0, 0.0])[0];
+        learner.learn(&batch(&[3.0], 0.5)).unwrap().errors[0] + now
+    };
+    // Network and target network are the same at first: 3 + max Q(s')/2.
+    assert!((error(&mut learner) - (3.0 + 0.5 * largest(&before))).abs() < 1e-6);
+    for _ in 0..50 {
+        learner.learn(&batch(&[3.0], 0.5)).unwrap();
+    }
+    // The network has moved, and selects; the target network, which has not, says the value.
+    let now = value(&learner, [0.0, 1.0]);
+    assert_ne!(now, before);
+    let selected = now.iter().position(|value| *value == largest(&now)).unwrap();
+    assert!((error(&mut learner) - (3.0 + 0.5 * before[selected])).abs() < 1e-6);
+    learner.update_target().unwrap();
+    let now = value(&learner, [0.0, 1.0]);
+    assert!((error(&mut learner) - (3.0 + 0.5 * largest(&now))).abs() < 1e-6);
+}
+
+#[test]
+fn an_error_that_is_no_number_stops_training_before_it_reaches_the_weights() {
+    let mut learner = learner(&config());
+    learner.learn(&batch(&[1.0, 2.0], 0.5)).unwrap();
+    let before = on_disk(&learner);
+    for bad in [f32::NAN, f32::INFINITY] {
+        let error = learner.learn(&batch(&[1.0, bad], 0.5)).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the error of a transition is ") && error.contains(" after 1 updates: training diverged"),
+            "{error}"
+        );
+    }
+    assert!(on_disk(&learner) == before);
+}
+
+#[test]
+fn a_value_that_can_not_be_is_named_with_the_reason() {
+    config().validate().unwrap();
+    type Spoil = fn(&mut DoubleDqnConfig);
+    let cases: [(Spoil, &str); 7] = [
+        (|c| c.num_envs = 0, "num_envs = 0: it must be between 1 and 10000"),
+        (|c| c.capacity = 31, "capacity = 31: it must be at least batch_size"),
+        (
+            |c| c.n_step = 250,
+            "capacity = 2000 for 8 environments and n_step = 250: each environment's share of the capacity must be more than n_step and a \
+             stack of frames",
+        ),
+        (
+            |c| c.steps_per_update = 0,
+            "steps_per_update = 0: it must be at least 1",
+        ),
+        (|c| c.target_frames = 0, "target_frames = 0: it must be at least 1"),
+        (
+            |c| c.eval_epsilon = 1.5,
+            "eval_epsilon = 1.5: it must be between 0 and 1",
+        ),
+        (
+            |c| c.error_clip = f64::NAN,
+            "error_clip = NaN: it must be a number from 0 to 1e30",
+        ),
+    ];
+    for (spoil, text) in cases {
+        let mut config = config();
+        spoil(&mut config);
+        assert_eq!(config.validate().unwrap_err().to_string(), text);
+    }
+}

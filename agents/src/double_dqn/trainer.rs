@@ -1,0 +1,234 @@
+//! Double-DQN at work: steps of all actors, and the updates that are due after each.
+
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{EnvSpec, VecEnv};
+use tch::{Device, Tensor};
+
+use super::actors::{Actors, Moment};
+use super::config::DoubleDqnConfig;
+use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
+use crate::episodes::Episodes;
+use crate::explore::Epsilons;
+use crate::network::{Observation, QNetwork};
+use crate::policy::ValuePolicy;
+use crate::replay::{Replay, ReplayBatch};
+use crate::schedule::Schedule;
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
+
+/// The Double-DQN trainer. One [`step`](Trainer::step) is a step of every actor, and the updates that are due then.
+pub struct DoubleDqn<O: Observation> {
+    config: DoubleDqnConfig,
+    spec: EnvSpec,
+    seed: u64,
+    actors: Actors<O>,
+    moment: Moment<O>,
+    learner: DoubleDqnLearner,
+    replay: Replay<O>,
+    batch: ReplayBatch<O>,
+    sample_stream: Rng,
+    beta: Schedule,
+    epsilons: Epsilons,
+    /// What the actors explore with: 1 until learning begins.
+    acting: Vec<f32>,
+    episodes: Episodes,
+    steps: u64,
+    /// Steps that the memory has been told of.
+    remembered: u64,
+    /// Steps since the last update.
+    since_update: usize,
+    /// Frames at which the target network is copied next.
+    next_target: u64,
+    begun: bool,
+    metrics: Row,
+}
+
+impl<O: Observation> DoubleDqn<O> {
+    /// A trainer with fresh weights and an empty memory, for a run of `total_frames` frames (over which the importance weights' beta rises,
+    /// if the configuration does not say otherwise).
+    ///
+    /// # Errors
+    ///
+    /// When a setting is out of range or does not fit the environments, or there is not enough memory.
+    pub fn new(
+        config: &DoubleDqnConfig,
+        env: Box<dyn VecEnv<Obs = O>>,
+        total_frames: u64,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        let n = env.num_envs();
+        if n != config.num_envs {
+            let (value, reason) = (
+                config.num_envs.to_string(),
+                "it must be the number of environments that are there",
+            );
+            let name = "num_envs";
+            return Err(AgentError::BadConfig { name, value, reason }.into());
+        }
+        let spec = env.spec();
+        let network = || {
+            let mut rng = stream(seed, "network", 0);
+            QNetwork::new(config.network_config(), config.head, &spec, &mut rng, device)
+        };
+        let mut metrics = Row::of(&NAMES);
+        metrics.add(&Row::of(&["beta", "replay_steps", "replay_megabytes"]));
+        Ok(Self {
+            learner: DoubleDqnLearner::new(config, network()?, network()?)?,
+            replay: Replay::new(&config.replay_config(), n, &spec)?,
+            batch: ReplayBatch::new(config.batch_size, &spec),
+            actors: Actors::new(env, 0, seed),
+            moment: Moment::new(n, spec.obs_shape.len()),
+            sample_stream: stream(seed, "sample", 0),
+            beta: config.sampler.beta_schedule(total_frames),
+            epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
+            acting: vec![1.0; n],
+            episodes: Episodes::new(n),
+            steps: 0,
+            remembered: 0,
+            since_update: 0,
+            next_target: 0,
+            begun: false,
+            metrics,
+            config: config.clone(),
+            spec,
+            seed,
+        })
+    }
+
+    fn frames(&self) -> u64 {
+        self.steps.saturating_mul(u64::from(self.spec.frames_per_step))
+    }
+
+    /// Whether the memory holds enough to learn from.
+    fn learns(&self) -> bool {
+        let frames = self.remembered.saturating_mul(u64::from(self.spec.frames_per_step));
+        frames >= self.config.learning_starts && self.replay.len() >= self.config.batch_size
+    }
+
+    /// A step of every actor.
+    fn act(&mut self) -> Result<(), TrainError> {
+        if !self.begun {
+            self.actors.begin(self.seed)?;
+            self.begun = true;
+        }
+        let frames = self.frames();
+        let network = (frames >= self.config.learning_starts).then(|| self.learner.network());
+        if network.is_some() {
+            self.epsilons.resample(frames - self.config.learning_starts);
+            self.acting.copy_from_slice(self.epsilons.current());
+        }
+        let updates = self.learner.updates();
+        let acted = self.actors.step(network, &self.acting, &mut self.moment);
+        acted.map_err(|error| error.of_training(updates))?;
+        self.moment.remember(0, &mut self.replay, &mut self.episodes)?;
+        self.steps += self.config.num_envs as u64;
+        self.remembered += self.config.num_envs as u64;
+        Ok(())
+    }
+
+    /// One update, from a batch of the memory.
+    fn update(&mut self) -> Result<(), AgentError> {
+        let frames = self.frames();
+        if frames >= self.next_target {
+            self.learner.update_target()?;
+            self.next_target = (frames / self.config.target_frames + 1) * self.config.target_frames;
+        }
+        let beta = self.beta.at(frames);
+        self.replay.sample(beta, &mut self.sample_stream, &mut self.batch)?;
+        let stats = self.learner.learn(&self.tensors()?)?;
+        self.replay
+            .update_priorities(&self.batch.ids, &stats.errors, self.learner.updates())?;
+        stats.record(&mut self.metrics);
+        self.metrics.record("beta", beta);
+        Ok(())
+    }
+
+    /// The batch, on the network's device.
+    fn tensors(&self) -> Result<DoubleDqnBatch, AgentError> {
+        let (batch, body) = (&self.batch, self.learner.network().body());
+        let floats = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(body.device());
+        Ok(DoubleDqnBatch {
+            obs: body.input(&batch.obs)?,
+            actions: Tensor::f_from_slice(&batch.actions)?.f_to_device(body.device())?,
+            returns: floats(&batch.returns)?,
+            discounts: floats(&batch.discounts)?,
+            next_obs: body.input(&batch.next_obs)?,
+            weights: floats(&batch.weights)?,
+        })
+    }
+}
+
+impl<O: Observation> Trainer for DoubleDqn<O> {
+    fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        self.metrics.clear();
+        self.episodes.begin();
+        self.act()?;
+        if self.learns() {
+            self.since_update += self.config.num_envs;
+            while self.since_update >= self.config.steps_per_update {
+                self.since_update -= self.config.steps_per_update;
+                self.update()?;
+            }
+            self.metrics.record("replay_steps", self.replay.len() as f64);
+            self.metrics
+                .record("replay_megabytes", self.replay.bytes() as f64 / 1e6);
+        }
+        Ok(Progress {
+            frames: self.frames(),
+            steps: self.steps,
+            updates: self.learner.updates(),
+            episodes: self.episodes.finished(),
+            metrics: &self.metrics,
+            epsilons: &self.acting,
+        })
+    }
+}
+
+/// Weights, optimiser, random streams and counters. Neither the memory nor the environments' state is in it: a restored trainer begins new
+/// episodes, and learns again when its memory holds enough.
+impl<O: Observation> Checkpoint for DoubleDqn<O> {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.learner.save(out.section_mut("learner"))?;
+        self.epsilons.save(out.section_mut("epsilons"))?;
+        out.put("action_streams", &self.actors.streams)?;
+        out.put("sample_stream", &self.sample_stream)?;
+        out.put("steps", &self.steps)?;
+        out.put("since_update", &self.since_update)?;
+        out.put("next_target", &self.next_target)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.learner.load(from.section("learner")?)?;
+        self.epsilons.load(from.section("epsilons")?)?;
+        self.actors.streams = from.get_vec("action_streams", self.actors.streams.len())?;
+        self.sample_stream = from.get("sample_stream")?;
+        self.steps = from.get("steps")?;
+        self.since_update = from.get("since_update")?;
+        self.next_target = from.get("next_target")?;
+        self.replay.clear();
+        self.remembered = 0;
+        self.begun = false;
+        Ok(())
+    }
+}
+
+/// The policy of a checkpoint of [`DoubleDqn`], for environments like `spec`; it draws from `rng`, and explores with the configured epsilon of
+/// evaluations.
+///
+/// # Errors
+///
+/// When the checkpoint is of something else.
+pub fn restore_policy<O: Observation>(
+    config: &DoubleDqnConfig,
+    spec: &EnvSpec,
+    from: &Section,
+    rng: Rng,
+    device: Device,
+) -> Result<ValuePolicy<O>, TrainError> {
+    // Any weights: those of the checkpoint replace them.
+    let mut any = stream(0, "network", 0);
+    let mut network = QNetwork::new(config.network_config(), config.head, spec, &mut any, device)?;
+    network.load(from.section("learner")?.section("network")?)?;
+    Ok(ValuePolicy::new(network, config.eval_epsilon as f32, rng))
+}

@@ -1,0 +1,85 @@
+//! What tests of several algorithms need: an environment that agents learn in a second, and a look at a state.
+
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::vec_env::Serial;
+use coinop_envs::{Env, EnvError, Shape, Step, VecEnv};
+
+use crate::{Checkpoint, Section, checkpoint};
+
+/// Shows a bit; naming it pays 1, anything else nothing. An episode has ten steps and is then truncated.
+#[derive(Clone)]
+pub(crate) struct NameTheBit {
+    random: Rng,
+    bit: u32,
+    step: u32,
+}
+
+impl NameTheBit {
+    fn show(&mut self, obs: &mut [f32]) {
+        self.bit = rand::RngExt::random_range(&mut self.random, 0..2);
+        obs.copy_from_slice(&[self.bit as f32, 1.0 - self.bit as f32]);
+    }
+}
+
+impl Env for NameTheBit {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[2])
+    }
+
+    fn num_actions(&self) -> usize {
+        3
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.random = stream(seed, "bits", 0);
+        }
+        self.step = 0;
+        self.show(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.step += 1;
+        let reward = f32::from(u8::from(action == self.bit));
+        self.show(obs);
+        Ok(if self.step == 10 {
+            Step::truncated(reward)
+        } else {
+            Step::going_on(reward)
+        })
+    }
+}
+
+/// Eight of them.
+pub(crate) fn eight_bits() -> Vec<NameTheBit> {
+    let env = || NameTheBit {
+        random: stream(0, "bits", 0),
+        bit: 0,
+        step: 0,
+    };
+    (0..8).map(|_| env()).collect()
+}
+
+/// Eight of them, one after the other.
+pub(crate) fn envs() -> Box<dyn VecEnv<Obs = f32>> {
+    Box::new(Serial::new(eight_bits()))
+}
+
+/// A component's state.
+pub(crate) fn state(of: &(impl Checkpoint + ?Sized)) -> Section {
+    let mut section = Section::default();
+    of.save(&mut section).unwrap();
+    section
+}
+
+/// The state as the bytes of its files.
+pub(crate) fn on_disk(of: &(impl Checkpoint + ?Sized)) -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    checkpoint::write(&path, &state(of)).unwrap();
+    let files = ["tensors.safetensors", "state.json"];
+    files.map(|name| std::fs::read(path.join(name)).unwrap()).to_vec()
+}
