@@ -1,6 +1,8 @@
 //! The algorithms by name: the one place that knows which there are. Each question about an algorithm is one function here, and a new
 //! algorithm is a variant of both enums and an arm in each.
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
 use coinop_agents::double_dqn::{self, DoubleDqn, DoubleDqnConfig};
 use coinop_agents::network::{NetworkKind, Observation};
@@ -94,6 +96,14 @@ impl AlgoConfig {
         }
     }
 
+    /// Whether environments are stepped while libtorch learns, so that both need cores of their own; else they take turns.
+    pub(crate) fn is_asynchronous(&self) -> bool {
+        match self {
+            Self::Paac(_) => false,
+            Self::DoubleDqn(config) => config.asynchronous,
+        }
+    }
+
     /// The network.
     pub(crate) fn network(&self) -> NetworkKind {
         match self {
@@ -121,7 +131,7 @@ impl AlgoConfig {
     /// A trainer for a new run.
     pub(crate) fn trainer<O: Observation>(
         &self,
-        factory: &dyn EnvFactory<Obs = O>,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
         run: &RunConfig,
         device: Device,
     ) -> Result<Box<dyn Trainer>, TrainError> {
@@ -132,8 +142,10 @@ impl AlgoConfig {
                 Ok(Box::new(Paac::new(config, env, run.frames, run.seed, device)?))
             }
             Self::DoubleDqn(config) => {
-                let env = factory.make_vec(config.num_envs, run.env_threads)?;
-                Ok(Box::new(DoubleDqn::new(config, env, run.frames, run.seed, device)?))
+                let (threads, frames, seed) = (run.env_threads, run.frames, run.seed);
+                Ok(Box::new(DoubleDqn::new(
+                    config, factory, threads, frames, seed, device,
+                )?))
             }
         }
     }

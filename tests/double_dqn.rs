@@ -97,6 +97,27 @@ fn a_seed_gives_the_same_run_with_any_number_of_env_threads_and_either_store() {
 }
 
 #[test]
+fn actors_in_threads_of_their_own_train_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        "--frames=6k",
+        "--set=asynchronous=true",
+        "--env-threads=2",
+        "--set=metrics_frames=2k",
+    ];
+    let run = train(dir.path(), "asynchronous", &args);
+    let rows = rows_without_times(&run.join("metrics.csv"));
+    let updates: f64 = rows[3].split(',').nth(2).unwrap().parse().unwrap();
+    // 1,500 steps, of which those after the first 250 are learned from: one update for 8.
+    assert!((updates - 156.0).abs() <= 1.0, "{updates}");
+    let evaluated = succeed(
+        dir.path(),
+        &["eval", "asynchronous", "--episodes=1", "--torch-threads=1"],
+    );
+    assert!(evaluated.starts_with("double-dqn on atari/pong"), "{evaluated}");
+}
+
+#[test]
 fn a_wrong_setting_is_one_line_with_its_range() {
     let dir = tempfile::tempdir().unwrap();
     let cases = [

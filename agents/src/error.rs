@@ -79,6 +79,12 @@ pub enum TrainError {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A thread of actors ended without an error of its own.
+    #[error("the thread of actors number {number} panicked; its message is above: please report it")]
+    ActorDied {
+        /// Its number.
+        number: usize,
+    },
 }
 
 impl TrainError {

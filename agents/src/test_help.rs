@@ -53,19 +53,18 @@ impl Env for NameTheBit {
     }
 }
 
-/// Eight of them.
-pub(crate) fn eight_bits() -> Vec<NameTheBit> {
-    let env = || NameTheBit {
+/// One of them.
+pub(crate) fn name_the_bit() -> NameTheBit {
+    NameTheBit {
         random: stream(0, "bits", 0),
         bit: 0,
         step: 0,
-    };
-    (0..8).map(|_| env()).collect()
+    }
 }
 
 /// Eight of them, one after the other.
 pub(crate) fn envs() -> Box<dyn VecEnv<Obs = f32>> {
-    Box::new(Serial::new(eight_bits()))
+    Box::new(Serial::new(vec![name_the_bit(); 8]))
 }
 
 /// A component's state.

@@ -40,6 +40,7 @@ pub trait Trainer: Checkpoint {
     ///
     /// # Errors
     ///
-    /// When an environment or the agent fails. The trainer must not be used afterwards.
+    /// When an environment or the agent fails. Afterwards the trainer may be saved, because what it learned before is not lost, but not
+    /// stepped.
     fn step(&mut self) -> Result<Progress<'_>, TrainError>;
 }

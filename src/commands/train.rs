@@ -42,8 +42,8 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 fn trainer(config: &Config, device: Device) -> anyhow::Result<Box<dyn Trainer>> {
     let (run, algo) = (&config.run, &config.algo);
     Ok(match config.env_info()?.factory(&config.env)? {
-        AnyFactory::Pixels(factory) => algo.trainer(factory.as_ref(), run, device)?,
-        AnyFactory::Features(factory) => algo.trainer(factory.as_ref(), run, device)?,
+        AnyFactory::Pixels(factory) => algo.trainer(factory.into(), run, device)?,
+        AnyFactory::Features(factory) => algo.trainer(factory.into(), run, device)?,
     })
 }
 
@@ -62,9 +62,14 @@ fn announce(config: &Config, dir: &RunDir) -> anyhow::Result<()> {
         short(run.frames),
         dir.path().display()
     ));
-    // PAAC alternates between playing and learning, so both kinds of threads may have all cores.
+    // Where playing and learning take turns, both kinds of threads may have all cores.
+    let (how, most) = if config.algo.is_asynchronous() {
+        ("at the same time", run.env_threads + run.torch_threads)
+    } else {
+        ("in turns", run.env_threads.max(run.torch_threads))
+    };
     say(&format!(
-        "{} environments on {} threads and libtorch on {} ({}), in turns, on {} cores",
+        "{} environments on {} threads and libtorch on {} ({}), {how}, on {} cores",
         config.algo.num_envs(),
         run.env_threads,
         run.torch_threads,
@@ -72,7 +77,6 @@ fn announce(config: &Config, dir: &RunDir) -> anyhow::Result<()> {
         cores()
     ));
     info!(version = env!("CARGO_PKG_VERSION"), ?config, "training begins");
-    let most = run.env_threads.max(run.torch_threads);
     if most > cores() {
         tracing::warn!(
             "{most} threads on {} cores: more threads than cores make a run slower",

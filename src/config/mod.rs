@@ -89,10 +89,26 @@ impl Config {
         }
         let roms = &mut config.env.atari.roms;
         *roms = roms.as_deref().map(files::absolute).transpose()?;
-        config.run.env_threads = threads_or_cores(config.run.env_threads);
-        config.run.torch_threads = threads_or_cores(config.run.torch_threads);
+        config.resolve_threads();
         config.algo.resolve(coinop_agents::device(&config.run.device)?);
         Ok(config)
+    }
+
+    /// 0 threads are as many as there are cores, or of what is left of them where both kinds work at the same time.
+    fn resolve_threads(&mut self) {
+        let run = &mut self.run;
+        if self.algo.is_asynchronous() {
+            let half = (cores() / 2).max(1);
+            if run.env_threads == 0 {
+                let left = cores().saturating_sub(run.torch_threads);
+                run.env_threads = if run.torch_threads == 0 { half } else { left.max(1) };
+            }
+            if run.torch_threads == 0 {
+                run.torch_threads = cores().saturating_sub(run.env_threads).max(1);
+            }
+        }
+        run.env_threads = threads_or_cores(run.env_threads);
+        run.torch_threads = threads_or_cores(run.torch_threads);
     }
 
     /// Reads the `config.toml` of a run folder.
@@ -296,6 +312,13 @@ fn one_line(text: &str) -> String {
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// The configuration of the default preset for an environment.
+#[cfg(test)]
+pub(crate) fn of_preset(env: &str) -> Config {
+    let env = registry::find(env).unwrap();
+    Config::valid(preset_table(Algo::default(), &env, "").unwrap()).unwrap()
 }
 
 #[cfg(test)]

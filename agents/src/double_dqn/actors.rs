@@ -33,6 +33,11 @@ impl<O: Observation> Moment<O> {
         }
     }
 
+    /// The number of actors.
+    pub(super) fn len(&self) -> usize {
+        self.actions.len()
+    }
+
     /// Puts it into a memory, as that of the actors from `first` on, and takes note of episodes that ended.
     pub(super) fn remember(
         &self,

@@ -16,6 +16,8 @@ use crate::replay::{ReplayConfig, SamplerConfig, Store};
 pub struct DoubleDqnConfig {
     /// Environments, each with an actor.
     pub num_envs: usize,
+    /// Whether actors step in threads of their own while the learner learns. If not, they take turns, and a seed gives the same run, bit for bit.
+    pub asynchronous: bool,
     /// Agent steps that the memory keeps.
     pub capacity: usize,
     /// How it keeps their frames.

@@ -5,6 +5,7 @@
 mod actors;
 mod config;
 mod learner;
+mod threads;
 mod trainer;
 
 pub use config::DoubleDqnConfig;

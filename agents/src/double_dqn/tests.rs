@@ -1,8 +1,9 @@
 //! Double-DQN on small environments.
 
+use std::sync::Arc;
+
 use coinop_envs::rng::stream;
-use coinop_envs::vec_env::{Pooled, Serial};
-use coinop_envs::{End, Env, EnvError, Shape, Step, VecEnv};
+use coinop_envs::{Copies, End, Env, EnvError, EnvFactory, Shape, Step};
 use tch::{Device, Tensor};
 
 use super::*;
@@ -11,12 +12,13 @@ use crate::init::Init;
 use crate::network::{Head, NetworkKind, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
-use crate::test_help::{eight_bits, envs, on_disk, state};
+use crate::test_help::{envs, name_the_bit, on_disk, state};
 use crate::{Checkpoint, Learner, Mode, Policy, Trainer};
 
 fn config() -> DoubleDqnConfig {
     DoubleDqnConfig {
         num_envs: 8,
+        asynchronous: false,
         capacity: 2_000,
         store: Store::Raw,
         learning_starts: 200,
@@ -58,8 +60,22 @@ fn prioritized() -> SamplerConfig {
     }
 }
 
-fn trainer(config: &DoubleDqnConfig, env: Box<dyn VecEnv<Obs = f32>>, seed: u64) -> DoubleDqn<f32> {
-    DoubleDqn::new(config, env, 4_000, seed, Device::Cpu).unwrap()
+fn of<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> Arc<dyn EnvFactory<Obs = f32>> {
+    Arc::new(Copies::of(env, 100))
+}
+
+fn with(
+    config: &DoubleDqnConfig,
+    factory: Arc<dyn EnvFactory<Obs = f32>>,
+    threads: usize,
+    seed: u64,
+) -> DoubleDqn<f32> {
+    DoubleDqn::new(config, factory, threads, 4_000, seed, Device::Cpu).unwrap()
+}
+
+/// In eight environments where a bit is named.
+fn trainer(config: &DoubleDqnConfig, seed: u64) -> DoubleDqn<f32> {
+    with(config, of(name_the_bit()), 1, seed)
 }
 
 fn run(trainer: &mut DoubleDqn<f32>, steps: usize) -> Vec<f64> {
@@ -96,7 +112,7 @@ fn each_variant_learns_to_name_the_bit() {
         },
     ];
     for config in variants {
-        let mut trainer = trainer(&config, envs(), 1);
+        let mut trainer = trainer(&config, 1);
         let scores = run(&mut trainer, 600);
         let mean = scores[scores.len() - 80..].iter().sum::<f64>() / 80.0;
         // Epsilon costs .05 · 2/3 of the ten points on average.
@@ -144,8 +160,7 @@ impl Env for OneStep {
 fn the_value_of_an_episode_goes_on_where_it_was_truncated_and_stops_where_it_was_terminated() {
     // With gamma 1/2: 1 + 1/2 + 1/4 + … = 2, and 1.
     for (end, expected) in [(End::Truncated, 2.0), (End::Terminated, 1.0)] {
-        let env = Box::new(Serial::new(vec![OneStep { end }; 8]));
-        let mut trainer = trainer(&config(), env, 1);
+        let mut trainer = with(&config(), of(OneStep { end }), 1, 1);
         run(&mut trainer, 1_000);
         let value = trainer.step().unwrap().metrics.mean("mean_value").unwrap();
         assert!((value - expected).abs() < 0.05, "{value} instead of {expected}");
@@ -158,15 +173,14 @@ fn a_seed_gives_the_same_run_with_any_number_of_threads_and_another_seed_another
         sampler: prioritized(),
         ..config()
     };
-    let after = |env, seed| {
-        let mut trainer = trainer(&config, env, seed);
+    let after = |threads, seed| {
+        let mut trainer = with(&config, of(name_the_bit()), threads, seed);
         run(&mut trainer, 100);
         on_disk(&trainer)
     };
-    let pooled = || Box::new(Pooled::new(eight_bits(), 3).unwrap());
-    let first = after(envs(), 3);
-    assert!(first == after(pooled(), 3));
-    assert!(first != after(envs(), 4));
+    let first = after(1, 3);
+    assert!(first == after(3, 3));
+    assert!(first != after(1, 4));
 }
 
 #[test]
@@ -175,9 +189,9 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
         steps_per_update: 12,
         ..config()
     };
-    let mut saved = trainer(&config, envs(), 1);
+    let mut saved = trainer(&config, 1);
     run(&mut saved, 101);
-    let mut restored = trainer(&config, envs(), 2);
+    let mut restored = trainer(&config, 2);
     run(&mut restored, 40);
     assert!(on_disk(&restored) != on_disk(&saved));
     restored.load(&state(&saved)).unwrap();
@@ -192,7 +206,7 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
 
 #[test]
 fn actors_act_at_random_until_learning_starts_and_then_with_their_epsilons_and_updates_are_as_many_as_they_should_be() {
-    let mut trainer = trainer(&config(), envs(), 1);
+    let mut trainer = trainer(&config(), 1);
     for step in 1..=100u64 {
         let progress = trainer.step().unwrap();
         assert_eq!(progress.frames, 8 * step);
@@ -315,5 +329,91 @@ fn a_value_that_can_not_be_is_named_with_the_reason() {
         let mut config = config();
         spoil(&mut config);
         assert_eq!(config.validate().unwrap_err().to_string(), text);
+    }
+}
+
+fn asynchronous() -> DoubleDqnConfig {
+    DoubleDqnConfig {
+        asynchronous: true,
+        ..config()
+    }
+}
+
+#[test]
+fn actors_in_threads_learn_to_name_the_bit_with_as_many_updates_as_configured() {
+    let mut trainer = with(&asynchronous(), of(name_the_bit()), 3, 1);
+    let mut scores = Vec::new();
+    let mut epsilons = Vec::new();
+    for _ in 0..1_800 {
+        let progress = trainer.step().unwrap();
+        scores.extend(progress.episodes.iter().map(|episode| episode.score));
+        epsilons = progress.epsilons.to_vec();
+        // Whoever is faster: an update for each eight steps from about the 200th on.
+        let due = progress.steps.saturating_sub(200) / 8;
+        assert!(
+            progress.updates.abs_diff(due) <= 2,
+            "{} after {} steps",
+            progress.updates,
+            progress.steps
+        );
+    }
+    let mean = scores[scores.len() - 80..].iter().sum::<f64>() / 80.0;
+    assert!(mean > 9.0, "{mean}");
+    assert!(
+        epsilons.len() == 8 && epsilons.iter().all(|epsilon| *epsilon <= 0.1),
+        "{epsilons:?}"
+    );
+    // A restored one begins anew with threads of its own.
+    let mut restored = with(&asynchronous(), of(name_the_bit()), 2, 2);
+    restored.load(&state(&trainer)).unwrap();
+    assert!(on_disk(&restored) == on_disk(&trainer));
+    run(&mut restored, 100);
+}
+
+/// Fails, or panics, with its 50th step.
+#[derive(Clone)]
+struct Breaks {
+    steps: u32,
+    panics: bool,
+}
+
+impl Env for Breaks {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[1])
+    }
+
+    fn num_actions(&self) -> usize {
+        2
+    }
+
+    fn reset(&mut self, _seed: Option<u64>, _obs: &mut [f32]) -> Result<(), EnvError> {
+        Ok(())
+    }
+
+    fn step(&mut self, _action: u32, _obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.steps += 1;
+        assert!(self.steps < 50 || !self.panics, "a panic that a test wants");
+        if self.steps < 50 {
+            Ok(Step::going_on(0.0))
+        } else {
+            Err(EnvError::Other("the cable was cut".into()))
+        }
+    }
+}
+
+#[test]
+fn an_actor_that_dies_stops_the_run_with_its_error_and_what_was_learned_can_be_saved() {
+    for (panics, text) in [(false, "the cable was cut"), (true, "the thread of actors number ")] {
+        let mut trainer = with(&asynchronous(), of(Breaks { steps: 0, panics }), 3, 1);
+        let error = loop {
+            if let Err(error) = trainer.step() {
+                break error.to_string();
+            }
+        };
+        assert!(error.contains(text), "{error}");
+        let updates: u64 = state(&trainer).section("learner").unwrap().get("updates").unwrap();
+        assert!(updates > 0);
     }
 }

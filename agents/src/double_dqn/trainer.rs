@@ -1,12 +1,15 @@
-//! Double-DQN at work: steps of all actors, and the updates that are due after each.
+//! Double-DQN at work: steps of actors, and the updates that are due after each.
 
-use coinop_envs::rng::{Rng, stream};
-use coinop_envs::{EnvSpec, VecEnv};
+use std::sync::Arc;
+
+use coinop_envs::rng::{Rng, derive_seed, stream};
+use coinop_envs::{EnvFactory, EnvSpec};
 use tch::{Device, Tensor};
 
 use super::actors::{Actors, Moment};
 use super::config::DoubleDqnConfig;
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
+use super::threads::{Plan, Threads};
 use crate::episodes::Episodes;
 use crate::explore::Epsilons;
 use crate::network::{Observation, QNetwork};
@@ -15,13 +18,13 @@ use crate::replay::{Replay, ReplayBatch};
 use crate::schedule::Schedule;
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
 
-/// The Double-DQN trainer. One [`step`](Trainer::step) is a step of every actor, and the updates that are due then.
+/// The Double-DQN trainer. One [`step`](Trainer::step) is a step of every actor, or of those of one thread, and the updates that are due then.
 pub struct DoubleDqn<O: Observation> {
     config: DoubleDqnConfig,
     spec: EnvSpec,
     seed: u64,
-    actors: Actors<O>,
-    moment: Moment<O>,
+    device: Device,
+    source: Source<O>,
     learner: DoubleDqnLearner,
     replay: Replay<O>,
     batch: ReplayBatch<O>,
@@ -38,8 +41,25 @@ pub struct DoubleDqn<O: Observation> {
     since_update: usize,
     /// Frames at which the target network is copied next.
     next_target: u64,
-    begun: bool,
     metrics: Row,
+}
+
+/// Where steps come from.
+enum Source<O: Observation> {
+    /// From actors that take turns with the learner.
+    Turns {
+        actors: Actors<O>,
+        moment: Moment<O>,
+        begun: bool,
+    },
+    /// From actors in threads, which begin with the first step.
+    Threads {
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+        threads: usize,
+        running: Option<Threads<O>>,
+        /// The update after which the threads were told the weights.
+        told: Option<u64>,
+    },
 }
 
 impl<O: Observation> DoubleDqn<O> {
@@ -51,34 +71,35 @@ impl<O: Observation> DoubleDqn<O> {
     /// When a setting is out of range or does not fit the environments, or there is not enough memory.
     pub fn new(
         config: &DoubleDqnConfig,
-        env: Box<dyn VecEnv<Obs = O>>,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+        env_threads: usize,
         total_frames: u64,
         seed: u64,
         device: Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        let n = env.num_envs();
-        if n != config.num_envs {
-            let (value, reason) = (
-                config.num_envs.to_string(),
-                "it must be the number of environments that are there",
-            );
-            let name = "num_envs";
-            return Err(AgentError::BadConfig { name, value, reason }.into());
-        }
-        let spec = env.spec();
-        let network = || {
-            let mut rng = stream(seed, "network", 0);
-            QNetwork::new(config.network_config(), config.head, &spec, &mut rng, device)
-        };
+        let (n, spec) = (config.num_envs, factory.spec());
+        let network = || network(config, &spec, seed, device);
         let mut metrics = Row::of(&NAMES);
         metrics.add(&Row::of(&["beta", "replay_steps", "replay_megabytes"]));
         Ok(Self {
             learner: DoubleDqnLearner::new(config, network()?, network()?)?,
             replay: Replay::new(&config.replay_config(), n, &spec)?,
             batch: ReplayBatch::new(config.batch_size, &spec),
-            actors: Actors::new(env, 0, seed),
-            moment: Moment::new(n, spec.obs_shape.len()),
+            source: if config.asynchronous {
+                Source::Threads {
+                    factory,
+                    threads: env_threads,
+                    running: None,
+                    told: None,
+                }
+            } else {
+                Source::Turns {
+                    actors: Actors::new(factory.make_vec(n, env_threads)?, 0, seed),
+                    moment: Moment::new(n, spec.obs_shape.len()),
+                    begun: false,
+                }
+            },
             sample_stream: stream(seed, "sample", 0),
             beta: config.sampler.beta_schedule(total_frames),
             epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
@@ -88,11 +109,11 @@ impl<O: Observation> DoubleDqn<O> {
             remembered: 0,
             since_update: 0,
             next_target: 0,
-            begun: false,
             metrics,
             config: config.clone(),
             spec,
             seed,
+            device,
         })
     }
 
@@ -106,25 +127,67 @@ impl<O: Observation> DoubleDqn<O> {
         frames >= self.config.learning_starts && self.replay.len() >= self.config.batch_size
     }
 
-    /// A step of every actor.
-    fn act(&mut self) -> Result<(), TrainError> {
-        if !self.begun {
-            self.actors.begin(self.seed)?;
-            self.begun = true;
-        }
-        let frames = self.frames();
-        let network = (frames >= self.config.learning_starts).then(|| self.learner.network());
-        if network.is_some() {
-            self.epsilons.resample(frames - self.config.learning_starts);
+    /// Whether actors act by the network.
+    fn acts(&self) -> bool {
+        self.frames() >= self.config.learning_starts
+    }
+
+    /// Takes a step of actors in, and says of how many.
+    fn act(&mut self) -> Result<usize, TrainError> {
+        if self.acts() {
+            self.epsilons.resample(self.frames() - self.config.learning_starts);
             self.acting.copy_from_slice(self.epsilons.current());
         }
-        let updates = self.learner.updates();
-        let acted = self.actors.step(network, &self.acting, &mut self.moment);
-        acted.map_err(|error| error.of_training(updates))?;
-        self.moment.remember(0, &mut self.replay, &mut self.episodes)?;
-        self.steps += self.config.num_envs as u64;
-        self.remembered += self.config.num_envs as u64;
-        Ok(())
+        let (acts, updates) = (self.acts(), self.learner.updates());
+        let steps = match &mut self.source {
+            Source::Turns { actors, moment, begun } => {
+                if !*begun {
+                    actors.begin(self.seed)?;
+                    *begun = true;
+                }
+                let acted = actors.step(acts.then(|| self.learner.network()), &self.acting, moment);
+                acted.map_err(|error| error.of_training(updates))?;
+                moment.remember(0, &mut self.replay, &mut self.episodes)?;
+                self.config.num_envs
+            }
+            Source::Threads {
+                factory,
+                threads,
+                running,
+                told,
+            } => {
+                let running = match running {
+                    Some(running) => running,
+                    None => {
+                        let plan = Plan {
+                            factory,
+                            actors: self.config.num_envs,
+                            threads: *threads,
+                            // Those of a restored trainer do not do the same once more.
+                            seed: derive_seed(self.seed, "threads", self.steps),
+                            epsilons: &self.acting,
+                        };
+                        let started =
+                            Threads::start(&plan, || network(&self.config, &self.spec, self.seed, self.device))?;
+                        running.insert(started)
+                    }
+                };
+                let delivery = running.next().map_err(|error| error.of_training(updates))?;
+                delivery
+                    .moment
+                    .remember(delivery.first, &mut self.replay, &mut self.episodes)?;
+                let steps = delivery.moment.len();
+                running.give_back(delivery);
+                if acts && *told != Some(updates) {
+                    running.tell(self.learner.network(), &self.acting)?;
+                    *told = Some(updates);
+                }
+                steps
+            }
+        };
+        self.steps += steps as u64;
+        self.remembered += steps as u64;
+        Ok(steps)
     }
 
     /// One update, from a batch of the memory.
@@ -163,9 +226,9 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         self.metrics.clear();
         self.episodes.begin();
-        self.act()?;
+        let steps = self.act()?;
         if self.learns() {
-            self.since_update += self.config.num_envs;
+            self.since_update += steps;
             while self.since_update >= self.config.steps_per_update {
                 self.since_update -= self.config.steps_per_update;
                 self.update()?;
@@ -191,7 +254,9 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
         self.epsilons.save(out.section_mut("epsilons"))?;
-        out.put("action_streams", &self.actors.streams)?;
+        if let Source::Turns { actors, .. } = &self.source {
+            out.put("action_streams", &actors.streams)?;
+        }
         out.put("sample_stream", &self.sample_stream)?;
         out.put("steps", &self.steps)?;
         out.put("since_update", &self.since_update)?;
@@ -201,16 +266,27 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.learner.load(from.section("learner")?)?;
         self.epsilons.load(from.section("epsilons")?)?;
-        self.actors.streams = from.get_vec("action_streams", self.actors.streams.len())?;
+        match &mut self.source {
+            Source::Turns { actors, begun, .. } => {
+                actors.streams = from.get_vec("action_streams", actors.streams.len())?;
+                *begun = false;
+            }
+            Source::Threads { running, told, .. } => (*running, *told) = (None, None),
+        }
         self.sample_stream = from.get("sample_stream")?;
         self.steps = from.get("steps")?;
         self.since_update = from.get("since_update")?;
         self.next_target = from.get("next_target")?;
         self.replay.clear();
         self.remembered = 0;
-        self.begun = false;
         Ok(())
     }
+}
+
+/// A network with the initial weights of a run that was seeded with `seed`.
+fn network(config: &DoubleDqnConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
+    let mut rng = stream(seed, "network", 0);
+    QNetwork::new(config.network_config(), config.head, spec, &mut rng, device)
 }
 
 /// The policy of a checkpoint of [`DoubleDqn`], for environments like `spec`; it draws from `rng`, and explores with the configured epsilon of
@@ -227,8 +303,7 @@ pub fn restore_policy<O: Observation>(
     device: Device,
 ) -> Result<ValuePolicy<O>, TrainError> {
     // Any weights: those of the checkpoint replace them.
-    let mut any = stream(0, "network", 0);
-    let mut network = QNetwork::new(config.network_config(), config.head, spec, &mut any, device)?;
+    let mut network = network(config, spec, 0, device)?;
     network.load(from.section("learner")?.section("network")?)?;
     Ok(ValuePolicy::new(network, config.eval_epsilon as f32, rng))
 }

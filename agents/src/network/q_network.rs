@@ -100,6 +100,21 @@ impl QNetwork {
         Ok(self.params.copy_from(&other.params)?)
     }
 
+    /// A copy of all parameters, for a network in another thread.
+    pub(crate) fn weights(&self) -> Result<Tensor, AgentError> {
+        Ok(self.params.flat().f_detach_copy()?)
+    }
+
+    /// Writes all parameters into such a copy.
+    pub(crate) fn write_weights(&self, weights: &mut Tensor) -> Result<(), AgentError> {
+        Ok(weights.f_copy_(&self.params.flat())?)
+    }
+
+    /// Takes them over.
+    pub(crate) fn read_weights(&mut self, weights: &Tensor) -> Result<(), AgentError> {
+        Ok(self.params.flat().f_copy_(weights)?)
+    }
+
     /// The body, which knows what observations it reads.
     #[must_use]
     pub fn body(&self) -> &Body {
