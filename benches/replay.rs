@@ -1,0 +1,125 @@
+//! How fast the replay memory is when it is full: 1,000,000 steps of Seaquest, of 8 actors who play at random, with stacks of 4 frames. Needs
+//! ROMs, and 8 GB of memory for the raw store.
+
+use std::time::Duration;
+
+use coinop::agents::replay::{Normalize, Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
+use coinop::envs::registry::{EnvOptions, make_vec};
+use coinop::envs::rng::stream;
+use coinop::envs::{EnvSpec, Step, VecEnv};
+use criterion::{Criterion, criterion_group, criterion_main};
+use rand::RngExt;
+
+const CAPACITY: usize = 1_000_000;
+const ACTORS: usize = 8;
+/// Steps of each actor that are recorded; the memory is filled with them again and again.
+const RECORDED: usize = 2_500;
+
+const UNIFORM: SamplerConfig = SamplerConfig::Uniform;
+const PROPORTIONAL: SamplerConfig = SamplerConfig::Proportional {
+    alpha: 0.6,
+    beta: 0.4,
+    beta_frames: 0,
+    priority_epsilon: 0.01,
+    normalize: Normalize::Batch,
+};
+const RANK_BASED: SamplerConfig = SamplerConfig::RankBased {
+    alpha: 0.7,
+    beta: 0.5,
+    beta_frames: 0,
+    normalize: Normalize::Batch,
+};
+
+/// Steps of all actors together, with what they saw before.
+struct Recording {
+    spec: EnvSpec,
+    moments: Vec<(Vec<u8>, Vec<Step>, Vec<u8>)>,
+}
+
+fn record() -> Recording {
+    let mut env = make_vec::<u8>("seaquest", &EnvOptions::default(), ACTORS, 2).expect("environments");
+    let spec = env.spec();
+    let mut rng = stream(1, "bench", 0);
+    let mut obs = vec![0; ACTORS * spec.obs_shape.len()];
+    let mut last_obs = obs.clone();
+    let mut steps = vec![Step::default(); ACTORS];
+    env.reset(Some(1), &mut obs).expect("a beginning");
+    let mut moments = Vec::new();
+    for _ in 0..RECORDED {
+        let before = obs.clone();
+        let actions: Vec<u32> = (0..ACTORS)
+            .map(|_| rng.random_range(0..spec.num_actions as u32))
+            .collect();
+        env.step(&actions, &mut obs, &mut last_obs, &mut steps).expect("a step");
+        moments.push((before, steps.clone(), last_obs.clone()));
+    }
+    Recording { spec, moments }
+}
+
+impl Recording {
+    fn insert(&self, replay: &mut Replay<u8>, moment: usize) {
+        let len = self.spec.obs_shape.len();
+        let (obs, steps, last_obs) = &self.moments[moment % RECORDED];
+        for (actor, step) in steps.iter().enumerate() {
+            let row = actor * len..(actor + 1) * len;
+            replay
+                .insert(actor, &obs[row.clone()], 0, step, &last_obs[row])
+                .expect("room");
+        }
+    }
+
+    fn full(&self, store: Store, sampler: SamplerConfig) -> Replay<u8> {
+        let config = ReplayConfig {
+            capacity: CAPACITY,
+            store,
+            n_step: 1,
+            gamma: 0.99,
+            sampler,
+        };
+        let mut replay = Replay::new(&config, ACTORS, &self.spec).expect("a memory");
+        for moment in 0..CAPACITY / ACTORS + 100 {
+            self.insert(&mut replay, moment);
+        }
+        replay
+    }
+}
+
+fn benches(c: &mut Criterion) {
+    let recording = record();
+    let mut group = c.benchmark_group("replay");
+    group.measurement_time(Duration::from_secs(3));
+    for (store_name, store) in [("raw", Store::Raw), ("compressed", Store::Compressed)] {
+        for (name, sampler) in [
+            ("uniform", UNIFORM),
+            ("proportional", PROPORTIONAL),
+            ("rank_based", RANK_BASED),
+        ] {
+            let mut replay = recording.full(store, sampler);
+            let mut rng = stream(2, "bench", 0);
+            let mut batch = ReplayBatch::new(32, &recording.spec);
+            group.bench_function(format!("sample 32/{store_name}/{name}"), |b| {
+                b.iter(|| replay.sample(0.4, &mut rng, &mut batch).expect("a batch"));
+            });
+            let mut moment = 0;
+            group.bench_function(format!("insert 8/{store_name}/{name}"), |b| {
+                b.iter(|| {
+                    moment += 1;
+                    recording.insert(&mut replay, moment);
+                });
+            });
+            if name != "uniform" && store == Store::Compressed {
+                let ids = batch.ids.clone();
+                group.bench_function(format!("update 32/{name}"), |b| {
+                    b.iter(|| {
+                        let errors: Vec<f32> = ids.iter().map(|_| rng.random()).collect();
+                        replay.update_priorities(&ids, &errors, 0).expect("numbers");
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);
