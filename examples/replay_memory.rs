@@ -6,9 +6,9 @@
 //! emulator, and one of the agent's.
 
 use coinop::agents::replay::{Normalize, Replay, ReplayConfig, SamplerConfig, Store};
+use coinop::envs::Step;
 use coinop::envs::registry::{EnvOptions, make_vec};
 use coinop::envs::rng::stream;
-use coinop::envs::Step;
 use rand::RngExt;
 
 const ACTORS: usize = 8;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use coinop_agents::a3c::{self, A3c, A3cConfig};
 use coinop_agents::double_dqn::{self, DoubleDqn, DoubleDqnConfig};
 use coinop_agents::network::{NetworkKind, Observation};
 use coinop_agents::paac::{self, Paac, PaacConfig};
@@ -25,6 +26,8 @@ pub(crate) enum Algo {
     Paac,
     /// Action values from replay, and DQN itself (Mnih et al. 2015, van Hasselt et al. 2015, Schaul et al. 2015)
     DoubleDqn,
+    /// Asynchronous advantage actor-critic (Mnih et al. 2016)
+    A3c,
 }
 
 impl Algo {
@@ -33,6 +36,7 @@ impl Algo {
         match self {
             Algo::Paac => "paac",
             Algo::DoubleDqn => "double-dqn",
+            Algo::A3c => "a3c",
         }
     }
 
@@ -51,6 +55,11 @@ impl Algo {
                 ("dqn-nature", include_str!("../configs/dqn-nature.toml")),
             ],
             (Algo::DoubleDqn, Family::Classic) => &[("fast", include_str!("../configs/double-dqn-classic.toml"))],
+            (Algo::A3c, Family::Atari) => &[
+                ("fast", include_str!("../configs/a3c-fast.toml")),
+                ("a3c", include_str!("../configs/a3c.toml")),
+            ],
+            (Algo::A3c, Family::Classic) => &[("fast", include_str!("../configs/a3c-classic.toml"))],
         }
     }
 
@@ -59,6 +68,7 @@ impl Algo {
         match self {
             Algo::Paac => section.try_into().map(AlgoConfig::Paac),
             Algo::DoubleDqn => section.try_into().map(AlgoConfig::DoubleDqn),
+            Algo::A3c => section.try_into().map(AlgoConfig::A3c),
         }
     }
 }
@@ -69,6 +79,18 @@ impl Algo {
 pub(crate) enum AlgoConfig {
     Paac(PaacConfig),
     DoubleDqn(DoubleDqnConfig),
+    A3c(A3cConfig),
+}
+
+/// How threads that step environments and threads of libtorch share the cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Threading {
+    /// They take turns, so that both kinds may have all cores.
+    Turns,
+    /// Environments are stepped while libtorch learns, so that each kind needs cores of its own.
+    AtOnce,
+    /// Each environment has a thread that steps it and learns from it.
+    Workers,
 }
 
 impl AlgoConfig {
@@ -77,6 +99,7 @@ impl AlgoConfig {
         match self {
             Self::Paac(config) => config.validate(),
             Self::DoubleDqn(config) => config.validate(),
+            Self::A3c(config) => config.validate(),
         }
     }
 
@@ -85,6 +108,7 @@ impl AlgoConfig {
         match self {
             Self::Paac(config) => config.precision = config.precision.resolved(device),
             Self::DoubleDqn(config) => config.precision = config.precision.resolved(device),
+            Self::A3c(config) => config.precision = config.precision.resolved(device),
         }
     }
 
@@ -93,14 +117,16 @@ impl AlgoConfig {
         match self {
             Self::Paac(config) => config.num_envs,
             Self::DoubleDqn(config) => config.num_envs,
+            Self::A3c(config) => config.workers,
         }
     }
 
-    /// Whether environments are stepped while libtorch learns, so that both need cores of their own; else they take turns.
-    pub(crate) fn is_asynchronous(&self) -> bool {
+    /// How its threads share the cores.
+    pub(crate) fn threading(&self) -> Threading {
         match self {
-            Self::Paac(_) => false,
-            Self::DoubleDqn(config) => config.asynchronous,
+            Self::DoubleDqn(config) if config.asynchronous => Threading::AtOnce,
+            Self::Paac(_) | Self::DoubleDqn(_) => Threading::Turns,
+            Self::A3c(_) => Threading::Workers,
         }
     }
 
@@ -109,22 +135,26 @@ impl AlgoConfig {
         match self {
             Self::Paac(config) => config.network,
             Self::DoubleDqn(config) => config.network,
+            Self::A3c(config) => config.network,
         }
     }
 
     /// What can be in a run of so many frames, and is probably not meant.
     pub(crate) fn warnings(&self, frames: u64) -> Vec<String> {
         match self {
-            Self::Paac(config) if (1..frames).contains(&config.anneal_frames) => vec![format!(
-                "the learning rate is 0 from frame {} on, and the run has {frames}: the rest learns nothing; raise paac.anneal_frames, or \
-                 set it to 0 for the length of the run",
-                config.anneal_frames
-            )],
+            Self::Paac(PaacConfig { anneal_frames, .. }) | Self::A3c(A3cConfig { anneal_frames, .. })
+                if (1..frames).contains(anneal_frames) =>
+            {
+                vec![format!(
+                    "the learning rate is 0 from frame {anneal_frames} on, and the run has {frames}: the rest learns nothing; raise \
+                     anneal_frames, or set it to 0 for the length of the run"
+                )]
+            }
             Self::DoubleDqn(config) if config.learning_starts >= frames => vec![format!(
                 "learning starts at frame {}, and the run has {frames}: nothing is learned; lower double-dqn.learning_starts",
                 config.learning_starts
             )],
-            Self::Paac(_) | Self::DoubleDqn(_) => Vec::new(),
+            Self::Paac(_) | Self::DoubleDqn(_) | Self::A3c(_) => Vec::new(),
         }
     }
 
@@ -147,6 +177,7 @@ impl AlgoConfig {
                     config, factory, threads, frames, seed, device,
                 )?))
             }
+            Self::A3c(config) => Ok(Box::new(A3c::new(config, factory.as_ref(), run.frames, run.seed)?)),
         }
     }
 
@@ -161,6 +192,7 @@ impl AlgoConfig {
         match self {
             Self::Paac(config) => Ok(Box::new(paac::restore_policy(config, spec, from, rng, device)?)),
             Self::DoubleDqn(config) => Ok(Box::new(double_dqn::restore_policy(config, spec, from, rng, device)?)),
+            Self::A3c(config) => Ok(Box::new(a3c::restore_policy(config, spec, from, rng)?)),
         }
     }
 }

@@ -244,7 +244,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --algo pac",
-            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: paac, double-dqn]; tip: ",
+            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: paac, double-dqn, a3c]; tip: ",
         ),
         (
             "train pong --frames ten",

@@ -2,7 +2,7 @@
 
     cargo build --release --workspace --examples --bins
     pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 envpool==1.2.5 stable-baselines3==2.9.2 opencv-python-headless
-    python tools/compare_speed.py machine env train
+    python tools/compare_speed.py machine env train dqn
 
 Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and the ratio to coinop. Nothing else
 should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 on both sides.
@@ -73,15 +73,18 @@ def sb3(algo, threads):
     import ale_py
     import gymnasium as gym
     import torch
-    from stable_baselines3 import A2C, PPO
+    from stable_baselines3 import A2C, DQN, PPO
     from stable_baselines3.common.env_util import make_atari_env
     from stable_baselines3.common.vec_env import VecFrameStack
     torch.set_num_threads(threads)
     gym.register_envs(ale_py)
-    envs = {"a2c": 16, "ppo": 32}[algo]
+    envs = {"a2c": 16, "ppo": 32, "dqn": 1}[algo]
     env = VecFrameStack(make_atari_env("PongNoFrameskip-v4", n_envs=envs, seed=0), 4)
     if algo == "a2c":
         model, steps = A2C("CnnPolicy", env, n_steps=5, ent_coef=0.01, vf_coef=0.25), 32_000
+    elif algo == "dqn":
+        model, steps = DQN("CnnPolicy", env, buffer_size=20_000, learning_starts=1_000, batch_size=32, train_freq=4,
+                           target_update_interval=1_000, learning_rate=1e-4, exploration_fraction=0.01), 8_000
     else:
         model, steps = PPO("CnnPolicy", env, n_steps=32, n_epochs=2, batch_size=256), 16_384
     start = time.perf_counter()
@@ -100,11 +103,11 @@ def example(name, *args):
     return float(re.match(r"(\d+) frames/s", out)[1])
 
 
-def train(frames, preset, *settings):
+def train(frames, preset, *settings, algo="paac"):
     """The rate over the whole run, from the last row of metrics.csv."""
     with tempfile.TemporaryDirectory() as scratch:
         run = os.path.join(scratch, "run")
-        command = [PROGRAM, "train", "pong", "--preset", preset, "--frames", str(frames), "--run-dir", run]
+        command = [PROGRAM, "train", "pong", "--algo", algo, "--preset", preset, "--frames", str(frames), "--run-dir", run]
         command += [part for setting in settings for part in ("--set", setting)]
         subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
         rows = [line.strip().split(",") for line in open(os.path.join(run, "metrics.csv"))]
@@ -154,6 +157,16 @@ def training():
     ])
 
 
+def dqn():
+    adam = "optimizer={kind='adam',beta1=0.9,beta2=0.999,epsilon=1e-8}"
+    settings = ["capacity=20k", "learning_starts=4k", "target_frames=4k", "learning_rate=1e-4", "max_grad_norm=10", adam,
+                "epsilon={kind='fixed',value=0.05}", "protocol=sb3"]
+    table("Pong, Nature network, DQN, a batch of 32 every 4 steps, 2 threads", [
+        ("coinop DQN", lambda: train(32_000, "dqn-nature", *settings, algo="double-dqn")),
+        ("Stable-Baselines3 DQN", lambda: python("sb3", "dqn", 2)),
+    ])
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ("machine", "env", "train"):
-        {"machine": machine, "env": env, "train": training}[name]()
+    for name in sys.argv[1:] or ("machine", "env", "train", "dqn"):
+        {"machine": machine, "env": env, "train": training, "dqn": dqn}[name]()

@@ -79,8 +79,16 @@ pub enum TrainError {
     /// A checkpoint could not be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A worker failed.
+    #[error("worker {number}: {cause}")]
+    Worker {
+        /// Its number, from 0.
+        number: usize,
+        /// Of what.
+        cause: Box<TrainError>,
+    },
     /// A thread of actors ended without an error of its own.
-    #[error("the thread of actors number {number} panicked; its message is above: please report it")]
+    #[error("the thread of actor or worker {number} panicked; its message is above: please report it")]
     ActorDied {
         /// Its number.
         number: usize,

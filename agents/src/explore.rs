@@ -3,6 +3,8 @@
 //! An actor behaves by the mixture `(1 - epsilon) policy + epsilon uniform`. What policy methods learn from is the logarithm of the
 //! *mixture's* probability, because that is what acted.
 
+use std::ops::Range;
+
 use coinop_envs::rng::{Rng, stream};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,18 @@ pub enum EpsilonConfig {
         /// Frames of the run, over all actors, that it takes.
         frames: u64,
     },
+    /// For each actor one of a few values, to which its epsilon falls in a straight line, as in the asynchronous value methods of the A3C paper
+    /// (section 8 of its supplement).
+    Annealed {
+        /// The epsilon of all at the start.
+        from: f64,
+        /// The final values.
+        values: Vec<f64>,
+        /// The probability of each; they sum to 1.
+        probabilities: Vec<f64>,
+        /// Frames of the run, over all actors, that it takes.
+        frames: u64,
+    },
     /// Actor `i` of `n` has `base^(1 + alpha i / (n - 1))`, always (Ape-X, arXiv 1803.00933, section 3).
     Ladder {
         /// The largest epsilon.
@@ -76,20 +90,21 @@ impl EpsilonConfig {
                 check(low <= high, "epsilon.low", low, "it must be at most epsilon.high")?;
                 resampled(*resample_frames)
             }
+            Self::Annealed {
+                from,
+                values,
+                probabilities,
+                ..
+            } => {
+                unit("epsilon.from", *from)?;
+                distribution(values, probabilities)
+            }
             Self::Discrete {
                 values,
                 probabilities,
                 resample_frames,
             } => {
-                let sum: f64 = probabilities.iter().sum();
-                let counts = format!("{} with {} probabilities", values.len(), probabilities.len());
-                let as_many = !values.is_empty() && values.len() == probabilities.len();
-                check(as_many, "epsilon.values", counts, "there must be as many, at least one")?;
-                values.iter().try_for_each(|value| unit("epsilon.values", *value))?;
-                let mut each = probabilities.iter();
-                each.try_for_each(|probability| unit("epsilon.probabilities", *probability))?;
-                let is_1 = (sum - 1.0).abs() <= 1e-6;
-                check(is_1, "epsilon.probabilities", format!("a sum of {sum}"), "it must be 1")?;
+                distribution(values, probabilities)?;
                 resampled(*resample_frames)
             }
             Self::Linear { from, to, .. } => {
@@ -106,24 +121,28 @@ impl EpsilonConfig {
     fn resample_frames(&self) -> Option<u64> {
         match self {
             Self::Uniform { resample_frames, .. } | Self::Discrete { resample_frames, .. } => Some(*resample_frames),
-            Self::Linear { .. } => Some(LINEAR_FRAMES),
+            Self::Linear { .. } | Self::Annealed { .. } => Some(LINEAR_FRAMES),
             Self::Fixed { .. } | Self::Ladder { .. } => None,
         }
     }
 
-    fn draw(&self, actor: usize, actors: usize, frames: u64, rng: &mut Rng) -> f32 {
+    fn draw(&self, actor: usize, actors: usize, frames: u64, last: f32, rng: &mut Rng) -> f32 {
         let epsilon = match self {
             Self::Fixed { value } => *value,
             Self::Uniform { low, high, .. } => low + (high - low) * rng.random::<f64>(),
             Self::Discrete {
                 values, probabilities, ..
+            } => pick(values, probabilities, rng),
+            Self::Annealed {
+                from, frames: length, ..
             } => {
-                let mut left = rng.random::<f64>();
-                let chosen = probabilities.iter().position(|probability| {
-                    left -= probability;
-                    left < 0.0
-                });
-                values[chosen.unwrap_or(values.len() - 1)]
+                let (from, to, frames_in_all) = (*from, f64::from(last), *length);
+                let line = Schedule::Linear {
+                    from,
+                    to,
+                    frames: frames_in_all,
+                };
+                line.at(frames)
             }
             &Self::Linear {
                 from,
@@ -141,15 +160,43 @@ impl EpsilonConfig {
     }
 }
 
+/// Checks that values and probabilities are a distribution over epsilons.
+fn distribution(values: &[f64], probabilities: &[f64]) -> Result<(), AgentError> {
+    let sum: f64 = probabilities.iter().sum();
+    let counts = format!("{} with {} probabilities", values.len(), probabilities.len());
+    let as_many = !values.is_empty() && values.len() == probabilities.len();
+    check(as_many, "epsilon.values", counts, "there must be as many, at least one")?;
+    values.iter().try_for_each(|value| unit("epsilon.values", *value))?;
+    let mut each = probabilities.iter();
+    each.try_for_each(|probability| unit("epsilon.probabilities", *probability))?;
+    let is_1 = (sum - 1.0).abs() <= 1e-6;
+    check(is_1, "epsilon.probabilities", format!("a sum of {sum}"), "it must be 1")
+}
+
+/// One of some values, by their probabilities.
+fn pick(values: &[f64], probabilities: &[f64], rng: &mut Rng) -> f64 {
+    let mut left = rng.random::<f64>();
+    let chosen = probabilities.iter().position(|probability| {
+        left -= probability;
+        left < 0.0
+    });
+    values[chosen.unwrap_or(values.len() - 1)]
+}
+
 /// Frames between two points of a line: every draw is written down, and such a step is small enough.
 const LINEAR_FRAMES: u64 = 10_000;
 
-/// The epsilons of all actors.
+/// The epsilons of some actors.
 #[derive(Debug)]
 pub struct Epsilons {
     config: EpsilonConfig,
+    /// The number of the first of them, and how many there are in the run.
+    first: usize,
+    actors: usize,
     streams: Vec<Rng>,
     current: Vec<f32>,
+    /// Where each one's line ends, of those that are annealed.
+    last: Vec<f32>,
     /// Frames at which the next draw is due.
     next_draw: u64,
 }
@@ -158,11 +205,29 @@ impl Epsilons {
     /// Draws the first epsilon of each of `actors` actors.
     #[must_use]
     pub fn new(config: EpsilonConfig, actors: usize, seed: u64) -> Self {
-        let streams = (0..actors).map(|actor| stream(seed, "epsilon", actor as u64)).collect();
+        Self::of(config, 0..actors, actors, seed)
+    }
+
+    /// Draws the first epsilon of each of the actors `own`, out of `actors` in the run. They are those that [`new`](Self::new) draws for them.
+    #[must_use]
+    pub fn of(config: EpsilonConfig, own: Range<usize>, actors: usize, seed: u64) -> Self {
+        let mut streams: Vec<Rng> = own.clone().map(|actor| stream(seed, "epsilon", actor as u64)).collect();
+        let last = match &config {
+            EpsilonConfig::Annealed {
+                values, probabilities, ..
+            } => streams
+                .iter_mut()
+                .map(|rng| pick(values, probabilities, rng) as f32)
+                .collect(),
+            _ => vec![0.0; own.len()],
+        };
         let mut epsilons = Self {
             config,
+            first: own.start,
+            actors,
             streams,
-            current: vec![0.0; actors],
+            current: vec![0.0; own.len()],
+            last,
             next_draw: 0,
         };
         epsilons.draw(0);
@@ -187,9 +252,9 @@ impl Epsilons {
     }
 
     fn draw(&mut self, frames: u64) {
-        let actors = self.current.len();
-        for (actor, (epsilon, rng)) in self.current.iter_mut().zip(&mut self.streams).enumerate() {
-            *epsilon = self.config.draw(actor, actors, frames, rng);
+        for (i, (epsilon, rng)) in self.current.iter_mut().zip(&mut self.streams).enumerate() {
+            let actor = self.first + i;
+            *epsilon = self.config.draw(actor, self.actors, frames, self.last[i], rng);
         }
     }
 }
@@ -198,6 +263,7 @@ impl Checkpoint for Epsilons {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         out.put("streams", &self.streams)?;
         out.put("current", &self.current)?;
+        out.put("last", &self.last)?;
         out.put("next_draw", &self.next_draw)
     }
 
@@ -205,6 +271,7 @@ impl Checkpoint for Epsilons {
         let actors = self.current.len();
         self.streams = from.get_vec("streams", actors)?;
         self.current = from.get_vec("current", actors)?;
+        self.last = from.get_vec("last", actors)?;
         self.next_draw = from.get("next_draw")?;
         Ok(())
     }
@@ -315,6 +382,32 @@ mod tests {
         assert_eq!(at(2_000_000), [0.55, 0.55]);
         assert_eq!(at(4_000_000), [0.1, 0.1]);
         assert_eq!(at(200_000_000), [0.1, 0.1]);
+    }
+
+    #[test]
+    fn annealed_epsilons_fall_to_values_with_their_probabilities() {
+        // Mnih 2016: from 1 over 4 million frames to .1, .01 or .5 with probabilities .4, .3 and .3.
+        let config = EpsilonConfig::Annealed {
+            from: 1.0,
+            values: vec![0.1, 0.01, 0.5],
+            probabilities: vec![0.4, 0.3, 0.3],
+            frames: 4_000_000,
+        };
+        config.validate().unwrap();
+        let mut epsilons = Epsilons::new(config.clone(), 20_000, 1);
+        assert!(epsilons.current().iter().all(|epsilon| *epsilon == 1.0));
+        epsilons.resample(2_000_000);
+        let halfway = epsilons.current().to_vec();
+        epsilons.resample(4_000_000);
+        for (half, last) in halfway.iter().zip(epsilons.current()) {
+            assert!([0.1, 0.01, 0.5].contains(last) && (half - (1.0 + last) / 2.0).abs() < 1e-6);
+        }
+        let share = epsilons.current().iter().filter(|&&epsilon| epsilon == 0.1).count() as f64 / 20_000.0;
+        assert!((share - 0.4).abs() < 0.015, "{share}");
+        // One actor's are those that it has among all.
+        let mut one = Epsilons::of(config, 7..8, 20_000, 1);
+        one.resample(4_000_000);
+        assert_eq!(one.current(), &epsilons.current()[7..8]);
     }
 
     #[test]

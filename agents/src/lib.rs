@@ -4,6 +4,7 @@
 //! [`Trainer`] wires both to environments and advances by one [`step`](Trainer::step). Everything
 //! with state is a [`Checkpoint`]. One algorithm is one folder with the files `config.rs`, `learner.rs`, `trainer.rs`.
 
+pub mod a3c;
 pub mod checkpoint;
 mod device;
 pub mod double_dqn;
@@ -25,9 +26,11 @@ pub mod replay;
 pub mod returns;
 pub mod rollout;
 pub mod schedule;
+mod shared;
 #[cfg(test)]
 mod test_help;
 mod trainer;
+mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Section};
 pub use device::{device, set_torch_threads};
@@ -35,5 +38,6 @@ pub use error::{AgentError, TrainError};
 pub use learner::Learner;
 pub use metrics::Row;
 pub use policy::{ActorCriticPolicy, Mode, Policy, ValuePolicy};
+pub use shared::SharedRmsPropConfig;
 pub use tch::Device;
 pub use trainer::{Episode, Progress, Trainer};

@@ -57,6 +57,11 @@ impl Params {
         no_grad(|| self.flat.f_copy_(&other.flat))
     }
 
+    /// Takes over all values, flat.
+    pub(crate) fn take(&self, values: &[f32]) -> Result<(), TchError> {
+        no_grad(|| self.flat().f_copy_(&Tensor::f_from_slice(values)?))
+    }
+
     /// The `i`-th leaf, in the order of construction.
     pub(crate) fn leaf(&self, i: usize) -> &Tensor {
         &self.leaves[i]

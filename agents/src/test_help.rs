@@ -1,8 +1,10 @@
 //! What tests of several algorithms need: an environment that agents learn in a second, and a look at a state.
 
+use std::sync::Arc;
+
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::vec_env::Serial;
-use coinop_envs::{Env, EnvError, Shape, Step, VecEnv};
+use coinop_envs::{Copies, Env, EnvError, EnvFactory, Shape, Step, VecEnv};
 
 use crate::{Checkpoint, Section, checkpoint};
 
@@ -65,6 +67,44 @@ pub(crate) fn name_the_bit() -> NameTheBit {
 /// Eight of them, one after the other.
 pub(crate) fn envs() -> Box<dyn VecEnv<Obs = f32>> {
     Box::new(Serial::new(vec![name_the_bit(); 8]))
+}
+
+/// Makes copies of an environment.
+pub(crate) fn of<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> Arc<dyn EnvFactory<Obs = f32>> {
+    Arc::new(Copies::of(env, 100))
+}
+
+/// Fails, or panics, with its 50th step.
+#[derive(Clone)]
+pub(crate) struct Breaks {
+    pub(crate) steps: u32,
+    pub(crate) panics: bool,
+}
+
+impl Env for Breaks {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[1])
+    }
+
+    fn num_actions(&self) -> usize {
+        2
+    }
+
+    fn reset(&mut self, _seed: Option<u64>, _obs: &mut [f32]) -> Result<(), EnvError> {
+        Ok(())
+    }
+
+    fn step(&mut self, _action: u32, _obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.steps += 1;
+        assert!(self.steps < 50 || !self.panics, "a panic that a test wants");
+        if self.steps < 50 {
+            Ok(Step::going_on(0.0))
+        } else {
+            Err(EnvError::Other("the cable was cut".into()))
+        }
+    }
 }
 
 /// A component's state.

@@ -8,8 +8,9 @@ use coinop_envs::AnyFactory;
 use coinop_envs::registry::Family;
 use tracing::info;
 
+use crate::algo::Threading;
 use crate::cli::TrainArgs;
-use crate::config::{Config, cores};
+use crate::config::{Config, RunConfig, cores};
 use crate::count::short;
 use crate::output::say;
 use crate::run::dir::RunDir;
@@ -62,26 +63,37 @@ fn announce(config: &Config, dir: &RunDir) -> anyhow::Result<()> {
         short(run.frames),
         dir.path().display()
     ));
-    // Where playing and learning take turns, both kinds of threads may have all cores.
-    let (how, most) = if config.algo.is_asynchronous() {
-        ("at the same time", run.env_threads + run.torch_threads)
-    } else {
-        ("in turns", run.env_threads.max(run.torch_threads))
+    let (envs, cores) = (config.algo.num_envs(), cores());
+    let RunConfig {
+        env_threads,
+        torch_threads,
+        device,
+        ..
+    } = run;
+    let most = match config.algo.threading() {
+        Threading::Turns | Threading::AtOnce => {
+            let at_once = config.algo.threading() == Threading::AtOnce;
+            let how = if at_once { "at the same time" } else { "in turns" };
+            say(&format!(
+                "{envs} environments on {env_threads} threads and libtorch on {torch_threads} ({device}), {how}, on {cores} cores"
+            ));
+            if at_once {
+                env_threads + torch_threads
+            } else {
+                *env_threads.max(torch_threads)
+            }
+        }
+        Threading::Workers => {
+            say(&format!(
+                "{envs} workers, each with a thread and an environment, on {cores} cores"
+            ));
+            // More workers than cores are the algorithm's matter, not a mistake.
+            0
+        }
     };
-    say(&format!(
-        "{} environments on {} threads and libtorch on {} ({}), {how}, on {} cores",
-        config.algo.num_envs(),
-        run.env_threads,
-        run.torch_threads,
-        run.device,
-        cores()
-    ));
     info!(version = env!("CARGO_PKG_VERSION"), ?config, "training begins");
-    if most > cores() {
-        tracing::warn!(
-            "{most} threads on {} cores: more threads than cores make a run slower",
-            cores()
-        );
+    if most > cores {
+        tracing::warn!("{most} threads on {cores} cores: more threads than cores make a run slower");
     }
     for warning in config.algo.warnings(run.frames) {
         tracing::warn!("{warning}");

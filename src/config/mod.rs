@@ -11,7 +11,7 @@ use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::algo::{Algo, AlgoConfig};
+use crate::algo::{Algo, AlgoConfig, Threading};
 use crate::cli::TrainArgs;
 use crate::files;
 use keys::{merge, set};
@@ -97,7 +97,7 @@ impl Config {
     /// 0 threads are as many as there are cores, or of what is left of them where both kinds work at the same time.
     fn resolve_threads(&mut self) {
         let run = &mut self.run;
-        if self.algo.is_asynchronous() {
+        if self.algo.threading() == Threading::AtOnce {
             let half = (cores() / 2).max(1);
             if run.env_threads == 0 {
                 let left = cores().saturating_sub(run.torch_threads);

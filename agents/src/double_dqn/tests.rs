@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coinop_envs::rng::stream;
-use coinop_envs::{Copies, End, Env, EnvError, EnvFactory, Shape, Step};
+use coinop_envs::{End, Env, EnvError, EnvFactory, Shape, Step};
 use tch::{Device, Tensor};
 
 use super::*;
@@ -12,7 +12,7 @@ use crate::init::Init;
 use crate::network::{Head, NetworkKind, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
-use crate::test_help::{envs, name_the_bit, on_disk, state};
+use crate::test_help::{Breaks, envs, name_the_bit, of, on_disk, state};
 use crate::{Checkpoint, Learner, Mode, Policy, Trainer};
 
 fn config() -> DoubleDqnConfig {
@@ -58,10 +58,6 @@ fn prioritized() -> SamplerConfig {
         priority_epsilon: 0.01,
         normalize: Normalize::Batch,
     }
-}
-
-fn of<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> Arc<dyn EnvFactory<Obs = f32>> {
-    Arc::new(Copies::of(env, 100))
 }
 
 fn with(
@@ -370,42 +366,9 @@ fn actors_in_threads_learn_to_name_the_bit_with_as_many_updates_as_configured() 
     run(&mut restored, 100);
 }
 
-/// Fails, or panics, with its 50th step.
-#[derive(Clone)]
-struct Breaks {
-    steps: u32,
-    panics: bool,
-}
-
-impl Env for Breaks {
-    type Obs = f32;
-
-    fn obs_shape(&self) -> Shape {
-        Shape::new(&[1])
-    }
-
-    fn num_actions(&self) -> usize {
-        2
-    }
-
-    fn reset(&mut self, _seed: Option<u64>, _obs: &mut [f32]) -> Result<(), EnvError> {
-        Ok(())
-    }
-
-    fn step(&mut self, _action: u32, _obs: &mut [f32]) -> Result<Step, EnvError> {
-        self.steps += 1;
-        assert!(self.steps < 50 || !self.panics, "a panic that a test wants");
-        if self.steps < 50 {
-            Ok(Step::going_on(0.0))
-        } else {
-            Err(EnvError::Other("the cable was cut".into()))
-        }
-    }
-}
-
 #[test]
 fn an_actor_that_dies_stops_the_run_with_its_error_and_what_was_learned_can_be_saved() {
-    for (panics, text) in [(false, "the cable was cut"), (true, "the thread of actors number ")] {
+    for (panics, text) in [(false, "the cable was cut"), (true, "the thread of actor or worker ")] {
         let mut trainer = with(&asynchronous(), of(Breaks { steps: 0, panics }), 3, 1);
         let error = loop {
             if let Err(error) = trainer.step() {

@@ -47,23 +47,52 @@ enum Kept {
 /// What reading needs, one for each thread that reads.
 pub(super) struct Scratch {
     decompressor: Decompressor<'static>,
-    /// The group that was opened last, of which frames and number.
-    opened: Option<(usize, u64)>,
-    group: Vec<u8>,
+    /// The two groups that were opened last, because an observation and the one that follows it may both lie across the same two.
+    opened: [Opened; 2],
+    /// Which of them is the older one.
+    oldest: usize,
+}
+
+/// A group as it is when it is opened.
+#[derive(Default)]
+struct Opened {
+    /// Of which frames, and its number.
+    group: Option<(usize, u64)>,
+    frames: Vec<u8>,
 }
 
 impl Scratch {
     pub(super) fn new() -> Result<Self, AgentError> {
         Ok(Self {
             decompressor: Decompressor::new().map_err(AgentError::Compression)?,
-            opened: None,
-            group: Vec::new(),
+            opened: Default::default(),
+            oldest: 0,
         })
     }
 
     /// Forgets what is opened, because other frames may be of the same number now.
     pub(super) fn forget(&mut self) {
-        self.opened = None;
+        self.opened.iter_mut().for_each(|opened| opened.group = None);
+    }
+
+    /// The frames, `len` bytes, of a group whose compressed bytes are `bytes`.
+    fn open(&mut self, group: (usize, u64), bytes: &[u8], len: usize) -> Result<&[u8], AgentError> {
+        let at = match self.opened.iter().position(|opened| opened.group == Some(group)) {
+            Some(at) => at,
+            None => {
+                let at = self.oldest;
+                let opened = &mut self.opened[at];
+                opened.group = None;
+                opened.frames.resize(len, 0);
+                self.decompressor
+                    .decompress_to_buffer(bytes, &mut opened.frames[..])
+                    .map_err(AgentError::Compression)?;
+                opened.group = Some(group);
+                self.oldest = 1 - at;
+                at
+            }
+        };
+        Ok(&self.opened[at].frames)
     }
 }
 
@@ -185,17 +214,8 @@ impl Frames {
                     let frames: &[u8] = if group == self.end / size {
                         open
                     } else {
-                        if scratch.opened != Some((key, group)) {
-                            scratch.opened = None;
-                            scratch.group.resize(GROUP * self.frame_len, 0);
-                            let bytes = &groups[(group % groups.len() as u64) as usize];
-                            scratch
-                                .decompressor
-                                .decompress_to_buffer(bytes, &mut scratch.group[..])
-                                .map_err(AgentError::Compression)?;
-                            scratch.opened = Some((key, group));
-                        }
-                        &scratch.group
+                        let bytes = &groups[(group % groups.len() as u64) as usize];
+                        scratch.open((key, group), bytes, GROUP * self.frame_len)?
                     };
                     let from = (frame % size) as usize * self.frame_len;
                     let len = (until - frame) as usize * self.frame_len;

@@ -1,0 +1,137 @@
+//! The update of A3C: the gradient of a rollout, computed with a worker's own network and applied to the weights that all share.
+
+use std::sync::Arc;
+
+use tch::{Kind, Tensor};
+
+use super::config::A3cConfig;
+use crate::losses::{entropy, mixture_log_probability, policy_gradient_loss, value_loss};
+use crate::network::ActorCritic;
+use crate::optim::clip_grad_norm;
+use crate::shared::SharedParams;
+use crate::{AgentError, Learner, Row};
+
+/// What an update learns from: tensors whose first dimension is the step of the rollout.
+#[derive(Debug)]
+pub struct A3cBatch {
+    /// Observations `[n, obs_shape…]`.
+    pub obs: Tensor,
+    /// Actions `[n]`.
+    pub actions: Tensor,
+    /// The epsilons with which they were chosen `[n]`.
+    pub epsilons: Tensor,
+    /// Advantages `[n]`; constants to the loss.
+    pub advantages: Tensor,
+    /// Returns `[n]`, the targets of the value.
+    pub returns: Tensor,
+    /// The learning rate of this update.
+    pub learning_rate: f64,
+}
+
+/// What an update was like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct A3cStats {
+    /// The whole loss, as a mean over the steps.
+    pub loss: f64,
+    /// `-mean(A log pi)`.
+    pub policy_loss: f64,
+    /// `mean((R - V)²)`.
+    pub value_loss: f64,
+    /// The policy's mean entropy, in nats.
+    pub entropy: f64,
+    /// The gradient's norm before it was clipped.
+    pub grad_norm: f64,
+}
+
+/// The numbers of [`A3cStats`] in a row of metrics.
+pub(super) const NAMES: [&str; 5] = ["loss", "policy_loss", "value_loss", "entropy", "grad_norm"];
+
+impl A3cStats {
+    pub(super) fn record(&self, metrics: &mut Row) {
+        let values = [
+            self.loss,
+            self.policy_loss,
+            self.value_loss,
+            self.entropy,
+            self.grad_norm,
+        ];
+        for (name, value) in NAMES.into_iter().zip(values) {
+            metrics.record(name, value);
+        }
+    }
+}
+
+/// A worker's own network, and the weights that all share.
+///
+/// The loss is `sum(-A log pi(a|s) - beta H + c (R - V)²)` over the steps of a rollout (Mnih 2016, arXiv 1602.01783, section 4 and algorithm
+/// S3).
+pub(super) struct A3cLearner {
+    pub(super) network: ActorCritic,
+    shared: Arc<SharedParams>,
+    entropy_weight: f64,
+    value_weight: f64,
+    max_grad_norm: f64,
+    /// All parameters, on their way to or from the shared ones.
+    flat: Vec<f32>,
+}
+
+impl A3cLearner {
+    pub(super) fn new(config: &A3cConfig, network: ActorCritic, shared: Arc<SharedParams>) -> Self {
+        Self {
+            flat: vec![0.0; network.params().numel()],
+            network,
+            shared,
+            entropy_weight: config.entropy_weight,
+            value_weight: config.value_weight,
+            max_grad_norm: config.max_grad_norm,
+        }
+    }
+
+    /// Updates by all workers.
+    pub(super) fn updates(&self) -> u64 {
+        self.shared.updates()
+    }
+
+    /// Takes the shared weights over.
+    pub(super) fn synchronize(&mut self) -> Result<(), AgentError> {
+        self.shared.read(&mut self.flat);
+        self.network.params().take(&self.flat)?;
+        Ok(())
+    }
+}
+
+impl Learner for A3cLearner {
+    type Batch = A3cBatch;
+    type Stats = A3cStats;
+
+    fn learn(&mut self, batch: &A3cBatch) -> Result<A3cStats, AgentError> {
+        let (logits, values) = self.network.forward(&batch.obs)?;
+        let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
+        let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
+        let policy_loss = policy_gradient_loss(&chosen, &batch.advantages)?;
+        let entropy = entropy(&log_probabilities)?.f_mean(Kind::Float)?;
+        let value_loss = value_loss(&values, &batch.returns)?;
+        let loss = policy_loss
+            .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
+            .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?;
+        let steps = batch.obs.size()[0];
+        let mut gradient = self.network.params().gradient(&loss.f_mul_scalar(steps)?)?;
+        let stats = A3cStats {
+            loss: loss.f_double_value(&[])?,
+            policy_loss: policy_loss.f_double_value(&[])?,
+            value_loss: value_loss.f_double_value(&[])?,
+            entropy: entropy.f_double_value(&[])?,
+            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm)?,
+        };
+        for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
+            if !value.is_finite() {
+                let updates = self.shared.updates();
+                return Err(AgentError::NotFinite { what, value, updates });
+            }
+        }
+        let len = self.flat.len();
+        gradient.f_copy_data(&mut self.flat, len)?;
+        self.shared.update(&self.flat, batch.learning_rate);
+        Ok(stats)
+    }
+}

@@ -1,0 +1,13 @@
+//! A3C, the asynchronous advantage actor-critic of Mnih et al. (2016), arXiv 1602.01783: threads that each play and learn by themselves, with
+//! one set of weights.
+
+mod config;
+mod learner;
+mod trainer;
+
+pub use config::A3cConfig;
+pub use learner::{A3cBatch, A3cStats};
+pub use trainer::{A3c, restore_policy};
+
+#[cfg(test)]
+mod tests;

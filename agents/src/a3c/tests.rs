@@ -1,0 +1,263 @@
+//! A3C on small environments.
+
+use coinop_envs::Env;
+use coinop_envs::rng::{derive_seed, stream};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::*;
+use crate::explore::{EpsilonConfig, Epsilons, sample_action};
+use crate::init::Init;
+use crate::network::{ActorCritic, NetworkKind, Precision};
+use crate::shared::SharedRmsPropConfig;
+use crate::test_help::{Breaks, name_the_bit, of, on_disk, state};
+use crate::{Checkpoint, Mode, Policy, Trainer};
+
+pub(super) fn config() -> A3cConfig {
+    A3cConfig {
+        workers: 3,
+        locked: false,
+        rollout_steps: 5,
+        gamma: 0.9,
+        gae_lambda: 1.0,
+        learning_rate: 0.005,
+        max_learning_rate: 0.0,
+        anneal_frames: 0,
+        entropy_weight: 0.01,
+        value_weight: 0.5,
+        max_grad_norm: 40.0,
+        network: NetworkKind::Mlp,
+        precision: Precision::Float32,
+        init: Init::Orthogonal,
+        optimizer: SharedRmsPropConfig {
+            decay: 0.99,
+            epsilon: 1e-3,
+        },
+        epsilon: EpsilonConfig::Uniform {
+            low: 0.0,
+            high: 0.1,
+            resample_frames: 400,
+        },
+    }
+}
+
+fn trainer(config: &A3cConfig, seed: u64) -> A3c<f32> {
+    A3c::new(config, of(name_the_bit()).as_ref(), 20_000, seed).unwrap()
+}
+
+fn run(trainer: &mut A3c<f32>, rollouts: usize) -> Vec<f64> {
+    let mut scores = Vec::new();
+    for _ in 0..rollouts {
+        scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
+    }
+    scores
+}
+
+#[test]
+fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
+    for locked in [false, true] {
+        let config = A3cConfig { locked, ..config() };
+        let mut trainer = trainer(&config, 1);
+        let scores = run(&mut trainer, 3_000);
+        let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
+        // Epsilon costs .05 · 2/3 of the ten points on average.
+        assert!(mean > 9.0, "{mean}");
+        let progress = trainer.step().unwrap();
+        assert_eq!(progress.steps, 5 * 3_001);
+        assert!(progress.updates >= 3_001);
+        assert!(progress.epsilons.len() == 3 && progress.epsilons.iter().all(|epsilon| *epsilon <= 0.1));
+        let rng = stream(1, "evaluation", 0);
+        let spec = of(name_the_bit()).spec();
+        let mut policy = restore_policy::<f32>(&config, &spec, &state(&trainer), rng).unwrap();
+        let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
+        policy.act(&obs, &[true; 2], Mode::Greedy, &mut actions).unwrap();
+        assert_eq!(actions, [1, 0]);
+    }
+}
+
+/// One worker as the paper's algorithm S3 says, in plain numbers: its weights after some rollouts.
+fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) -> Vec<f32> {
+    let mut env = name_the_bit();
+    let mut network_stream = stream(seed, "network", 0);
+    let network = ActorCritic::new(config.network_config(), &env.spec(), &mut network_stream, Device::Cpu).unwrap();
+    let mut weights = Vec::<f32>::try_from(network.params().flat()).unwrap();
+    let mut mean_square = vec![0.0f32; weights.len()];
+    let mut epsilons = Epsilons::new(config.epsilon.clone(), 1, seed);
+    let mut actions = stream(seed, "action", 0);
+    let mut obs = vec![0.0f32; 2];
+    env.reset(Some(derive_seed(seed, "env", 0)), &mut obs).unwrap();
+    let answer = |obs: &[f32]| {
+        let (logits, value) = no_grad(|| network.forward(&Tensor::from_slice(obs).unsqueeze(0)).unwrap());
+        let probabilities = Vec::<f32>::try_from(logits.softmax(1, Kind::Float).squeeze()).unwrap();
+        (probabilities, value.double_value(&[0]) as f32)
+    };
+    let (mut frames, mut clipped) = (0, 0);
+    for _ in 0..rollouts {
+        let rate = config.learning_rate * (1.0 - frames as f64 / total_frames as f64);
+        epsilons.resample(frames);
+        network.params().take(&weights).unwrap();
+        let epsilon = epsilons.current()[0];
+        let (mut seen, mut done, mut steps, mut bootstraps) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..config.rollout_steps {
+            let action = sample_action(&answer(&obs).0, epsilon, &mut actions);
+            seen.extend_from_slice(&obs);
+            done.push(i64::from(action));
+            let step = env.step(action, &mut obs).unwrap();
+            // Episodes of this environment are truncated, never terminated, so that each has a value behind its end.
+            bootstraps.push(answer(&obs).1);
+            if step.end.is_over() {
+                env.reset(None, &mut obs).unwrap();
+            }
+            steps.push(step);
+        }
+        let mut returns = vec![0.0f32; steps.len()];
+        let mut following = answer(&obs).1;
+        for (i, step) in steps.iter().enumerate().rev() {
+            if step.end.is_over() {
+                following = bootstraps[i];
+            }
+            following = step.reward + config.gamma as f32 * following;
+            returns[i] = following;
+        }
+        let (logits, values) = network.forward(&Tensor::from_slice(&seen).reshape([-1, 2])).unwrap();
+        let policy = logits.softmax(1, Kind::Float);
+        let mixture = &policy * (1.0 - f64::from(epsilon)) + f64::from(epsilon) / 3.0;
+        let chosen = mixture
+            .gather(1, &Tensor::from_slice(&done).unsqueeze(1), false)
+            .squeeze_dim(1);
+        let errors = Tensor::from_slice(&returns) - values;
+        let entropy = -(&policy * policy.log()).sum(Kind::Float);
+        let loss = -(chosen.log() * errors.detach()).sum(Kind::Float) - config.entropy_weight * entropy
+            + config.value_weight * errors.square().sum(Kind::Float);
+        let gradient = Vec::<f32>::try_from(network.params().gradient(&loss).unwrap()).unwrap();
+        let norm = gradient.iter().map(|d| d * d).sum::<f32>().sqrt();
+        let scale = (config.max_grad_norm as f32 / norm).min(1.0);
+        clipped += usize::from(scale < 1.0);
+        let (decay, root) = (config.optimizer.decay as f32, config.optimizer.epsilon as f32);
+        for ((weight, square), d) in weights.iter_mut().zip(&mut mean_square).zip(gradient) {
+            let d = scale * d;
+            *square = decay * *square + (1.0 - decay) * d * d;
+            *weight -= rate as f32 * d / (*square + root).sqrt();
+        }
+        frames += config.rollout_steps as u64;
+    }
+    assert!(clipped > 0, "some gradients of this test are to be clipped");
+    weights
+}
+
+#[test]
+fn one_worker_is_the_algorithm_of_the_paper_step_by_step() {
+    let config = A3cConfig {
+        workers: 1,
+        locked: true,
+        ..config()
+    };
+    let mut trainer = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 7).unwrap();
+    let mut restored = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 8).unwrap();
+    let mut played = 0;
+    for _ in 0..60 {
+        trainer.step().unwrap();
+    }
+    // The worker may be some rollouts ahead of what was taken in.
+    let section = state(&trainer);
+    played += section.get::<usize>("steps").unwrap() / config.rollout_steps;
+    restored.load(&section).unwrap();
+    let spec = of(name_the_bit()).spec();
+    let mut network = ActorCritic::new(config.network_config(), &spec, &mut stream(0, "x", 0), Device::Cpu).unwrap();
+    network
+        .load(section.section("learner").unwrap().section("network").unwrap())
+        .unwrap();
+    let weights = Vec::<f32>::try_from(network.params().flat()).unwrap();
+    let expected = reference(&config, 7, 4_000, played);
+    let furthest = weights
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(played >= 60 && furthest < 1e-4, "{furthest} after {played} rollouts");
+    assert_ne!(weights, reference(&config, 7, 4_000, played - 1));
+}
+
+#[test]
+fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_saved_one() {
+    let mut saved = trainer(&config(), 1);
+    run(&mut saved, 100);
+    let section = state(&saved);
+    let mut restored = trainer(&config(), 2);
+    run(&mut restored, 10);
+    restored.load(&section).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    crate::checkpoint::write(&path, &section).unwrap();
+    let files = ["tensors.safetensors", "state.json"].map(|name| std::fs::read(path.join(name)).unwrap());
+    assert!(on_disk(&restored) == files);
+    assert_eq!(restored.step().unwrap().steps, section.get::<u64>("steps").unwrap() + 5);
+}
+
+#[test]
+fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learned_can_be_saved() {
+    for (panics, text) in [(false, "the cable was cut"), (true, " panicked; its message is above")] {
+        let factory = of(Breaks { steps: 0, panics });
+        let mut trainer = A3c::new(&config(), factory.as_ref(), 4_000, 1).unwrap();
+        let error = loop {
+            if let Err(error) = trainer.step() {
+                break error.to_string();
+            }
+        };
+        assert!(error.contains("worker ") && error.contains(text), "{error}");
+        let section = state(&trainer);
+        let updates: u64 = section
+            .section("learner")
+            .unwrap()
+            .section("optimizer")
+            .unwrap()
+            .get("updates")
+            .unwrap();
+        assert!(updates > 0);
+    }
+}
+
+#[test]
+fn a_learning_rate_is_drawn_log_uniformly_where_it_has_a_range() {
+    let config = A3cConfig {
+        learning_rate: 1e-4,
+        max_learning_rate: 1e-2,
+        ..config()
+    };
+    let rates: Vec<f64> = (0..2_000)
+        .map(|seed| config.learning_rate_schedule(1, seed).at(0))
+        .collect();
+    assert!(rates.iter().all(|rate| (1e-4..=1e-2).contains(rate)));
+    // Half of them lie below the geometric mean, within five standard deviations.
+    let low = rates.iter().filter(|rate| **rate < 1e-3).count();
+    assert!(low.abs_diff(1_000) < 112, "{low}");
+}
+
+#[test]
+fn a_value_that_can_not_be_is_named_with_the_reason() {
+    config().validate().unwrap();
+    type Spoil = fn(&mut A3cConfig);
+    let cases: [(Spoil, &str); 5] = [
+        (|c| c.workers = 0, "workers = 0: it must be between 1 and 1024"),
+        (
+            |c| c.rollout_steps = 0,
+            "rollout_steps = 0: it must be between 1 and 10000",
+        ),
+        (
+            |c| c.max_learning_rate = 1e-9,
+            "max_learning_rate = 0.000000001: it must be 0, or at least learning_rate",
+        ),
+        (
+            |c| c.optimizer.decay = 1.0,
+            "optimizer.decay = 1: it must be at least 0 and below 1",
+        ),
+        (
+            |c| c.max_grad_norm = f64::NAN,
+            "max_grad_norm = NaN: it must be a number above 0, at most 1e30",
+        ),
+    ];
+    for (spoil, text) in cases {
+        let mut config = config();
+        spoil(&mut config);
+        assert_eq!(config.validate().unwrap_err().to_string(), text);
+    }
+}

@@ -1,0 +1,140 @@
+//! Threads that each play and learn by themselves.
+//!
+//! A worker is locked by its thread while it does a rollout, and by whoever saves all of them, between two rollouts. What a rollout was like
+//! leaves through a bounded channel: a worker that nobody listens to waits, asleep.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use coinop_envs::EnvError;
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use crate::{Episode, Row, TrainError, set_torch_threads};
+
+/// Something that plays and learns, a rollout at a time.
+pub(crate) trait Worker: Send + 'static {
+    /// Plays and learns from one rollout.
+    fn rollout(&mut self) -> Result<Report, TrainError>;
+}
+
+/// What a rollout was like.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) worker: usize,
+    pub(crate) steps: u64,
+    pub(crate) episodes: Vec<Episode>,
+    pub(crate) metrics: Row,
+    pub(crate) epsilon: f32,
+}
+
+type Message = Result<Report, TrainError>;
+
+/// Workers, and their threads while they run.
+pub(crate) struct Workers<W> {
+    workers: Vec<Arc<Mutex<W>>>,
+    running: Option<Running>,
+}
+
+struct Running {
+    reports: Option<Receiver<Message>>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl<W: Worker> Workers<W> {
+    pub(crate) fn new(workers: Vec<W>) -> Self {
+        Self {
+            workers: workers.into_iter().map(|worker| Arc::new(Mutex::new(worker))).collect(),
+            running: None,
+        }
+    }
+
+    /// The next rollout of any worker; waits for it. The first call starts the threads.
+    pub(crate) fn next(&mut self) -> Result<Report, TrainError> {
+        let running = match &mut self.running {
+            Some(running) => running,
+            None => self.running.insert(Running::start(&self.workers)?),
+        };
+        let message = running.reports.as_ref().and_then(|reports| reports.recv().ok());
+        // A worker that ends says so, so that there is always one more message.
+        message.unwrap_or(Err(TrainError::ActorDied { number: 0 }))
+    }
+
+    /// All workers, between two rollouts, for as long as the guards live.
+    pub(crate) fn paused(&self) -> Vec<MutexGuard<'_, W>> {
+        self.workers
+            .iter()
+            // A worker that panicked has ended the run, and what it learned before is in the shared weights.
+            .map(|worker| worker.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
+    /// Ends the threads, each after the rollout that it is in. The next call of [`next`](Self::next) starts them again.
+    pub(crate) fn stop(&mut self) {
+        self.running = None;
+    }
+}
+
+impl Running {
+    fn start<W: Worker>(workers: &[Arc<Mutex<W>>]) -> Result<Self, TrainError> {
+        let (send, reports) = bounded(workers.len());
+        let mut running = Self {
+            reports: Some(reports),
+            handles: Vec::new(),
+        };
+        for (number, worker) in workers.iter().enumerate() {
+            let (worker, farewell) = (
+                Arc::clone(worker),
+                Farewell {
+                    send: send.clone(),
+                    number,
+                },
+            );
+            let run = move || {
+                // Each thread is one of many; libtorch's own would be one more for each.
+                set_torch_threads(1);
+                loop {
+                    let report = worker.lock().unwrap_or_else(PoisonError::into_inner).rollout();
+                    let is_last = report.is_err();
+                    let report = report.map_err(|cause| TrainError::Worker {
+                        number,
+                        cause: Box::new(cause),
+                    });
+                    if farewell.send.send(report).is_err() || is_last {
+                        return;
+                    }
+                }
+            };
+            let handle = thread::Builder::new().name(format!("worker-{number}")).spawn(run);
+            running
+                .handles
+                .push(handle.map_err(|error| EnvError::Other(error.into()))?);
+        }
+        Ok(running)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Whoever wants to send a report finds nobody, and ends.
+        self.reports = None;
+        for handle in self.handles.drain(..) {
+            // What a thread died of was sent.
+            let _ = handle.join();
+        }
+    }
+}
+
+/// Says that a thread died when it does.
+struct Farewell {
+    send: Sender<Message>,
+    number: usize,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let number = self.number;
+            let _ = self.send.send(Err(TrainError::ActorDied { number }));
+        }
+    }
+}

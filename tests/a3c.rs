@@ -1,0 +1,69 @@
+//! A3C as a user meets it.
+//!
+//! The ROM of Pong is needed; `cargo xtask setup` provides it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, also in its helpers"
+)]
+
+mod program;
+
+use std::fs;
+
+use program::{coinop, fail, rows_without_times, succeed, text};
+
+#[test]
+fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        "train",
+        "pong",
+        "--algo=a3c",
+        "--frames=6k",
+        "--set=workers=2",
+        "--set=metrics_frames=2k",
+    ];
+    let output = coinop(dir.path()).args(args).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("2 workers, each with a thread and an environment, on "),
+        "{said}"
+    );
+    let run_dir = dir.path().join("runs/pong-a3c-1");
+    let rows = rows_without_times(&run_dir.join("metrics.csv"));
+    assert!(
+        rows.len() == 4 && rows[0].contains(",policy_loss,value_loss,entropy,"),
+        "{rows:?}"
+    );
+    // A rollout is 20 steps of 4 frames, so that there is an update for each 80.
+    let updates: u64 = rows[3].split(',').nth(2).unwrap().parse().unwrap();
+    assert!((75..=80).contains(&updates), "{updates}");
+    let epsilons = fs::read_to_string(run_dir.join("epsilons.csv")).unwrap();
+    assert!(epsilons.starts_with("frames,actor_0,actor_1\n"), "{epsilons}");
+    let printed = succeed(
+        dir.path(),
+        &["eval", "pong-a3c-1", "--episodes=1", "--torch-threads=1", "--json"],
+    );
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&report["algo"], &report["episodes"]), (&"a3c".into(), &1.into()));
+    succeed(dir.path(), &["plot", "pong-a3c-1", "-o", "curve.svg"]);
+    assert!(dir.path().join("curve.svg").exists());
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_with_its_range() {
+    let dir = tempfile::tempdir().unwrap();
+    for (setting, expected) in [
+        ("workers=0", "error: a3c.workers = 0: it must be between 1 and 1024"),
+        ("locked=2", "error: a3c.locked = 2: it must be true or false"),
+        (
+            "max_learning_rate=1e-9",
+            "error: a3c.max_learning_rate = 0.000000001: it must be 0, or at least learning_rate",
+        ),
+    ] {
+        let error = fail(coinop(dir.path()).args(["train", "pong", "--algo=a3c", "--set", setting]));
+        assert!(error.starts_with(expected), "{setting}: {error}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
