@@ -20,7 +20,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
         "train",
         "pong",
         "--algo=a3c",
-        "--frames=6k",
+        "--frames=10k",
         "--set=workers=2",
         "--set=metrics_frames=2k",
     ];
@@ -33,12 +33,12 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     let run_dir = dir.path().join("runs/pong-a3c-1");
     let rows = rows_without_times(&run_dir.join("metrics.csv"));
     assert!(
-        rows.len() == 4 && rows[0].contains(",policy_loss,value_loss,entropy,"),
+        rows.len() == 6 && rows[0].contains(",policy_loss,value_loss,entropy,"),
         "{rows:?}"
     );
     // A rollout is 20 steps of 4 frames, so that there is an update for each 80.
-    let updates: u64 = rows[3].split(',').nth(2).unwrap().parse().unwrap();
-    assert!((75..=80).contains(&updates), "{updates}");
+    let updates: u64 = rows[5].split(',').nth(2).unwrap().parse().unwrap();
+    assert!((120..=130).contains(&updates), "{updates}");
     let epsilons = fs::read_to_string(run_dir.join("epsilons.csv")).unwrap();
     assert!(epsilons.starts_with("frames,actor_0,actor_1\n"), "{epsilons}");
     let printed = succeed(
