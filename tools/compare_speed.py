@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", 3))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = os.path.join(ROOT, "target", "release", "examples")
 PROGRAM = os.path.join(ROOT, "target", "release", "coinop")

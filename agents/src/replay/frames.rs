@@ -21,7 +21,7 @@ pub enum Store {
 /// groups are smaller in memory and slower to open.
 pub const GROUP: usize = 8;
 
-/// Zstandard's level: the negative ones are its fast ones. Levels from 1 on save a tenth more, and take a third longer to open.
+/// Zstandard's level. The negative ones are its fast ones; more effort makes these frames a little smaller and no faster to open.
 const LEVEL: i32 = -1;
 
 /// A ring of frames of `frame_len` bytes each, counted from 0 over the life of the actor.
