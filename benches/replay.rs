@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use coinop::agents::replay::{Normalize, Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
+use coinop::agents::replay::{Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
 use coinop::envs::registry::{EnvOptions, make_vec};
 use coinop::envs::rng::stream;
 use coinop::envs::{EnvSpec, Step};
@@ -14,21 +14,6 @@ const CAPACITY: usize = 1_000_000;
 const ACTORS: usize = 8;
 /// Steps of each actor that are recorded; the memory is filled with them again and again.
 const RECORDED: usize = 2_500;
-
-const UNIFORM: SamplerConfig = SamplerConfig::Uniform;
-const PROPORTIONAL: SamplerConfig = SamplerConfig::Proportional {
-    alpha: 0.6,
-    beta: 0.4,
-    beta_frames: 0,
-    priority_epsilon: 0.01,
-    normalize: Normalize::Batch,
-};
-const RANK_BASED: SamplerConfig = SamplerConfig::RankBased {
-    alpha: 0.7,
-    beta: 0.5,
-    beta_frames: 0,
-    normalize: Normalize::Batch,
-};
 
 /// Steps of all actors together, with what they saw before.
 struct Recording {
@@ -90,9 +75,9 @@ fn benches(c: &mut Criterion) {
     group.measurement_time(Duration::from_secs(3));
     for (store_name, store) in [("raw", Store::Raw), ("compressed", Store::Compressed)] {
         for (name, sampler) in [
-            ("uniform", UNIFORM),
-            ("proportional", PROPORTIONAL),
-            ("rank_based", RANK_BASED),
+            ("uniform", SamplerConfig::Uniform),
+            ("proportional", SamplerConfig::PROPORTIONAL),
+            ("rank_based", SamplerConfig::RANK_BASED),
         ] {
             let mut replay = recording.full(store, sampler);
             let mut rng = stream(2, "bench", 0);

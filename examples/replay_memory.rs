@@ -5,7 +5,7 @@
 //! The memory is the compressed store with proportional priorities, for as many steps as are played, by 8 actors. A step is four frames of the
 //! emulator, and one of the agent's.
 
-use coinop::agents::replay::{Normalize, Replay, ReplayConfig, SamplerConfig, Store};
+use coinop::agents::replay::{Replay, ReplayConfig, SamplerConfig, Store};
 use coinop::envs::Step;
 use coinop::envs::registry::{EnvOptions, make_vec};
 use coinop::envs::rng::stream;
@@ -27,13 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         store: Store::Compressed,
         n_step: 1,
         gamma: 0.99,
-        sampler: SamplerConfig::Proportional {
-            alpha: 0.6,
-            beta: 0.4,
-            beta_frames: 0,
-            priority_epsilon: 0.01,
-            normalize: Normalize::Batch,
-        },
+        sampler: SamplerConfig::PROPORTIONAL,
     };
     let mut replay = Replay::new(&config, ACTORS, &spec)?;
     let mut rng = stream(1, "example", 0);

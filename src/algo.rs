@@ -177,7 +177,13 @@ impl AlgoConfig {
                     config, factory, threads, frames, seed, device,
                 )?))
             }
-            Self::A3c(config) => Ok(Box::new(A3c::new(config, factory.as_ref(), run.frames, run.seed)?)),
+            Self::A3c(config) => Ok(Box::new(A3c::new(
+                config,
+                factory.as_ref(),
+                run.frames,
+                run.seed,
+                device,
+            )?)),
         }
     }
 
@@ -192,7 +198,7 @@ impl AlgoConfig {
         match self {
             Self::Paac(config) => Ok(Box::new(paac::restore_policy(config, spec, from, rng, device)?)),
             Self::DoubleDqn(config) => Ok(Box::new(double_dqn::restore_policy(config, spec, from, rng, device)?)),
-            Self::A3c(config) => Ok(Box::new(a3c::restore_policy(config, spec, from, rng)?)),
+            Self::A3c(config) => Ok(Box::new(a3c::restore_policy(config, spec, from, rng, device)?)),
         }
     }
 }

@@ -124,13 +124,13 @@ impl Drop for Running {
     }
 }
 
-/// Says that a thread died when it does.
-struct Farewell {
-    send: Sender<Message>,
-    number: usize,
+/// What a thread sends by, which says that the thread died when it does.
+pub(crate) struct Farewell<T> {
+    pub(crate) send: Sender<Result<T, TrainError>>,
+    pub(crate) number: usize,
 }
 
-impl Drop for Farewell {
+impl<T> Drop for Farewell<T> {
     fn drop(&mut self) {
         if thread::panicking() {
             let number = self.number;

@@ -13,34 +13,34 @@ use crate::{AgentError, Learner, Row};
 
 /// What an update learns from: tensors whose first dimension is the step of the rollout.
 #[derive(Debug)]
-pub struct A3cBatch {
+pub(super) struct A3cBatch {
     /// Observations `[n, obs_shape…]`.
-    pub obs: Tensor,
+    pub(super) obs: Tensor,
     /// Actions `[n]`.
-    pub actions: Tensor,
+    pub(super) actions: Tensor,
     /// The epsilons with which they were chosen `[n]`.
-    pub epsilons: Tensor,
+    pub(super) epsilons: Tensor,
     /// Advantages `[n]`; constants to the loss.
-    pub advantages: Tensor,
+    pub(super) advantages: Tensor,
     /// Returns `[n]`, the targets of the value.
-    pub returns: Tensor,
+    pub(super) returns: Tensor,
     /// The learning rate of this update.
-    pub learning_rate: f64,
+    pub(super) learning_rate: f64,
 }
 
 /// What an update was like.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct A3cStats {
+pub(super) struct A3cStats {
     /// The whole loss, as a mean over the steps.
-    pub loss: f64,
+    pub(super) loss: f64,
     /// `-mean(A log pi)`.
-    pub policy_loss: f64,
+    pub(super) policy_loss: f64,
     /// `mean((R - V)²)`.
-    pub value_loss: f64,
+    pub(super) value_loss: f64,
     /// The policy's mean entropy, in nats.
-    pub entropy: f64,
+    pub(super) entropy: f64,
     /// The gradient's norm before it was clipped.
-    pub grad_norm: f64,
+    pub(super) grad_norm: f64,
 }
 
 /// The numbers of [`A3cStats`] in a row of metrics.

@@ -6,7 +6,6 @@ mod learner;
 mod trainer;
 
 pub use config::A3cConfig;
-pub use learner::{A3cBatch, A3cStats};
 pub use trainer::{A3c, restore_policy};
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) fn config() -> A3cConfig {
 }
 
 fn trainer(config: &A3cConfig, seed: u64) -> A3c<f32> {
-    A3c::new(config, of(name_the_bit()).as_ref(), 20_000, seed).unwrap()
+    A3c::new(config, of(name_the_bit()).as_ref(), 20_000, seed, Device::Cpu).unwrap()
 }
 
 fn run(trainer: &mut A3c<f32>, rollouts: usize) -> Vec<f64> {
@@ -67,7 +67,7 @@ fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
         assert!(progress.epsilons.len() == 3 && progress.epsilons.iter().all(|epsilon| *epsilon <= 0.1));
         let rng = stream(1, "evaluation", 0);
         let spec = of(name_the_bit()).spec();
-        let mut policy = restore_policy::<f32>(&config, &spec, &state(&trainer), rng).unwrap();
+        let mut policy = restore_policy::<f32>(&config, &spec, &state(&trainer), rng, Device::Cpu).unwrap();
         let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
         policy.act(&obs, &[true; 2], Mode::Greedy, &mut actions).unwrap();
         assert_eq!(actions, [1, 0]);
@@ -151,8 +151,8 @@ fn one_worker_is_the_algorithm_of_the_paper_step_by_step() {
         locked: true,
         ..config()
     };
-    let mut trainer = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 7).unwrap();
-    let mut restored = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 8).unwrap();
+    let mut trainer = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 7, Device::Cpu).unwrap();
+    let mut restored = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 8, Device::Cpu).unwrap();
     let mut played = 0;
     for _ in 0..60 {
         trainer.step().unwrap();
@@ -197,7 +197,7 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
 fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learned_can_be_saved() {
     for (panics, text) in [(false, "the cable was cut"), (true, " panicked; its message is above")] {
         let factory = of(Breaks { steps: 0, panics });
-        let mut trainer = A3c::new(&config(), factory.as_ref(), 4_000, 1).unwrap();
+        let mut trainer = A3c::new(&config(), factory.as_ref(), 4_000, 1, Device::Cpu).unwrap();
         let error = loop {
             if let Err(error) = trainer.step() {
                 break error.to_string();
@@ -214,6 +214,17 @@ fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learn
             .unwrap();
         assert!(updates > 0);
     }
+}
+
+#[test]
+fn a_device_that_workers_can_not_use_is_refused() {
+    let error = A3c::new(&config(), of(name_the_bit()).as_ref(), 4_000, 1, Device::Cuda(0))
+        .err()
+        .unwrap();
+    assert_eq!(
+        error.to_string(),
+        "the workers of A3C compute on the CPU, each with a core of its own: use `cpu`"
+    );
 }
 
 #[test]

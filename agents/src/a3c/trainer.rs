@@ -44,10 +44,15 @@ impl<O: Observation> A3c<O> {
         factory: &dyn EnvFactory<Obs = O>,
         total_frames: u64,
         seed: u64,
+        device: Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
+        if device != Device::Cpu {
+            let text = "the workers of A3C compute on the CPU, each with a core of its own: use `cpu`";
+            return Err(AgentError::Device(text.to_owned()).into());
+        }
         let spec = factory.spec();
-        let network = || initial(config, &spec, seed);
+        let network = || initial(config, &spec, seed, device);
         let flat = network()?.params().flat();
         let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
         let clock = Arc::new(AtomicU64::new(0));
@@ -156,10 +161,9 @@ impl<O: Observation> Checkpoint for A3c<O> {
 }
 
 /// A network with the initial weights of a run that was seeded with `seed`.
-fn initial(config: &A3cConfig, spec: &EnvSpec, seed: u64) -> Result<ActorCritic, AgentError> {
-    // Workers compute on the CPU: each has a core of its own, and batches of one.
+fn initial(config: &A3cConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<ActorCritic, AgentError> {
     let mut rng = stream(seed, "network", 0);
-    ActorCritic::new(config.network_config(), spec, &mut rng, Device::Cpu)
+    ActorCritic::new(config.network_config(), spec, &mut rng, device)
 }
 
 /// The policy of a checkpoint of [`A3c`], for environments like `spec`; it draws from `rng`.
@@ -172,9 +176,10 @@ pub fn restore_policy<O: Observation>(
     spec: &EnvSpec,
     from: &Section,
     rng: Rng,
+    device: Device,
 ) -> Result<ActorCriticPolicy<O>, TrainError> {
     // Any weights: those of the checkpoint replace them.
-    let mut network = initial(config, spec, 0)?;
+    let mut network = initial(config, spec, 0, device)?;
     network.load(from.section("learner")?.section("network")?)?;
     Ok(ActorCriticPolicy::new(network, rng))
 }

@@ -15,7 +15,7 @@ use crate::replay::Replay;
 
 /// One step of some actors, a row for each: what they saw, what they did, and what came of it.
 #[derive(Debug)]
-pub(super) struct Moment<O> {
+pub(super) struct Transitions<O> {
     obs: Vec<O>,
     actions: Vec<u32>,
     results: Vec<Step>,
@@ -23,7 +23,7 @@ pub(super) struct Moment<O> {
     last_obs: Vec<O>,
 }
 
-impl<O: Observation> Moment<O> {
+impl<O: Observation> Transitions<O> {
     pub(super) fn new(actors: usize, obs_len: usize) -> Self {
         Self {
             obs: vec![O::default(); actors * obs_len],
@@ -89,26 +89,26 @@ impl<O: Observation> Actors<O> {
         &mut self,
         network: Option<&QNetwork>,
         epsilons: &[f32],
-        moment: &mut Moment<O>,
+        transitions: &mut Transitions<O>,
     ) -> Result<(), TrainError> {
         let num_actions = self.env.spec().num_actions;
         if let Some(network) = network {
             let values = no_grad(|| network.forward(&network.body().input(&self.obs)?))?;
             answers(&values, "the value of an action", &mut self.values)?;
         }
-        for (i, (action, rng)) in moment.actions.iter_mut().zip(&mut self.streams).enumerate() {
+        for (i, (action, rng)) in transitions.actions.iter_mut().zip(&mut self.streams).enumerate() {
             *action = if network.is_none() || rng.random::<f32>() < epsilons[i] {
                 rng.random_range(0..num_actions as u32)
             } else {
                 greedy_action(&self.values[i * num_actions..(i + 1) * num_actions])
             };
         }
-        std::mem::swap(&mut self.obs, &mut moment.obs);
+        std::mem::swap(&mut self.obs, &mut transitions.obs);
         self.env.step(
-            &moment.actions,
+            &transitions.actions,
             &mut self.obs,
-            &mut moment.last_obs,
-            &mut moment.results,
+            &mut transitions.last_obs,
+            &mut transitions.results,
         )?;
         Ok(())
     }

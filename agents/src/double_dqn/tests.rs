@@ -50,16 +50,6 @@ fn config() -> DoubleDqnConfig {
     }
 }
 
-fn prioritized() -> SamplerConfig {
-    SamplerConfig::Proportional {
-        alpha: 0.6,
-        beta: 0.4,
-        beta_frames: 0,
-        priority_epsilon: 0.01,
-        normalize: Normalize::Batch,
-    }
-}
-
 fn with(
     config: &DoubleDqnConfig,
     factory: Arc<dyn EnvFactory<Obs = f32>>,
@@ -102,7 +92,7 @@ fn each_variant_learns_to_name_the_bit() {
         },
         DoubleDqnConfig {
             n_step: 3,
-            sampler: prioritized(),
+            sampler: SamplerConfig::PROPORTIONAL,
             store: Store::Compressed,
             ..config()
         },
@@ -166,7 +156,7 @@ fn the_value_of_an_episode_goes_on_where_it_was_truncated_and_stops_where_it_was
 #[test]
 fn a_seed_gives_the_same_run_with_any_number_of_threads_and_another_seed_another() {
     let config = DoubleDqnConfig {
-        sampler: prioritized(),
+        sampler: SamplerConfig::PROPORTIONAL,
         ..config()
     };
     let after = |threads, seed| {

@@ -1,14 +1,14 @@
 //! Actors that step in threads of their own while the learner learns.
 //!
 //! ```text
-//! thread 0   step, step, step …  ──┐  moments, at most two for each thread      ┌── learner: remembers each, and after every so many
+//! thread 0   step, step, step …  ──┐  transitions, two batches for each thread      ┌── learner: remembers each, and after every so many
 //! thread 1   step, step, step …  ──┴────────────────────────────────────────────┘   steps does an update
 //!               ▲  weights and epsilons, whenever there are new ones                         │
 //!               └────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! The ratio of updates to steps is the configured one, whoever is faster: the learner waits for the steps that an update needs, and the
-//! threads wait when both of their moments are on the way. Waiting is sleeping.
+//! threads wait when both of their batches are on the way. Waiting is sleeping.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,37 +19,39 @@ use coinop_envs::{EnvError, EnvFactory};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tch::Tensor;
 
-use super::actors::{Actors, Moment};
+use super::actors::{Actors, Transitions};
 use crate::network::{Observation, QNetwork};
+use crate::workers::Farewell;
 use crate::{AgentError, TrainError, set_torch_threads};
 
-/// Moments of a thread that are in circulation.
-const MOMENTS: usize = 2;
+/// Batches of transitions of a thread that are in circulation.
+const IN_CIRCULATION: usize = 2;
 
 /// What the learner tells the actors.
-struct Board {
-    /// Counts the changes of `news`.
+struct Broadcast {
+    /// Counts the changes of `behaviour`.
     version: AtomicU64,
-    news: Mutex<News>,
+    behaviour: Mutex<Behaviour>,
 }
 
-struct News {
+/// What actors act by.
+struct Behaviour {
     /// All parameters of the network; `None` while actors act at random.
     weights: Option<Tensor>,
     epsilons: Vec<f32>,
 }
 
-impl Board {
-    fn news(&self) -> MutexGuard<'_, News> {
+impl Broadcast {
+    fn behaviour(&self) -> MutexGuard<'_, Behaviour> {
         // Whoever panicked while writing has ended the run.
-        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+        self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A step of the actors of a thread.
 pub(super) struct Delivery<O> {
     pub(super) first: usize,
-    pub(super) moment: Moment<O>,
+    pub(super) transitions: Transitions<O>,
     thread: usize,
 }
 
@@ -66,10 +68,10 @@ pub(super) struct Plan<'a, O: Observation> {
 
 /// The threads at work. They end when this is dropped.
 pub(super) struct Threads<O> {
-    moments: Receiver<Message<O>>,
-    /// Where the moments of each thread go back to.
-    returns: Vec<Sender<Moment<O>>>,
-    board: Arc<Board>,
+    transitions: Receiver<Message<O>>,
+    /// Where the transitions of each thread go back to.
+    returns: Vec<Sender<Transitions<O>>>,
+    broadcast: Arc<Broadcast>,
     handles: Vec<JoinHandle<()>>,
 }
 
@@ -80,34 +82,34 @@ impl<O: Observation> Threads<O> {
         network: impl Fn() -> Result<QNetwork, AgentError>,
     ) -> Result<Self, TrainError> {
         let threads = plan.threads.clamp(1, plan.actors);
-        let (send, moments) = bounded(MOMENTS * threads);
-        let board = Arc::new(Board {
+        let (send, transitions) = bounded(IN_CIRCULATION * threads);
+        let broadcast = Arc::new(Broadcast {
             version: AtomicU64::new(0),
-            news: Mutex::new(News {
+            behaviour: Mutex::new(Behaviour {
                 weights: None,
                 epsilons: plan.epsilons.to_vec(),
             }),
         });
         let mut started = Self {
-            moments,
+            transitions,
             returns: Vec::new(),
-            board,
+            broadcast,
             handles: Vec::new(),
         };
         let obs_len = plan.factory.spec().obs_shape.len();
         for number in 0..threads {
             let first = plan.actors * number / threads;
             let count = plan.actors * (number + 1) / threads - first;
-            let (back, returned) = bounded(MOMENTS);
-            for _ in 0..MOMENTS {
+            let (back, returned) = bounded(IN_CIRCULATION);
+            for _ in 0..IN_CIRCULATION {
                 // There is room for all of them.
-                let _ = back.send(Moment::new(count, obs_len));
+                let _ = back.send(Transitions::new(count, obs_len));
             }
             let worker = Worker {
                 number,
                 first,
                 network: network()?,
-                board: Arc::clone(&started.board),
+                broadcast: Arc::clone(&started.broadcast),
                 epsilons: plan.epsilons[first..first + count].to_vec(),
                 returned,
             };
@@ -134,53 +136,40 @@ impl<O: Observation> Threads<O> {
     /// The next step of any of the threads; waits for it.
     pub(super) fn next(&mut self) -> Result<Delivery<O>, TrainError> {
         // A thread that ends says so, so that this is never the last that one hears.
-        self.moments.recv().unwrap_or(Err(TrainError::ActorDied { number: 0 }))
+        self.transitions
+            .recv()
+            .unwrap_or(Err(TrainError::ActorDied { number: 0 }))
     }
 
-    /// Gives a moment back, to be filled again.
+    /// Gives a transitions back, to be filled again.
     pub(super) fn give_back(&mut self, delivery: Delivery<O>) {
         // Nobody takes it from a thread that has ended, which the next message says.
-        let _ = self.returns[delivery.thread].send(delivery.moment);
+        let _ = self.returns[delivery.thread].send(delivery.transitions);
     }
 
     /// Tells the threads the weights to act by and the epsilons to explore with.
     pub(super) fn tell(&mut self, network: &QNetwork, epsilons: &[f32]) -> Result<(), AgentError> {
-        let mut news = self.board.news();
-        match &mut news.weights {
+        let mut behaviour = self.broadcast.behaviour();
+        match &mut behaviour.weights {
             Some(weights) => network.write_weights(weights)?,
-            None => news.weights = Some(network.weights()?),
+            None => behaviour.weights = Some(network.weights()?),
         }
-        news.epsilons.copy_from_slice(epsilons);
-        drop(news);
-        self.board.version.fetch_add(1, Ordering::Release);
+        behaviour.epsilons.copy_from_slice(epsilons);
+        drop(behaviour);
+        self.broadcast.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 }
 
 impl<O> Drop for Threads<O> {
     fn drop(&mut self) {
-        // Whoever waits for a moment to fill, or for room to send one, wakes up with an error, and ends.
+        // Whoever waits for a transitions to fill, or for room to send one, wakes up with an error, and ends.
         self.returns.clear();
         let (_, closed) = bounded(0);
-        self.moments = closed;
+        self.transitions = closed;
         for handle in self.handles.drain(..) {
             // What a thread died of was sent.
             let _ = handle.join();
-        }
-    }
-}
-
-/// Says that a thread died when it does.
-struct Farewell<O> {
-    send: Sender<Message<O>>,
-    number: usize,
-}
-
-impl<O> Drop for Farewell<O> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let number = self.number;
-            let _ = self.send.send(Err(TrainError::ActorDied { number }));
         }
     }
 }
@@ -190,9 +179,9 @@ struct Worker<O> {
     number: usize,
     first: usize,
     network: QNetwork,
-    board: Arc<Board>,
+    broadcast: Arc<Broadcast>,
     epsilons: Vec<f32>,
-    returned: Receiver<Moment<O>>,
+    returned: Receiver<Transitions<O>>,
 }
 
 impl<O: Observation> Worker<O> {
@@ -202,22 +191,29 @@ impl<O: Observation> Worker<O> {
         set_torch_threads(1);
         actors.begin(derive_seed(seed, "actors", self.first as u64))?;
         let (mut version, mut has_weights) = (0, false);
-        while let Ok(mut moment) = self.returned.recv() {
-            let newest = self.board.version.load(Ordering::Acquire);
+        while let Ok(mut transitions) = self.returned.recv() {
+            let newest = self.broadcast.version.load(Ordering::Acquire);
             if newest != version {
-                let news = self.board.news();
-                if let Some(weights) = &news.weights {
+                let behaviour = self.broadcast.behaviour();
+                if let Some(weights) = &behaviour.weights {
                     self.network.read_weights(weights)?;
                     has_weights = true;
                 }
                 let own = self.first..self.first + self.epsilons.len();
-                self.epsilons.copy_from_slice(&news.epsilons[own]);
+                self.epsilons.copy_from_slice(&behaviour.epsilons[own]);
                 version = newest;
             }
             let network = has_weights.then_some(&self.network);
-            actors.step(network, &self.epsilons, &mut moment)?;
+            actors.step(network, &self.epsilons, &mut transitions)?;
             let (first, thread) = (self.first, self.number);
-            if send.send(Ok(Delivery { first, moment, thread })).is_err() {
+            if send
+                .send(Ok(Delivery {
+                    first,
+                    transitions,
+                    thread,
+                }))
+                .is_err()
+            {
                 break;
             }
         }

@@ -6,7 +6,7 @@ use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{EnvFactory, EnvSpec};
 use tch::{Device, Tensor};
 
-use super::actors::{Actors, Moment};
+use super::actors::{Actors, Transitions};
 use super::config::DoubleDqnConfig;
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
 use super::threads::{Plan, Threads};
@@ -49,7 +49,7 @@ enum Source<O: Observation> {
     /// From actors that take turns with the learner.
     Turns {
         actors: Actors<O>,
-        moment: Moment<O>,
+        transitions: Transitions<O>,
         begun: bool,
     },
     /// From actors in threads, which begin with the first step.
@@ -96,7 +96,7 @@ impl<O: Observation> DoubleDqn<O> {
             } else {
                 Source::Turns {
                     actors: Actors::new(factory.make_vec(n, env_threads)?, 0, seed),
-                    moment: Moment::new(n, spec.obs_shape.len()),
+                    transitions: Transitions::new(n, spec.obs_shape.len()),
                     begun: false,
                 }
             },
@@ -140,14 +140,18 @@ impl<O: Observation> DoubleDqn<O> {
         }
         let (acts, updates) = (self.acts(), self.learner.updates());
         let steps = match &mut self.source {
-            Source::Turns { actors, moment, begun } => {
+            Source::Turns {
+                actors,
+                transitions,
+                begun,
+            } => {
                 if !*begun {
                     actors.begin(self.seed)?;
                     *begun = true;
                 }
-                let acted = actors.step(acts.then(|| self.learner.network()), &self.acting, moment);
+                let acted = actors.step(acts.then(|| self.learner.network()), &self.acting, transitions);
                 acted.map_err(|error| error.of_training(updates))?;
-                moment.remember(0, &mut self.replay, &mut self.episodes)?;
+                transitions.remember(0, &mut self.replay, &mut self.episodes)?;
                 self.config.num_envs
             }
             Source::Threads {
@@ -174,9 +178,9 @@ impl<O: Observation> DoubleDqn<O> {
                 };
                 let delivery = running.next().map_err(|error| error.of_training(updates))?;
                 delivery
-                    .moment
+                    .transitions
                     .remember(delivery.first, &mut self.replay, &mut self.episodes)?;
-                let steps = delivery.moment.len();
+                let steps = delivery.transitions.len();
                 running.give_back(delivery);
                 if acts && *told != Some(updates) {
                     running.tell(self.learner.network(), &self.acting)?;

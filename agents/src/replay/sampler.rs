@@ -53,6 +53,23 @@ pub enum Normalize {
 }
 
 impl SamplerConfig {
+    /// Proportional, with the values of the paper (table 3, for Double-DQN), and what it leaves open as PFRL has it.
+    pub const PROPORTIONAL: Self = Self::Proportional {
+        alpha: 0.6,
+        beta: 0.4,
+        beta_frames: 0,
+        priority_epsilon: 0.01,
+        normalize: Normalize::Batch,
+    };
+
+    /// Rank-based, with the values of the paper (table 3, for Double-DQN).
+    pub const RANK_BASED: Self = Self::RankBased {
+        alpha: 0.7,
+        beta: 0.5,
+        beta_frames: 0,
+        normalize: Normalize::Batch,
+    };
+
     /// Checks every value.
     ///
     /// # Errors

@@ -29,20 +29,8 @@ fn config(store: Store, n_step: usize, sampler: SamplerConfig) -> ReplayConfig {
     }
 }
 
-const PROPORTIONAL: SamplerConfig = SamplerConfig::Proportional {
-    alpha: 0.6,
-    beta: 0.4,
-    beta_frames: 0,
-    priority_epsilon: 0.01,
-    normalize: Normalize::Batch,
-};
-
-const RANK_BASED: SamplerConfig = SamplerConfig::RankBased {
-    alpha: 0.7,
-    beta: 0.5,
-    beta_frames: 0,
-    normalize: Normalize::Batch,
-};
+const PROPORTIONAL: SamplerConfig = SamplerConfig::PROPORTIONAL;
+const RANK_BASED: SamplerConfig = SamplerConfig::RANK_BASED;
 
 /// Plays an actor's part: frames that are all different, stacked as environments stack them.
 struct Player {
