@@ -4,7 +4,7 @@
 
 use coinop::agents::explore::EpsilonConfig;
 use coinop::agents::init::Init;
-use coinop::agents::network::{NetworkKind, Precision};
+use coinop::agents::network::{BodyKind, Core, NetworkConfig, Precision};
 use coinop::agents::optim::{AdamConfig, OptimizerConfig};
 use coinop::agents::paac::{Paac, PaacConfig};
 use coinop::agents::{Device, Trainer, process_settings, set_torch_threads};
@@ -103,9 +103,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         value_weight: 0.5,
         loss_scale: 1.0,
         max_grad_norm: 0.5,
-        network: NetworkKind::Mlp,
-        precision: Precision::Float32,
-        init: Init::Orthogonal,
+        network: NetworkConfig {
+            body: BodyKind::Mlp,
+            core: Core::None,
+            init: Init::Orthogonal,
+            precision: Precision::Float32,
+        },
         optimizer: OptimizerConfig::Adam(AdamConfig {
             beta1: 0.9,
             beta2: 0.999,

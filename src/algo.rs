@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use coinop_agents::a3c::{self, A3c, A3cConfig};
+use coinop_agents::async_q::{self, AsyncQ, AsyncQConfig, ValueMethod};
 use coinop_agents::double_dqn::{self, DoubleDqn, DoubleDqnConfig};
-use coinop_agents::network::{NetworkKind, Observation};
+use coinop_agents::network::{NetworkConfig, Observation};
 use coinop_agents::paac::{self, Paac, PaacConfig};
 use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
 use coinop_envs::registry::Family;
@@ -28,6 +29,12 @@ pub(crate) enum Algo {
     DoubleDqn,
     /// Asynchronous advantage actor-critic (Mnih et al. 2016)
     A3c,
+    /// Asynchronous one-step Q-learning (Mnih et al. 2016)
+    AsyncQ,
+    /// Asynchronous one-step Sarsa (Mnih et al. 2016)
+    AsyncSarsa,
+    /// Asynchronous n-step Q-learning (Mnih et al. 2016)
+    AsyncNstepQ,
 }
 
 impl Algo {
@@ -37,10 +44,14 @@ impl Algo {
             Algo::Paac => "paac",
             Algo::DoubleDqn => "double-dqn",
             Algo::A3c => "a3c",
+            Algo::AsyncQ => "async-q",
+            Algo::AsyncSarsa => "async-sarsa",
+            Algo::AsyncNstepQ => "async-nstep-q",
         }
     }
 
-    /// Its presets for a family of environments, each a name and a TOML text; the first is the default.
+    /// Its presets for a family of environments, each a name and a TOML text; the first is the default. In texts that several algorithms share,
+    /// their section is `async`.
     pub(crate) fn presets(self, family: Family) -> &'static [(&'static str, &'static str)] {
         match (self, family) {
             (Algo::Paac, Family::Atari) => &[
@@ -60,6 +71,13 @@ impl Algo {
                 ("a3c", include_str!("../configs/a3c.toml")),
             ],
             (Algo::A3c, Family::Classic) => &[("fast", include_str!("../configs/a3c-classic.toml"))],
+            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Atari) => &[
+                ("fast", include_str!("../configs/async-fast.toml")),
+                ("async", include_str!("../configs/async.toml")),
+            ],
+            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Classic) => {
+                &[("fast", include_str!("../configs/async-classic.toml"))]
+            }
         }
     }
 
@@ -69,6 +87,9 @@ impl Algo {
             Algo::Paac => section.try_into().map(AlgoConfig::Paac),
             Algo::DoubleDqn => section.try_into().map(AlgoConfig::DoubleDqn),
             Algo::A3c => section.try_into().map(AlgoConfig::A3c),
+            Algo::AsyncQ => section.try_into().map(AlgoConfig::AsyncQ),
+            Algo::AsyncSarsa => section.try_into().map(AlgoConfig::AsyncSarsa),
+            Algo::AsyncNstepQ => section.try_into().map(AlgoConfig::AsyncNstepQ),
         }
     }
 }
@@ -80,6 +101,9 @@ pub(crate) enum AlgoConfig {
     Paac(PaacConfig),
     DoubleDqn(DoubleDqnConfig),
     A3c(A3cConfig),
+    AsyncQ(AsyncQConfig),
+    AsyncSarsa(AsyncQConfig),
+    AsyncNstepQ(AsyncQConfig),
 }
 
 /// How threads that step environments and threads of libtorch share the cores.
@@ -100,16 +124,19 @@ impl AlgoConfig {
             Self::Paac(config) => config.validate(),
             Self::DoubleDqn(config) => config.validate(),
             Self::A3c(config) => config.validate(),
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.validate(),
         }
     }
 
     /// Replaces what stands for something else on each machine.
     pub(crate) fn resolve(&mut self, device: Device) {
-        match self {
-            Self::Paac(config) => config.precision = config.precision.resolved(device),
-            Self::DoubleDqn(config) => config.precision = config.precision.resolved(device),
-            Self::A3c(config) => config.precision = config.precision.resolved(device),
-        }
+        let network = match self {
+            Self::Paac(config) => &mut config.network,
+            Self::DoubleDqn(config) => &mut config.network,
+            Self::A3c(config) => &mut config.network,
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => &mut config.network,
+        };
+        network.precision = network.precision.resolved(device);
     }
 
     /// The number of environments that it trains with.
@@ -118,6 +145,7 @@ impl AlgoConfig {
             Self::Paac(config) => config.num_envs,
             Self::DoubleDqn(config) => config.num_envs,
             Self::A3c(config) => config.workers,
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.workers,
         }
     }
 
@@ -126,23 +154,28 @@ impl AlgoConfig {
         match self {
             Self::DoubleDqn(config) if config.asynchronous => Threading::AtOnce,
             Self::Paac(_) | Self::DoubleDqn(_) => Threading::Turns,
-            Self::A3c(_) => Threading::Workers,
+            Self::A3c(_) | Self::AsyncQ(_) | Self::AsyncSarsa(_) | Self::AsyncNstepQ(_) => Threading::Workers,
         }
     }
 
     /// The network.
-    pub(crate) fn network(&self) -> NetworkKind {
+    pub(crate) fn network(&self) -> NetworkConfig {
         match self {
             Self::Paac(config) => config.network,
             Self::DoubleDqn(config) => config.network,
             Self::A3c(config) => config.network,
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.network,
         }
     }
 
     /// What can be in a run of so many frames, and is probably not meant.
     pub(crate) fn warnings(&self, frames: u64) -> Vec<String> {
         match self {
-            Self::Paac(PaacConfig { anneal_frames, .. }) | Self::A3c(A3cConfig { anneal_frames, .. })
+            Self::Paac(PaacConfig { anneal_frames, .. })
+            | Self::A3c(A3cConfig { anneal_frames, .. })
+            | Self::AsyncQ(AsyncQConfig { anneal_frames, .. })
+            | Self::AsyncSarsa(AsyncQConfig { anneal_frames, .. })
+            | Self::AsyncNstepQ(AsyncQConfig { anneal_frames, .. })
                 if (1..frames).contains(anneal_frames) =>
             {
                 vec![format!(
@@ -154,7 +187,7 @@ impl AlgoConfig {
                 "learning starts at frame {}, and the run has {frames}: nothing is learned; lower double-dqn.learning_starts",
                 config.learning_starts
             )],
-            Self::Paac(_) | Self::DoubleDqn(_) | Self::A3c(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -177,13 +210,13 @@ impl AlgoConfig {
                     config, factory, threads, frames, seed, device,
                 )?))
             }
-            Self::A3c(config) => Ok(Box::new(A3c::new(
-                config,
-                factory.as_ref(),
-                run.frames,
-                run.seed,
-                device,
-            )?)),
+            Self::A3c(config) => {
+                let trainer = A3c::new(config, factory.as_ref(), run.frames, run.seed, device)?;
+                Ok(Box::new(trainer))
+            }
+            Self::AsyncQ(config) => async_q(ValueMethod::OneStepQ, config, factory.as_ref(), run, device),
+            Self::AsyncSarsa(config) => async_q(ValueMethod::OneStepSarsa, config, factory.as_ref(), run, device),
+            Self::AsyncNstepQ(config) => async_q(ValueMethod::NStepQ, config, factory.as_ref(), run, device),
         }
     }
 
@@ -199,6 +232,20 @@ impl AlgoConfig {
             Self::Paac(config) => Ok(Box::new(paac::restore_policy(config, spec, from, rng, device)?)),
             Self::DoubleDqn(config) => Ok(Box::new(double_dqn::restore_policy(config, spec, from, rng, device)?)),
             Self::A3c(config) => Ok(Box::new(a3c::restore_policy(config, spec, from, rng, device)?)),
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => {
+                Ok(Box::new(async_q::restore_policy(config, spec, from, rng, device)?))
+            }
         }
     }
+}
+
+fn async_q<O: Observation>(
+    method: ValueMethod,
+    config: &AsyncQConfig,
+    factory: &dyn EnvFactory<Obs = O>,
+    run: &RunConfig,
+    device: Device,
+) -> Result<Box<dyn Trainer>, TrainError> {
+    let trainer = AsyncQ::new(method, config, factory, run.frames, run.seed, device)?;
+    Ok(Box::new(trainer))
 }

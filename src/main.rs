@@ -107,7 +107,7 @@ fn way_out(error: &anyhow::Error) -> Option<String> {
             Some("`cargo xtask setup` provides ROMs, --roms names another folder".to_owned())
         }
         (_, _, Some(AgentError::Shape { .. })) => {
-            Some("`nature` and `a3c` read pixels, `mlp` reads features: choose with --set network=NAME".to_owned())
+            Some("`nature` and `a3c` read pixels, `mlp` reads features: choose with --set network.body=NAME".to_owned())
         }
         _ => of_the_system(error).map(str::to_owned),
     }

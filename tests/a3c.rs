@@ -52,6 +52,30 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
 }
 
 #[test]
+fn an_lstm_is_trained_and_evaluated_by_both_algorithms_that_have_one() {
+    let dir = tempfile::tempdir().unwrap();
+    for algo in ["a3c", "paac"] {
+        let args = ["train", "cartpole", "--algo", algo, "--frames=2k", "--set=core=lstm"];
+        succeed(dir.path(), &args);
+        let run = format!("cartpole-{algo}-1");
+        let printed = succeed(
+            dir.path(),
+            &["eval", &run, "--episodes=3", "--torch-threads=1", "--json"],
+        );
+        let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        assert!(report["mean"].as_f64().unwrap() >= 8.0, "{report}");
+        // Without the core, the checkpoint is of another network.
+        let config = dir.path().join("runs").join(&run).join("config.toml");
+        let other = fs::read_to_string(&config)
+            .unwrap()
+            .replace("core = \"lstm\"", "core = \"none\"");
+        fs::write(&config, other).unwrap();
+        let error = fail(coinop(dir.path()).args(["eval", &run, "--episodes=1"]));
+        assert!(error.contains(&format!("{algo}.network.core = \"lstm\"")), "{error}");
+    }
+}
+
+#[test]
 fn a_wrong_setting_is_one_line_with_its_range() {
     let dir = tempfile::tempdir().unwrap();
     for (setting, expected) in [

@@ -130,7 +130,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
     file("broken.toml", "[paac]\ngamma = \n");
     file("limits.toml", "[paac]\ngamma = 1.5\n");
     file("preset.toml", "[run]\npreset = \"slow\"\n");
-    file("types.toml", "[paac]\nnetwork = \"natur\"\n");
+    file("types.toml", "[paac.network]\nbody = \"natur\"\n");
     file("third.toml", "[paac]\ngamma = 0.9\n= 1\n");
     file("actions", "0\nfire\n");
     file("one", "0\n");
@@ -166,7 +166,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --config types.toml",
-            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network`",
+            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network.body`",
         ),
         (
             "train pong --config preset.toml",
@@ -231,8 +231,8 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
             "error: paac.minibatches = 3: it must divide num_envs",
         ),
         (
-            "train pong --set network=natur",
-            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network`",
+            "train pong --set network.body=natur",
+            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network.body`",
         ),
         (
             "train pong --set mode=77",
@@ -244,7 +244,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --algo pac",
-            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: paac, double-dqn, a3c]; tip: ",
+            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: paac, double-dqn, a3c, async-q, async-sarsa, async-nstep-q]; tip: ",
         ),
         (
             "train pong --frames ten",
@@ -341,7 +341,7 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     let config: toml::Table = toml::from_str(&fs::read_to_string(run_dir.join("config.toml")).unwrap()).unwrap();
     assert_eq!(config["run"]["env"].as_str(), Some("classic/cartpole"));
     assert_eq!(config["env"].as_table().map(toml::Table::len), Some(0));
-    assert_eq!(config["paac"]["network"].as_str(), Some("mlp"));
+    assert_eq!(config["paac"]["network"]["body"].as_str(), Some("mlp"));
 
     let (stdout, _) = cartpole(&["eval", "cartpole-paac-1", "--episodes=5", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -359,12 +359,12 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
 
     for (command, expected) in [
         (
-            "train cartpole --set network=a3c",
+            "train cartpole --set network.body=a3c",
             "error: the network `a3c` can not read observations of shape 4: it needs channels, height and width; `nature` and `a3c` read \
-             pixels, `mlp` reads features: choose with --set network=NAME",
+             pixels, `mlp` reads features: choose with --set network.body=NAME",
         ),
         (
-            "train pong --set network=mlp",
+            "train pong --set network.body=mlp",
             "error: the network `mlp` can not read observations of shape 4x84x84: it needs one dimension; ",
         ),
         (

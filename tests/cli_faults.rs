@@ -252,7 +252,7 @@ fn a_checkpoint_of_something_else_than_its_config_says_is_refused() {
             "run.env = \"atari/pong\"",
         ),
         ("protocol = \"sb3\"", "protocol = \"nature\"", "env.protocol = \"sb3\""),
-        ("network = \"a3c\"", "network = \"nature\"", "paac.network = \"a3c\""),
+        ("body = \"a3c\"", "body = \"nature\"", "paac.network.body = \"a3c\""),
         ("difficulty = 0", "difficulty = 1", "env.difficulty = 0"),
     ] {
         assert!(config.contains(from), "{from}");

@@ -293,6 +293,16 @@ pub fn sample_action(probabilities: &[f32], epsilon: f32, rng: &mut Rng) -> u32 
     chosen.unwrap_or_else(|| greedy_action(probabilities) as usize) as u32
 }
 
+/// The most valuable action, or with probability `epsilon` any, all being equally probable.
+#[must_use]
+pub fn epsilon_greedy(values: &[f32], epsilon: f32, rng: &mut Rng) -> u32 {
+    if rng.random::<f32>() < epsilon {
+        rng.random_range(0..values.len() as u32)
+    } else {
+        greedy_action(values)
+    }
+}
+
 /// The action with the largest value; the first of equals.
 #[must_use]
 pub fn greedy_action(values: &[f32]) -> u32 {

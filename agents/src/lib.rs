@@ -5,6 +5,8 @@
 //! with state is a [`Checkpoint`]. One algorithm is one folder with the files `config.rs`, `learner.rs`, `trainer.rs`.
 
 pub mod a3c;
+mod actor_learners;
+pub mod async_q;
 pub mod checkpoint;
 mod device;
 pub mod double_dqn;

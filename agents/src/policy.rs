@@ -4,12 +4,11 @@ use std::marker::PhantomData;
 
 use coinop_envs::Elem;
 use coinop_envs::rng::Rng;
-use rand::RngExt;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::AgentError;
-use crate::explore::{greedy_action, sample_action};
-use crate::network::{ActorCritic, Observation, QNetwork};
+use crate::explore::{epsilon_greedy, greedy_action, sample_action};
+use crate::network::{ActorCritic, Observation, QNetwork, RecurrentState};
 
 /// How a policy chooses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +60,8 @@ fn assert_lengths<T>(obs: &[T], obs_len: usize, begins: &[bool], actions: &[u32]
 #[derive(Debug)]
 pub struct ActorCriticPolicy<O> {
     network: ActorCritic,
+    /// What the network remembers of each environment's episode.
+    state: Option<RecurrentState>,
     rng: Rng,
     probabilities: Vec<f32>,
     obs: PhantomData<O>,
@@ -72,6 +73,7 @@ impl<O: Observation> ActorCriticPolicy<O> {
     pub fn new(network: ActorCritic, rng: Rng) -> Self {
         Self {
             network,
+            state: None,
             rng,
             probabilities: Vec::new(),
             obs: PhantomData,
@@ -85,7 +87,11 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
     fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
         let network = &self.network;
         assert_lengths(obs, network.body().obs_shape().len(), begins, actions);
-        let (logits, _) = no_grad(|| network.forward(&network.body().input(obs)?))?;
+        let state = match &mut self.state {
+            Some(state) => state,
+            None => self.state.insert(network.initial_state(actions.len())?),
+        };
+        let (logits, _) = no_grad(|| network.forward(&network.body().input(obs)?, begins, state))?;
         let what = "the probability of an action";
         answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
         let rows = self.probabilities.chunks_exact(network.num_actions());
@@ -134,11 +140,9 @@ impl<O: Observation> Policy for ValuePolicy<O> {
         answers(&values, "the value of an action", &mut self.values)?;
         let num_actions = network.num_actions();
         for (action, values) in actions.iter_mut().zip(self.values.chunks_exact(num_actions)) {
-            let explores = mode == Mode::Sample && self.rng.random::<f32>() < self.epsilon;
-            *action = if explores {
-                self.rng.random_range(0..num_actions as u32)
-            } else {
-                greedy_action(values)
+            *action = match mode {
+                Mode::Sample => epsilon_greedy(values, self.epsilon, &mut self.rng),
+                Mode::Greedy => greedy_action(values),
             };
         }
         Ok(())
@@ -152,13 +156,14 @@ mod tests {
 
     use super::*;
     use crate::init::Init;
-    use crate::network::{Head, NetworkConfig, NetworkKind, Precision};
+    use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision};
 
     #[test]
     fn a_value_policy_takes_the_most_valuable_action_but_for_epsilon() {
         let network = || {
             let config = NetworkConfig {
-                kind: NetworkKind::Mlp,
+                body: BodyKind::Mlp,
+                core: Core::None,
                 init: Init::Uniform,
                 precision: Precision::Float32,
             };

@@ -7,7 +7,7 @@
 //! values         [steps + 1, envs]
 //! ```
 
-use coinop_envs::End;
+use coinop_envs::{End, Step};
 
 use crate::returns::Rewards;
 
@@ -18,6 +18,8 @@ pub struct Rollout<O> {
     num_envs: usize,
     obs_len: usize,
     obs: Vec<O>,
+    /// Whether an episode begins with an observation, `[steps + 1, envs]`.
+    pub begins: Vec<bool>,
     /// Actions, `[steps, envs]`.
     pub actions: Vec<i64>,
     /// Epsilons with which they were chosen.
@@ -48,6 +50,7 @@ impl<O: Copy + Default> Rollout<O> {
             num_envs,
             obs_len,
             obs: vec![O::default(); (steps + 1) * num_envs * obs_len],
+            begins: vec![true; len + num_envs],
             actions: vec![0; len],
             epsilons: vec![0.0; len],
             log_probabilities: vec![0.0; len],
@@ -97,10 +100,38 @@ impl<O: Copy + Default> Rollout<O> {
         t * self.num_envs..(t + 1) * self.num_envs
     }
 
+    /// The observations from step `t` on, and those after the last step.
+    #[must_use]
+    pub fn obs_from(&self, t: usize) -> &[O] {
+        &self.obs[t * self.num_envs * self.obs_len..]
+    }
+
+    /// Whether an episode begins with the observations of step `t`; `t` may be `steps`.
+    #[must_use]
+    pub fn begins(&self, t: usize) -> &[bool] {
+        &self.begins[self.step(t)]
+    }
+
+    /// The same of all steps, `[steps, envs]`.
+    #[must_use]
+    pub fn all_begins(&self) -> &[bool] {
+        &self.begins[..self.actions.len()]
+    }
+
     /// Makes the observations after the last step the first ones of the next rollout.
     pub fn begin(&mut self) {
         let row = self.num_envs * self.obs_len;
         self.obs.copy_within(self.steps * row.., 0);
+        self.begins.copy_within(self.actions.len().., 0);
+    }
+
+    /// Remembers what environment `i` answered to step `t`.
+    pub fn remember(&mut self, t: usize, i: usize, step: &Step) {
+        let at = t * self.num_envs + i;
+        self.rewards[at] = step.reward;
+        self.discounts[at] = step.discount;
+        self.ends[at] = step.end;
+        self.begins[at + self.num_envs] = step.end.is_over();
     }
 
     /// Computes the advantages of a complete rollout.
@@ -114,6 +145,12 @@ impl<O: Copy + Default> Rollout<O> {
             values: &self.values,
         };
         crate::returns::advantages(&rewards, gamma, lambda, &mut self.advantages);
+    }
+
+    /// The returns of a complete rollout: what values are to become.
+    #[must_use]
+    pub fn returns(&self) -> Vec<f32> {
+        self.advantages.iter().zip(&self.values).map(|(a, v)| a + v).collect()
     }
 
     /// Shifts and scales the advantages to mean 0 and standard deviation 1.
@@ -143,8 +180,20 @@ mod tests {
         rollout
             .obs_mut(2)
             .copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(rollout.begins(0), [true; 3]);
+        for (i, end) in [End::No, End::Terminated, End::Truncated].into_iter().enumerate() {
+            rollout.remember(
+                1,
+                i,
+                &Step {
+                    end,
+                    ..Step::going_on(2.0)
+                },
+            );
+        }
         rollout.begin();
         assert_eq!(rollout.obs(0), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(rollout.begins(0), [false, true, true]);
         assert_eq!(rollout.all_obs().len(), 24);
     }
 

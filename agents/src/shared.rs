@@ -137,6 +137,70 @@ impl SharedParams {
     }
 }
 
+/// The parameters of a target network that threads share: those of [`SharedParams`] as they were some frames ago.
+#[derive(Debug)]
+pub(crate) struct SharedTarget {
+    /// Copied and read so rarely that nobody minds to wait.
+    params: Mutex<Vec<f32>>,
+    /// Counts the copies, from 1.
+    version: AtomicU64,
+    every_frames: u64,
+    /// When the next copy is due.
+    next_frames: AtomicU64,
+}
+
+impl SharedTarget {
+    /// With the values of `flat`, to be replaced every so many frames of the run.
+    pub(crate) fn new(flat: &Tensor, every_frames: u64) -> Result<Self, AgentError> {
+        Ok(Self {
+            params: Mutex::new(to_vec(flat)?),
+            version: AtomicU64::new(1),
+            every_frames,
+            next_frames: AtomicU64::new(every_frames),
+        })
+    }
+
+    fn params(&self) -> MutexGuard<'_, Vec<f32>> {
+        // A thread that panicked has ended the run; what it left is numbers.
+        self.params.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the parameters over if that is due after `frames` frames of the run.
+    pub(crate) fn refresh(&self, from: &SharedParams, frames: u64) {
+        let due = self.next_frames.load(Ordering::Relaxed);
+        let next = (frames / self.every_frames + 1) * self.every_frames;
+        let exchanged = || {
+            self.next_frames
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        // Of the threads that see it, one does it.
+        if frames >= due && exchanged().is_ok() {
+            from.read(&mut self.params());
+            self.version.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Copies them, if they are other than those of the version `seen`, and says whether it did.
+    pub(crate) fn read(&self, seen: &mut u64, out: &mut [f32]) -> bool {
+        let version = self.version.load(Ordering::Acquire);
+        let is_new = version != *seen;
+        if is_new {
+            out.copy_from_slice(&self.params());
+            *seen = version;
+        }
+        is_new
+    }
+
+    /// Takes over the values of `flat`, after `frames` frames of the run.
+    pub(crate) fn write(&self, flat: &Tensor, frames: u64) -> Result<(), AgentError> {
+        *self.params() = to_vec(flat)?;
+        let next = (frames / self.every_frames + 1) * self.every_frames;
+        self.next_frames.store(next, Ordering::Relaxed);
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+}
+
 impl SharedParams {
     /// Writes the statistics; the parameters are saved as those of a network.
     pub(crate) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
@@ -241,5 +305,29 @@ mod tests {
         assert_eq!((read(&saved), saved.updates()), (read(&restored), restored.updates()));
         let other = SharedParams::new(&Tensor::from_slice(&[1.0f32]), CONFIG, true).unwrap();
         assert!(matches!(other.restore(&section), Err(CheckpointError::Mismatch { .. })));
+    }
+
+    #[test]
+    fn a_target_is_what_the_parameters_were_when_it_was_due() {
+        let shared = SharedParams::new(&Tensor::from_slice(&[1.0f32, 2.0]), CONFIG, false).unwrap();
+        let target = SharedTarget::new(&Tensor::from_slice(&[1.0f32, 2.0]), 100).unwrap();
+        let (mut seen, mut own) = (0, vec![0.0; 2]);
+        assert!(target.read(&mut seen, &mut own) && own == [1.0, 2.0]);
+        shared.write(&Tensor::from_slice(&[3.0f32, 4.0])).unwrap();
+        for (frames, is_new, expected) in [
+            (99, false, [1.0, 2.0]),
+            (250, true, [3.0, 4.0]),
+            (299, false, [3.0, 4.0]),
+            (300, true, [5.0, 6.0]),
+        ] {
+            target.refresh(&shared, frames);
+            assert_eq!((target.read(&mut seen, &mut own), &own[..]), (is_new, &expected[..]));
+            if frames == 250 {
+                shared.write(&Tensor::from_slice(&[5.0f32, 6.0])).unwrap();
+            }
+        }
+        target.write(&Tensor::from_slice(&[7.0f32, 8.0]), 1_010).unwrap();
+        target.refresh(&shared, 1_099);
+        assert!(target.read(&mut seen, &mut own) && own == [7.0, 8.0]);
     }
 }

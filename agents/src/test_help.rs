@@ -64,6 +64,54 @@ pub(crate) fn name_the_bit() -> NameTheBit {
     }
 }
 
+/// Shows a bit, then nothing, then a question; naming the bit then pays 1 and ends the episode. Only who remembers it can do better than guess.
+#[derive(Clone)]
+pub(crate) struct RememberTheBit {
+    random: Rng,
+    bit: u32,
+    step: u32,
+}
+
+impl Env for RememberTheBit {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[3])
+    }
+
+    fn num_actions(&self) -> usize {
+        2
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.random = stream(seed, "bits", 0);
+        }
+        self.step = 0;
+        self.bit = rand::RngExt::random_range(&mut self.random, 0..2);
+        obs.copy_from_slice(&[self.bit as f32, 1.0 - self.bit as f32, 0.0]);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.step += 1;
+        obs.copy_from_slice(&[0.0, 0.0, f32::from(u8::from(self.step == 2))]);
+        Ok(match self.step {
+            3 => Step::terminated(f32::from(u8::from(action == self.bit))),
+            _ => Step::going_on(0.0),
+        })
+    }
+}
+
+/// One of them.
+pub(crate) fn remember_the_bit() -> RememberTheBit {
+    RememberTheBit {
+        random: stream(0, "bits", 0),
+        bit: 0,
+        step: 0,
+    }
+}
+
 /// Eight of them, one after the other.
 pub(crate) fn envs() -> Box<dyn VecEnv<Obs = f32>> {
     Box::new(Serial::new(vec![name_the_bit(); 8]))

@@ -233,6 +233,9 @@ fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> 
         );
     };
     let mut table: Table = toml::from_str(toml)?;
+    if let Some(shared) = table.remove("async") {
+        table.insert(algo.name().to_owned(), shared);
+    }
     let mut options = Table::try_from(EnvOptions::default().of(env.family))?;
     if let Some(Value::Table(given)) = table.remove("env") {
         options.extend(given);
@@ -379,10 +382,10 @@ mod tests {
             spoil(&mut table);
             Config::from_table(table).unwrap_err().to_string()
         };
-        let network = |table: &mut Table| table["paac"]["network"] = Value::String("natur".to_owned());
+        let network = |table: &mut Table| table["paac"]["network"]["body"] = Value::String("natur".to_owned());
         assert_eq!(
             error(network),
-            "unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network`"
+            "unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network.body`"
         );
         let missing = |table: &mut Table| {
             table.remove("paac");

@@ -18,11 +18,12 @@ const SECTION: &str = "of";
 
 /// The settings that a checkpoint has a meaning with, by name.
 fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
-    let run = &config.run;
+    let (run, algo, network) = (&config.run, config.run.algo.name(), config.algo.network());
     let mut settings = BTreeMap::from([
         ("run.algo".to_owned(), json!(run.algo)),
         ("run.env".to_owned(), json!(run.env)),
-        (format!("{}.network", run.algo.name()), json!(config.algo.network())),
+        (format!("{algo}.network.body"), json!(network.body)),
+        (format!("{algo}.network.core"), json!(network.core)),
     ]);
     match config.env_info()?.family {
         Family::Atari => {

@@ -1,14 +1,12 @@
 //! The settings of A3C.
 
-use coinop_envs::rng::stream;
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::AgentError;
+use crate::actor_learners::{check_rates, check_workers, rate_schedule};
 use crate::explore::EpsilonConfig;
-use crate::init::Init;
-use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
-use crate::network::{NetworkConfig, NetworkKind, Precision};
+use crate::limits::{above_0, at_least_0, unit, up_to_10_000};
+use crate::network::NetworkConfig;
 use crate::schedule::Schedule;
 use crate::shared::SharedRmsPropConfig;
 
@@ -39,11 +37,7 @@ pub struct A3cConfig {
     /// The norm of the gradient of a rollout, which is a sum over its steps, is clipped to this.
     pub max_grad_norm: f64,
     /// The network.
-    pub network: NetworkKind,
-    /// How precisely it computes.
-    pub precision: Precision,
-    /// Its initial weights.
-    pub init: Init,
+    pub network: NetworkConfig,
     /// The optimiser.
     pub optimizer: SharedRmsPropConfig,
     /// Exploration beyond the policy's own.
@@ -51,16 +45,6 @@ pub struct A3cConfig {
 }
 
 impl A3cConfig {
-    /// The settings of the network.
-    #[must_use]
-    pub fn network_config(&self) -> NetworkConfig {
-        NetworkConfig {
-            kind: self.network,
-            init: self.init,
-            precision: self.precision,
-        }
-    }
-
     /// The learning rate over a run of `total_frames` frames that was seeded with `seed`.
     #[must_use]
     pub fn learning_rate_schedule(&self, total_frames: u64, seed: u64) -> Schedule {
@@ -90,33 +74,4 @@ impl A3cConfig {
         self.optimizer.validate()?;
         self.epsilon.validate()
     }
-}
-
-/// Threads are not made by the thousand.
-pub(crate) fn check_workers(workers: usize) -> Result<(), AgentError> {
-    let reason = "it must be between 1 and 1024";
-    check((1..=1024).contains(&workers), "workers", workers, reason)
-}
-
-pub(crate) fn check_rates(learning_rate: f64, max_learning_rate: f64) -> Result<(), AgentError> {
-    above_0("learning_rate", learning_rate)?;
-    at_least_0("max_learning_rate", max_learning_rate)?;
-    let reason = "it must be 0, or at least learning_rate";
-    let good = max_learning_rate == 0.0 || max_learning_rate >= learning_rate;
-    check(good, "max_learning_rate", max_learning_rate, reason)
-}
-
-pub(crate) fn rate_schedule(low: f64, high: f64, anneal_frames: u64, total_frames: u64, seed: u64) -> Schedule {
-    let from = if high > 0.0 {
-        let share = stream(seed, "learning_rate", 0).random::<f64>();
-        (low.ln() + share * (high.ln() - low.ln())).exp()
-    } else {
-        low
-    };
-    let frames = if anneal_frames == 0 {
-        total_frames
-    } else {
-        anneal_frames
-    };
-    Schedule::Linear { from, to: 0.0, frames }
 }

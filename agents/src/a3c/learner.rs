@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::config::A3cConfig;
 use crate::losses::{entropy, mixture_log_probability, policy_gradient_loss, value_loss};
-use crate::network::ActorCritic;
+use crate::network::{ActorCritic, RecurrentState};
 use crate::optim::clip_grad_norm;
 use crate::shared::SharedParams;
 use crate::{AgentError, Learner, Row};
@@ -24,6 +24,10 @@ pub(super) struct A3cBatch {
     pub(super) advantages: Tensor,
     /// Returns `[n]`, the targets of the value.
     pub(super) returns: Tensor,
+    /// Whether an episode begins with an observation `[n]`; a feed-forward network does not look at it.
+    pub(super) begins: Vec<bool>,
+    /// What the network remembered before the first step.
+    pub(super) state: RecurrentState,
     /// The learning rate of this update.
     pub(super) learning_rate: f64,
 }
@@ -43,8 +47,15 @@ pub(super) struct A3cStats {
     pub(super) grad_norm: f64,
 }
 
-/// The numbers of [`A3cStats`] in a row of metrics.
-pub(super) const NAMES: [&str; 5] = ["loss", "policy_loss", "value_loss", "entropy", "grad_norm"];
+/// The numbers of [`A3cStats`] in a row of metrics, and the mean value of a rollout's observations.
+pub(super) const NAMES: [&str; 6] = [
+    "loss",
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "grad_norm",
+    "mean_value",
+];
 
 impl A3cStats {
     pub(super) fn record(&self, metrics: &mut Row) {
@@ -87,16 +98,16 @@ impl A3cLearner {
         }
     }
 
-    /// Updates by all workers.
-    pub(super) fn updates(&self) -> u64 {
-        self.shared.updates()
-    }
-
     /// Takes the shared weights over.
     pub(super) fn synchronize(&mut self) -> Result<(), AgentError> {
         self.shared.read(&mut self.flat);
         self.network.params().take(&self.flat)?;
         Ok(())
+    }
+
+    /// Makes its own weights those that all share.
+    pub(super) fn publish(&self) -> Result<(), AgentError> {
+        self.shared.write(&self.network.params().flat())
     }
 }
 
@@ -105,7 +116,9 @@ impl Learner for A3cLearner {
     type Stats = A3cStats;
 
     fn learn(&mut self, batch: &A3cBatch) -> Result<A3cStats, AgentError> {
-        let (logits, values) = self.network.forward(&batch.obs)?;
+        let (logits, values) = self
+            .network
+            .forward(&batch.obs, &batch.begins, &mut batch.state.copy()?)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
         let policy_loss = policy_gradient_loss(&chosen, &batch.advantages)?;

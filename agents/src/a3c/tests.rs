@@ -7,9 +7,9 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::*;
 use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
-use crate::network::{ActorCritic, NetworkKind, Precision};
+use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::shared::SharedRmsPropConfig;
-use crate::test_help::{Breaks, name_the_bit, of, on_disk, state};
+use crate::test_help::{Breaks, name_the_bit, of, on_disk, remember_the_bit, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 pub(super) fn config() -> A3cConfig {
@@ -25,9 +25,12 @@ pub(super) fn config() -> A3cConfig {
         entropy_weight: 0.01,
         value_weight: 0.5,
         max_grad_norm: 40.0,
-        network: NetworkKind::Mlp,
-        precision: Precision::Float32,
-        init: Init::Orthogonal,
+        network: NetworkConfig {
+            body: BodyKind::Mlp,
+            core: Core::None,
+            init: Init::Orthogonal,
+            precision: Precision::Float32,
+        },
         optimizer: SharedRmsPropConfig {
             decay: 0.99,
             epsilon: 1e-3,
@@ -78,7 +81,7 @@ fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
 fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) -> Vec<f32> {
     let mut env = name_the_bit();
     let mut network_stream = stream(seed, "network", 0);
-    let network = ActorCritic::new(config.network_config(), &env.spec(), &mut network_stream, Device::Cpu).unwrap();
+    let network = ActorCritic::new(config.network, &env.spec(), &mut network_stream, Device::Cpu).unwrap();
     let mut weights = Vec::<f32>::try_from(network.params().flat()).unwrap();
     let mut mean_square = vec![0.0f32; weights.len()];
     let mut epsilons = Epsilons::new(config.epsilon.clone(), 1, seed);
@@ -86,7 +89,15 @@ fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) 
     let mut obs = vec![0.0f32; 2];
     env.reset(Some(derive_seed(seed, "env", 0)), &mut obs).unwrap();
     let answer = |obs: &[f32]| {
-        let (logits, value) = no_grad(|| network.forward(&Tensor::from_slice(obs).unsqueeze(0)).unwrap());
+        let (logits, value) = no_grad(|| {
+            network
+                .forward(
+                    &Tensor::from_slice(obs).unsqueeze(0),
+                    &[],
+                    &mut RecurrentState::default(),
+                )
+                .unwrap()
+        });
         let probabilities = Vec::<f32>::try_from(logits.softmax(1, Kind::Float).squeeze()).unwrap();
         (probabilities, value.double_value(&[0]) as f32)
     };
@@ -118,7 +129,13 @@ fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) 
             following = step.reward + config.gamma as f32 * following;
             returns[i] = following;
         }
-        let (logits, values) = network.forward(&Tensor::from_slice(&seen).reshape([-1, 2])).unwrap();
+        let (logits, values) = network
+            .forward(
+                &Tensor::from_slice(&seen).reshape([-1, 2]),
+                &[],
+                &mut RecurrentState::default(),
+            )
+            .unwrap();
         let policy = logits.softmax(1, Kind::Float);
         let mixture = &policy * (1.0 - f64::from(epsilon)) + f64::from(epsilon) / 3.0;
         let chosen = mixture
@@ -162,7 +179,7 @@ fn one_worker_is_the_algorithm_of_the_paper_step_by_step() {
     played += section.get::<usize>("steps").unwrap() / config.rollout_steps;
     restored.load(&section).unwrap();
     let spec = of(name_the_bit()).spec();
-    let mut network = ActorCritic::new(config.network_config(), &spec, &mut stream(0, "x", 0), Device::Cpu).unwrap();
+    let mut network = ActorCritic::new(config.network, &spec, &mut stream(0, "x", 0), Device::Cpu).unwrap();
     network
         .load(section.section("learner").unwrap().section("network").unwrap())
         .unwrap();
@@ -271,4 +288,16 @@ fn a_value_that_can_not_be_is_named_with_the_reason() {
         spoil(&mut config);
         assert_eq!(config.validate().unwrap_err().to_string(), text);
     }
+}
+
+#[test]
+fn an_lstm_learns_what_has_to_be_remembered() {
+    let mut config = config();
+    config.network.core = Core::Lstm;
+    let factory = of(remember_the_bit());
+    let mut trainer = A3c::new(&config, factory.as_ref(), 40_000, 1, Device::Cpu).unwrap();
+    let scores = run(&mut trainer, 4_000);
+    // Who does not remember guesses: half of the points. Epsilon is .05 on average, and half of its actions are wrong.
+    let mean = scores[scores.len() - 400..].iter().sum::<f64>() / 400.0;
+    assert!(mean > 0.9, "{mean}");
 }

@@ -1,36 +1,23 @@
-//! A3C at work: workers in threads, each with an environment, a rollout and a network of its own.
+//! A3C at work: what each of its workers does with its own network.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{End, Env, EnvFactory, EnvSpec, Step};
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{EnvFactory, EnvSpec};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::config::A3cConfig;
 use super::learner::{A3cBatch, A3cLearner, NAMES};
-use crate::episodes::Episodes;
-use crate::explore::{Epsilons, sample_action};
-use crate::network::{ActorCritic, Observation};
+use crate::actor_learners::{ActorLearners, Method, Plan, check_device};
+use crate::explore::sample_action;
+use crate::network::{ActorCritic, Observation, RecurrentState};
 use crate::policy::{ActorCriticPolicy, answers};
 use crate::rollout::Rollout;
-use crate::schedule::Schedule;
 use crate::shared::SharedParams;
-use crate::workers::{Report, Worker, Workers};
-use crate::{AgentError, Checkpoint, CheckpointError, Episode, Learner, Progress, Row, Section, TrainError, Trainer};
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
 
 /// The A3C trainer. One [`step`](Trainer::step) takes in one rollout of one worker.
-pub struct A3c<O: Observation> {
-    workers: Workers<A3cWorker<O>>,
-    shared: Arc<SharedParams>,
-    clock: Arc<AtomicU64>,
-    seed: u64,
-    frames_per_step: u64,
-    steps: u64,
-    episodes: Vec<Episode>,
-    epsilons: Vec<f32>,
-    metrics: Row,
-}
+pub struct A3c<O: Observation>(ActorLearners<O, A3cMethod>);
 
 impl<O: Observation> A3c<O> {
     /// A trainer with fresh weights, for a run of `total_frames` frames (over which the learning rate is annealed, if the configuration does
@@ -47,123 +34,53 @@ impl<O: Observation> A3c<O> {
         device: Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        if device != Device::Cpu {
-            let text = "the workers of A3C compute on the CPU, each with a core of its own: use `cpu`";
-            return Err(AgentError::Device(text.to_owned()).into());
-        }
+        check_device("A3C", device)?;
         let spec = factory.spec();
-        let network = || initial(config, &spec, seed, device);
-        let flat = network()?.params().flat();
+        let flat = initial(config, &spec, seed, device)?.params().flat();
         let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
-        let clock = Arc::new(AtomicU64::new(0));
-        let learning_rate = config.learning_rate_schedule(total_frames, seed);
-        let worker = |number| {
-            Ok(A3cWorker {
-                number,
-                env: factory.make(),
-                env_seed: Some(derive_seed(seed, "env", number as u64)),
-                learner: A3cLearner::new(config, network()?, Arc::clone(&shared)),
-                rollout: Rollout::new(config.rollout_steps, 1, spec.obs_shape.len()),
-                epsilons: Epsilons::of(config.epsilon.clone(), number..number + 1, config.workers, seed),
-                actions: stream(seed, "action", number as u64),
-                episodes: Episodes::new(1),
-                clock: Arc::clone(&clock),
-                learning_rate,
+        let plan = Plan {
+            workers: config.workers,
+            rollout_steps: config.rollout_steps,
+            learning_rate: config.learning_rate_schedule(total_frames, seed),
+            epsilon: &config.epsilon,
+            seed,
+        };
+        let method = || {
+            let network = initial(config, &spec, seed, device)?;
+            Ok(A3cMethod {
+                state: network.initial_state(1)?,
+                first_state: RecurrentState::default(),
+                learner: A3cLearner::new(config, network, Arc::clone(&shared)),
                 gamma: config.gamma as f32,
                 lambda: config.gae_lambda as f32,
-                frames_per_step: u64::from(spec.frames_per_step),
                 probabilities: Vec::new(),
                 value: Vec::new(),
             })
         };
-        let workers: Vec<A3cWorker<O>> = (0..config.workers).map(worker).collect::<Result<_, AgentError>>()?;
-        let mut metrics = Row::of(&NAMES);
-        metrics.add(&Row::of(&["learning_rate", "mean_value"]));
-        Ok(Self {
-            epsilons: workers.iter().map(|worker| worker.epsilons.current()[0]).collect(),
-            workers: Workers::new(workers),
-            shared,
-            clock,
-            seed,
-            frames_per_step: u64::from(spec.frames_per_step),
-            steps: 0,
-            episodes: Vec::new(),
-            metrics,
-        })
+        Ok(Self(ActorLearners::new(&plan, factory, Arc::clone(&shared), method)?))
     }
 }
 
 impl<O: Observation> Trainer for A3c<O> {
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
-        let report = self.workers.next()?;
-        self.steps += report.steps;
-        self.epsilons[report.worker] = report.epsilon;
-        self.episodes = report.episodes;
-        self.metrics.clear();
-        self.metrics.add(&report.metrics);
-        Ok(Progress {
-            frames: self.steps * self.frames_per_step,
-            steps: self.steps,
-            updates: self.shared.updates(),
-            episodes: &self.episodes,
-            metrics: &self.metrics,
-            epsilons: &self.epsilons,
-        })
+        self.0.step()
     }
 }
 
-/// Weights, the optimiser's statistics, random streams and counters, taken while every worker is between two rollouts. The environments' state is
-/// not in it: a restored trainer begins new episodes.
 impl<O: Observation> Checkpoint for A3c<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        let mut workers = self.workers.paused();
-        let network = &mut workers[0].learner;
-        network
-            .synchronize()
-            .map_err(|error| CheckpointError::unfit("network", &error))?;
-        let learner = out.section_mut("learner");
-        network.network.save(learner.section_mut("network"))?;
-        self.shared.save(learner.section_mut("optimizer"))?;
-        let streams: Vec<&Rng> = workers.iter().map(|worker| &worker.actions).collect();
-        out.put("action_streams", &streams)?;
-        for worker in &workers {
-            worker
-                .epsilons
-                .save(out.section_mut(&format!("epsilon_{}", worker.number)))?;
-        }
-        // Rollouts that were played and not yet taken in are among them.
-        out.put("steps", &self.clock.load(Ordering::Relaxed))
+        self.0.save(out)
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.workers.stop();
-        let mut workers = self.workers.paused();
-        let learner = from.section("learner")?;
-        let network = &mut workers[0].learner.network;
-        network.load(learner.section("network")?)?;
-        let unfit = |error: AgentError| CheckpointError::unfit("network", &error);
-        self.shared.write(&network.params().flat()).map_err(unfit)?;
-        self.shared.restore(learner.section("optimizer")?)?;
-        let streams: Vec<Rng> = from.get_vec("action_streams", workers.len())?;
-        self.steps = from.get("steps")?;
-        self.clock.store(self.steps, Ordering::Relaxed);
-        // New episodes, and others than those of the run's beginning.
-        let seed = derive_seed(self.seed, "resumed", self.steps);
-        for (worker, actions) in workers.iter_mut().zip(streams) {
-            let number = worker.number;
-            worker.epsilons.load(from.section(&format!("epsilon_{number}"))?)?;
-            worker.actions = actions;
-            worker.env_seed = Some(derive_seed(seed, "env", number as u64));
-            self.epsilons[number] = worker.epsilons.current()[0];
-        }
-        Ok(())
+        self.0.load(from)
     }
 }
 
 /// A network with the initial weights of a run that was seeded with `seed`.
 fn initial(config: &A3cConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<ActorCritic, AgentError> {
     let mut rng = stream(seed, "network", 0);
-    ActorCritic::new(config.network_config(), spec, &mut rng, device)
+    ActorCritic::new(config.network, spec, &mut rng, device)
 }
 
 /// The policy of a checkpoint of [`A3c`], for environments like `spec`; it draws from `rng`.
@@ -184,125 +101,102 @@ pub fn restore_policy<O: Observation>(
     Ok(ActorCriticPolicy::new(network, rng))
 }
 
-/// What a thread works with.
-pub(super) struct A3cWorker<O: Observation> {
-    number: usize,
-    env: Box<dyn Env<Obs = O> + Send>,
-    /// The seed that the environment is reset with before the first step.
-    env_seed: Option<u64>,
+/// What a worker has.
+struct A3cMethod {
     learner: A3cLearner,
-    rollout: Rollout<O>,
-    epsilons: Epsilons,
-    actions: Rng,
-    episodes: Episodes,
-    /// Agent steps of all workers.
-    clock: Arc<AtomicU64>,
-    learning_rate: Schedule,
+    /// What the network remembers now.
+    state: RecurrentState,
+    /// What it remembered before the rollout.
+    first_state: RecurrentState,
     gamma: f32,
     lambda: f32,
-    frames_per_step: u64,
+    // Written by every step; allocated once.
     probabilities: Vec<f32>,
     value: Vec<f32>,
 }
 
-impl<O: Observation> A3cWorker<O> {
-    /// Plays the steps of a rollout with the network as it is.
-    fn play(&mut self) -> Result<(), TrainError> {
-        match self.env_seed.take() {
-            Some(seed) => self.env.reset(Some(seed), self.rollout.obs_mut(0))?,
-            None => self.rollout.begin(),
-        }
-        self.episodes.begin();
-        let steps = self.rollout.steps();
-        for t in 0..steps {
-            let action = self.choose(t)?;
-            let step = self.env.step(action, self.rollout.obs_mut(t + 1))?;
-            self.remember(t, &step)?;
-        }
-        self.rollout.values[steps] = self.value_of(steps)?;
-        self.rollout.finish(self.gamma, self.lambda);
-        Ok(())
-    }
-
-    /// Draws the action of step `t`, and remembers it.
-    fn choose(&mut self, t: usize) -> Result<u32, AgentError> {
+impl A3cMethod {
+    /// The value of the observation in row `t`.
+    fn value_of<O: Observation>(&mut self, rollout: &Rollout<O>, t: usize, begins: &[bool]) -> Result<f32, AgentError> {
         let network = &self.learner.network;
-        let (logits, value) = no_grad(|| network.forward(&network.body().input(self.rollout.obs(t))?))?;
-        let what = "the probability of an action";
-        answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
-        answers(&value, "a value", &mut self.value)?;
-        let epsilon = self.epsilons.current()[0];
-        let action = sample_action(&self.probabilities, epsilon, &mut self.actions);
-        self.rollout.actions[t] = i64::from(action);
-        self.rollout.epsilons[t] = epsilon;
-        self.rollout.values[t] = self.value[0];
-        Ok(action)
-    }
-
-    /// Remembers what the environment answered, and begins the next episode if one ended.
-    fn remember(&mut self, t: usize, step: &Step) -> Result<(), TrainError> {
-        self.rollout.rewards[t] = step.reward;
-        self.rollout.discounts[t] = step.discount;
-        self.rollout.ends[t] = step.end;
-        self.episodes.add(0, step);
-        if step.end == End::Truncated {
-            self.rollout.final_values[t] = self.value_of(t + 1)?;
-        }
-        if step.end.is_over() {
-            self.env.reset(None, self.rollout.obs_mut(t + 1))?;
-        }
-        Ok(())
-    }
-
-    fn value_of(&mut self, t: usize) -> Result<f32, AgentError> {
-        let network = &self.learner.network;
-        let (_, value) = no_grad(|| network.forward(&network.body().input(self.rollout.obs(t))?))?;
+        let obs = network.body().input(rollout.obs(t))?;
+        let (_, value) = no_grad(|| network.forward(&obs, begins, &mut self.state.copy()?))?;
         answers(&value, "a value", &mut self.value)?;
         Ok(self.value[0])
     }
 
-    fn batch(&self, learning_rate: f64) -> Result<A3cBatch, AgentError> {
-        let rollout = &self.rollout;
-        let values = rollout.advantages.iter().zip(&rollout.values);
-        let returns: Vec<f32> = values.map(|(advantage, value)| advantage + value).collect();
+    fn batch<O: Observation>(&self, rollout: &Rollout<O>, learning_rate: f64) -> Result<A3cBatch, AgentError> {
         Ok(A3cBatch {
             obs: self.learner.network.body().input(rollout.all_obs())?,
             actions: Tensor::f_from_slice(&rollout.actions)?,
             epsilons: Tensor::f_from_slice(&rollout.epsilons)?,
             advantages: Tensor::f_from_slice(&rollout.advantages)?,
-            returns: Tensor::f_from_slice(&returns)?,
+            returns: Tensor::f_from_slice(&rollout.returns())?,
+            begins: rollout.all_begins().to_vec(),
+            state: self.first_state.copy()?,
             learning_rate,
         })
     }
 }
 
-impl<O: Observation> Worker for A3cWorker<O> {
-    fn rollout(&mut self) -> Result<Report, TrainError> {
-        let frames = self.clock.load(Ordering::Relaxed) * self.frames_per_step;
-        let learning_rate = self.learning_rate.at(frames);
-        self.epsilons.resample(frames);
-        self.learner.synchronize()?;
-        let updates = self.learner.updates();
-        self.play().map_err(|error| error.of_training(updates))?;
-        let stats = self.learner.learn(&self.batch(learning_rate)?)?;
-        let steps = self.rollout.steps() as u64;
-        self.clock.fetch_add(steps, Ordering::Relaxed);
-        let mut metrics = Row::default();
-        stats.record(&mut metrics);
-        metrics.record("learning_rate", learning_rate);
-        let values = &self.rollout.values[..self.rollout.steps()];
-        metrics.record("mean_value", f64::from(values.iter().sum::<f32>()) / steps as f64);
-        let worker = self.number;
-        let of_worker = |episode: &Episode| Episode {
-            actor: worker,
-            ..*episode
-        };
-        Ok(Report {
-            worker,
-            steps,
-            episodes: self.episodes.finished().iter().map(of_worker).collect(),
-            metrics,
-            epsilon: self.epsilons.current()[0],
-        })
+impl<O: Observation> Method<O> for A3cMethod {
+    const NAMES: &'static [&'static str] = &NAMES;
+
+    fn synchronize(&mut self, _frames: u64) -> Result<(), AgentError> {
+        self.learner.synchronize()
+    }
+
+    fn act(&mut self, rollout: &mut Rollout<O>, t: usize, epsilon: f32, rng: &mut Rng) -> Result<u32, AgentError> {
+        if t == 0 {
+            self.first_state = self.state.copy()?;
+        }
+        let network = &self.learner.network;
+        let obs = network.body().input(rollout.obs(t))?;
+        let (logits, value) = no_grad(|| network.forward(&obs, rollout.begins(t), &mut self.state))?;
+        let what = "the probability of an action";
+        answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
+        answers(&value, "a value", &mut self.value)?;
+        rollout.values[t] = self.value[0];
+        Ok(sample_action(&self.probabilities, epsilon, rng))
+    }
+
+    fn final_value(&mut self, rollout: &Rollout<O>, t: usize, _: f32, _: &mut Rng) -> Result<f32, AgentError> {
+        // It belongs to the episode that was truncated, though the next one begins in its place.
+        self.value_of(rollout, t, &[false])
+    }
+
+    fn finish(&mut self, rollout: &mut Rollout<O>, _: f32, _: &mut Rng) -> Result<(), AgentError> {
+        let steps = rollout.steps();
+        rollout.values[steps] = self.value_of(rollout, steps, rollout.begins(steps))?;
+        rollout.finish(self.gamma, self.lambda);
+        Ok(())
+    }
+
+    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError> {
+        let stats = self.learner.learn(&self.batch(rollout, learning_rate)?)?;
+        stats.record(metrics);
+        let values = &rollout.values[..rollout.steps()];
+        metrics.record(
+            "mean_value",
+            f64::from(values.iter().sum::<f32>()) / values.len() as f64,
+        );
+        Ok(())
+    }
+
+    fn interrupt(&mut self) {
+        // The next observation is said to begin an episode, which is when the network forgets.
+    }
+
+    fn save(&mut self, _frames: u64, out: &mut Section) -> Result<(), CheckpointError> {
+        let unfit = |error: AgentError| CheckpointError::unfit("network", &error);
+        self.learner.synchronize().map_err(unfit)?;
+        self.learner.network.save(out.section_mut("network"))
+    }
+
+    fn load(&mut self, _frames: u64, from: &Section) -> Result<(), CheckpointError> {
+        self.learner.network.load(from.section("network")?)?;
+        self.learner
+            .publish()
+            .map_err(|error| CheckpointError::unfit("network", &error))
     }
 }

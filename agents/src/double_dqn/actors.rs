@@ -8,7 +8,7 @@ use tch::no_grad;
 use crate::AgentError;
 use crate::TrainError;
 use crate::episodes::Episodes;
-use crate::explore::greedy_action;
+use crate::explore::epsilon_greedy;
 use crate::network::{Observation, QNetwork};
 use crate::policy::answers;
 use crate::replay::Replay;
@@ -97,10 +97,12 @@ impl<O: Observation> Actors<O> {
             answers(&values, "the value of an action", &mut self.values)?;
         }
         for (i, (action, rng)) in transitions.actions.iter_mut().zip(&mut self.streams).enumerate() {
-            *action = if network.is_none() || rng.random::<f32>() < epsilons[i] {
-                rng.random_range(0..num_actions as u32)
-            } else {
-                greedy_action(&self.values[i * num_actions..(i + 1) * num_actions])
+            *action = match network {
+                None => rng.random_range(0..num_actions as u32),
+                Some(_) => {
+                    let values = &self.values[i * num_actions..(i + 1) * num_actions];
+                    epsilon_greedy(values, epsilons[i], rng)
+                }
             };
         }
         std::mem::swap(&mut self.obs, &mut transitions.obs);

@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::AgentError;
 use crate::explore::EpsilonConfig;
-use crate::init::Init;
 use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
-use crate::network::{Head, NetworkConfig, NetworkKind, Precision};
+use crate::network::{Head, NetworkConfig};
 use crate::optim::OptimizerConfig;
 use crate::replay::{ReplayConfig, SamplerConfig, Store};
 
@@ -45,13 +44,9 @@ pub struct DoubleDqnConfig {
     /// The epsilon of evaluations.
     pub eval_epsilon: f64,
     /// The body of the network.
-    pub network: NetworkKind,
+    pub network: NetworkConfig,
     /// Its head.
     pub head: Head,
-    /// How precisely it computes.
-    pub precision: Precision,
-    /// Its initial weights.
-    pub init: Init,
     /// How transitions are sampled.
     pub sampler: SamplerConfig,
     /// The optimiser.
@@ -61,16 +56,6 @@ pub struct DoubleDqnConfig {
 }
 
 impl DoubleDqnConfig {
-    /// The settings of the network.
-    #[must_use]
-    pub fn network_config(&self) -> NetworkConfig {
-        NetworkConfig {
-            kind: self.network,
-            init: self.init,
-            precision: self.precision,
-        }
-    }
-
     /// The settings of the memory.
     #[must_use]
     pub fn replay_config(&self) -> ReplayConfig {

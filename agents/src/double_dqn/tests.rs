@@ -9,7 +9,7 @@ use tch::{Device, Tensor};
 use super::*;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
-use crate::network::{Head, NetworkKind, Precision, QNetwork};
+use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
 use crate::test_help::{Breaks, envs, name_the_bit, of, on_disk, state};
@@ -32,10 +32,13 @@ fn config() -> DoubleDqnConfig {
         max_grad_norm: 10.0,
         learning_rate: 0.003,
         eval_epsilon: 0.0,
-        network: NetworkKind::Mlp,
+        network: NetworkConfig {
+            body: BodyKind::Mlp,
+            core: Core::None,
+            init: Init::Orthogonal,
+            precision: Precision::Float32,
+        },
         head: Head::Plain,
-        precision: Precision::Float32,
-        init: Init::Orthogonal,
         sampler: SamplerConfig::Uniform,
         optimizer: OptimizerConfig::Adam(AdamConfig {
             beta1: 0.9,
@@ -221,7 +224,7 @@ fn learner(config: &DoubleDqnConfig) -> DoubleDqnLearner {
     let network = || {
         let spec = envs().spec();
         let mut rng = stream(5, "network", 0);
-        QNetwork::new(config.network_config(), config.head, &spec, &mut rng, Device::Cpu).unwrap()
+        QNetwork::new(config.network, config.head, &spec, &mut rng, Device::Cpu).unwrap()
     };
     DoubleDqnLearner::new(config, network(), network()).unwrap()
 }

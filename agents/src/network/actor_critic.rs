@@ -1,11 +1,12 @@
-//! A policy and the value of its states, on one body.
+//! A policy and the value of its states, on one body and one core.
 
 use coinop_envs::EnvSpec;
 use coinop_envs::rng::Rng;
 use tch::{Device, Tensor};
 
-use super::NetworkConfig;
 use super::body::{Body, Builder, Layer};
+use super::core::Lstm;
+use super::{NetworkConfig, RecurrentState};
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -13,11 +14,12 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 const POLICY_GAIN: f64 = 0.01;
 const VALUE_GAIN: f64 = 1.0;
 
-/// An actor-critic network: one body, and two heads.
+/// An actor-critic network: one body, perhaps a recurrent core, and two heads.
 #[derive(Debug)]
 pub struct ActorCritic {
     params: Params,
     body: Body,
+    core: Option<Lstm>,
     policy: Layer,
     value: Layer,
     num_actions: usize,
@@ -32,11 +34,13 @@ impl ActorCritic {
     pub fn new(config: NetworkConfig, spec: &EnvSpec, rng: &mut Rng, device: Device) -> Result<Self, AgentError> {
         let mut builder = Builder::new(config.init, rng);
         let body = Body::build(config, spec.obs_shape, 0, device, &mut builder)?;
-        let policy = builder.linear("policy", spec.num_actions as i64, body.width(), POLICY_GAIN)?;
-        let value = builder.linear("value", 1, body.width(), VALUE_GAIN)?;
+        let (core, width) = Lstm::build(config.core, body.width(), &mut builder)?;
+        let policy = builder.linear("policy", spec.num_actions as i64, width, POLICY_GAIN)?;
+        let value = builder.linear("value", 1, width, VALUE_GAIN)?;
         Ok(Self {
             params: builder.finish(device)?,
             body,
+            core,
             policy,
             value,
             num_actions: spec.num_actions,
@@ -61,13 +65,42 @@ impl ActorCritic {
         self.num_actions
     }
 
-    /// Logits `[n, actions]` and values `[n]` of observations `[n, obs_shape…]`, `u8` or `f32`.
+    /// Whether it has a recurrent core.
+    #[must_use]
+    pub fn is_recurrent(&self) -> bool {
+        self.core.is_some()
+    }
+
+    /// What it remembers before the first observation of each of `n` environments.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch has no memory for it.
+    pub fn initial_state(&self, n: usize) -> Result<RecurrentState, AgentError> {
+        Lstm::initial_state(self.core.as_ref(), n, self.body.device())
+    }
+
+    /// Logits `[t · n, actions]` and values `[t · n]` of observations `[t · n, obs_shape…]`, `u8` or `f32`: `t` steps of the `n` environments of
+    /// `state`, step by step. `state` is what is remembered before the first step, and becomes what is after the last; where `begins` says that
+    /// an episode begins with an observation, it forgets first. A feed-forward network looks at neither.
     ///
     /// # Errors
     ///
     /// When libtorch fails, for example for want of memory.
-    pub fn forward(&self, obs: &Tensor) -> Result<(Tensor, Tensor), AgentError> {
-        let x = self.body.forward(&self.params, obs)?;
+    ///
+    /// # Panics
+    ///
+    /// If the lengths do not fit, or `state` is another network's.
+    pub fn forward(
+        &self,
+        obs: &Tensor,
+        begins: &[bool],
+        state: &mut RecurrentState,
+    ) -> Result<(Tensor, Tensor), AgentError> {
+        let mut x = self.body.forward(&self.params, obs)?;
+        if let Some(core) = &self.core {
+            x = core.forward(&self.params, &x, begins, state)?;
+        }
         Ok((
             self.policy.apply(&self.params, &x, None)?,
             self.value.apply(&self.params, &x, None)?.f_squeeze_dim(1)?,

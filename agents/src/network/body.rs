@@ -4,7 +4,7 @@ use coinop_envs::Shape;
 use coinop_envs::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{NetworkConfig, NetworkKind, Observation, Precision};
+use super::{BodyKind, NetworkConfig, Observation, Precision};
 use crate::AgentError;
 use crate::init::Init;
 use crate::params::Params;
@@ -57,7 +57,7 @@ impl Body {
         device: Device,
         builder: &mut Builder<'_>,
     ) -> Result<Self, AgentError> {
-        let kind = config.kind;
+        let kind = config.body;
         let (convolutions, widths) = kind.layers();
         let mut layers = Vec::new();
         let mut width = if convolutions.is_empty() {
@@ -153,7 +153,7 @@ fn channels_last(pictures: &Tensor) -> Result<Tensor, AgentError> {
         .f_permute([0, 3, 1, 2])?)
 }
 
-fn wrong_shape(kind: NetworkKind, shape: Shape, reason: &'static str) -> AgentError {
+fn wrong_shape(kind: BodyKind, shape: Shape, reason: &'static str) -> AgentError {
     AgentError::Shape {
         network: kind.name(),
         shape: shape.to_string(),
@@ -200,6 +200,17 @@ impl<'a> Builder<'a> {
         let bias = &mut self.values[weight + 1].1;
         *bias = bias.f_narrow(0, 0, 1)?;
         Ok(Layer::Linear { weight })
+    }
+
+    /// The gates of a recurrent core.
+    pub(super) fn gates(&mut self, name: &str, outputs: i64, inputs: i64) -> Result<usize, TchError> {
+        self.add(name, &[outputs, inputs], 1.0)
+    }
+
+    /// Sets a part of the bias of the layer whose weight is `weight`.
+    pub(super) fn set_bias(&mut self, weight: usize, first: i64, len: i64, value: f64) -> Result<(), TchError> {
+        let _ = self.values[weight + 1].1.f_narrow(0, first, len)?.f_fill_(value)?;
+        Ok(())
     }
 
     /// Adds a weight and its bias, and returns the index of the weight.

@@ -1,10 +1,14 @@
-//! Networks: a body that all of a network's answers share, and thin heads on it.
+//! Networks: a body that all of a network's answers share, perhaps a recurrent core, and thin heads.
 //!
 //! ```text
 //! body                                                              source
 //! nature   conv 32 8x8/4 · conv 64 4x4/2 · conv 64 3x3/1 · 512      Mnih 2015
 //! a3c      conv 16 8x8/4 · conv 32 4x4/2 · 256                      Mnih 2013; A3C (1602.01783) and PAAC's "nips" network
 //! mlp      64 · 64                                                  for features instead of pixels
+//!
+//! core                                                              source
+//! none     nothing: feed-forward
+//! lstm     256 LSTM cells                                           A3C-LSTM
 //!
 //! heads
 //! ActorCritic   logits [n, actions] and value [n]
@@ -17,33 +21,48 @@
 
 mod actor_critic;
 mod body;
+mod core;
 mod q_network;
 
 use coinop_envs::Elem;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
+use crate::AgentError;
 use crate::init::Init;
+use crate::limits::check;
 
 pub use actor_critic::ActorCritic;
 pub use body::Body;
+pub use core::{Core, RecurrentState};
 pub use q_network::{Head, QNetwork};
 
 /// How a network is built, for any observations and actions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// The body.
-    pub kind: NetworkKind,
+    /// What reads observations.
+    pub body: BodyKind,
+    /// What remembers them.
+    pub core: Core,
     /// The initial weights.
     pub init: Init,
     /// How precisely it computes.
     pub precision: Precision,
 }
 
+impl NetworkConfig {
+    /// Checks that it has no recurrent core, which networks of action values do not know.
+    pub(crate) fn check_feed_forward(self) -> Result<(), AgentError> {
+        let reason = "action values come from feed-forward networks: it must be none";
+        check(self.core == Core::None, "network.core", "lstm", reason)
+    }
+}
+
 /// Which body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum NetworkKind {
+pub enum BodyKind {
     /// The network of the Nature DQN paper (Mnih et al. 2015).
     Nature,
     /// The smaller network of A3C and PAAC.
@@ -52,21 +71,21 @@ pub enum NetworkKind {
     Mlp,
 }
 
-impl NetworkKind {
+impl BodyKind {
     fn name(self) -> &'static str {
         match self {
-            NetworkKind::Nature => "nature",
-            NetworkKind::A3c => "a3c",
-            NetworkKind::Mlp => "mlp",
+            BodyKind::Nature => "nature",
+            BodyKind::A3c => "a3c",
+            BodyKind::Mlp => "mlp",
         }
     }
 
     /// Convolutions as (channels, kernel, stride), and the widths of the hidden layers after them.
     fn layers(self) -> (&'static [(i64, i64, i64)], &'static [i64]) {
         match self {
-            NetworkKind::Nature => (&[(32, 8, 4), (64, 4, 2), (64, 3, 1)], &[512]),
-            NetworkKind::A3c => (&[(16, 8, 4), (32, 4, 2)], &[256]),
-            NetworkKind::Mlp => (&[], &[64, 64]),
+            BodyKind::Nature => (&[(32, 8, 4), (64, 4, 2), (64, 3, 1)], &[512]),
+            BodyKind::A3c => (&[(16, 8, 4), (32, 4, 2)], &[256]),
+            BodyKind::Mlp => (&[], &[64, 64]),
         }
     }
 
@@ -124,11 +143,11 @@ mod tests {
     use tch::Tensor;
 
     use super::*;
-    use crate::AgentError;
 
-    fn config(kind: NetworkKind, precision: Precision) -> NetworkConfig {
+    fn config(kind: BodyKind, precision: Precision) -> NetworkConfig {
         NetworkConfig {
-            kind,
+            body: kind,
+            core: Core::None,
             init: Init::Uniform,
             precision,
         }
@@ -138,43 +157,45 @@ mod tests {
         EnvSpec::new(Shape::new(shape), 6)
     }
 
-    fn actor_critic(kind: NetworkKind, precision: Precision, shape: &[usize]) -> Result<ActorCritic, AgentError> {
+    fn actor_critic(kind: BodyKind, precision: Precision, shape: &[usize]) -> Result<ActorCritic, AgentError> {
         let rng = &mut stream(1, "init", 0);
         ActorCritic::new(config(kind, precision), &spec(shape), rng, Device::Cpu)
     }
 
-    fn network(kind: NetworkKind, shape: &[usize]) -> Result<ActorCritic, AgentError> {
+    fn network(kind: BodyKind, shape: &[usize]) -> Result<ActorCritic, AgentError> {
         actor_critic(kind, Precision::Float32, shape)
     }
 
-    fn q_network(kind: NetworkKind, head: Head, shape: &[usize]) -> QNetwork {
+    fn q_network(kind: BodyKind, head: Head, shape: &[usize]) -> QNetwork {
         let rng = &mut stream(1, "init", 0);
         QNetwork::new(config(kind, Precision::Float32), head, &spec(shape), rng, Device::Cpu).unwrap()
+    }
+
+    /// What a feed-forward network answers.
+    fn answer(network: &ActorCritic, obs: &Tensor) -> (Tensor, Tensor) {
+        network.forward(obs, &[], &mut RecurrentState::default()).unwrap()
     }
 
     #[test]
     fn networks_have_the_papers_numbers_of_parameters() {
         // nature: 8224 + 32832 + 36928 + 1606144 + 6·513 + 513; a3c: 4112 + 8224 + 663808 + 6·257 + 257.
         assert_eq!(
-            network(NetworkKind::Nature, &[4, 84, 84]).unwrap().params().numel(),
+            network(BodyKind::Nature, &[4, 84, 84]).unwrap().params().numel(),
             1_687_719
         );
-        assert_eq!(
-            network(NetworkKind::A3c, &[4, 84, 84]).unwrap().params().numel(),
-            677_943
-        );
+        assert_eq!(network(BodyKind::A3c, &[4, 84, 84]).unwrap().params().numel(), 677_943);
     }
 
     #[test]
     fn a_batch_gives_logits_and_values() {
         for (kind, shape) in [
-            (NetworkKind::Nature, &[4, 84, 84][..]),
-            (NetworkKind::A3c, &[4, 84, 84]),
-            (NetworkKind::Mlp, &[5]),
+            (BodyKind::Nature, &[4, 84, 84][..]),
+            (BodyKind::A3c, &[4, 84, 84]),
+            (BodyKind::Mlp, &[5]),
         ] {
             let network = network(kind, shape).unwrap();
             let obs = network.body().input(&vec![7u8; 3 * Shape::new(shape).len()]).unwrap();
-            let (logits, values) = network.forward(&obs).unwrap();
+            let (logits, values) = answer(&network, &obs);
             assert_eq!((logits.size(), values.size()), (vec![3, 6], vec![3]));
             for head in [Head::Plain, Head::SharedBias, Head::Dueling] {
                 assert_eq!(q_network(kind, head, shape).forward(&obs).unwrap().size(), [3, 6]);
@@ -185,14 +206,14 @@ mod tests {
     #[test]
     fn q_networks_have_the_papers_numbers_of_parameters() {
         // nature: 8224 + 32832 + 36928 + 1606144 + 6·513; dueling has the hidden layer twice, and a value: + 1606144 + 513.
-        let numel = |head| q_network(NetworkKind::Nature, head, &[4, 84, 84]).params().numel();
+        let numel = |head| q_network(BodyKind::Nature, head, &[4, 84, 84]).params().numel();
         assert_eq!((numel(Head::Plain), numel(Head::Dueling)), (1_687_206, 3_293_863));
         assert_eq!(numel(Head::SharedBias), 1_687_206 - 5);
     }
 
     #[test]
     fn the_mean_of_dueling_action_values_is_the_value_of_the_state() {
-        let network = q_network(NetworkKind::Mlp, Head::Dueling, &[5]);
+        let network = q_network(BodyKind::Mlp, Head::Dueling, &[5]);
         let obs = network.body().input(&[0.3f32, -1.0, 2.0, 0.0, 0.5]).unwrap();
         let before = network.forward(&obs).unwrap();
         // A bias of the value moves every action by as much; one of an advantage moves its action by 5/6 and the others by -1/6.
@@ -207,7 +228,7 @@ mod tests {
             let bias = named(name);
             let _ = bias.get(0).g_add_scalar_(1.0);
             section.put_tensor(name, &bias).unwrap();
-            let mut other = q_network(NetworkKind::Mlp, Head::Dueling, &[5]);
+            let mut other = q_network(BodyKind::Mlp, Head::Dueling, &[5]);
             crate::Checkpoint::load(&mut other, &section).unwrap();
             Vec::<f32>::try_from((other.forward(&obs).unwrap() - &before).flatten(0, -1)).unwrap()
         };
@@ -220,8 +241,8 @@ mod tests {
 
     #[test]
     fn a_copied_network_is_another_one_with_the_same_weights() {
-        let original = q_network(NetworkKind::Mlp, Head::Plain, &[5]);
-        let mut copy = q_network(NetworkKind::Mlp, Head::Plain, &[5]);
+        let original = q_network(BodyKind::Mlp, Head::Plain, &[5]);
+        let mut copy = q_network(BodyKind::Mlp, Head::Plain, &[5]);
         let _ = original.params().flat().g_add_scalar_(1.0);
         assert_ne!(copy.params().flat(), original.params().flat());
         copy.copy_from(&original).unwrap();
@@ -236,12 +257,12 @@ mod tests {
 
     #[test]
     fn a_pixel_of_255_is_1() {
-        let network = network(NetworkKind::A3c, &[4, 84, 84]).unwrap();
+        let network = network(BodyKind::A3c, &[4, 84, 84]).unwrap();
         let pixels: Vec<u8> = (0..2 * 4 * 84 * 84).map(|i: u32| (i * i % 251) as u8).collect();
         let scaled: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
         let (a, b) = (
-            network.forward(&network.body().input(&pixels).unwrap()).unwrap(),
-            network.forward(&network.body().input(&scaled).unwrap()).unwrap(),
+            answer(&network, &network.body().input(&pixels).unwrap()),
+            answer(&network, &network.body().input(&scaled).unwrap()),
         );
         assert!(largest_difference(&a.0, &b.0) < 1e-5 && largest_difference(&a.1, &b.1) < 1e-5);
     }
@@ -249,9 +270,9 @@ mod tests {
     #[test]
     fn bfloat16_answers_nearly_the_same_with_nearly_the_same_gradient_in_f32() {
         let at = |precision| {
-            let network = actor_critic(NetworkKind::A3c, precision, &[4, 84, 84]).unwrap();
+            let network = actor_critic(BodyKind::A3c, precision, &[4, 84, 84]).unwrap();
             let pixels: Vec<u8> = (0..4 * 84 * 84).map(|i: u32| (i * i % 251) as u8).collect();
-            let (logits, values) = network.forward(&network.body().input(&pixels).unwrap()).unwrap();
+            let (logits, values) = answer(&network, &network.body().input(&pixels).unwrap());
             let loss = logits.square().sum(Kind::Float) + values.square().sum(Kind::Float);
             let gradient = network.params().gradient(&loss).unwrap();
             (logits, gradient)
@@ -277,21 +298,21 @@ mod tests {
 
     #[test]
     fn a_shape_that_a_network_can_not_read_is_an_error_with_the_reason() {
-        let error = network(NetworkKind::A3c, &[7]).unwrap_err().to_string();
+        let error = network(BodyKind::A3c, &[7]).unwrap_err().to_string();
         assert_eq!(
             error,
             "the network `a3c` can not read observations of shape 7: it needs channels, height and width"
         );
-        assert!(network(NetworkKind::Nature, &[4, 20, 20]).is_err());
-        assert!(network(NetworkKind::Mlp, &[4, 84, 84]).is_err());
+        assert!(network(BodyKind::Nature, &[4, 20, 20]).is_err());
+        assert!(network(BodyKind::Mlp, &[4, 84, 84]).is_err());
     }
 
     #[test]
     fn the_same_stream_gives_the_same_weights() {
         let shape = [4, 84, 84];
         let (a, b) = (
-            network(NetworkKind::A3c, &shape).unwrap(),
-            network(NetworkKind::A3c, &shape).unwrap(),
+            network(BodyKind::A3c, &shape).unwrap(),
+            network(BodyKind::A3c, &shape).unwrap(),
         );
         assert_eq!(a.params().flat(), b.params().flat());
     }

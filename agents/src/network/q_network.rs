@@ -48,7 +48,7 @@ impl QNetwork {
     ///
     /// # Errors
     ///
-    /// [`AgentError::Shape`] when the network can not read such observations.
+    /// [`AgentError::Shape`] when the network can not read such observations, [`AgentError::BadConfig`] when it has a recurrent core.
     pub fn new(
         config: NetworkConfig,
         head: Head,
@@ -56,11 +56,12 @@ impl QNetwork {
         rng: &mut Rng,
         device: Device,
     ) -> Result<Self, AgentError> {
+        config.check_feed_forward()?;
         let mut builder = Builder::new(config.init, rng);
         let num_actions = spec.num_actions as i64;
         let own_hidden_layers = usize::from(head == Head::Dueling);
         let body = Body::build(config, spec.obs_shape, own_hidden_layers, device, &mut builder)?;
-        let hidden = config.kind.last_width();
+        let hidden = config.body.last_width();
         let mut stream = |name: &str, outputs: i64| -> Result<[Layer; 2], TchError> {
             Ok([
                 builder.linear(&format!("{name}_hidden"), hidden, body.width(), HIDDEN_GAIN)?,

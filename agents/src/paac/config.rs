@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::AgentError;
 use crate::explore::EpsilonConfig;
-use crate::init::Init;
 use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
-use crate::network::{NetworkConfig, NetworkKind, Precision};
+use crate::network::{Core, NetworkConfig};
 use crate::optim::OptimizerConfig;
 use crate::schedule::Schedule;
 
@@ -45,11 +44,7 @@ pub struct PaacConfig {
     /// The gradient's global norm is clipped to this.
     pub max_grad_norm: f64,
     /// The network.
-    pub network: NetworkKind,
-    /// How precisely it computes.
-    pub precision: Precision,
-    /// Its initial weights.
-    pub init: Init,
+    pub network: NetworkConfig,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
     /// Exploration beyond the policy's own.
@@ -57,16 +52,6 @@ pub struct PaacConfig {
 }
 
 impl PaacConfig {
-    /// The settings of the network.
-    #[must_use]
-    pub fn network_config(&self) -> NetworkConfig {
-        NetworkConfig {
-            kind: self.network,
-            init: self.init,
-            precision: self.precision,
-        }
-    }
-
     /// The learning rate over a run of `total_frames` frames.
     #[must_use]
     pub fn learning_rate_schedule(&self, total_frames: u64) -> Schedule {
@@ -95,6 +80,9 @@ impl PaacConfig {
         let divides = self.minibatches > 0 && samples.is_multiple_of(self.minibatches);
         let reason = "it must divide num_envs times rollout_steps";
         check(divides, "minibatches", self.minibatches, reason)?;
+        let whole = self.network.core == Core::None || self.num_envs.is_multiple_of(self.minibatches);
+        let reason = "all steps of an environment stay together for an LSTM: it must divide num_envs";
+        check(whole, "minibatches", self.minibatches, reason)?;
         at_least_0("clip_ratio", self.clip_ratio)?;
         unit("gamma", self.gamma)?;
         unit("gae_lambda", self.gae_lambda)?;

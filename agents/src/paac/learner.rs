@@ -6,7 +6,7 @@ use super::config::PaacConfig;
 use crate::losses::{
     clipped_policy_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss, value_loss,
 };
-use crate::network::ActorCritic;
+use crate::network::{ActorCritic, RecurrentState};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
@@ -25,18 +25,32 @@ pub struct PaacBatch {
     pub advantages: Tensor,
     /// Returns `[n]`, the targets of the value.
     pub returns: Tensor,
+    /// Whether an episode begins with an observation `[n]`; a feed-forward network does not look at it.
+    pub begins: Vec<bool>,
+    /// What the network remembered before the first step, of every environment of the batch. If it remembers anything, samples are in the order of
+    /// steps, each step's environments one after another.
+    pub state: RecurrentState,
     /// The learning rate of this update.
     pub learning_rate: f64,
 }
 
+/// What is in a minibatch.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The numbers of its samples.
+    pub samples: Vec<i64>,
+    /// The numbers of its environments, all of whose steps are in it; for a feed-forward network, which needs no such thing, none.
+    pub envs: Vec<i64>,
+}
+
 impl PaacBatch {
-    /// Some of the samples, by number.
+    /// Some of the samples.
     ///
     /// # Errors
     ///
     /// When libtorch fails.
-    pub fn select(&self, samples: &Tensor) -> Result<Self, AgentError> {
-        let samples = samples.f_to_device(self.obs.device())?;
+    pub fn select(&self, part: &Part) -> Result<Self, AgentError> {
+        let samples = Tensor::f_from_slice(&part.samples)?.f_to_device(self.obs.device())?;
         let pick = |tensor: &Tensor| tensor.f_index_select(0, &samples);
         Ok(Self {
             obs: pick(&self.obs)?,
@@ -45,6 +59,12 @@ impl PaacBatch {
             log_probabilities: pick(&self.log_probabilities)?,
             advantages: pick(&self.advantages)?,
             returns: pick(&self.returns)?,
+            begins: part
+                .samples
+                .iter()
+                .map(|&sample| self.begins[sample as usize])
+                .collect(),
+            state: self.state.rows(&part.envs)?,
             learning_rate: self.learning_rate,
         })
     }
@@ -135,7 +155,9 @@ impl Learner for PaacLearner {
     type Stats = PaacStats;
 
     fn learn(&mut self, batch: &PaacBatch) -> Result<PaacStats, AgentError> {
-        let (logits, values) = self.network.forward(&batch.obs)?;
+        let (logits, values) = self
+            .network
+            .forward(&batch.obs, &batch.begins, &mut batch.state.copy()?)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
         let policy_loss = if self.clip_ratio > 0.0 {

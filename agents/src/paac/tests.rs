@@ -1,15 +1,16 @@
 //! PAAC on small environments.
 
 use coinop_envs::rng::stream;
-use coinop_envs::{EnvSpec, Shape};
-use tch::{Device, Kind, Tensor};
+use coinop_envs::vec_env::Serial;
+use coinop_envs::{EnvSpec, Shape, Step, VecEnv};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::*;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
-use crate::network::{ActorCritic, NetworkConfig, NetworkKind, Precision};
+use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
-use crate::test_help::{envs, on_disk, state};
+use crate::test_help::{envs, on_disk, remember_the_bit, state};
 use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Trainer};
 
 pub(super) fn config() -> PaacConfig {
@@ -28,9 +29,12 @@ pub(super) fn config() -> PaacConfig {
         value_weight: 0.5,
         loss_scale: 1.0,
         max_grad_norm: 1.0,
-        network: NetworkKind::Mlp,
-        precision: Precision::Float32,
-        init: Init::Orthogonal,
+        network: NetworkConfig {
+            body: BodyKind::Mlp,
+            core: Core::None,
+            init: Init::Orthogonal,
+            precision: Precision::Float32,
+        },
         optimizer: OptimizerConfig::RmsProp(RmsPropConfig {
             decay: 0.99,
             epsilon: 1e-5,
@@ -65,7 +69,7 @@ fn policy(trainer: &Paac<f32>) -> ActorCriticPolicy<f32> {
 fn uniform_network() -> ActorCritic {
     let network_config = NetworkConfig {
         init: Init::Uniform,
-        ..config().network_config()
+        ..config().network
     };
     let spec = EnvSpec::new(Shape::new(&[2]), 3);
     ActorCritic::new(network_config, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap()
@@ -207,6 +211,8 @@ fn a_ratio_beyond_the_clip_has_no_gradient_where_it_would_pay_to_go_further() {
             log_probabilities: Tensor::from_slice(&[old_log_probability]),
             advantages: Tensor::from_slice(&[advantage]),
             returns: Tensor::from_slice(&[0.0f32]),
+            begins: vec![true],
+            state: RecurrentState::default(),
             learning_rate: 0.0,
         };
         PaacLearner::new(&config, uniform_network())
@@ -240,7 +246,11 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
     };
     let loss = |network: &ActorCritic| {
         let (logits, values) = network
-            .forward(&Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]))
+            .forward(
+                &Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]),
+                &[],
+                &mut RecurrentState::default(),
+            )
             .unwrap();
         let log_p = logits.log_softmax(1, Kind::Float);
         // Written out from the definition: A = (1.5, -.5), epsilon = (.2, 0), actions (2, 0), R = (1, -1).
@@ -263,6 +273,8 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
             log_probabilities: Tensor::from_slice(&[0.0f32, 0.0]),
             advantages: Tensor::from_slice(&[1.5f32, -0.5]),
             returns: Tensor::from_slice(&[1.0f32, -1.0]),
+            begins: vec![true; 2],
+            state: RecurrentState::default(),
             learning_rate: 0.0,
         })
         .unwrap();
@@ -291,4 +303,104 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
         stats.grad_norm,
         square.sqrt()
     );
+}
+
+fn recurrent() -> PaacConfig {
+    let network = NetworkConfig {
+        core: Core::Lstm,
+        ..config().network
+    };
+    PaacConfig { network, ..config() }
+}
+
+#[test]
+fn an_lstm_learns_what_has_to_be_remembered_and_evaluation_remembers_too() {
+    let score = |config: &PaacConfig| {
+        let env = Serial::new(vec![remember_the_bit(); 8]);
+        let spec = env.spec();
+        let mut trainer = Paac::new(config, Box::new(env), 100_000, 1, Device::Cpu).unwrap();
+        for _ in 0..250 {
+            trainer.step().unwrap();
+        }
+        let rng = stream(1, "evaluation", 0);
+        let mut policy = restore_policy::<f32>(config, &spec, &state(&trainer), rng, Device::Cpu).unwrap();
+        let (mut obs, mut last, mut steps) = (vec![0.0; 24], vec![0.0; 24], [Step::default(); 8]);
+        let mut env = Serial::new(vec![remember_the_bit(); 8]);
+        env.reset(Some(5), &mut obs).unwrap();
+        let (mut begins, mut actions, mut right) = ([true; 8], [0; 8], 0.0);
+        // 800 episodes of three steps.
+        for _ in 0..300 {
+            policy.act(&obs, &begins, Mode::Greedy, &mut actions).unwrap();
+            env.step(&actions, &mut obs, &mut last, &mut steps).unwrap();
+            begins = steps.map(|step| step.end.is_over());
+            right += steps.iter().map(|step| step.score).sum::<f32>();
+        }
+        right / 800.0
+    };
+    // Who does not remember guesses: half of the time, within five standard deviations of 0.018.
+    assert!((score(&config()) - 0.5).abs() < 0.09);
+    let remembering = score(&recurrent());
+    assert!(remembering > 0.98, "{remembering}");
+}
+
+#[test]
+fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
+    // Steps of four environments; the second begins an episode in the third step.
+    let (steps, n) = (5, 4);
+    let len = steps * n;
+    let spec = EnvSpec::new(Shape::new(&[2]), 3);
+    let network = || ActorCritic::new(recurrent().network, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap();
+    let numbers = |count: usize, scale: f32| -> Vec<f32> { (0..count).map(|i| (i as f32 * scale).sin()).collect() };
+    let mut begins = vec![false; len];
+    begins[..n].fill(true);
+    begins[2 * n + 1] = true;
+    let mut first = network().initial_state(n).unwrap();
+    let obs = Tensor::from_slice(&numbers(2 * n, 0.3)).reshape([n as i64, 2]);
+    let _ = no_grad(|| network().forward(&obs, &[true; 4], &mut first)).unwrap();
+    let whole = PaacBatch {
+        obs: Tensor::from_slice(&numbers(2 * len, 0.7)).reshape([len as i64, 2]),
+        actions: Tensor::from_slice(&(0..len as i64).map(|i| i * i % 3).collect::<Vec<_>>()),
+        epsilons: Tensor::from_slice(&vec![0.1f32; len]),
+        log_probabilities: Tensor::from_slice(&vec![-1.0f32; len]),
+        advantages: Tensor::from_slice(&numbers(len, 1.1)),
+        returns: Tensor::from_slice(&numbers(len, 1.7)),
+        begins,
+        state: first,
+        learning_rate: 0.0,
+    };
+    let config = PaacConfig {
+        max_grad_norm: 1e9,
+        ..recurrent()
+    };
+    let stats = |batch: &PaacBatch| PaacLearner::new(&config, network()).unwrap().learn(batch).unwrap();
+    let part = |envs: [i64; 2]| {
+        let samples = (0..len as i64).filter(|sample| envs.contains(&(sample % n as i64)));
+        let part = Part {
+            samples: samples.collect(),
+            envs: envs.to_vec(),
+        };
+        stats(&whole.select(&part).unwrap())
+    };
+    let (all, a, b) = (stats(&whole), part([0, 2]), part([1, 3]));
+    assert!((all.loss - (a.loss + b.loss) / 2.0).abs() < 1e-5);
+    assert!((all.entropy - (a.entropy + b.entropy) / 2.0).abs() < 1e-5);
+    assert!(all.grad_norm <= (a.grad_norm + b.grad_norm) / 2.0 + 1e-5 && a.grad_norm != b.grad_norm);
+}
+
+#[test]
+fn an_lstm_with_minibatches_is_the_same_run_for_the_same_seed() {
+    let config = PaacConfig {
+        minibatches: 4,
+        epochs: 2,
+        ..recurrent()
+    };
+    let weights = |seed| {
+        let mut trainer = Paac::new(&config, envs(), 100_000, seed, Device::Cpu).unwrap();
+        for _ in 0..5 {
+            trainer.step().unwrap();
+        }
+        on_disk(&trainer)
+    };
+    assert!(weights(1) == weights(1));
+    assert!(weights(1) != weights(2));
 }

@@ -3,13 +3,13 @@
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{End, EnvSpec, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
-use tch::{Device, Kind, TchError, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::config::PaacConfig;
-use super::learner::{PaacBatch, PaacLearner};
+use super::learner::{PaacBatch, PaacLearner, Part};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
-use crate::network::{ActorCritic, Observation};
+use crate::network::{ActorCritic, Observation, RecurrentState};
 use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
 use crate::rollout::Rollout;
@@ -23,6 +23,10 @@ pub struct Paac<O: Observation> {
     seed: u64,
     learner: PaacLearner,
     rollout: Rollout<O>,
+    /// What the network remembers now.
+    state: RecurrentState,
+    /// What it remembered before the rollout.
+    first_state: RecurrentState,
     epsilons: Epsilons,
     /// Each actor draws its actions from its own stream, so that they do not depend on the others.
     action_streams: Vec<Rng>,
@@ -71,8 +75,10 @@ impl<O: Observation> Paac<O> {
         let spec = env.spec();
         Self::check_memory(config, spec.obs_shape)?;
         let obs_len = spec.obs_shape.len();
-        let network = ActorCritic::new(config.network_config(), &spec, &mut stream(seed, "network", 0), device)?;
+        let network = ActorCritic::new(config.network, &spec, &mut stream(seed, "network", 0), device)?;
         Ok(Self {
+            state: network.initial_state(n)?,
+            first_state: RecurrentState::default(),
             learner: PaacLearner::new(config, network)?,
             rollout: Rollout::new(config.rollout_steps, n, obs_len),
             epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
@@ -128,8 +134,11 @@ impl<O: Observation> Paac<O> {
             self.rollout.begin();
         } else {
             self.env.reset(Some(self.seed), self.rollout.obs_mut(0))?;
+            let first = self.rollout.step(0);
+            self.rollout.begins[first].fill(true);
             self.begun = true;
         }
+        self.first_state = self.state.copy()?;
         self.episodes.begin();
         for t in 0..self.config.rollout_steps {
             let frames = self.frames();
@@ -145,7 +154,7 @@ impl<O: Observation> Paac<O> {
             self.remember(t)?;
         }
         let last = self.rollout.steps();
-        let values = self.values(self.rollout.obs(last))?;
+        let values = self.values(self.rollout.obs(last), self.rollout.begins(last), self.state.copy()?)?;
         let n = self.rollout.num_envs();
         self.rollout.values[last * n..].copy_from_slice(&values);
         let (gamma, lambda) = (self.config.gamma as f32, self.config.gae_lambda as f32);
@@ -156,7 +165,8 @@ impl<O: Observation> Paac<O> {
     /// Draws an action for every environment, and remembers it.
     fn choose_actions(&mut self, t: usize) -> Result<(), AgentError> {
         let network = self.learner.network();
-        let (logits, values) = no_grad(|| network.forward(&network.body().input(self.rollout.obs(t))?))?;
+        let obs = network.body().input(self.rollout.obs(t))?;
+        let (logits, values) = no_grad(|| network.forward(&obs, self.rollout.begins(t), &mut self.state))?;
         let span = self.rollout.step(t);
         copy_to(&values, &mut self.rollout.values[span.clone()])?;
         copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)?;
@@ -179,25 +189,25 @@ impl<O: Observation> Paac<O> {
     fn remember(&mut self, t: usize) -> Result<(), AgentError> {
         let span = self.rollout.step(t);
         for (i, step) in self.results.iter().enumerate() {
-            let at = span.start + i;
-            self.rollout.rewards[at] = step.reward;
-            self.rollout.discounts[at] = step.discount;
-            self.rollout.ends[at] = step.end;
+            self.rollout.remember(t, i, step);
             self.episodes.add(i, step);
         }
         let obs_len = self.last_obs.len() / self.results.len();
         for i in 0..self.results.len() {
             if self.results[i].end == End::Truncated {
-                let values = self.values(&self.last_obs[i * obs_len..(i + 1) * obs_len])?;
+                let last_obs = &self.last_obs[i * obs_len..(i + 1) * obs_len];
+                let values = self.values(last_obs, &[false], self.state.rows(&[i as i64])?)?;
                 self.rollout.final_values[span.start + i] = values[0];
             }
         }
         Ok(())
     }
 
-    fn values(&self, obs: &[O]) -> Result<Vec<f32>, AgentError> {
+    /// The values of observations of the environments of `state`.
+    fn values(&self, obs: &[O], begins: &[bool], mut state: RecurrentState) -> Result<Vec<f32>, AgentError> {
         let network = self.learner.network();
-        let (_, values) = no_grad(|| network.forward(&network.body().input(obs)?))?;
+        let obs = network.body().input(obs)?;
+        let (_, values) = no_grad(|| network.forward(&obs, begins, &mut state))?;
         let mut out = vec![0.0; values.numel()];
         copy_to(&values, &mut out)?;
         self.check_finite("a value", &out)?;
@@ -212,13 +222,7 @@ impl<O: Observation> Paac<O> {
     /// Updates the network from the rollout.
     fn update(&mut self, learning_rate: f64) -> Result<(), AgentError> {
         let len = self.rollout.actions.len();
-        let returns: Vec<f32> = self
-            .rollout
-            .advantages
-            .iter()
-            .zip(&self.rollout.values)
-            .map(|(a, v)| a + v)
-            .collect();
+        let returns = self.rollout.returns();
         if self.config.normalize_advantages {
             self.rollout.normalize_advantages();
         }
@@ -226,10 +230,10 @@ impl<O: Observation> Paac<O> {
         let explained_variance = explained_variance(&self.rollout.values[..len], &returns);
         let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
         for _ in 0..self.config.epochs {
-            for part in self.parts(len)? {
+            for part in self.parts(len) {
                 let stats = match part {
                     None => self.learner.learn(&whole)?,
-                    Some(samples) => self.learner.learn(&whole.select(&samples)?)?,
+                    Some(part) => self.learner.learn(&whole.select(&part)?)?,
                 };
                 stats.record(&mut self.metrics);
             }
@@ -252,21 +256,38 @@ impl<O: Observation> Paac<O> {
             log_probabilities: floats(&rollout.log_probabilities)?,
             advantages: floats(&rollout.advantages)?,
             returns: floats(returns)?,
+            begins: rollout.all_begins().to_vec(),
+            state: self.first_state.copy()?,
             learning_rate,
         })
     }
 
-    /// The samples of each minibatch, shuffled; `None` for all samples.
-    fn parts(&mut self, len: usize) -> Result<Vec<Option<Tensor>>, TchError> {
-        if self.config.minibatches == 1 {
-            return Ok(vec![None]);
+    /// What is in each minibatch, shuffled; `None` for all samples.
+    fn parts(&mut self, len: usize) -> Vec<Option<Part>> {
+        let minibatches = self.config.minibatches;
+        if minibatches == 1 {
+            return vec![None];
         }
-        let mut samples: Vec<i64> = (0..len as i64).collect();
-        samples.shuffle(&mut self.shuffle_stream);
-        samples
-            .chunks_exact(len / self.config.minibatches)
-            .map(|part| Tensor::f_from_slice(part).map(Some))
-            .collect()
+        let n = self.rollout.num_envs();
+        // What a recurrent network remembers is a matter of all steps of an environment, which stay together.
+        let recurrent = self.learner.network().is_recurrent();
+        let mut numbers: Vec<i64> = (0..if recurrent { n } else { len } as i64).collect();
+        numbers.shuffle(&mut self.shuffle_stream);
+        let parts = numbers.chunks_exact(numbers.len() / minibatches);
+        let part = |numbers: &[i64]| match recurrent {
+            false => Part {
+                samples: numbers.to_vec(),
+                envs: Vec::new(),
+            },
+            true => Part {
+                samples: (0..len as i64)
+                    .step_by(n)
+                    .flat_map(|row| numbers.iter().map(move |env| row + env))
+                    .collect(),
+                envs: numbers.to_vec(),
+            },
+        };
+        parts.map(|numbers| Some(part(numbers))).collect()
     }
 }
 
@@ -322,7 +343,7 @@ pub fn restore_policy<O: Observation>(
     device: Device,
 ) -> Result<ActorCriticPolicy<O>, TrainError> {
     // Any weights: those of the checkpoint replace them.
-    let mut network = ActorCritic::new(config.network_config(), spec, &mut stream(0, "network", 0), device)?;
+    let mut network = ActorCritic::new(config.network, spec, &mut stream(0, "network", 0), device)?;
     network.load(from.section("learner")?.section("network")?)?;
     Ok(ActorCriticPolicy::new(network, rng))
 }

@@ -1,0 +1,310 @@
+//! Actor-learners: threads that each play an environment and learn from it, with weights that all share (Mnih 2016, arXiv 1602.01783,
+//! section 4). What and how they learn is a [`Method`]; everything around it is here.
+//!
+//! ```text
+//! worker 0   read weights · play a rollout · gradient · change weights · report ──┐
+//! worker 1   read weights · play a rollout · gradient · change weights · report ──┴── bounded channel ── trainer
+//!                 ▲                                        │
+//!                 └─────────────── SharedParams ───────────┘
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coinop_envs::rng::{Rng, derive_seed, stream};
+use coinop_envs::{End, Env, EnvFactory, Step};
+use rand::RngExt;
+use tch::Device;
+
+use crate::episodes::Episodes;
+use crate::explore::{EpsilonConfig, Epsilons};
+use crate::limits::{above_0, at_least_0, check};
+use crate::network::Observation;
+use crate::rollout::Rollout;
+use crate::schedule::Schedule;
+use crate::shared::SharedParams;
+use crate::workers::{Report, Worker, Workers};
+use crate::{AgentError, Checkpoint, CheckpointError, Episode, Progress, Row, Section, TrainError, Trainer};
+
+/// What a worker does with its network.
+pub(crate) trait Method<O>: Send + 'static {
+    /// Numbers that [`learn`](Self::learn) records.
+    const NAMES: &'static [&'static str];
+
+    /// Takes the shared weights over; `frames` of the run have been played.
+    fn synchronize(&mut self, frames: u64) -> Result<(), AgentError>;
+
+    /// Chooses the action of step `t`, with the actor's epsilon, and writes into the rollout what it will learn from beside it.
+    fn act(&mut self, rollout: &mut Rollout<O>, t: usize, epsilon: f32, rng: &mut Rng) -> Result<u32, AgentError>;
+
+    /// What the observation in row `t` is worth, which is the final one of an episode that was truncated.
+    fn final_value(&mut self, rollout: &Rollout<O>, t: usize, epsilon: f32, rng: &mut Rng) -> Result<f32, AgentError>;
+
+    /// Completes the advantages of a rollout that was played.
+    fn finish(&mut self, rollout: &mut Rollout<O>, epsilon: f32, rng: &mut Rng) -> Result<(), AgentError>;
+
+    /// Computes the gradient of a complete rollout and changes the shared weights by it.
+    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError>;
+
+    /// Forgets what belongs to the episode under way: the next step begins another.
+    fn interrupt(&mut self);
+
+    /// Saves what was learned, but for the statistics of the optimiser.
+    fn save(&mut self, frames: u64, out: &mut Section) -> Result<(), CheckpointError>;
+
+    /// Takes it over, for all workers.
+    fn load(&mut self, frames: u64, from: &Section) -> Result<(), CheckpointError>;
+}
+
+/// What every method needs to be told.
+pub(crate) struct Plan<'a> {
+    pub(crate) workers: usize,
+    pub(crate) rollout_steps: usize,
+    pub(crate) learning_rate: Schedule,
+    pub(crate) epsilon: &'a EpsilonConfig,
+    pub(crate) seed: u64,
+}
+
+/// The trainer of a [`Method`]. One [`step`](Trainer::step) takes in one rollout of one worker.
+pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
+    workers: Workers<ActorLearner<O, M>>,
+    shared: Arc<SharedParams>,
+    /// Agent steps that were played, and perhaps not yet taken in.
+    clock: Arc<AtomicU64>,
+    seed: u64,
+    frames_per_step: u64,
+    steps: u64,
+    episodes: Vec<Episode>,
+    epsilons: Vec<f32>,
+    metrics: Row,
+}
+
+impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
+    /// A trainer whose workers do what `method` gives each. The threads begin with the first step.
+    pub(crate) fn new(
+        plan: &Plan<'_>,
+        factory: &dyn EnvFactory<Obs = O>,
+        shared: Arc<SharedParams>,
+        method: impl Fn() -> Result<M, AgentError>,
+    ) -> Result<Self, TrainError> {
+        let spec = factory.spec();
+        let clock = Arc::new(AtomicU64::new(0));
+        let worker = |number| {
+            let seed = plan.seed;
+            Ok(ActorLearner {
+                number,
+                env: factory.make(),
+                env_seed: Some(derive_seed(seed, "env", number as u64)),
+                method: method()?,
+                rollout: Rollout::new(plan.rollout_steps, 1, spec.obs_shape.len()),
+                epsilons: Epsilons::of(plan.epsilon.clone(), number..number + 1, plan.workers, seed),
+                actions: stream(seed, "action", number as u64),
+                episodes: Episodes::new(1),
+                clock: Arc::clone(&clock),
+                shared: Arc::clone(&shared),
+                learning_rate: plan.learning_rate,
+                frames_per_step: u64::from(spec.frames_per_step),
+            })
+        };
+        let workers: Vec<ActorLearner<O, M>> = (0..plan.workers).map(worker).collect::<Result<_, AgentError>>()?;
+        let mut metrics = Row::of(M::NAMES);
+        metrics.add(&Row::of(&["learning_rate"]));
+        Ok(Self {
+            epsilons: workers.iter().map(|worker| worker.epsilons.current()[0]).collect(),
+            workers: Workers::new(workers),
+            shared,
+            clock,
+            seed: plan.seed,
+            frames_per_step: u64::from(spec.frames_per_step),
+            steps: 0,
+            episodes: Vec::new(),
+            metrics,
+        })
+    }
+}
+
+/// Threads are not made by the thousand.
+pub(crate) fn check_workers(workers: usize) -> Result<(), AgentError> {
+    let reason = "it must be between 1 and 1024";
+    check((1..=1024).contains(&workers), "workers", workers, reason)
+}
+
+/// The bounds of the learning rate at the start.
+pub(crate) fn check_rates(learning_rate: f64, max_learning_rate: f64) -> Result<(), AgentError> {
+    above_0("learning_rate", learning_rate)?;
+    at_least_0("max_learning_rate", max_learning_rate)?;
+    let reason = "it must be 0, or at least learning_rate";
+    let good = max_learning_rate == 0.0 || max_learning_rate >= learning_rate;
+    check(good, "max_learning_rate", max_learning_rate, reason)
+}
+
+/// A line from `low`, or from a number drawn log-uniformly between `low` and `high` if that is above 0, to 0.
+pub(crate) fn rate_schedule(low: f64, high: f64, anneal_frames: u64, total_frames: u64, seed: u64) -> Schedule {
+    let from = if high > 0.0 {
+        let share = stream(seed, "learning_rate", 0).random::<f64>();
+        (low.ln() + share * (high.ln() - low.ln())).exp()
+    } else {
+        low
+    };
+    let frames = if anneal_frames == 0 {
+        total_frames
+    } else {
+        anneal_frames
+    };
+    Schedule::Linear { from, to: 0.0, frames }
+}
+
+/// Workers compute where each has a core of its own.
+pub(crate) fn check_device(name: &str, device: Device) -> Result<(), AgentError> {
+    if device == Device::Cpu {
+        return Ok(());
+    }
+    Err(AgentError::Device(format!(
+        "the workers of {name} compute on the CPU, each with a core of its own: use `cpu`"
+    )))
+}
+
+impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
+    fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        let report = self.workers.next()?;
+        self.steps += report.steps;
+        self.epsilons[report.worker] = report.epsilon;
+        self.episodes = report.episodes;
+        self.metrics.clear();
+        self.metrics.add(&report.metrics);
+        Ok(Progress {
+            frames: self.steps * self.frames_per_step,
+            steps: self.steps,
+            updates: self.shared.updates(),
+            episodes: &self.episodes,
+            metrics: &self.metrics,
+            epsilons: &self.epsilons,
+        })
+    }
+}
+
+/// Weights, the optimiser's statistics, random streams and counters, taken while every worker is between two rollouts. The environments' state is
+/// not in it: a restored trainer begins new episodes.
+impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        let mut workers = self.workers.paused();
+        // Rollouts that were played and not yet taken in are among them.
+        let steps = self.clock.load(Ordering::Relaxed);
+        let learner = out.section_mut("learner");
+        workers[0].method.save(steps * self.frames_per_step, learner)?;
+        self.shared.save(learner.section_mut("optimizer"))?;
+        let streams: Vec<&Rng> = workers.iter().map(|worker| &worker.actions).collect();
+        out.put("action_streams", &streams)?;
+        for worker in &workers {
+            worker
+                .epsilons
+                .save(out.section_mut(&format!("epsilon_{}", worker.number)))?;
+        }
+        out.put("steps", &steps)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.workers.stop();
+        let mut workers = self.workers.paused();
+        self.steps = from.get("steps")?;
+        let learner = from.section("learner")?;
+        workers[0].method.load(self.steps * self.frames_per_step, learner)?;
+        self.shared.restore(learner.section("optimizer")?)?;
+        let streams: Vec<Rng> = from.get_vec("action_streams", workers.len())?;
+        self.clock.store(self.steps, Ordering::Relaxed);
+        // New episodes, and others than those of the run's beginning.
+        let seed = derive_seed(self.seed, "resumed", self.steps);
+        for (worker, actions) in workers.iter_mut().zip(streams) {
+            let number = worker.number;
+            worker.epsilons.load(from.section(&format!("epsilon_{number}"))?)?;
+            worker.actions = actions;
+            worker.env_seed = Some(derive_seed(seed, "env", number as u64));
+            self.epsilons[number] = worker.epsilons.current()[0];
+        }
+        Ok(())
+    }
+}
+
+/// What a thread works with.
+struct ActorLearner<O: Observation, M> {
+    number: usize,
+    env: Box<dyn Env<Obs = O> + Send>,
+    /// The seed that the environment is reset with before the next step.
+    env_seed: Option<u64>,
+    method: M,
+    rollout: Rollout<O>,
+    epsilons: Epsilons,
+    actions: Rng,
+    episodes: Episodes,
+    clock: Arc<AtomicU64>,
+    shared: Arc<SharedParams>,
+    learning_rate: Schedule,
+    frames_per_step: u64,
+}
+
+impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
+    /// Plays the steps of a rollout with the network as it is.
+    fn play(&mut self) -> Result<(), TrainError> {
+        match self.env_seed.take() {
+            Some(seed) => {
+                self.env.reset(Some(seed), self.rollout.obs_mut(0))?;
+                self.rollout.begins[0] = true;
+                self.method.interrupt();
+            }
+            None => self.rollout.begin(),
+        }
+        self.episodes.begin();
+        let epsilon = self.epsilons.current()[0];
+        for t in 0..self.rollout.steps() {
+            let action = self.method.act(&mut self.rollout, t, epsilon, &mut self.actions)?;
+            self.rollout.actions[t] = i64::from(action);
+            self.rollout.epsilons[t] = epsilon;
+            let step = self.env.step(action, self.rollout.obs_mut(t + 1))?;
+            self.remember(t, epsilon, &step)?;
+        }
+        let (rollout, actions) = (&mut self.rollout, &mut self.actions);
+        Ok(self.method.finish(rollout, epsilon, actions)?)
+    }
+
+    /// Remembers what the environment answered, and begins the next episode if one ended.
+    fn remember(&mut self, t: usize, epsilon: f32, step: &Step) -> Result<(), TrainError> {
+        self.rollout.remember(t, 0, step);
+        self.episodes.add(0, step);
+        if step.end == End::Truncated {
+            let (rollout, actions) = (&self.rollout, &mut self.actions);
+            self.rollout.final_values[t] = self.method.final_value(rollout, t + 1, epsilon, actions)?;
+        }
+        if step.end.is_over() {
+            self.env.reset(None, self.rollout.obs_mut(t + 1))?;
+        }
+        Ok(())
+    }
+}
+
+impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
+    fn rollout(&mut self) -> Result<Report, TrainError> {
+        let frames = self.clock.load(Ordering::Relaxed) * self.frames_per_step;
+        let learning_rate = self.learning_rate.at(frames);
+        self.epsilons.resample(frames);
+        self.method.synchronize(frames)?;
+        let updates = self.shared.updates();
+        self.play().map_err(|error| error.of_training(updates))?;
+        let mut metrics = Row::default();
+        self.method.learn(&self.rollout, learning_rate, &mut metrics)?;
+        metrics.record("learning_rate", learning_rate);
+        let steps = self.rollout.steps() as u64;
+        self.clock.fetch_add(steps, Ordering::Relaxed);
+        let worker = self.number;
+        let of_worker = |episode: &Episode| Episode {
+            actor: worker,
+            ..*episode
+        };
+        Ok(Report {
+            worker,
+            steps,
+            episodes: self.episodes.finished().iter().map(of_worker).collect(),
+            metrics,
+            epsilon: self.epsilons.current()[0],
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! The settings of the asynchronous value methods.
+
+use serde::{Deserialize, Serialize};
+
+use crate::AgentError;
+use crate::actor_learners::{check_rates, check_workers, rate_schedule};
+use crate::explore::EpsilonConfig;
+use crate::limits::{above_0, check, unit, up_to_10_000};
+use crate::network::NetworkConfig;
+use crate::schedule::Schedule;
+use crate::shared::SharedRmsPropConfig;
+
+/// What the value of an action is to become. `Q'` is the target network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueMethod {
+    /// `r + γ max_b Q'(s', b)`: algorithm 1.
+    OneStepQ,
+    /// `r + γ Q'(s', a')` with the action that is done next.
+    OneStepSarsa,
+    /// `r + γ r' + … + γⁿ max_b Q'(sⁿ, b)`, over the steps that are left of the rollout: algorithm S2.
+    NStepQ,
+}
+
+/// The settings of an asynchronous value method. Every one must be given: presets and files are the program's matter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AsyncQConfig {
+    /// Threads, each with an environment of its own.
+    pub workers: usize,
+    /// Whether workers wait for each other when they read and change the weights; if not, that is Hogwild, as in the paper.
+    pub locked: bool,
+    /// Agent steps from one update to the next: `I_AsyncUpdate`, or `t_max` of n-step Q.
+    pub rollout_steps: usize,
+    /// Frames of the run, over all workers, from one copy of the weights into the target network to the next, `I_target`.
+    pub target_frames: u64,
+    /// Discount per agent step.
+    pub gamma: f64,
+    /// The learning rate at the start.
+    pub learning_rate: f64,
+    /// If above 0, the learning rate at the start is drawn for each seed, log-uniformly between `learning_rate` and this, as the paper does.
+    pub max_learning_rate: f64,
+    /// Frames over which the learning rate falls linearly to 0; 0 for the length of the run.
+    pub anneal_frames: u64,
+    /// The norm of the gradient of a rollout, which is a sum over its steps, is clipped to this.
+    pub max_grad_norm: f64,
+    /// The probability of a random action in evaluations that sample.
+    pub eval_epsilon: f64,
+    /// The network.
+    pub network: NetworkConfig,
+    /// The optimiser.
+    pub optimizer: SharedRmsPropConfig,
+    /// Exploration.
+    pub epsilon: EpsilonConfig,
+}
+
+impl AsyncQConfig {
+    /// The learning rate over a run of `total_frames` frames that was seeded with `seed`.
+    #[must_use]
+    pub fn learning_rate_schedule(&self, total_frames: u64, seed: u64) -> Schedule {
+        rate_schedule(
+            self.learning_rate,
+            self.max_learning_rate,
+            self.anneal_frames,
+            total_frames,
+            seed,
+        )
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::BadConfig`] with the first that can not be.
+    pub fn validate(&self) -> Result<(), AgentError> {
+        check_workers(self.workers)?;
+        up_to_10_000("rollout_steps", self.rollout_steps)?;
+        let reason = "it must be at least 1";
+        check(self.target_frames > 0, "target_frames", self.target_frames, reason)?;
+        unit("gamma", self.gamma)?;
+        check_rates(self.learning_rate, self.max_learning_rate)?;
+        above_0("max_grad_norm", self.max_grad_norm)?;
+        unit("eval_epsilon", self.eval_epsilon)?;
+        self.network.check_feed_forward()?;
+        self.optimizer.validate()?;
+        self.epsilon.validate()
+    }
+}

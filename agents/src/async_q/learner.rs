@@ -1,0 +1,129 @@
+//! The update of the asynchronous value methods: the gradient of a rollout, computed with a worker's own network and applied to the weights that
+//! all share.
+
+use std::sync::Arc;
+
+use tch::{Kind, Tensor};
+
+use super::config::AsyncQConfig;
+use crate::losses::{action_value, value_loss};
+use crate::network::QNetwork;
+use crate::optim::clip_grad_norm;
+use crate::shared::{SharedParams, SharedTarget};
+use crate::{AgentError, Learner, Row};
+
+/// What an update learns from: tensors whose first dimension is the step of the rollout.
+#[derive(Debug)]
+pub(super) struct AsyncQBatch {
+    /// Observations `[n, obs_shape…]`.
+    pub(super) obs: Tensor,
+    /// Actions `[n]`.
+    pub(super) actions: Tensor,
+    /// What their values are to become `[n]`.
+    pub(super) targets: Tensor,
+    /// The learning rate of this update.
+    pub(super) learning_rate: f64,
+}
+
+/// What an update was like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AsyncQStats {
+    /// `mean((y - Q(s, a))²)`.
+    loss: f64,
+    /// The mean value of the rollout's actions.
+    mean_value: f64,
+    /// The gradient's norm before it was clipped.
+    grad_norm: f64,
+}
+
+/// The numbers of [`AsyncQStats`] in a row of metrics.
+pub(super) const NAMES: [&str; 3] = ["loss", "mean_value", "grad_norm"];
+
+impl AsyncQStats {
+    pub(super) fn record(&self, metrics: &mut Row) {
+        let values = [self.loss, self.mean_value, self.grad_norm];
+        for (name, value) in NAMES.into_iter().zip(values) {
+            metrics.record(name, value);
+        }
+    }
+}
+
+/// A worker's own networks, and the weights that all share.
+///
+/// The loss is `sum((y - Q(s, a))²)` over the steps of a rollout (Mnih 2016, arXiv 1602.01783, algorithms 1 and S2).
+pub(super) struct AsyncQLearner {
+    pub(super) network: QNetwork,
+    pub(super) target: QNetwork,
+    shared: Arc<SharedParams>,
+    shared_target: Arc<SharedTarget>,
+    /// Which of the shared target network's versions its own is.
+    target_version: u64,
+    max_grad_norm: f64,
+    /// All parameters, on their way to or from the shared ones.
+    flat: Vec<f32>,
+}
+
+impl AsyncQLearner {
+    /// For two networks that are built alike.
+    pub(super) fn new(
+        config: &AsyncQConfig,
+        network: QNetwork,
+        target: QNetwork,
+        shared: Arc<SharedParams>,
+        shared_target: Arc<SharedTarget>,
+    ) -> Self {
+        Self {
+            flat: vec![0.0; network.params().numel()],
+            network,
+            target,
+            shared,
+            shared_target,
+            target_version: 0,
+            max_grad_norm: config.max_grad_norm,
+        }
+    }
+
+    /// Takes the shared weights over, and those of the target network if they are new.
+    pub(super) fn synchronize(&mut self, frames: u64) -> Result<(), AgentError> {
+        self.shared_target.refresh(&self.shared, frames);
+        if self.shared_target.read(&mut self.target_version, &mut self.flat) {
+            self.target.params().take(&self.flat)?;
+        }
+        self.shared.read(&mut self.flat);
+        self.network.params().take(&self.flat)?;
+        Ok(())
+    }
+
+    /// Makes its own weights those that all share; `frames` of the run have been played.
+    pub(super) fn publish(&self, frames: u64) -> Result<(), AgentError> {
+        self.shared.write(&self.network.params().flat())?;
+        self.shared_target.write(&self.target.params().flat(), frames)
+    }
+}
+
+impl Learner for AsyncQLearner {
+    type Batch = AsyncQBatch;
+    type Stats = AsyncQStats;
+
+    fn learn(&mut self, batch: &AsyncQBatch) -> Result<AsyncQStats, AgentError> {
+        let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
+        let loss = value_loss(&values, &batch.targets)?;
+        let steps = batch.obs.size()[0];
+        let mut gradient = self.network.params().gradient(&loss.f_mul_scalar(steps)?)?;
+        let stats = AsyncQStats {
+            loss: loss.f_double_value(&[])?,
+            mean_value: values.f_mean(Kind::Float)?.f_double_value(&[])?,
+            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm)?,
+        };
+        for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
+            if !value.is_finite() {
+                let updates = self.shared.updates();
+                return Err(AgentError::NotFinite { what, value, updates });
+            }
+        }
+        let len = self.flat.len();
+        gradient.f_copy_data(&mut self.flat, len)?;
+        self.shared.update(&self.flat, batch.learning_rate);
+        Ok(stats)
+    }
+}

@@ -1,0 +1,226 @@
+//! The asynchronous value methods at work: what each of their workers does with its own networks.
+
+use std::sync::Arc;
+
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{EnvFactory, EnvSpec};
+use tch::{Device, Tensor, no_grad};
+
+use super::config::{AsyncQConfig, ValueMethod};
+use super::learner::{AsyncQBatch, AsyncQLearner, NAMES};
+use crate::actor_learners::{ActorLearners, Method, Plan, check_device};
+use crate::explore::epsilon_greedy;
+use crate::network::{Head, Observation, QNetwork};
+use crate::policy::{ValuePolicy, answers};
+use crate::rollout::Rollout;
+use crate::shared::{SharedParams, SharedTarget};
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
+
+/// The trainer of an asynchronous value method. One [`step`](Trainer::step) takes in one rollout of one worker.
+pub struct AsyncQ<O: Observation>(ActorLearners<O, AsyncQMethod>);
+
+impl<O: Observation> AsyncQ<O> {
+    /// A trainer with fresh weights, for a run of `total_frames` frames (over which the learning rate is annealed, if the configuration does
+    /// not say otherwise). The threads begin with the first step.
+    ///
+    /// # Errors
+    ///
+    /// When a setting is out of range or does not fit the environments, or there is not enough memory.
+    pub fn new(
+        method: ValueMethod,
+        config: &AsyncQConfig,
+        factory: &dyn EnvFactory<Obs = O>,
+        total_frames: u64,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        config.validate()?;
+        check_device("asynchronous methods", device)?;
+        let spec = factory.spec();
+        let flat = initial(config, &spec, seed, device)?.params().flat();
+        let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
+        let target = Arc::new(SharedTarget::new(&flat, config.target_frames)?);
+        let plan = Plan {
+            workers: config.workers,
+            rollout_steps: config.rollout_steps,
+            learning_rate: config.learning_rate_schedule(total_frames, seed),
+            epsilon: &config.epsilon,
+            seed,
+        };
+        let of_worker = || {
+            let network = || initial(config, &spec, seed, device);
+            let (shared, target) = (Arc::clone(&shared), Arc::clone(&target));
+            Ok(AsyncQMethod {
+                method,
+                learner: AsyncQLearner::new(config, network()?, network()?, shared, target),
+                gamma: config.gamma as f32,
+                next_action: None,
+                values: Vec::new(),
+            })
+        };
+        Ok(Self(ActorLearners::new(
+            &plan,
+            factory,
+            Arc::clone(&shared),
+            of_worker,
+        )?))
+    }
+}
+
+impl<O: Observation> Trainer for AsyncQ<O> {
+    fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        self.0.step()
+    }
+}
+
+impl<O: Observation> Checkpoint for AsyncQ<O> {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.0.save(out)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.0.load(from)
+    }
+}
+
+/// A network with the initial weights of a run that was seeded with `seed`.
+fn initial(config: &AsyncQConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
+    let mut rng = stream(seed, "network", 0);
+    QNetwork::new(config.network, Head::Plain, spec, &mut rng, device)
+}
+
+/// The policy of a checkpoint of [`AsyncQ`], for environments like `spec`; it draws from `rng`.
+///
+/// # Errors
+///
+/// When the checkpoint is of something else.
+pub fn restore_policy<O: Observation>(
+    config: &AsyncQConfig,
+    spec: &EnvSpec,
+    from: &Section,
+    rng: Rng,
+    device: Device,
+) -> Result<ValuePolicy<O>, TrainError> {
+    // Any weights: those of the checkpoint replace them.
+    let mut network = initial(config, spec, 0, device)?;
+    network.load(from.section("learner")?.section("network")?)?;
+    Ok(ValuePolicy::new(network, config.eval_epsilon as f32, rng))
+}
+
+/// What a worker has.
+struct AsyncQMethod {
+    method: ValueMethod,
+    learner: AsyncQLearner,
+    gamma: f32,
+    /// The action that Sarsa has chosen for the next step, because the value of the step before needed it.
+    next_action: Option<u32>,
+    /// Written by every step; allocated once.
+    values: Vec<f32>,
+}
+
+impl AsyncQMethod {
+    /// The action values of the observation in row `t`, of its own network.
+    fn choose<O: Observation>(
+        &mut self,
+        rollout: &Rollout<O>,
+        t: usize,
+        epsilon: f32,
+        rng: &mut Rng,
+    ) -> Result<u32, AgentError> {
+        let network = &self.learner.network;
+        let values = no_grad(|| network.forward(&network.body().input(rollout.obs(t))?))?;
+        answers(&values, "the value of an action", &mut self.values)?;
+        Ok(epsilon_greedy(&self.values, epsilon, rng))
+    }
+
+    /// What the target network's values `[n, actions]` of observations say that these are worth, given the actions that are done there.
+    fn worth(&mut self, obs: &Tensor, actions: &[i64]) -> Result<(), AgentError> {
+        let values = no_grad(|| -> Result<Tensor, AgentError> {
+            let values = self.learner.target.forward(obs)?;
+            Ok(match self.method {
+                ValueMethod::OneStepSarsa => crate::losses::action_value(&values, &Tensor::f_from_slice(actions)?)?,
+                ValueMethod::OneStepQ | ValueMethod::NStepQ => values.f_amax([1i64], false)?,
+            })
+        })?;
+        answers(&values, "the value of an action", &mut self.values)
+    }
+}
+
+impl<O: Observation> Method<O> for AsyncQMethod {
+    const NAMES: &'static [&'static str] = &NAMES;
+
+    fn synchronize(&mut self, frames: u64) -> Result<(), AgentError> {
+        self.learner.synchronize(frames)
+    }
+
+    fn act(&mut self, rollout: &mut Rollout<O>, t: usize, epsilon: f32, rng: &mut Rng) -> Result<u32, AgentError> {
+        match self.next_action.take() {
+            Some(action) => Ok(action),
+            None => self.choose(rollout, t, epsilon, rng),
+        }
+    }
+
+    fn final_value(&mut self, rollout: &Rollout<O>, t: usize, epsilon: f32, rng: &mut Rng) -> Result<f32, AgentError> {
+        // Nothing is done there; Sarsa takes what would have been.
+        let action = match self.method {
+            ValueMethod::OneStepSarsa => self.choose(rollout, t, epsilon, rng)?,
+            ValueMethod::OneStepQ | ValueMethod::NStepQ => 0,
+        };
+        let obs = self.learner.target.body().input(rollout.obs(t))?;
+        self.worth(&obs, &[i64::from(action)])?;
+        Ok(self.values[0])
+    }
+
+    fn finish(&mut self, rollout: &mut Rollout<O>, epsilon: f32, rng: &mut Rng) -> Result<(), AgentError> {
+        let steps = rollout.steps();
+        // The steps whose observations are worth something to the step before, and how far a return goes.
+        let (first, lambda) = match self.method {
+            ValueMethod::OneStepQ | ValueMethod::OneStepSarsa => (1, 0.0),
+            ValueMethod::NStepQ => (steps, 1.0),
+        };
+        let mut actions = rollout.actions[first..].to_vec();
+        let last = match self.method {
+            ValueMethod::OneStepSarsa => {
+                let action = self.choose(rollout, steps, epsilon, rng)?;
+                *self.next_action.insert(action)
+            }
+            ValueMethod::OneStepQ | ValueMethod::NStepQ => 0,
+        };
+        actions.push(i64::from(last));
+        let obs = self.learner.target.body().input(rollout.obs_from(first))?;
+        self.worth(&obs, &actions)?;
+        rollout.values[..first].fill(0.0);
+        rollout.values[first..].copy_from_slice(&self.values);
+        rollout.finish(self.gamma, lambda);
+        Ok(())
+    }
+
+    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError> {
+        let batch = AsyncQBatch {
+            obs: self.learner.network.body().input(rollout.all_obs())?,
+            actions: Tensor::f_from_slice(&rollout.actions)?,
+            targets: Tensor::f_from_slice(&rollout.returns())?,
+            learning_rate,
+        };
+        self.learner.learn(&batch)?.record(metrics);
+        Ok(())
+    }
+
+    fn interrupt(&mut self) {
+        self.next_action = None;
+    }
+
+    fn save(&mut self, frames: u64, out: &mut Section) -> Result<(), CheckpointError> {
+        let unfit = |error: AgentError| CheckpointError::unfit("network", &error);
+        self.learner.synchronize(frames).map_err(unfit)?;
+        self.learner.network.save(out.section_mut("network"))?;
+        self.learner.target.save(out.section_mut("target"))
+    }
+
+    fn load(&mut self, frames: u64, from: &Section) -> Result<(), CheckpointError> {
+        self.learner.network.load(from.section("network")?)?;
+        self.learner.target.load(from.section("target")?)?;
+        let unfit = |error: AgentError| CheckpointError::unfit("network", &error);
+        self.learner.publish(frames).map_err(unfit)
+    }
+}

@@ -1,0 +1,269 @@
+//! The recurrent core between a body and its heads.
+//!
+//! ```text
+//! body      x        [t · n, width]    t steps of n environments, step by step
+//! core      h, c     [n, 256]          carried from step to step, 0 where an episode begins
+//! heads     h        [t · n, 256]
+//! ```
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
+
+use super::body::Builder;
+use crate::AgentError;
+use crate::params::Params;
+
+/// Cells of the LSTM, as in Mnih 2016 (arXiv 1602.01783, section 5.1).
+const CELLS: i64 = 256;
+
+/// What stands between body and heads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Core {
+    /// Nothing: the network is feed-forward.
+    #[default]
+    None,
+    /// 256 LSTM cells (Hochreiter and Schmidhuber 1997), whose forget gates begin with a bias of 1 (Gers 2000).
+    Lstm,
+}
+
+/// What a network remembers of the episodes under way, a row for each environment; nothing if it is feed-forward.
+#[derive(Debug, Default)]
+pub struct RecurrentState(Option<LstmState>);
+
+#[derive(Debug)]
+struct LstmState {
+    hidden: Tensor,
+    cell: Tensor,
+}
+
+impl RecurrentState {
+    /// Another one with the same numbers.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn copy(&self) -> Result<Self, AgentError> {
+        self.map(|tensor| tensor.f_detach_copy())
+    }
+
+    /// Some of the rows, copied.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn rows(&self, numbers: &[i64]) -> Result<Self, AgentError> {
+        self.map(|tensor| {
+            let rows = Tensor::f_from_slice(numbers)?.f_to_device(tensor.device())?;
+            tensor.f_index_select(0, &rows)
+        })
+    }
+
+    fn map(&self, f: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Self, AgentError> {
+        let map = |state: &LstmState| -> Result<LstmState, TchError> {
+            let (hidden, cell) = (f(&state.hidden)?, f(&state.cell)?);
+            Ok(LstmState { hidden, cell })
+        };
+        Ok(Self(self.0.as_ref().map(map).transpose()?))
+    }
+}
+
+/// The core's layers among the parameters: the weight of its inputs, their bias, and the same of what it remembers.
+#[derive(Debug)]
+pub(super) struct Lstm {
+    at: usize,
+}
+
+impl Lstm {
+    /// The core of a network, and the width of what heads see.
+    pub(super) fn build(core: Core, width: i64, builder: &mut Builder<'_>) -> Result<(Option<Self>, i64), TchError> {
+        match core {
+            Core::None => Ok((None, width)),
+            Core::Lstm => {
+                let at = builder.gates("lstm_input", 4 * CELLS, width)?;
+                let hidden = builder.gates("lstm_hidden", 4 * CELLS, CELLS)?;
+                // Of the gates, in libtorch's order input, forget, cell, output, the second. The two biases are added.
+                builder.set_bias(at, CELLS, CELLS, 1.0)?;
+                builder.set_bias(hidden, CELLS, CELLS, 0.0)?;
+                Ok((Some(Self { at }), CELLS))
+            }
+        }
+    }
+
+    /// The state before any observation, of `n` environments.
+    pub(super) fn initial_state(core: Option<&Self>, n: usize, device: Device) -> Result<RecurrentState, AgentError> {
+        let zeros = || Tensor::f_zeros([n as i64, CELLS], (Kind::Float, device));
+        let state = |_: &Self| -> Result<LstmState, TchError> {
+            let (hidden, cell) = (zeros()?, zeros()?);
+            Ok(LstmState { hidden, cell })
+        };
+        Ok(RecurrentState(core.map(state).transpose()?))
+    }
+
+    /// The hidden state `[t · n, 256]` after each of the features `[t · n, width]`.
+    pub(super) fn forward(
+        &self,
+        params: &Params,
+        features: &Tensor,
+        begins: &[bool],
+        state: &mut RecurrentState,
+    ) -> Result<Tensor, AgentError> {
+        let RecurrentState(Some(state)) = state else {
+            panic!("a recurrent network needs the state that it made itself");
+        };
+        let n = state.hidden.size()[0] as usize;
+        assert_eq!(
+            features.size()[0] as usize,
+            begins.len(),
+            "as many beginnings as observations"
+        );
+        assert!(
+            begins.len().is_multiple_of(n),
+            "steps of {n} environments, not {}",
+            begins.len()
+        );
+        let weights: Vec<&Tensor> = [0, 2, 1, 3].map(|i| params.leaf(self.at + i)).to_vec();
+        let features = features.f_view([-1, n as i64, features.size()[1]])?;
+        let rows: Vec<&[bool]> = begins.chunks_exact(n).collect();
+        let mut out = Vec::new();
+        let mut first = 0;
+        // Libtorch takes several steps at once, which are those up to the next beginning of an episode.
+        while first < rows.len() {
+            state.forget(rows[first])?;
+            let more = rows[first + 1..].iter().take_while(|row| !row.contains(&true)).count();
+            let steps = features.f_narrow(0, first as i64, 1 + more as i64)?;
+            let (hidden, cell) = (state.hidden.f_unsqueeze(0)?, state.cell.f_unsqueeze(0)?);
+            let (after, hidden, cell) = steps.f_lstm(&[&hidden, &cell], &weights, true, 1, 0.0, false, false, false)?;
+            (state.hidden, state.cell) = (hidden.f_squeeze_dim(0)?, cell.f_squeeze_dim(0)?);
+            out.push(after.f_view([-1, CELLS])?);
+            first += 1 + more;
+        }
+        Ok(if out.len() == 1 {
+            out.remove(0)
+        } else {
+            Tensor::f_cat(&out, 0)?
+        })
+    }
+}
+
+impl LstmState {
+    /// Makes the rows where an episode begins 0.
+    fn forget(&mut self, begins: &[bool]) -> Result<(), TchError> {
+        if begins.contains(&true) {
+            let keep: Vec<f32> = begins.iter().map(|&begins| f32::from(u8::from(!begins))).collect();
+            let keep = no_grad(|| {
+                Tensor::f_from_slice(&keep)?
+                    .f_unsqueeze(1)?
+                    .f_to_device(self.hidden.device())
+            })?;
+            self.hidden = self.hidden.f_mul(&keep)?;
+            self.cell = self.cell.f_mul(&keep)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop_envs::rng::stream;
+    use coinop_envs::{EnvSpec, Shape};
+
+    use super::super::{ActorCritic, BodyKind, NetworkConfig, Precision};
+    use super::*;
+    use crate::init::Init;
+    use crate::{Checkpoint, Section};
+
+    fn network(init: Init) -> ActorCritic {
+        let config = NetworkConfig {
+            body: BodyKind::Mlp,
+            core: Core::Lstm,
+            init,
+            precision: Precision::Float32,
+        };
+        let spec = EnvSpec::new(Shape::new(&[2]), 3);
+        ActorCritic::new(config, &spec, &mut stream(1, "network", 0), Device::Cpu).unwrap()
+    }
+
+    /// Five steps of three environments.
+    fn obs() -> Tensor {
+        let numbers: Vec<f32> = (0..30).map(|i| (i as f32 * 0.7).sin()).collect();
+        Tensor::from_slice(&numbers).reshape([15, 2])
+    }
+
+    fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
+
+    #[test]
+    fn forget_gates_begin_with_a_bias_of_1_and_the_cells_are_256() {
+        // mlp: 2·64 + 64 + 64·64 + 64; core: 1024·(64 + 1 + 256 + 1); heads: 3·257 + 257.
+        assert_eq!(network(Init::Uniform).params().numel(), 4_352 + 329_728 + 1_028);
+        for init in [Init::Uniform, Init::Orthogonal] {
+            let mut section = Section::default();
+            network(init).save(&mut section).unwrap();
+            let forget = |name: &str| section.tensor(name).unwrap().narrow(0, 256, 256);
+            let sum = forget("3_lstm_input_bias") + forget("4_lstm_hidden_bias");
+            assert_eq!(Vec::<f32>::try_from(sum).unwrap(), [1.0; 256]);
+        }
+    }
+
+    #[test]
+    fn a_step_is_that_of_the_equations() {
+        let network = network(Init::Uniform);
+        let mut state = network.initial_state(3).unwrap();
+        let first = obs().narrow(0, 0, 3);
+        let _ = network.forward(&first, &[true; 3], &mut state).unwrap();
+        let before = state.copy().unwrap().0.unwrap();
+        let features = network.body().forward(network.params(), &first).unwrap();
+        let _ = network.forward(&first, &[false; 3], &mut state).unwrap();
+        let core = [4, 5, 6, 7].map(|i| network.params().leaf(i));
+        let gates = features.matmul(&core[0].tr()) + core[1] + before.hidden.matmul(&core[2].tr()) + core[3];
+        let [input, forget, new, output] = [0, 1, 2, 3].map(|gate| gates.narrow(1, 256 * gate, 256));
+        let cell = forget.sigmoid() * &before.cell + input.sigmoid() * new.tanh();
+        let hidden = output.sigmoid() * cell.tanh();
+        let after = state.0.unwrap();
+        assert!(largest_difference(&after.cell, &cell) < 1e-5);
+        assert!(largest_difference(&after.hidden, &hidden) < 1e-5);
+    }
+
+    #[test]
+    fn steps_at_once_are_those_one_after_another_and_an_episode_begins_with_nothing() {
+        let network = network(Init::Orthogonal);
+        // In the fourth step, the second environment begins an episode.
+        let mut begins = [false; 15];
+        begins[..3].fill(true);
+        begins[10] = true;
+        let mut state = network.initial_state(3).unwrap();
+        let (logits, values) = network.forward(&obs(), &begins, &mut state).unwrap();
+        let mut stepped = network.initial_state(3).unwrap();
+        for t in 0..5 {
+            let rows = obs().narrow(0, 3 * t, 3);
+            let begins = &begins[3 * t as usize..][..3];
+            let (some_logits, some_values) = network.forward(&rows, begins, &mut stepped).unwrap();
+            assert!(largest_difference(&some_logits, &logits.narrow(0, 3 * t, 3)) < 1e-6);
+            assert!(largest_difference(&some_values, &values.narrow(0, 3 * t, 3)) < 1e-6);
+        }
+        let (state, stepped) = (state.0.unwrap(), stepped.0.unwrap());
+        assert!(largest_difference(&state.hidden, &stepped.hidden) < 1e-6);
+        assert!(largest_difference(&state.cell, &stepped.cell) < 1e-6);
+        // Alone, from its beginning on.
+        let mut alone = network.initial_state(1).unwrap();
+        let own = obs().index_select(0, &Tensor::from_slice(&[10i64, 13]));
+        let (own_logits, _) = network.forward(&own, &[true, false], &mut alone).unwrap();
+        assert!(largest_difference(&own_logits.get(1), &logits.get(13)) < 1e-6);
+        assert!(largest_difference(&alone.0.unwrap().cell.get(0), &state.cell.get(1)) < 1e-6);
+    }
+
+    #[test]
+    fn rows_are_copies_and_a_feed_forward_network_has_none() {
+        let network = network(Init::Orthogonal);
+        let mut state = network.initial_state(3).unwrap();
+        let _ = network.forward(&obs(), &[false; 15], &mut state).unwrap();
+        let rows = state.rows(&[2, 0]).unwrap().0.unwrap();
+        let before = state.0.as_ref().unwrap().cell.copy();
+        assert_eq!(rows.cell.get(0), before.get(2));
+        let _ = rows.cell.get(0).fill_(7.0);
+        assert_eq!(state.0.unwrap().cell, before);
+        assert!(RecurrentState::default().rows(&[1]).unwrap().0.is_none());
+    }
+}
