@@ -121,7 +121,9 @@ impl EpsilonConfig {
     fn resample_frames(&self) -> Option<u64> {
         match self {
             Self::Uniform { resample_frames, .. } | Self::Discrete { resample_frames, .. } => Some(*resample_frames),
-            Self::Linear { .. } | Self::Annealed { .. } => Some(LINEAR_FRAMES),
+            Self::Linear { frames, .. } | Self::Annealed { frames, .. } => {
+                Some((frames / LINE_POINTS).clamp(1, LINE_FRAMES))
+            }
             Self::Fixed { .. } | Self::Ladder { .. } => None,
         }
     }
@@ -183,8 +185,9 @@ fn pick(values: &[f64], probabilities: &[f64], rng: &mut Rng) -> f64 {
     values[chosen.unwrap_or(values.len() - 1)]
 }
 
-/// Frames between two points of a line: every draw is written down, and such a step is small enough.
-const LINEAR_FRAMES: u64 = 10_000;
+/// Points of a line, and the most frames between two of them: every draw is written down, and such a step is small enough.
+const LINE_POINTS: u64 = 100;
+const LINE_FRAMES: u64 = 10_000;
 
 /// The epsilons of some actors.
 #[derive(Debug)]
@@ -392,6 +395,27 @@ mod tests {
         assert_eq!(at(2_000_000), [0.55, 0.55]);
         assert_eq!(at(4_000_000), [0.1, 0.1]);
         assert_eq!(at(200_000_000), [0.1, 0.1]);
+    }
+
+    #[test]
+    fn a_short_line_has_as_many_points_as_a_long_one() {
+        let line = EpsilonConfig::Linear {
+            from: 1.0,
+            to: 0.0,
+            frames: 1_000,
+        };
+        let mut epsilons = Epsilons::new(line, 1, 1);
+        for (frames, expected) in [
+            (9, 1.0),
+            (10, 0.99),
+            (505, 0.495),
+            (509, 0.495),
+            (990, 0.01),
+            (1_000, 0.0),
+        ] {
+            epsilons.resample(frames);
+            assert_eq!(epsilons.current(), [expected], "{frames}");
+        }
     }
 
     #[test]

@@ -170,3 +170,45 @@ pub(crate) fn on_disk(of: &(impl Checkpoint + ?Sized)) -> Vec<Vec<u8>> {
     let files = ["tensors.safetensors", "state.json"];
     files.map(|name| std::fs::read(path.join(name)).unwrap()).to_vec()
 }
+
+/// Shows a picture of 36x36 pixels with one half lit; naming the half pays 1. An episode has ten steps.
+#[derive(Clone)]
+pub(crate) struct NameTheHalf(NameTheBit);
+
+impl NameTheHalf {
+    fn show(&self, obs: &mut [u8]) {
+        for (i, pixel) in obs.iter_mut().enumerate() {
+            let right = u32::from(i % 36 >= 18);
+            *pixel = if right == self.0.bit { 255 } else { 0 };
+        }
+    }
+}
+
+impl Env for NameTheHalf {
+    type Obs = u8;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[1, 36, 36])
+    }
+
+    fn num_actions(&self) -> usize {
+        3
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
+        self.0.reset(seed, &mut [0.0; 2])?;
+        self.show(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
+        let step = self.0.step(action, &mut [0.0; 2])?;
+        self.show(obs);
+        Ok(step)
+    }
+}
+
+/// Makes them.
+pub(crate) fn name_the_half() -> Arc<dyn EnvFactory<Obs = u8>> {
+    Arc::new(Copies::of(NameTheHalf(name_the_bit()), 100))
+}

@@ -138,3 +138,48 @@ impl<T> Drop for Farewell<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts its rollouts.
+    struct Counts {
+        number: usize,
+        rollouts: u64,
+    }
+
+    impl Worker for Counts {
+        fn rollout(&mut self) -> Result<Report, TrainError> {
+            self.rollouts += 1;
+            Ok(Report {
+                worker: self.number,
+                steps: self.rollouts,
+                episodes: Vec::new(),
+                metrics: Row::default(),
+                epsilon: 0.0,
+            })
+        }
+    }
+
+    #[test]
+    fn workers_wait_for_whoever_listens_stop_within_a_rollout_and_start_again() {
+        let mut workers = Workers::new((0..3).map(|number| Counts { number, rollouts: 0 }).collect());
+        let done = |workers: &Workers<Counts>| workers.paused().iter().map(|worker| worker.rollouts).sum::<u64>();
+        let mut heard = [0; 3];
+        for taken in 1..=100 {
+            let report = workers.next().unwrap();
+            // Each worker's reports come in their order, and none is lost.
+            heard[report.worker] += 1;
+            assert_eq!(report.steps, heard[report.worker]);
+            // Three reports have room in the channel, and each worker may wait to send another.
+            assert!(done(&workers) <= taken + 6, "{} after {taken}", done(&workers));
+        }
+        workers.stop();
+        let stopped = done(&workers);
+        assert!((100..=106).contains(&stopped), "{stopped}");
+        assert_eq!(done(&workers), stopped);
+        workers.next().unwrap();
+        assert!(done(&workers) > stopped);
+    }
+}

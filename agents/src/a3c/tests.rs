@@ -9,7 +9,7 @@ use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::shared::SharedRmsPropConfig;
-use crate::test_help::{Breaks, name_the_bit, of, on_disk, remember_the_bit, state};
+use crate::test_help::{Breaks, name_the_bit, name_the_half, of, on_disk, remember_the_bit, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 pub(super) fn config() -> A3cConfig {
@@ -74,6 +74,24 @@ fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
         let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
         policy.act(&obs, &[true; 2], Mode::Greedy, &mut actions).unwrap();
         assert_eq!(actions, [1, 0]);
+    }
+}
+
+#[test]
+fn both_kinds_of_networks_learn_from_pixels() {
+    for core in [Core::None, Core::Lstm] {
+        let mut config = config();
+        config.network.body = BodyKind::A3c;
+        config.network.core = core;
+        config.learning_rate = 0.001;
+        let factory = name_the_half();
+        let mut trainer = A3c::<u8>::new(&config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
+        let mut scores = Vec::new();
+        for _ in 0..800 {
+            scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
+        }
+        let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
+        assert!(mean > 8.5, "{core:?}: {mean}");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::explore::{EpsilonConfig, Epsilons, epsilon_greedy};
 use crate::init::Init;
 use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::shared::SharedRmsPropConfig;
-use crate::test_help::{Breaks, name_the_bit, of, on_disk, remember_the_bit, state};
+use crate::test_help::{Breaks, name_the_bit, name_the_half, of, on_disk, remember_the_bit, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 const METHODS: [ValueMethod; 3] = [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ];
@@ -77,6 +77,23 @@ fn each_method_learns_to_name_the_bit_with_and_without_a_lock() {
         let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
         policy.act(&obs, &[true; 2], Mode::Greedy, &mut actions).unwrap();
         assert_eq!(actions, [1, 0]);
+    }
+}
+
+#[test]
+fn each_method_learns_from_pixels() {
+    for method in METHODS {
+        let mut config = config();
+        config.network.body = BodyKind::A3c;
+        config.learning_rate = 0.001;
+        let factory = name_the_half();
+        let mut trainer = AsyncQ::<u8>::new(method, &config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
+        let mut scores = Vec::new();
+        for _ in 0..1_200 {
+            scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
+        }
+        let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
+        assert!(mean > 8.5, "{method:?}: {mean}");
     }
 }
 
