@@ -11,6 +11,7 @@ use crate::algo::Algo;
 use crate::config::Setting;
 use crate::count::parse_count;
 use crate::output;
+use crate::report::curve::Over;
 
 /// The exit code of a wrong command line, as clap has it.
 const USAGE: u8 = 2;
@@ -125,6 +126,9 @@ pub(crate) struct PlotArgs {
     /// The picture to write, an SVG
     #[arg(short, long, default_value = "curve.svg", value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// What the scores are drawn over
+    #[arg(long, default_value = "frames")]
+    pub(crate) over: Over,
 }
 
 #[derive(Args)]

@@ -5,8 +5,10 @@
 //!            ▲ leaf         ▲ leaf      views of `flat` that autograd knows
 //! ```
 //!
-//! Clipping and the optimiser work on the whole at once, and several threads can share it. The gradient is a flat tensor of
-//! the same layout.
+//! Clipping and the optimiser work on the whole at once. The gradient is a flat tensor of the same layout.
+//!
+//! Threads do not share it: two that write to one number at once have undefined behaviour. What Hogwild needs instead, and how the code stays within
+//! Rust's rules, stands in `shared.rs`; between there and here, numbers are copied.
 
 use crate::{Checkpoint, CheckpointError, Section};
 use tch::{Device, Kind, TchError, Tensor, no_grad};

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
-use crate::limits::{decay, divisor};
+use crate::limits::{at_least_0, decay, divisor};
 use crate::{AgentError, CheckpointError, Section};
 
 /// The settings of the RMSProp that all threads share (Mnih 2016, arXiv 1602.01783, equations S2 and S3).
@@ -24,12 +24,16 @@ pub struct SharedRmsPropConfig {
     pub decay: f64,
     /// Added to it inside the root.
     pub epsilon: f64,
+    /// What it begins with. From 0, as in Torch, the first updates are up to `1 / sqrt(1 - decay)` times as long as later ones, which can
+    /// switch off every rectifier of a layer for good; from 1, as in TensorFlow, they begin short.
+    pub initial_mean_square: f64,
 }
 
 impl SharedRmsPropConfig {
     pub(crate) fn validate(&self) -> Result<(), AgentError> {
         decay("optimizer.decay", self.decay)?;
-        divisor("optimizer.epsilon", self.epsilon)
+        divisor("optimizer.epsilon", self.epsilon)?;
+        at_least_0("optimizer.initial_mean_square", self.initial_mean_square)
     }
 }
 
@@ -77,8 +81,10 @@ impl SharedParams {
         let values = to_vec(flat)?;
         let params = Numbers::zeros(values.len());
         params.write(&values);
+        let mean_square = Numbers::zeros(values.len());
+        mean_square.write(&vec![config.initial_mean_square as f32; values.len()]);
         Ok(Self {
-            mean_square: Numbers::zeros(values.len()),
+            mean_square,
             params,
             config,
             lock: locked.then(|| Mutex::new(())),
@@ -105,7 +111,7 @@ impl SharedParams {
 
     /// `g <- decay g + (1 - decay) gradient²; params <- params - lr gradient / sqrt(g + epsilon)`.
     pub(crate) fn update(&self, gradient: &[f32], learning_rate: f64) {
-        let SharedRmsPropConfig { decay, epsilon } = self.config;
+        let SharedRmsPropConfig { decay, epsilon, .. } = self.config;
         let (decay, epsilon, rate) = (decay as f32, epsilon as f32, learning_rate as f32);
         assert_eq!(gradient.len(), self.params.0.len(), "a gradient of all parameters");
         let _turn = self.turn();
@@ -237,6 +243,7 @@ mod tests {
     const CONFIG: SharedRmsPropConfig = SharedRmsPropConfig {
         decay: 0.9,
         epsilon: 0.1,
+        initial_mean_square: 0.0,
     };
 
     fn read(shared: &SharedParams) -> Vec<f32> {
@@ -254,6 +261,18 @@ mod tests {
             assert!(read(&shared).iter().all(|param| (param - expected).abs() < 1e-6));
         }
         assert_eq!(shared.updates(), 2);
+    }
+
+    #[test]
+    fn an_initial_mean_square_shortens_the_first_step() {
+        // g2 = .9·1 + .1·4 = 1.3; 1 - .1·2/sqrt(1.3 + .1).
+        let config = SharedRmsPropConfig {
+            initial_mean_square: 1.0,
+            ..CONFIG
+        };
+        let shared = SharedParams::new(&Tensor::from_slice(&[1.0f32]), config, false).unwrap();
+        shared.update(&[2.0], 0.1);
+        assert!((read(&shared)[0] - 0.830_969_1).abs() < 1e-6);
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! `coinop plot`: the learning curves of runs, mean score over frames, as an SVG.
+//! `coinop plot`: the learning curves of runs, mean score over frames or time, as an SVG.
 
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
 
 use crate::cli::PlotArgs;
-use crate::report::curve::{Curve, draw};
+use crate::report::curve::{Curve, Point, draw};
 use crate::run::dir::RunDir;
 use crate::{files, output};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
         .iter()
         .map(|run| read_curve(run))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let svg = draw(&curves).map_err(|error| anyhow!("can't draw the curves: {error}"))?;
+    let svg = draw(&curves, args.over).map_err(|error| anyhow!("can't draw the curves: {error}"))?;
     files::write(&args.output, &svg)?;
     Ok(())
 }
@@ -55,8 +55,8 @@ fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..=end])
 }
 
-/// The columns `frames` (in millions) and `mean_score` of a `metrics.csv`. Rows before the first score are left out.
-fn parse_points(text: &str) -> anyhow::Result<Vec<(f64, f64)>> {
+/// The columns `frames`, `seconds` and `mean_score` of a `metrics.csv`. Rows before the first score are left out.
+fn parse_points(text: &str) -> anyhow::Result<Vec<Point>> {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
     let column = |name| {
@@ -68,7 +68,7 @@ fn parse_points(text: &str) -> anyhow::Result<Vec<(f64, f64)>> {
     if header == [""] {
         return Ok(Vec::new());
     }
-    let (frames, score) = (column("frames")?, column("mean_score")?);
+    let (frames, seconds, score) = (column("frames")?, column("seconds")?, column("mean_score")?);
     let mut points = Vec::new();
     for (number, line) in (2..).zip(lines) {
         let fields: Vec<&str> = line.split(',').collect();
@@ -82,7 +82,11 @@ fn parse_points(text: &str) -> anyhow::Result<Vec<(f64, f64)>> {
             let value = fields[at].parse().ok().filter(|value: &f64| value.is_finite());
             value.ok_or_else(|| anyhow!("line {number} has `{}` where a number should be", fields[at]))
         };
-        points.push((field(frames)? / 1e6, field(score)?));
+        points.push(Point {
+            frames: field(frames)?,
+            seconds: field(seconds)?,
+            score: field(score)?,
+        });
     }
     Ok(points)
 }
@@ -94,7 +98,9 @@ mod tests {
     #[test]
     fn rows_before_the_first_score_are_left_out() {
         let text = "frames,seconds,mean_score\n1000000,1,\n2000000,2,-20.5\n3000000,3,-20\n";
-        assert_eq!(parse_points(text).unwrap(), [(2.0, -20.5), (3.0, -20.0)]);
+        let point = |frames, seconds, score| Point { frames, seconds, score };
+        let points = [point(2e6, 2.0, -20.5), point(3e6, 3.0, -20.0)];
+        assert_eq!(parse_points(text).unwrap(), points);
     }
 
     #[test]
@@ -111,9 +117,12 @@ mod tests {
     fn a_damaged_file_is_named_with_its_line() {
         let error = |text| parse_points(text).unwrap_err().to_string();
         assert_eq!(error("frames,seconds\n"), "there is no column `mean_score`");
-        assert_eq!(error("frames,mean_score\n1,2\n3\n"), "line 3 has 1 fields instead of 2");
         assert_eq!(
-            error("frames,mean_score\n1,two\n"),
+            error("frames,seconds,mean_score\n1,1,2\n3\n"),
+            "line 3 has 1 fields instead of 3"
+        );
+        assert_eq!(
+            error("frames,seconds,mean_score\n1,1,two\n"),
             "line 2 has `two` where a number should be"
         );
     }

@@ -34,6 +34,7 @@ pub(super) fn config() -> A3cConfig {
         optimizer: SharedRmsPropConfig {
             decay: 0.99,
             epsilon: 1e-3,
+            initial_mean_square: 0.0,
         },
         epsilon: EpsilonConfig::Uniform {
             low: 0.0,

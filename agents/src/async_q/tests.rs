@@ -35,6 +35,7 @@ fn config() -> AsyncQConfig {
         optimizer: SharedRmsPropConfig {
             decay: 0.99,
             epsilon: 1e-2,
+            initial_mean_square: 0.0,
         },
         epsilon: EpsilonConfig::Annealed {
             from: 1.0,
