@@ -21,8 +21,8 @@ pub(crate) enum Over {
 }
 
 impl Over {
-    /// The axes, from left to right: what each is called, and what a point has there.
-    fn axes(self) -> &'static [(&'static str, fn(&Point) -> f64)] {
+    /// The axes, from left to right.
+    fn axes(self) -> &'static [Axis] {
         match self {
             Over::Frames => &[FRAMES],
             Over::Time => &[TIME],
@@ -31,8 +31,11 @@ impl Over {
     }
 }
 
-const FRAMES: (&str, fn(&Point) -> f64) = ("million frames", |point| point.frames / 1e6);
-const TIME: (&str, fn(&Point) -> f64) = ("minutes", |point| point.seconds / 60.0);
+/// What an axis is called, and what a point has there.
+type Axis = (&'static str, fn(&Point) -> f64);
+
+const FRAMES: Axis = ("million frames", |point| point.frames / 1e6);
+const TIME: Axis = ("minutes", |point| point.seconds / 60.0);
 
 /// A moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
