@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use coinop_envs::atari::Protocol;
 
 use crate::algo::Algo;
+use crate::commands::eval::Which;
 use crate::config::Setting;
 use crate::count::parse_count;
 use crate::output;
@@ -89,6 +90,9 @@ pub(crate) struct TrainArgs {
 pub(crate) struct EvalArgs {
     /// The run folder, or its name under runs/
     pub(crate) run: PathBuf,
+    /// The checkpoint: `last`, or the frames after which it was written, e.g. 2M
+    #[arg(long, default_value = "last", value_name = "WHICH")]
+    pub(crate) checkpoint: Which,
     /// Episodes to play
     #[arg(long, default_value = "30", value_parser = parse_episodes, allow_negative_numbers = true)]
     pub(crate) episodes: usize,

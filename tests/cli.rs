@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use program::{SMALL, coinop, fail, roms, rows_without_times, succeed, text, train};
+use program::{SMALL, checkpoints, coinop, fail, last_checkpoint, roms, rows_without_times, succeed, text, train};
 
 #[test]
 fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
@@ -21,12 +21,14 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     let frames = ["--frames=12k", "--set=metrics_frames=4k"];
     succeed(dir.path(), &[&["train", "pong", "--seed=3"], SMALL, &frames].concat());
     let run_dir = dir.path().join("runs/pong-paac-1");
+    // The last of the steps of 160 frames, of which none is a checkpoint before.
+    assert_eq!(checkpoints(&run_dir), ["000000012000"]);
     for file in [
         "config.toml",
         "metrics.csv",
         "epsilons.csv",
         "log.txt",
-        "checkpoints/final/manifest.json",
+        "checkpoints/000000012000/manifest.json",
     ] {
         assert!(fs::metadata(run_dir.join(file)).unwrap().len() > 0, "{file}");
     }
@@ -62,7 +64,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     let error = fail(coinop(dir.path()).args(["plot", "pong-paac-1", "-o", "/dev/full.svg/x.svg"]));
     assert!(error.starts_with("error: can't write `/dev/full.svg/x.svg`"), "{error}");
 
-    let flipped = run_dir.join("checkpoints/final/tensors.safetensors");
+    let flipped = last_checkpoint(&run_dir).join("tensors.safetensors");
     let mut bytes = fs::read(&flipped).unwrap();
     bytes[1_000] ^= 1;
     fs::write(&flipped, bytes).unwrap();
@@ -88,12 +90,9 @@ fn a_seed_gives_the_same_run_with_any_number_of_env_threads_and_another_seed_ano
     let metrics = |run: &Path| rows_without_times(&run.join("metrics.csv"));
     assert_eq!(metrics(&one), metrics(&two));
     assert_ne!(metrics(&one), metrics(&other));
-    for file in [
-        "epsilons.csv",
-        "checkpoints/final/tensors.safetensors",
-        "checkpoints/final/state.json",
-    ] {
-        let bytes = |run: &Path| fs::read(run.join(file)).unwrap();
+    assert!(fs::read(one.join("epsilons.csv")).unwrap() == fs::read(two.join("epsilons.csv")).unwrap());
+    for file in ["tensors.safetensors", "state.json"] {
+        let bytes = |run: &Path| fs::read(last_checkpoint(run).join(file)).unwrap();
         assert!(bytes(&one) == bytes(&two), "{file}");
         assert!(bytes(&one) != bytes(&other), "{file}");
     }
@@ -118,8 +117,8 @@ fn the_config_of_a_run_repeats_it() {
             .unwrap()
             .contains("preset = \"paac\"")
     );
-    let file = "checkpoints/final/tensors.safetensors";
-    assert!(bytes("first", file) == bytes("second", file));
+    let weights = |run: &str| fs::read(last_checkpoint(&dir.path().join(run)).join("tensors.safetensors")).unwrap();
+    assert!(weights("first") == weights("second"));
 }
 
 #[test]

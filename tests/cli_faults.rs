@@ -15,7 +15,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
-use program::{SMALL, coinop, fail, rows_without_times, run, succeed, text, train};
+use program::{SMALL, checkpoints, coinop, fail, last_checkpoint, rows_without_times, run, succeed, text, train};
 
 /// A run that goes on until it is asked to stop.
 struct Running {
@@ -26,6 +26,10 @@ struct Running {
 impl Running {
     /// Starts `command`, and waits until it trains in the folder `run`.
     fn start(command: &mut Command) -> Self {
+        Self::start_with(command, &[])
+    }
+
+    fn start_with(command: &mut Command, settings: &[&str]) -> Self {
         let args = [
             &[
                 "train",
@@ -35,6 +39,7 @@ impl Running {
                 "--set=metrics_frames=500",
             ],
             SMALL,
+            settings,
         ];
         let command = command.args(args.concat()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -64,7 +69,7 @@ impl Running {
 }
 
 fn is_saved(run: &Path) -> bool {
-    run.join("checkpoints/final/manifest.json").is_file()
+    !checkpoints(run).is_empty() && last_checkpoint(run).join("manifest.json").is_file()
 }
 
 #[test]
@@ -204,6 +209,69 @@ fn a_run_without_a_checkpoint_is_training_or_has_ended() {
 }
 
 #[test]
+fn a_run_that_is_killed_leaves_its_last_checkpoint_and_what_it_did_not_finish_is_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    // After every step.
+    let often = ["--set=checkpoint_minutes=1e-9", "--set=milestone_frames=320"];
+    let running = Running::start_with(&mut coinop(dir.path()), &often);
+    let run_dir = dir.path().join("run");
+    while checkpoints(&run_dir).len() < 6 {
+        std::thread::yield_now();
+    }
+    running.send(&["KILL"]);
+    running.end();
+    let printed = succeed(
+        dir.path(),
+        &["eval", "run", "--episodes=1", "--torch-threads=1", "--json"],
+    );
+    assert!(printed.contains("\"episodes\":1"), "{printed}");
+}
+
+#[test]
+fn checkpoints_are_written_while_training_and_the_newest_and_milestones_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let often = [
+        "--frames=1600",
+        "--set=checkpoint_minutes=1e-9",
+        "--set=keep_checkpoints=2",
+        "--set=milestone_frames=640",
+    ];
+    let run_dir = train(dir.path(), "run", &often);
+    // A step is 160 frames: 640 and 1,280 are milestones, and the last two stay.
+    let expected = ["000000000640", "000000001280", "000000001440", "000000001600"];
+    assert_eq!(checkpoints(&run_dir), expected);
+    let eval = |which: &str| {
+        run(
+            dir.path(),
+            &[
+                "eval",
+                "run",
+                "--episodes=1",
+                "--torch-threads=1",
+                "--checkpoint",
+                which,
+            ],
+        )
+    };
+    for which in ["last", "640", "1.28k"] {
+        let output = eval(which);
+        assert!(output.status.success(), "{which}: {}", text(&output.stderr));
+    }
+    let error = fail(coinop(dir.path()).args(["eval", "run", "--checkpoint=800"]));
+    assert_eq!(
+        error,
+        "error: the run `run` has no checkpoint after 800 frames: there are those after 640, 1280, 1440, 1600"
+    );
+    let error = fail(coinop(dir.path()).args(["eval", "run", "--checkpoint=best"]));
+    assert!(error.contains("or write `last`"), "{error}");
+    // Training does not depend on it.
+    let plain = train(dir.path(), "plain", &["--frames=1600"]);
+    assert_eq!(checkpoints(&plain), ["000000001600"]);
+    let weights = |run: &Path| fs::read(last_checkpoint(run).join("tensors.safetensors")).unwrap();
+    assert!(weights(&run_dir) == weights(&plain));
+}
+
+#[test]
 fn a_row_that_was_not_finished_is_left_out_of_the_curve() {
     let dir = tempfile::tempdir().unwrap();
     let run_dir = train(dir.path(), "run", &["--frames=12k", "--set=metrics_frames=4k"]);
@@ -258,7 +326,8 @@ fn a_checkpoint_of_something_else_than_its_config_says_is_refused() {
         assert!(config.contains(from), "{from}");
         fs::write(run_dir.join("config.toml"), config.replace(from, to)).unwrap();
         let error = fail(coinop(dir.path()).args(["eval", "run"]));
-        let expected = format!("error: `run/checkpoints/final` is a checkpoint of {named}, but config.toml says ");
+        let expected =
+            format!("error: `run/checkpoints/000000000480` is a checkpoint of {named}, but config.toml says ");
         assert!(error.starts_with(&expected), "{error}");
     }
 }

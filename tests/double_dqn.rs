@@ -12,7 +12,7 @@ mod program;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use program::{coinop, fail, rows_without_times, succeed};
+use program::{coinop, fail, last_checkpoint, rows_without_times, succeed};
 
 /// Settings that make a run small.
 const SMALL: &[&str] = &[
@@ -88,7 +88,7 @@ fn a_seed_gives_the_same_run_with_any_number_of_env_threads_and_either_store() {
     let with = |name: &str, args: &[&str]| {
         let small = ["--frames=6k", "--set=metrics_frames=1k"];
         let run = train(dir.path(), name, &[&small, args].concat());
-        fs::read(run.join("checkpoints/final/tensors.safetensors")).unwrap()
+        fs::read(last_checkpoint(&run).join("tensors.safetensors")).unwrap()
     };
     let one = with("one", &["--seed=5", "--env-threads=1"]);
     assert!(one == with("two", &["--seed=5", "--env-threads=2"]));

@@ -9,10 +9,12 @@ ROUNDS times in turns; medians. `score`: CartPole, the time until the mean score
 """
 import csv
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 ROUNDS = int(os.environ.get("ROUNDS", 3))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -23,7 +25,6 @@ WORKERS = (1, 2, 4, 8, 16)
 def pfrl_steps_per_second(processes, steps):
     """Agent steps per second of PFRL, from the first tenth of the run on, so that starting processes does not count."""
     import multiprocessing as mp
-    import time
 
     import ale_py
     import gymnasium
@@ -90,13 +91,28 @@ def python(processes, steps):
     return float(out.split()[-1])
 
 
-def rows_of_run(env, algo, *options):
+def rows_of_run(env, algo, *options, enough=lambda row: False):
+    """What a run wrote; it is ended when a row is `enough`."""
     with tempfile.TemporaryDirectory() as scratch:
         run = os.path.join(scratch, "run")
         command = [PROGRAM, "train", env, "--algo", algo, "--run-dir", run, *options]
-        subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
-        with open(os.path.join(run, "metrics.csv"), newline="") as file:
-            return [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+        rows, ended = [], False
+        while not ended:
+            time.sleep(0.2)
+            ended = process.poll() is not None
+            path = os.path.join(run, "metrics.csv")
+            if os.path.exists(path):
+                with open(path, newline="") as file:
+                    lines = [line for line in file if line.endswith("\n")]
+                rows = [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(lines)]
+            if not ended and any(map(enough, rows)):
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                return rows
+        if process.returncode != 0:
+            sys.exit(f"failed: {' '.join(command)}")
+        return rows
 
 
 def coinop(workers, steps):
@@ -111,15 +127,16 @@ def speed():
     for workers in WORKERS:
         ours, theirs = [], []
         for _ in range(ROUNDS):
-            ours.append(coinop(workers, 20_000))
-            theirs.append(python(workers, 4_000))
+            ours.append(coinop(workers, 10_000))
+            theirs.append(python(workers, 2_000))
         cell = lambda results: f"{statistics.median(results):,.0f} | {min(results):,.0f} - {max(results):,.0f}"
         ratio = statistics.median(ours) / statistics.median(theirs)
         print(f"| {workers} | {cell(ours)} | {cell(theirs)} | {ratio:.1f}x |", flush=True)
 
 
 def seconds_and_frames(algo, workers, seed, score=400.0):
-    rows = rows_of_run("cartpole", algo, "--seed", str(seed), "--set", f"workers={workers}", "--set", "metrics_frames=2000")
+    options = ["--seed", str(seed), "--set", f"workers={workers}", "--set", "metrics_frames=2000"]
+    rows = rows_of_run("cartpole", algo, *options, enough=lambda row: row["mean_score"] >= score)
     for row in rows:
         if row["mean_score"] >= score:
             return row["seconds"], row["frames"]

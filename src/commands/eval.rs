@@ -4,6 +4,8 @@
 //! prefer short ones, which in most games are the bad ones.
 
 use std::fmt::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
@@ -16,6 +18,7 @@ use serde::Serialize;
 
 use crate::cli::EvalArgs;
 use crate::config::{Config, threads_or_cores};
+use crate::count::parse_count;
 use crate::output;
 use crate::run::dir::RunDir;
 use crate::run::identity;
@@ -60,7 +63,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
 fn evaluate(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     let mut config = Config::read(&dir.config())?;
     coinop_agents::set_torch_threads(threads_or_cores(args.torch_threads.unwrap_or(0)));
-    let section = read_checkpoint(&config, dir)?;
+    let section = read_checkpoint(&config, dir, args.checkpoint)?;
     if let Some(roms) = &args.roms {
         config.set_roms(roms)?;
     }
@@ -100,18 +103,58 @@ fn evaluate(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     })
 }
 
-/// Reads the checkpoint of a run, and checks that it is of what the run's configuration says.
-fn read_checkpoint(config: &Config, dir: &RunDir) -> anyhow::Result<Section> {
-    let path = dir.final_checkpoint();
-    if !path.exists() {
-        let run = dir.path().display();
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The newest.
+    Last,
+    /// The one after so many frames.
+    Frames(u64),
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "last" => Ok(Which::Last),
+            frames => parse_count(frames)
+                .map(Which::Frames)
+                .map_err(|error| format!("{error}; or write `last`")),
+        }
+    }
+}
+
+/// The folder of a checkpoint of a run.
+fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<PathBuf> {
+    let checkpoints = dir.checkpoints()?;
+    let run = dir.path().display();
+    let Some(last) = checkpoints.last() else {
         if dir.is_training() {
-            bail!(
-                "the run `{run}` is still training: its checkpoint is written when that ends, or when Ctrl-C stops it"
-            );
+            let first = match config.run.checkpoint_minutes {
+                0.0 => "when that ends, or when Ctrl-C stops it".to_owned(),
+                minutes => format!("after {minutes} minutes"),
+            };
+            bail!("the run `{run}` is still training: its first checkpoint is written {first}");
         }
         bail!("the run `{run}` ended without a checkpoint: it failed or was killed; its log.txt says what happened");
+    };
+    match which {
+        Which::Last => Ok(dir.checkpoint(*last)),
+        Which::Frames(frames) if checkpoints.contains(&frames) => Ok(dir.checkpoint(frames)),
+        Which::Frames(frames) => {
+            let all: Vec<String> = checkpoints.iter().map(u64::to_string).collect();
+            bail!(
+                "the run `{run}` has no checkpoint after {frames} frames: there are those after {}",
+                all.join(", ")
+            )
+        }
     }
+}
+
+/// Reads a checkpoint of a run, and checks that it is of what the run's configuration says.
+fn read_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<Section> {
+    let path = find_checkpoint(config, dir, which)?;
     let section = checkpoint::read(&path)?;
     identity::check(config, &section, &path)?;
     Ok(section)

@@ -46,6 +46,23 @@ pub(crate) struct RunConfig {
     pub(crate) device: String,
     /// Frames between two rows of `metrics.csv`.
     pub(crate) metrics_frames: u64,
+    /// Minutes between two checkpoints while training; 0 for none but the last.
+    #[serde(default = "checkpoint_minutes")]
+    pub(crate) checkpoint_minutes: f64,
+    /// How many checkpoints are kept, the newest.
+    #[serde(default = "keep_checkpoints")]
+    pub(crate) keep_checkpoints: u64,
+    /// Of checkpoints that are written when so many frames more were played, none is removed; 0 for no such.
+    #[serde(default)]
+    pub(crate) milestone_frames: u64,
+}
+
+fn checkpoint_minutes() -> f64 {
+    10.0
+}
+
+fn keep_checkpoints() -> u64 {
+    3
 }
 
 impl Config {
@@ -173,6 +190,13 @@ impl Config {
                 bail!("run.{name} = 0: it must be at least 1");
             }
         }
+        let minutes = run.checkpoint_minutes;
+        if !(0.0..=1e6).contains(&minutes) {
+            bail!("run.checkpoint_minutes = {minutes}: it must be between 0 and 1000000");
+        }
+        if run.keep_checkpoints == 0 {
+            bail!("run.keep_checkpoints = 0: it must be at least 1");
+        }
         if run.seed > i64::MAX as u64 {
             bail!("run.seed = {}: it must be at most {}", run.seed, i64::MAX);
         }
@@ -242,6 +266,13 @@ fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> 
     }
     table.insert("env".to_owned(), Value::Table(options));
     if let Some(Value::Table(run)) = table.get_mut("run") {
+        for (name, default) in [
+            ("checkpoint_minutes", Value::Float(checkpoint_minutes())),
+            ("keep_checkpoints", Value::Integer(keep_checkpoints() as i64)),
+            ("milestone_frames", Value::Integer(0)),
+        ] {
+            run.entry(name).or_insert(default);
+        }
         run.extend([text("env", &env.id()), text("algo", algo.name()), text("preset", name)]);
     }
     Ok(table)

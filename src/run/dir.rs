@@ -7,7 +7,8 @@
 //!   events.out.*        the same for TensorBoard
 //!   epsilons.csv        every actor's epsilon, a row whenever they were drawn anew
 //!   log.txt             what happened, with times
-//!   checkpoints/final/  what was learned, when the run ended or was interrupted
+//!   checkpoints/000001000000/
+//!                       what was learned after so many frames: every some minutes, and when the run ended or was interrupted
 //! ```
 //!
 //! A run holds its folder open and locked: a folder that is renamed meanwhile is followed, one that is removed is noticed, and others can
@@ -18,6 +19,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use coinop_agents::checkpoint;
 use tracing::warn;
 
 use crate::files::failed;
@@ -184,12 +186,51 @@ impl RunDir {
         self.path.join("log.txt")
     }
 
-    pub(crate) fn final_checkpoint(&self) -> PathBuf {
-        self.path.join(CHECKPOINTS).join("final")
+    /// Where the checkpoint after `frames` frames is.
+    pub(crate) fn checkpoint(&self, frames: u64) -> PathBuf {
+        self.path.join(CHECKPOINTS).join(format!("{frames:012}"))
+    }
+
+    /// After how many frames there are checkpoints, the newest last.
+    pub(crate) fn checkpoints(&self) -> anyhow::Result<Vec<u64>> {
+        let mut found: Vec<u64> = self.entries()?.iter().filter_map(|name| frames_of(name)).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The names of everything among the checkpoints.
+    fn entries(&self) -> anyhow::Result<Vec<String>> {
+        let path = self.path.join(CHECKPOINTS);
+        let entries = fs::read_dir(&path).map_err(failed("can't list the folder", &path))?;
+        let name = |entry: fs::DirEntry| entry.file_name().to_str().map(str::to_owned);
+        Ok(entries.flatten().filter_map(name).collect())
+    }
+
+    /// Removes all checkpoints but the newest `keep` and those that are `spared`, and what a process that was killed did not finish.
+    pub(crate) fn prune_checkpoints(&self, keep: usize, spared: impl Fn(u64) -> bool) -> anyhow::Result<()> {
+        let checkpoints = self.checkpoints()?;
+        let old = checkpoints.len().saturating_sub(keep);
+        let gone = checkpoints[..old].iter().filter(|frames| !spared(**frames));
+        let mut paths: Vec<PathBuf> = gone.map(|frames| self.checkpoint(*frames)).collect();
+        let unfinished = self
+            .entries()?
+            .into_iter()
+            .filter(|name| checkpoint::is_unfinished(name));
+        paths.extend(unfinished.map(|name| self.path.join(CHECKPOINTS).join(name)));
+        for path in paths {
+            fs::remove_dir_all(&path).map_err(failed("can't remove the folder", &path))?;
+        }
+        Ok(())
     }
 }
 
 const CHECKPOINTS: &str = "checkpoints";
+
+/// What the name of a checkpoint's folder says.
+fn frames_of(name: &str) -> Option<u64> {
+    let digits = name.len() >= 12 && name.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| name.parse().ok()).flatten()
+}
 
 #[cfg(test)]
 mod tests {
@@ -232,6 +273,25 @@ mod tests {
         fs::create_dir(&second).unwrap();
         let error = run.follow().unwrap_err().to_string();
         assert!(error.contains("second` is gone"), "{error}");
+    }
+
+    #[test]
+    fn the_newest_checkpoints_and_those_spared_are_kept_and_what_was_not_finished_goes() {
+        let base = tempfile::tempdir().unwrap();
+        let run = RunDir::create(&base.path().join("run")).unwrap();
+        for frames in [100, 2_000_000_000_000, 300, 200, 400] {
+            fs::create_dir(run.checkpoint(frames)).unwrap();
+        }
+        let other = |name: &str| run.path().join("checkpoints").join(name);
+        for name in ["000000000500.partial", "000000000200.old", "mine", "12"] {
+            fs::create_dir(other(name)).unwrap();
+        }
+        assert_eq!(run.checkpoints().unwrap(), [100, 200, 300, 400, 2_000_000_000_000]);
+        run.prune_checkpoints(2, |frames| frames == 200).unwrap();
+        assert_eq!(run.checkpoints().unwrap(), [200, 400, 2_000_000_000_000]);
+        // What is not a checkpoint is somebody else's.
+        let left = ["mine", "12"].map(|name| other(name).exists());
+        assert_eq!((left, run.entries().unwrap().len()), ([true; 2], 5));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use anyhow::anyhow;
 use coinop_agents::{Section, TrainError, Trainer, checkpoint};
-use tracing::info;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
 
 use super::dir::RunDir;
 use super::identity;
@@ -30,7 +31,7 @@ pub(crate) struct Summary {
     pub(crate) scores: Scores,
 }
 
-/// Trains, and saves the final checkpoint.
+/// Trains, and saves checkpoints meanwhile and at the end.
 pub(crate) fn run(
     trainer: &mut dyn Trainer,
     config: &Config,
@@ -40,14 +41,17 @@ pub(crate) fn run(
 ) -> anyhow::Result<Summary> {
     let mut display = Display::new(config.run.frames);
     let mut scores = Scores::default();
-    let (outcome, frames) = loop {
+    let mut saver = Saver::new(config);
+    let mut frames = 0;
+    let outcome = loop {
         let progress = match trainer.step() {
             Ok(progress) => progress,
             Err(error) => {
                 display.finish();
-                return Err(failed(trainer, config, dir, error));
+                return Err(saver.save_after(trainer, dir, frames, error));
             }
         };
+        frames = progress.frames;
         scores.add(progress.episodes);
         if metrics.add(&progress, &scores)? {
             dir.follow()?;
@@ -58,10 +62,13 @@ pub(crate) fn run(
         } else if let Some(signal) = stop.signal() {
             Outcome::Stopped { signal }
         } else {
+            if saver.is_due(frames, Instant::now()) {
+                saver.save_meanwhile(trainer, dir, frames)?;
+            }
             continue;
         };
         metrics.finish(&progress, &scores)?;
-        break (outcome, progress.frames);
+        break outcome;
     };
     display.finish();
     info!(
@@ -71,8 +78,7 @@ pub(crate) fn run(
         mean_score = scores.mean(),
         "training ended"
     );
-    dir.follow()?;
-    save(trainer, config, dir)?;
+    saver.save(trainer, dir, frames)?;
     Ok(Summary {
         outcome,
         frames,
@@ -80,27 +86,95 @@ pub(crate) fn run(
     })
 }
 
-/// Saves what was learned before a step failed, if that is of use: weights that diverged are not.
-fn failed(trainer: &dyn Trainer, config: &Config, dir: &mut RunDir, error: TrainError) -> anyhow::Error {
-    match dir.follow().and_then(|()| save(trainer, config, dir)) {
-        Ok(()) => anyhow!(
-            "{error}; what was learned before is saved in `{}`",
-            dir.path().display()
-        ),
-        Err(cause) => {
-            info!(%cause, "no checkpoint after the error");
-            error.into()
-        }
-    }
+/// Decides when to save, and which checkpoints to keep.
+struct Saver<'a> {
+    config: &'a Config,
+    last: Instant,
+    /// The frames of the newest checkpoint.
+    saved: Option<u64>,
+    /// The frames after which the next milestone is due.
+    milestone: Option<u64>,
+    /// The checkpoints that were milestones.
+    milestones: Vec<u64>,
 }
 
-fn save(trainer: &dyn Trainer, config: &Config, dir: &RunDir) -> anyhow::Result<()> {
-    let mut section = Section::default();
-    identity::save(config, &mut section)?;
-    trainer.save(&mut section)?;
-    checkpoint::write(&dir.final_checkpoint(), &section)?;
-    info!(path = %dir.final_checkpoint().display(), "checkpoint written");
-    Ok(())
+impl<'a> Saver<'a> {
+    fn new(config: &'a Config) -> Self {
+        Self {
+            config,
+            last: Instant::now(),
+            saved: None,
+            milestone: Some(config.run.milestone_frames).filter(|frames| *frames > 0),
+            milestones: Vec::new(),
+        }
+    }
+
+    fn is_due(&self, frames: u64, now: Instant) -> bool {
+        let minutes = self.config.run.checkpoint_minutes;
+        let every = Duration::from_secs_f64(60.0 * minutes);
+        self.is_milestone(frames) || minutes > 0.0 && now.duration_since(self.last) >= every
+    }
+
+    fn is_milestone(&self, frames: u64) -> bool {
+        self.milestone.is_some_and(|due| frames >= due)
+    }
+
+    /// Writes a checkpoint, and removes those that are too many.
+    fn save(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64) -> anyhow::Result<()> {
+        self.write(trainer, dir, frames)
+            .map_err(|error| match self.saved.map(|frames| dir.checkpoint(frames)) {
+                Some(last) => anyhow!("{error}; the last good checkpoint is `{}`", last.display()),
+                None => error,
+            })
+    }
+
+    fn write(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64) -> anyhow::Result<()> {
+        dir.follow()?;
+        let start = Instant::now();
+        let mut section = Section::default();
+        identity::save(self.config, &mut section)?;
+        trainer.save(&mut section)?;
+        let path = dir.checkpoint(frames);
+        checkpoint::write(&path, &section)?;
+        if self.is_milestone(frames) {
+            let every = self.config.run.milestone_frames;
+            self.milestone = Some((frames / every + 1) * every);
+            self.milestones.push(frames);
+        }
+        self.saved = Some(frames);
+        self.last = Instant::now();
+        let seconds = (self.last - start).as_secs_f64();
+        info!(path = %path.display(), seconds, "checkpoint written");
+        let keep = usize::try_from(self.config.run.keep_checkpoints).unwrap_or(usize::MAX);
+        dir.prune_checkpoints(keep, |frames| self.milestones.contains(&frames))
+    }
+
+    /// The same while training, which goes on without it: the disk may have room again when the next one is due.
+    fn save_meanwhile(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64) -> anyhow::Result<()> {
+        dir.follow()?;
+        if let Err(error) = self.save(trainer, dir, frames) {
+            warn!("no checkpoint after {frames} frames: {error}; training goes on");
+            self.last = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Saves what was learned before a step failed, if that is of use: weights that diverged are not.
+    fn save_after(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64, error: TrainError) -> anyhow::Error {
+        match self.save(trainer, dir, frames) {
+            Ok(()) => anyhow!(
+                "{error}; what was learned before is saved in `{}`",
+                dir.path().display()
+            ),
+            Err(cause) => {
+                info!(%cause, "no checkpoint after the error");
+                match self.saved.map(|frames| dir.checkpoint(frames)) {
+                    Some(last) => anyhow!("{error}; the last good checkpoint is `{}`", last.display()),
+                    None => error.into(),
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +233,7 @@ mod tests {
             error.to_string(),
             format!("the device is gone; what was learned before is saved in `{path}`")
         );
-        let saved = checkpoint::read(&dir.final_checkpoint()).unwrap();
+        let saved = checkpoint::read(&dir.checkpoint(1)).unwrap();
         assert_eq!(saved.get::<u64>("steps").unwrap(), 1);
     }
 }

@@ -57,6 +57,21 @@ pub(crate) fn fail(command: &mut Command) -> String {
     errors[0].to_owned()
 }
 
+/// The names of a run's checkpoints, the newest last.
+pub(crate) fn checkpoints(run: &Path) -> Vec<String> {
+    let entries = fs::read_dir(run.join("checkpoints")).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The folder of the newest one.
+pub(crate) fn last_checkpoint(run: &Path) -> PathBuf {
+    run.join("checkpoints").join(checkpoints(run).last().unwrap())
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }

@@ -84,7 +84,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 
 /// Lets `make` make a file or a folder beside `path`, and gives it that name, in place of what had it, when it is whole.
 fn publish(path: &Path, make: impl FnOnce(&Path) -> Result<(), CheckpointError>) -> Result<(), CheckpointError> {
-    let aside = sibling(path, "partial");
+    let aside = sibling(path, SUFFIXES[0]);
     remove(&aside)?;
     if let Err(error) = make(&aside) {
         // The disk may be full: what was written is of no use.
@@ -92,7 +92,7 @@ fn publish(path: &Path, make: impl FnOnce(&Path) -> Result<(), CheckpointError>)
         return Err(error);
     }
     // A file takes another's place in one step; a folder only that of an empty one.
-    let old = sibling(path, "old");
+    let old = sibling(path, SUFFIXES[1]);
     if path.is_dir() {
         remove(&old)?;
         fs::rename(path, &old).map_err(io("can't replace", path))?;
@@ -276,9 +276,18 @@ fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> CheckpointError {
     }
 }
 
+/// What [`publish`] adds to a name until it is finished: to what is written, and to what is replaced.
+const SUFFIXES: [&str; 2] = [".partial", ".old"];
+
+/// Whether a name is that of what [`write()`] left behind where its process was killed.
+#[must_use]
+pub fn is_unfinished(name: &str) -> bool {
+    SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
 fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{suffix}"));
+    name.push(suffix);
     path.with_file_name(name)
 }
 

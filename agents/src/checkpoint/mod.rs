@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::Tensor;
 
-pub use disk::{read, write, write_file};
+pub use disk::{is_unfinished, read, write, write_file};
 
 /// Something with state that a run depends on.
 pub trait Checkpoint {
