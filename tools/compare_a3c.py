@@ -152,8 +152,9 @@ def score():
             seconds, frames = ([result[i] for result in results] for i in (0, 1))
             median = statistics.median(seconds)
             alone = alone or median
-            print(f"| {workers} | {median:.1f} | {min(seconds):.1f} - {max(seconds):.1f} | {statistics.median(frames):,.0f} | "
-                  f"{alone / median:.1f} |", flush=True)
+            number = lambda value, digits: "not reached" if value == float("inf") else f"{value:,.{digits}f}"
+            print(f"| {workers} | {number(median, 1)} | {number(min(seconds), 1)} - {number(max(seconds), 1)} | "
+                  f"{number(statistics.median(frames), 0)} | {alone / median:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
