@@ -14,15 +14,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{End, Env, EnvFactory, Step};
 use rand::RngExt;
-use tch::Device;
+use tch::{Device, Tensor};
 
 use crate::episodes::Episodes;
 use crate::explore::{EpsilonConfig, Epsilons};
 use crate::limits::{above_0, at_least_0, check};
 use crate::network::Observation;
+use crate::optim::clip_grad_norm;
+use crate::params::Params;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
-use crate::shared::SharedParams;
+use crate::shared::{SharedParams, SharedTarget};
 use crate::workers::{Report, Worker, Workers};
 use crate::{AgentError, Checkpoint, CheckpointError, Episode, Progress, Row, Section, TrainError, Trainer};
 
@@ -54,6 +56,72 @@ pub(crate) trait Method<O>: Send + 'static {
 
     /// Takes it over, for all workers.
     fn load(&mut self, frames: u64, from: &Section) -> Result<(), CheckpointError>;
+}
+
+/// The way from a worker's own weights to those that all share, and back.
+pub(crate) struct Exchange {
+    shared: Arc<SharedParams>,
+    max_grad_norm: f64,
+    /// All parameters, or a gradient, on their way.
+    flat: Vec<f32>,
+}
+
+impl Exchange {
+    pub(crate) fn new(shared: Arc<SharedParams>, max_grad_norm: f64) -> Self {
+        Self {
+            flat: vec![0.0; shared.numel()],
+            shared,
+            max_grad_norm,
+        }
+    }
+
+    /// Takes the shared weights over.
+    pub(crate) fn read(&mut self, params: &Params) -> Result<(), AgentError> {
+        self.shared.read(&mut self.flat);
+        Ok(params.take(&self.flat)?)
+    }
+
+    /// Takes those of a target network over, if they are others than those of the version `seen`.
+    pub(crate) fn read_target(
+        &mut self,
+        target: &SharedTarget,
+        seen: &mut u64,
+        params: &Params,
+    ) -> Result<(), AgentError> {
+        if target.read(seen, &mut self.flat) {
+            params.take(&self.flat)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a worker's own weights those that all share.
+    pub(crate) fn publish(&self, params: &Params) -> Result<(), AgentError> {
+        self.shared.write(&params.flat())
+    }
+
+    /// Changes the shared weights by the gradient of `loss`, a mean over `steps`, whose sum is what asynchronous methods follow. Returns the loss,
+    /// and the norm of the gradient before it was clipped.
+    pub(crate) fn update(
+        &mut self,
+        params: &Params,
+        loss: &Tensor,
+        steps: i64,
+        learning_rate: f64,
+    ) -> Result<(f64, f64), AgentError> {
+        let mut gradient = params.gradient(&loss.f_mul_scalar(steps)?)?;
+        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?;
+        let loss = loss.f_double_value(&[])?;
+        for (what, value) in [("the loss", loss), ("the norm of the gradient", grad_norm)] {
+            if !value.is_finite() {
+                let updates = self.shared.updates();
+                return Err(AgentError::NotFinite { what, value, updates });
+            }
+        }
+        let len = self.flat.len();
+        gradient.f_copy_data(&mut self.flat, len)?;
+        self.shared.update(&self.flat, learning_rate);
+        Ok((loss, grad_norm))
+    }
 }
 
 /// What every method needs to be told.

@@ -92,6 +92,11 @@ impl SharedParams {
         })
     }
 
+    /// The number of parameters.
+    pub(crate) fn numel(&self) -> usize {
+        self.params.0.len()
+    }
+
     /// Updates by all threads.
     pub(crate) fn updates(&self) -> u64 {
         self.updates.load(Ordering::Relaxed)

@@ -6,7 +6,7 @@ use coinop_envs::rng::{Rng, stream};
 use coinop_envs::vec_env::Serial;
 use coinop_envs::{Copies, Env, EnvError, EnvFactory, Shape, Step, VecEnv};
 
-use crate::{Checkpoint, Section, checkpoint};
+use crate::{Checkpoint, Section, Trainer, checkpoint};
 
 /// Shows a bit; naming it pays 1, anything else nothing. An episode has ten steps and is then truncated.
 #[derive(Clone)]
@@ -153,6 +153,15 @@ impl Env for Breaks {
             Err(EnvError::Other("the cable was cut".into()))
         }
     }
+}
+
+/// The scores of the episodes that end within so many steps of a trainer.
+pub(crate) fn run(trainer: &mut dyn Trainer, steps: usize) -> Vec<f64> {
+    let mut scores = Vec::new();
+    for _ in 0..steps {
+        scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
+    }
+    scores
 }
 
 /// A component's state.

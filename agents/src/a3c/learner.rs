@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::config::A3cConfig;
+use crate::actor_learners::Exchange;
 use crate::losses::{entropy, mixture_log_probability, policy_gradient_loss, value_loss};
 use crate::network::{ActorCritic, RecurrentState};
-use crate::optim::clip_grad_norm;
 use crate::shared::SharedParams;
 use crate::{AgentError, Learner, Row};
 
@@ -78,36 +78,29 @@ impl A3cStats {
 /// S3).
 pub(super) struct A3cLearner {
     pub(super) network: ActorCritic,
-    shared: Arc<SharedParams>,
+    exchange: Exchange,
     entropy_weight: f64,
     value_weight: f64,
-    max_grad_norm: f64,
-    /// All parameters, on their way to or from the shared ones.
-    flat: Vec<f32>,
 }
 
 impl A3cLearner {
     pub(super) fn new(config: &A3cConfig, network: ActorCritic, shared: Arc<SharedParams>) -> Self {
         Self {
-            flat: vec![0.0; network.params().numel()],
             network,
-            shared,
+            exchange: Exchange::new(shared, config.max_grad_norm),
             entropy_weight: config.entropy_weight,
             value_weight: config.value_weight,
-            max_grad_norm: config.max_grad_norm,
         }
     }
 
     /// Takes the shared weights over.
     pub(super) fn synchronize(&mut self) -> Result<(), AgentError> {
-        self.shared.read(&mut self.flat);
-        self.network.params().take(&self.flat)?;
-        Ok(())
+        self.exchange.read(self.network.params())
     }
 
     /// Makes its own weights those that all share.
     pub(super) fn publish(&self) -> Result<(), AgentError> {
-        self.shared.write(&self.network.params().flat())
+        self.exchange.publish(self.network.params())
     }
 }
 
@@ -127,24 +120,14 @@ impl Learner for A3cLearner {
         let loss = policy_loss
             .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?;
-        let steps = batch.obs.size()[0];
-        let mut gradient = self.network.params().gradient(&loss.f_mul_scalar(steps)?)?;
-        let stats = A3cStats {
-            loss: loss.f_double_value(&[])?,
+        let (params, steps) = (self.network.params(), batch.obs.size()[0]);
+        let (loss, grad_norm) = self.exchange.update(params, &loss, steps, batch.learning_rate)?;
+        Ok(A3cStats {
+            loss,
             policy_loss: policy_loss.f_double_value(&[])?,
             value_loss: value_loss.f_double_value(&[])?,
             entropy: entropy.f_double_value(&[])?,
-            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm)?,
-        };
-        for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
-            if !value.is_finite() {
-                let updates = self.shared.updates();
-                return Err(AgentError::NotFinite { what, value, updates });
-            }
-        }
-        let len = self.flat.len();
-        gradient.f_copy_data(&mut self.flat, len)?;
-        self.shared.update(&self.flat, batch.learning_rate);
-        Ok(stats)
+            grad_norm,
+        })
     }
 }

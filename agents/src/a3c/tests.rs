@@ -9,7 +9,7 @@ use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::shared::SharedRmsPropConfig;
-use crate::test_help::{Breaks, name_the_bit, name_the_half, of, on_disk, remember_the_bit, state};
+use crate::test_help::{Breaks, name_the_bit, name_the_half, of, on_disk, remember_the_bit, run, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 pub(super) fn config() -> A3cConfig {
@@ -48,14 +48,6 @@ fn trainer(config: &A3cConfig, seed: u64) -> A3c<f32> {
     A3c::new(config, of(name_the_bit()).as_ref(), 20_000, seed, Device::Cpu).unwrap()
 }
 
-fn run(trainer: &mut A3c<f32>, rollouts: usize) -> Vec<f64> {
-    let mut scores = Vec::new();
-    for _ in 0..rollouts {
-        scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
-    }
-    scores
-}
-
 #[test]
 fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
     for locked in [false, true] {
@@ -87,10 +79,7 @@ fn both_kinds_of_networks_learn_from_pixels() {
         config.learning_rate = 0.001;
         let factory = name_the_half();
         let mut trainer = A3c::<u8>::new(&config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
-        let mut scores = Vec::new();
-        for _ in 0..800 {
-            scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
-        }
+        let scores = run(&mut trainer, 800);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{core:?}: {mean}");
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::config::AsyncQConfig;
+use crate::actor_learners::Exchange;
 use crate::losses::{action_value, value_loss};
 use crate::network::QNetwork;
-use crate::optim::clip_grad_norm;
 use crate::shared::{SharedParams, SharedTarget};
 use crate::{AgentError, Learner, Row};
 
@@ -54,13 +54,11 @@ impl AsyncQStats {
 pub(super) struct AsyncQLearner {
     pub(super) network: QNetwork,
     pub(super) target: QNetwork,
+    exchange: Exchange,
     shared: Arc<SharedParams>,
     shared_target: Arc<SharedTarget>,
     /// Which of the shared target network's versions its own is.
     target_version: u64,
-    max_grad_norm: f64,
-    /// All parameters, on their way to or from the shared ones.
-    flat: Vec<f32>,
 }
 
 impl AsyncQLearner {
@@ -73,30 +71,26 @@ impl AsyncQLearner {
         shared_target: Arc<SharedTarget>,
     ) -> Self {
         Self {
-            flat: vec![0.0; network.params().numel()],
             network,
             target,
+            exchange: Exchange::new(Arc::clone(&shared), config.max_grad_norm),
             shared,
             shared_target,
             target_version: 0,
-            max_grad_norm: config.max_grad_norm,
         }
     }
 
     /// Takes the shared weights over, and those of the target network if they are new.
     pub(super) fn synchronize(&mut self, frames: u64) -> Result<(), AgentError> {
         self.shared_target.refresh(&self.shared, frames);
-        if self.shared_target.read(&mut self.target_version, &mut self.flat) {
-            self.target.params().take(&self.flat)?;
-        }
-        self.shared.read(&mut self.flat);
-        self.network.params().take(&self.flat)?;
-        Ok(())
+        let (target, seen) = (&self.shared_target, &mut self.target_version);
+        self.exchange.read_target(target, seen, self.target.params())?;
+        self.exchange.read(self.network.params())
     }
 
     /// Makes its own weights those that all share; `frames` of the run have been played.
     pub(super) fn publish(&self, frames: u64) -> Result<(), AgentError> {
-        self.shared.write(&self.network.params().flat())?;
+        self.exchange.publish(self.network.params())?;
         self.shared_target.write(&self.target.params().flat(), frames)
     }
 }
@@ -108,22 +102,12 @@ impl Learner for AsyncQLearner {
     fn learn(&mut self, batch: &AsyncQBatch) -> Result<AsyncQStats, AgentError> {
         let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
         let loss = value_loss(&values, &batch.targets)?;
-        let steps = batch.obs.size()[0];
-        let mut gradient = self.network.params().gradient(&loss.f_mul_scalar(steps)?)?;
-        let stats = AsyncQStats {
-            loss: loss.f_double_value(&[])?,
+        let (params, steps) = (self.network.params(), batch.obs.size()[0]);
+        let (loss, grad_norm) = self.exchange.update(params, &loss, steps, batch.learning_rate)?;
+        Ok(AsyncQStats {
+            loss,
             mean_value: values.f_mean(Kind::Float)?.f_double_value(&[])?,
-            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm)?,
-        };
-        for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
-            if !value.is_finite() {
-                let updates = self.shared.updates();
-                return Err(AgentError::NotFinite { what, value, updates });
-            }
-        }
-        let len = self.flat.len();
-        gradient.f_copy_data(&mut self.flat, len)?;
-        self.shared.update(&self.flat, batch.learning_rate);
-        Ok(stats)
+            grad_norm,
+        })
     }
 }

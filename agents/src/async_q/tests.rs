@@ -9,7 +9,7 @@ use crate::explore::{EpsilonConfig, Epsilons, epsilon_greedy};
 use crate::init::Init;
 use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::shared::SharedRmsPropConfig;
-use crate::test_help::{Breaks, name_the_bit, name_the_half, of, on_disk, remember_the_bit, state};
+use crate::test_help::{Breaks, name_the_bit, name_the_half, of, on_disk, remember_the_bit, run, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 const METHODS: [ValueMethod; 3] = [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ];
@@ -50,14 +50,6 @@ fn trainer(method: ValueMethod, config: &AsyncQConfig, seed: u64) -> AsyncQ<f32>
     AsyncQ::new(method, config, of(name_the_bit()).as_ref(), 20_000, seed, Device::Cpu).unwrap()
 }
 
-fn run(trainer: &mut AsyncQ<f32>, rollouts: usize) -> Vec<f64> {
-    let mut scores = Vec::new();
-    for _ in 0..rollouts {
-        scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
-    }
-    scores
-}
-
 #[test]
 fn each_method_learns_to_name_the_bit_with_and_without_a_lock() {
     for (method, locked) in METHODS.into_iter().flat_map(|method| [(method, false), (method, true)]) {
@@ -89,10 +81,7 @@ fn each_method_learns_from_pixels() {
         config.learning_rate = 0.001;
         let factory = name_the_half();
         let mut trainer = AsyncQ::<u8>::new(method, &config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
-        let mut scores = Vec::new();
-        for _ in 0..1_200 {
-            scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
-        }
+        let scores = run(&mut trainer, 1_200);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{method:?}: {mean}");
     }

@@ -12,7 +12,7 @@ use crate::init::Init;
 use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
-use crate::test_help::{Breaks, envs, name_the_bit, of, on_disk, state};
+use crate::test_help::{Breaks, envs, name_the_bit, of, on_disk, run, state};
 use crate::{Checkpoint, Learner, Mode, Policy, Trainer};
 
 fn config() -> DoubleDqnConfig {
@@ -65,14 +65,6 @@ fn with(
 /// In eight environments where a bit is named.
 fn trainer(config: &DoubleDqnConfig, seed: u64) -> DoubleDqn<f32> {
     with(config, of(name_the_bit()), 1, seed)
-}
-
-fn run(trainer: &mut DoubleDqn<f32>, steps: usize) -> Vec<f64> {
-    let mut scores = Vec::new();
-    for _ in 0..steps {
-        scores.extend(trainer.step().unwrap().episodes.iter().map(|episode| episode.score));
-    }
-    scores
 }
 
 #[test]
@@ -292,7 +284,7 @@ fn an_error_that_is_no_number_stops_training_before_it_reaches_the_weights() {
 fn a_value_that_can_not_be_is_named_with_the_reason() {
     config().validate().unwrap();
     type Spoil = fn(&mut DoubleDqnConfig);
-    let cases: [(Spoil, &str); 7] = [
+    let cases: [(Spoil, &str); 8] = [
         (|c| c.num_envs = 0, "num_envs = 0: it must be between 1 and 10000"),
         (|c| c.capacity = 31, "capacity = 31: it must be at least batch_size"),
         (
@@ -308,6 +300,10 @@ fn a_value_that_can_not_be_is_named_with_the_reason() {
         (
             |c| c.eval_epsilon = 1.5,
             "eval_epsilon = 1.5: it must be between 0 and 1",
+        ),
+        (
+            |c| c.network.core = Core::Lstm,
+            "network.core = lstm: action values come from feed-forward networks: it must be none",
         ),
         (
             |c| c.error_clip = f64::NAN,
