@@ -3,7 +3,8 @@
 use crate::{End, Env, EnvError, EnvSpec};
 
 /// Plays some episodes with fixed actions and checks what [`Env`] promises: reproducible by seed, whole observations, nothing resets
-/// itself, bad actions are refused, the four parts of a step fit together.
+/// itself, bad actions are refused, the four parts of a step fit together, and a snapshot, if there is one, holds all that the future depends
+/// on.
 ///
 /// # Errors
 ///
@@ -28,6 +29,48 @@ pub fn check_env<E: Env>(env: &mut E) -> Result<(), String> {
              reset(Some(seed)) restarts"
                 .to_owned()
         });
+    }
+    check_snapshot(env)
+}
+
+/// Plays on from some moments of an episode, and again from their snapshots.
+fn check_snapshot<E: Env>(env: &mut E) -> Result<(), String> {
+    let num_actions = env.num_actions() as u64;
+    let mut obs = vec![<E::Obs>::default(); env.obs_shape().len()];
+    let mut play = |env: &mut E, label: &str| -> Result<Played<E::Obs>, String> {
+        let mut played = Vec::new();
+        for i in 0..40 {
+            let action = (crate::rng::derive_seed(2, label, i) % num_actions) as u32;
+            let step = env.step(action, &mut obs).map_err(failed("step()"))?;
+            played.push((obs.clone(), Some(step)));
+            if step.end.is_over() {
+                env.reset(None, &mut obs).map_err(failed("reset()"))?;
+                played.push((obs.clone(), None));
+            }
+        }
+        Ok(played)
+    };
+    let mut first = vec![<E::Obs>::default(); env.obs_shape().len()];
+    env.reset(Some(3), &mut first).map_err(failed("reset()"))?;
+    for _ in 0..3 {
+        let Some(snapshot) = env.snapshot() else { return Ok(()) };
+        let future = play(env, "future")?;
+        env.restore(&snapshot).map_err(failed("restore() of an own snapshot"))?;
+        if env.snapshot().as_ref() != Some(&snapshot) || play(env, "future")? != future {
+            return Err(
+                "an environment that was restored goes on in another way: snapshot() holds all that its future depends on, random \
+                 streams included"
+                    .to_owned(),
+            );
+        }
+        env.restore(&snapshot).map_err(failed("restore() of an own snapshot"))?;
+        if let Some(cut) = snapshot.len().checked_sub(1)
+            && env.restore(&snapshot[..cut]).is_ok()
+        {
+            return Err("restore() takes half a snapshot: what is damaged is an error".to_owned());
+        }
+        env.restore(&snapshot).map_err(failed("restore() of an own snapshot"))?;
+        play(env, "on")?;
     }
     Ok(())
 }
@@ -148,6 +191,7 @@ mod tests {
 
     use super::*;
     use crate::rng::{Rng, stream};
+    use crate::snapshot::{open, seal};
     use crate::{Shape, Step};
 
     /// A walk of ten steps whose flaws can be chosen.
@@ -232,6 +276,23 @@ mod tests {
                 _ => step,
             })
         }
+
+        fn snapshot(&self) -> Option<Vec<u8>> {
+            Some(seal("Walk", 1, &(&self.rng, self.left, self.newest), &[]))
+        }
+
+        fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+            let opened = open::<(Rng, u32, f32)>("Walk", 1, snapshot);
+            if opened.is_err() && self.flaw == "takes anything" {
+                return Ok(());
+            }
+            let (rng, left, newest) = opened?.0;
+            if self.flaw != "forgets its stream" {
+                self.rng = rng;
+            }
+            (self.left, self.newest) = (left, newest);
+            Ok(())
+        }
     }
 
     #[test]
@@ -247,6 +308,8 @@ mod tests {
             ("pays NaN", "finite"),
             ("goes on after the end", "terminated"),
             ("discounts by gamma", "discount 0.99"),
+            ("forgets its stream", "random streams included"),
+            ("takes anything", "half a snapshot"),
         ] {
             let error = check_env(&mut Walk::with(flaw)).unwrap_err();
             assert!(error.contains(word), "{flaw}: {error}");

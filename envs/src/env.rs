@@ -8,13 +8,26 @@
 //!                                                                     └── only reset() may follow
 //! ```
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::{EnvError, Shape};
 
 /// The element type of an observation: `u8` for pixels, `f32` for features.
 ///
 /// Sealed: networks know how to read these two.
 pub trait Elem:
-    sealed::Sealed + Copy + Default + From<u8> + PartialEq + Send + Sync + std::fmt::Debug + 'static
+    sealed::Sealed
+    + Copy
+    + Default
+    + From<u8>
+    + PartialEq
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + std::fmt::Debug
+    + 'static
 {
     /// What observations of such elements are called.
     const NAME: &str;
@@ -280,6 +293,23 @@ pub trait Env {
     ///
     /// If `obs.len()` is not `obs_shape().len()`.
     fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError>;
+
+    /// All that its future depends on, the episode under way and the random streams included; `None` if the environment can not say, which
+    /// costs an interrupted run the episodes under way. See [`snapshot`](crate::snapshot) for how to write one.
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Goes on where [`snapshot`](Self::snapshot) was called, of this environment or one that was made alike. The observation that the agent
+    /// saw last is not in it: whoever keeps the snapshot keeps that too.
+    ///
+    /// # Errors
+    ///
+    /// For bytes that are something else, or damaged: afterwards the environment needs `reset`. [`EnvError::NoSnapshots`].
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let _ = snapshot;
+        Err(EnvError::NoSnapshots)
+    }
 }
 
 impl<E: Env + ?Sized> Env for Box<E> {
@@ -307,5 +337,13 @@ impl<E: Env + ?Sized> Env for Box<E> {
 
     fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError> {
         (**self).step(action, obs)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        (**self).snapshot()
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        (**self).restore(snapshot)
     }
 }

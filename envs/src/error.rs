@@ -56,6 +56,17 @@ pub enum EnvError {
         /// What they should be.
         wanted: &'static str,
     },
+    /// Bytes are not a snapshot of this environment.
+    #[error("this is no snapshot of {env}: {reason}")]
+    BadSnapshot {
+        /// The kind of environment, or of wrapper.
+        env: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An environment that gives no snapshots takes none.
+    #[error("this environment can't be restored: it gives no snapshots")]
+    NoSnapshots,
     /// There is not enough memory.
     #[error("{what} needs {} of memory, and {} are available; {way_out}", size(*.needed), size(*.available))]
     Memory {

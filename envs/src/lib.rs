@@ -11,6 +11,7 @@ pub mod registry;
 mod resize;
 pub mod rng;
 mod shape;
+pub mod snapshot;
 pub mod vec_env;
 pub mod wrappers;
 

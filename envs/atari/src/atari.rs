@@ -1,20 +1,28 @@
 //! The Atari as ALE offers it: a console, a game's rules, and an agent that acts on it.
 
-use rand_mt::Mt;
+use serde::Deserialize;
 
 use crate::action::Action;
-use crate::console::Console;
+use crate::console::{Console, SavedConsole};
 use crate::controllers::{Controls, Ports};
 use crate::error::AtariError;
 use crate::games::{Game, Menu, Outcome, PAL_HEIGHT, Ram, State};
 use crate::palette;
 use crate::rom::Rom;
 use crate::tia::Display;
+use crate::twister::{self, Twister};
 
 /// Frames without action at a reset, while the program starts.
 const START_FRAMES: u32 = 60;
 /// Frames for which the RESET switch is held.
 const RESET_FRAMES: u32 = 4;
+
+/// The format of saved states.
+const STATE_VERSION: u8 = 1;
+
+/// What a saved state holds behind its header.
+#[derive(Deserialize)]
+struct Saved(SavedConsole, [i32; 2], twister::Saved, (u8, State, Outcome, u32, u32));
 
 /// What can be chosen of an [`Atari`], with ALE's names.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +93,7 @@ pub struct Atari {
     settings: Settings,
     display: Display,
     /// Decides about sticky actions. Two numbers are drawn per frame, one for each player.
-    random: Mt,
+    random: Twister,
     /// The action that a sticky frame repeats.
     last_action: Action,
     mode: u32,
@@ -116,7 +124,7 @@ impl Atari {
             ports: Ports::new(game.controllers),
             settings: settings.clone(),
             display,
-            random: Mt::new(settings.random_seed as u32),
+            random: Twister::new(settings.random_seed as u32),
             last_action: Action::Noop,
             mode: game.default_mode,
             difficulty: 0,
@@ -273,6 +281,79 @@ impl Atari {
     /// Starts the generator of sticky actions anew.
     pub fn seed(&mut self, random_seed: i32) {
         self.random.reseed(random_seed as u32);
+    }
+
+    /// The state of the machine in bytes, for [`Atari::load_state`] in another process; some 100 KB. The settings and the ROM are not in it.
+    pub fn save_state(&self) -> Vec<u8> {
+        let header = (STATE_VERSION, self.game.name, self.display.pal);
+        let episode = (
+            self.last_action as u8,
+            &self.state,
+            &self.outcome,
+            self.frame_number,
+            self.episode_frame_number,
+        );
+        let whole = (
+            header,
+            self.console.saved(),
+            self.ports.paddles(),
+            self.random.saved(),
+            episode,
+        );
+        let Ok(mut bytes) = postcard::to_allocvec(&whole) else {
+            unreachable!("numbers and bytes of known length can be written to memory")
+        };
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// Goes on where [`Atari::save_state`] was called, with the same game.
+    ///
+    /// # Errors
+    /// [`AtariError::BadState`] for bytes that are something else, of another game or version, or damaged. The machine is as it was then.
+    pub fn load_state(&mut self, bytes: &[u8]) -> Result<(), AtariError> {
+        self.try_load_state(bytes).map_err(|reason| AtariError::BadState {
+            game: self.game.name,
+            reason,
+        })
+    }
+
+    fn try_load_state(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let damaged = || "it is damaged".to_owned();
+        let (bytes, sum) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
+        if crc32fast::hash(bytes) != u32::from_le_bytes(*sum) {
+            return Err(damaged());
+        }
+        let (header, rest) = postcard::take_from_bytes::<(u8, &str, bool)>(bytes).map_err(|_| damaged())?;
+        let (version, game, pal) = header;
+        if version != STATE_VERSION {
+            return Err(format!(
+                "it has format {version}, and this program reads format {STATE_VERSION}"
+            ));
+        }
+        if (game, pal) != (self.game.name, self.display.pal) {
+            return Err(format!("it is one of {game}"));
+        }
+        let (saved, rest) = postcard::take_from_bytes::<Saved>(rest).map_err(|_| damaged())?;
+        if !rest.is_empty() {
+            return Err(damaged());
+        }
+        let Saved(console, paddles, random, episode) = saved;
+        let (action, state, outcome, frame_number, episode_frame_number) = episode;
+        let impossible = |part: &str| format!("its {part} can't be so");
+        let last_action = Action::from_number(action).ok_or_else(|| impossible("last action"))?;
+        let frames = 0..=u32::MAX / 2;
+        if !(state.is_sane() && frames.contains(&frame_number) && frames.contains(&episode_frame_number)) {
+            return Err(impossible("score or count of frames"));
+        }
+        let mut ports = self.ports.clone();
+        ports.restore(paddles).map_err(impossible)?;
+        let random = Twister::restored(&random).map_err(impossible)?;
+        self.console.restore(console).map_err(impossible)?;
+        (self.ports, self.random, self.last_action) = (ports, random, last_action);
+        (self.state, self.outcome) = (state, outcome);
+        (self.frame_number, self.episode_frame_number) = (frame_number, episode_frame_number);
+        Ok(())
     }
 
     /// An exact copy of everything, to go back to later.

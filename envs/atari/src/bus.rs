@@ -28,7 +28,7 @@ pub(crate) struct Bus {
     pub(crate) riot: Riot,
     pub(crate) tia: Tia,
     /// The last byte that [`Bus::fetch_bytewise`] fetched.
-    fetched: u8,
+    pub(crate) fetched: u8,
 }
 
 impl Bus {

@@ -126,6 +126,22 @@ impl Cartridge {
         self.stretch = Stretch::NONE;
     }
 
+    /// Which slices are in the window.
+    pub(crate) fn slices(&self) -> [u32; 4] {
+        self.slices
+    }
+
+    /// Puts saved slices into the window.
+    pub(crate) fn restore(&mut self, slices: [u32; 4]) -> Result<(), &'static str> {
+        let fits = |slice: &u32| slice.is_multiple_of(SLICE) && *slice < IMAGE as u32;
+        if !slices.iter().all(fits) {
+            return Err("banks");
+        }
+        self.slices = slices;
+        self.stretch = Stretch::NONE;
+        Ok(())
+    }
+
     /// The instruction at `pc`, and what follows it, if all of it lies in the stretch.
     #[inline(always)]
     pub(crate) fn fetch(&self, pc: u16) -> Option<Op> {

@@ -4,7 +4,7 @@
 //! [`MAX_INSTRUCTIONS`] instructions in any case. A frame that was stopped is *partial*: the next call continues it. Cycles count
 //! from the start of the frame.
 
-use rand_mt::Mt;
+use serde::{Deserialize, Serialize};
 
 use crate::bus::Bus;
 use crate::cartridge::{Cartridge, Mapper};
@@ -12,6 +12,7 @@ use crate::controllers::{Controls, Ports};
 use crate::cpu::Cpu;
 use crate::riot::Riot;
 use crate::tia::{Display, Tia};
+use crate::twister::{self, Twister};
 
 /// Instructions after which a frame is given up. The number is part of ALE's observable behaviour.
 const MAX_INSTRUCTIONS: u32 = 25_000;
@@ -25,15 +26,19 @@ const RANDOM_SEED: u32 = 4_753_849;
 pub(crate) struct Console {
     cpu: Cpu,
     bus: Bus,
-    random: Mt,
+    random: Twister,
     /// The last frame was stopped before its end.
     partial: bool,
 }
 
+/// What [`Console::saved`] writes, in its order.
+#[derive(Deserialize)]
+pub(crate) struct SavedConsole(Cpu, [u32; 4], Riot, Tia, u8, twister::Saved, bool);
+
 impl Console {
     /// Switches the console on with a cartridge in it: RAM is filled with random bytes. [`Console::reset`] must follow.
     pub(crate) fn new(mapper: Mapper, image: &[u8], display: Display) -> Self {
-        let mut random = Mt::new(RANDOM_SEED);
+        let mut random = Twister::new(RANDOM_SEED);
         let ram = std::array::from_fn(|_| random.next_u32() as u8);
         let mut bus = Bus::new(Cartridge::new(mapper, image), Riot::new(ram), Tia::new(display));
         bus.riot.reset(Self::random_timer(&mut random));
@@ -53,6 +58,40 @@ impl Console {
         self.bus.cartridge.reset();
         self.cpu = Cpu::reset(&mut self.bus);
         self.partial = false;
+    }
+
+    /// What a restored console is like, without its cartridge and its picture's format.
+    pub(crate) fn saved(&self) -> impl Serialize {
+        let Bus {
+            cartridge,
+            riot,
+            tia,
+            fetched,
+        } = &self.bus;
+        (
+            &self.cpu,
+            cartridge.slices(),
+            riot,
+            tia,
+            fetched,
+            self.random.saved(),
+            self.partial,
+        )
+    }
+
+    /// Becomes what was saved. After an error it is as it was.
+    pub(crate) fn restore(&mut self, saved: SavedConsole) -> Result<(), &'static str> {
+        let SavedConsole(cpu, slices, riot, mut tia, fetched, random, partial) = saved;
+        cpu.check()?;
+        riot.check()?;
+        tia.adopt(self.bus.tia.display())?;
+        let random = Twister::restored(&random)?;
+        self.bus.cartridge.restore(slices)?;
+        self.bus.riot = riot;
+        self.bus.tia = tia;
+        self.bus.fetched = fetched;
+        (self.cpu, self.random, self.partial) = (cpu, random, partial);
+        Ok(())
     }
 
     /// Runs one frame, or what is left of a partial one, with the controls held as they are.
@@ -96,7 +135,7 @@ impl Console {
         self.bus.tia = Tia::new(display);
     }
 
-    fn random_timer(random: &mut Mt) -> u8 {
+    fn random_timer(random: &mut Twister) -> u8 {
         25 + (random.next_u32() % 75) as u8
     }
 }

@@ -48,6 +48,19 @@ impl Ports {
         Self { kind, paddles: [0; 2] }
     }
 
+    pub(crate) fn paddles(&self) -> [i32; 2] {
+        self.paddles
+    }
+
+    /// Puts the paddles where they stood.
+    pub(crate) fn restore(&mut self, paddles: [i32; 2]) -> Result<(), &'static str> {
+        if !paddles.iter().all(|ohms| (0..=PADDLE_STEP * 100).contains(ohms)) {
+            return Err("paddles");
+        }
+        self.paddles = paddles;
+        Ok(())
+    }
+
     pub(crate) fn centre_paddles(&mut self) {
         if let Controllers::Paddles { max_resistance, .. } = self.kind {
             self.paddles = [(PADDLE_MIN + max_resistance) / 2; 2];

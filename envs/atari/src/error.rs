@@ -84,6 +84,14 @@ pub enum AtariError {
     /// `frame_skip` is 0.
     #[error("frame_skip is 0: an action lasts at least 1 frame")]
     NoFrames,
+    /// Bytes are not a saved state of this machine.
+    #[error("this is no saved state of {game}: {reason}")]
+    BadState {
+        /// The game that is in the machine.
+        game: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A line of an actions file is not an action.
     #[error("line {line} of the actions is `{text}`: expected an action number from 0 to 17")]
     BadAction {

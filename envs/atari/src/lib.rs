@@ -51,6 +51,7 @@ mod riot;
 mod rom;
 mod tia;
 pub mod trace;
+mod twister;
 
 pub use action::Action;
 pub use atari::{Atari, Settings, Snapshot};

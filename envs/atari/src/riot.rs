@@ -9,9 +9,15 @@
 //! $282 SWCHB (console switches)              $294-$297 TIM1T TIM8T TIM64T T1024T, the timer with its prescale
 //! ```
 
+use serde::{Deserialize, Serialize};
+
+/// Logarithms of the prescales of TIM1T, TIM8T, TIM64T and T1024T.
+const SHIFTS: [u32; 4] = [0, 3, 6, 10];
+
 /// The 6532 RIOT.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Riot {
+    #[serde(with = "serde_bytes")]
     pub(crate) ram: [u8; 128],
     /// What SWCHA and SWCHB read; set before each frame.
     pub(crate) port_a: u8,
@@ -38,6 +44,11 @@ impl Riot {
             set_at: 0,
             late_read_at: None,
         }
+    }
+
+    /// Whether a saved one can be run.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        SHIFTS.contains(&self.shift).then_some(()).ok_or("timer")
     }
 
     /// A system reset at cycle 0. RAM stays as it is.
@@ -81,15 +92,15 @@ impl Riot {
         if !(1..=most).contains(&self.counts_left(cycles)) {
             return 0;
         }
-        let at_1_until = u32::from(self.timer - 1) << self.shift;
-        (at_1_until - self.elapsed(cycles)).div_ceil(period)
+        let at_1_until = u32::from(self.timer.saturating_sub(1)) << self.shift;
+        at_1_until.saturating_sub(self.elapsed(cycles)).div_ceil(period)
     }
 
     /// Writes a port's direction or the timer (A7 and A9 set). What is written to the ports themselves reaches nothing.
     pub(crate) fn write(&mut self, address: u16, value: u8, cycles: u32) {
         if address & 0x14 == 0x14 {
             self.timer = value;
-            self.shift = [0, 3, 6, 10][usize::from(address & 3)];
+            self.shift = SHIFTS[usize::from(address & 3)];
             self.set_at = cycles;
             self.late_read_at = None;
         } else if address & 7 == 1 {

@@ -33,6 +33,10 @@ fn play(game: &'static Game, image: &[u8], actions: &[u8]) {
             let snapshot = atari.snapshot();
             atari.act(Action::Noop);
             atari.restore(&snapshot);
+            let state = atari.save_state();
+            atari.act(Action::Fire);
+            atari.load_state(&state).unwrap();
+            assert_eq!(atari.save_state(), state);
         }
     }
     assert_eq!(atari.screen().len(), atari.height() * Atari::WIDTH);

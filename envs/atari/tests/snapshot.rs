@@ -1,11 +1,12 @@
-//! A snapshot is the whole machine.
+//! A snapshot is the whole machine, and so is a saved state.
 
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use coinop_atari::{Action, Atari, Rom, Settings, games};
+use coinop_atari::{Action, Atari, Rom, Settings, find_game, games};
+use proptest::prelude::*;
 
 /// What can be seen of a machine after an action.
 fn look(atari: &mut Atari, action: Action) -> (i32, u32, bool, u32, [u8; 128], Vec<u8>) {
@@ -30,7 +31,7 @@ fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
         (0..300).for_each(|frame| {
             atari.act(action(frame));
         });
-        let snapshot = atari.snapshot();
+        let (snapshot, state) = (atari.snapshot(), atari.save_state());
         let play = |atari: &mut Atari| (0..300).map(|frame| look(atari, action(frame))).collect::<Vec<_>>();
         let first = play(&mut atari);
         assert!(play(&mut atari) != first, "{}: time goes on", game.name);
@@ -40,5 +41,96 @@ fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
         let mut other = Atari::new(&rom, &Settings::default()).unwrap();
         other.restore(&snapshot);
         assert!(play(&mut other) == first, "{}", game.name);
+        // The same by way of bytes, into a machine that has its settings and its ROM alone.
+        let mut other = Atari::new(&rom, &settings).unwrap();
+        other.load_state(&state).unwrap();
+        assert!(other.save_state() == state, "{}", game.name);
+        assert!(play(&mut other) == first, "{}", game.name);
+    }
+}
+
+fn pong() -> Atari {
+    let rom = Rom::find(find_game("pong").unwrap(), None).unwrap();
+    let mut atari = Atari::new(&rom, &Settings::default()).unwrap();
+    atari.reset();
+    (0..100).for_each(|frame| {
+        atari.act(Action::ALL[frame % 18]);
+    });
+    atari
+}
+
+#[test]
+fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
+    let mut pong = pong();
+    let state = pong.save_state();
+    let breakout = Rom::find(find_game("breakout").unwrap(), None).unwrap();
+    let error = Atari::new(&breakout, &Settings::default())
+        .unwrap()
+        .load_state(&state)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this is no saved state of breakout: it is one of pong"
+    );
+    let mut newer = state.clone();
+    newer[0] = 2;
+    for (bytes, reason) in [
+        (with_sum(newer), "it has format 2, and this program reads format 1"),
+        (state[..state.len() - 1].to_vec(), "it is damaged"),
+        (with_sum([state.as_slice(), &[0; 4]].concat()), "it is damaged"),
+        (Vec::new(), "it is damaged"),
+    ] {
+        let error = pong.load_state(&bytes).unwrap_err().to_string();
+        assert_eq!(error, format!("this is no saved state of pong: {reason}"));
+    }
+    assert!(pong.save_state() == state);
+}
+
+/// The bytes with the right checksum in their last four.
+fn with_sum(mut bytes: Vec<u8>) -> Vec<u8> {
+    let len = bytes.len() - 4;
+    let sum = crc32fast::hash(&bytes[..len]);
+    bytes[len..].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+proptest! {
+    // Each plays 30 frames and looks at them.
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_bytes_are_an_error_or_a_machine_that_runs(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        head in any::<bool>(),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        thread_local! {
+            static PONG: (Atari, Vec<u8>) = {
+                let pong = pong();
+                let state = pong.save_state();
+                (pong, state)
+            };
+        }
+        let (mut atari, mut bytes) = PONG.with(Clone::clone);
+        // Most bytes are pixels, of which any do; those before the pictures and between them decide.
+        let pixels = 2 * atari.height() * Atari::WIDTH;
+        let end = bytes.len();
+        for (at, value) in changes {
+            let at = if head { at.index(end - pixels) } else { end - 1 - at.index(6_000) };
+            bytes[at] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(4 + cut.index(end - 4));
+        }
+        if atari.load_state(&with_sum(bytes)).is_ok() {
+            for frame in 0..30 {
+                atari.act(Action::ALL[frame % 18]);
+                if frame % 5 == 0 {
+                    atari.screen();
+                }
+            }
+            let state = atari.save_state();
+            atari.load_state(&state).unwrap();
+        }
     }
 }

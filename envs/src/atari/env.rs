@@ -15,6 +15,7 @@ use super::game::{AtariGame, Picture};
 use super::protocol::AtariConfig;
 use crate::resize::AreaResizer;
 use crate::rng::Rng;
+use crate::snapshot::{bad, open, seal};
 use crate::wrappers::fused::{Stack, draw_noops, lost_life, max_into, noop_stream, sign};
 use crate::wrappers::{FireStart, Lives};
 use crate::{End, Env, EnvError, Shape, Step};
@@ -218,6 +219,25 @@ impl Env for AtariEnv {
         }
         self.over = step.end.is_over();
         Ok(step)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        let state = (&self.noops, self.stack.frames(), self.lives, self.steps, self.over);
+        Some(seal("AtariEnv", 1, &state, &self.game.snapshot()?))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let ((noops, frames, lives, steps, over), game): ((Rng, Vec<u8>, u32, u32, bool), _) =
+            open("AtariEnv", 1, snapshot)?;
+        if steps > u32::MAX / 2 {
+            return Err(bad("AtariEnv", format!("{steps} steps of an episode were done")));
+        }
+        self.game.restore(game)?;
+        self.stack
+            .restore(&frames)
+            .ok_or_else(|| bad("AtariEnv", "its frames are of another number or size"))?;
+        (self.noops, self.lives, self.steps, self.over) = (noops, lives, steps, over);
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use coinop_atari::{Action, Atari, Rom, Settings};
 
 use super::protocol::AtariConfig;
+use crate::snapshot::{open, seal};
 use crate::wrappers::Lives;
 use crate::{Env, EnvError, Shape, Step};
 
@@ -122,6 +123,17 @@ impl Env for AtariGame {
         } else {
             Step::going_on(reward)
         })
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("AtariGame", 1, &self.begun, &self.machine.save_state()))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let (begun, machine) = open("AtariGame", 1, snapshot)?;
+        self.machine.load_state(machine)?;
+        self.begun = begun;
+        Ok(())
     }
 }
 

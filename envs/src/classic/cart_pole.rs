@@ -13,6 +13,7 @@
 use rand::RngExt;
 
 use crate::rng::{Rng, stream};
+use crate::snapshot::{bad, open, seal};
 use crate::wrappers::TimeLimit;
 use crate::{Env, EnvError, Shape, Step};
 
@@ -134,5 +135,18 @@ impl Env for CartPole {
         } else {
             Step::going_on(1.0)
         })
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("CartPole", 1, &(&self.random, self.state, self.over), &[]))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let ((random, state, over), rest): ((Rng, [f64; 4], bool), _) = open("CartPole", 1, snapshot)?;
+        if !(rest.is_empty() && state.iter().all(|value| value.is_finite())) {
+            return Err(bad("CartPole", "there is no such state"));
+        }
+        (self.random, self.state, self.over) = (random, state, over);
+        Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod pooled;
 mod serial;
 
 use crate::rng::derive_seed;
+use crate::snapshot::bad;
 use crate::{Elem, Env, EnvError, EnvSpec, Step};
 
 pub use pooled::Pooled;
@@ -59,6 +60,30 @@ pub trait VecEnv {
         last_obs: &mut [Self::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError>;
+
+    /// The [snapshot](Env::snapshot) of each environment; `None` if one has none.
+    fn snapshots(&self) -> Option<Vec<Vec<u8>>>;
+
+    /// Lets each go on where its snapshot was taken.
+    ///
+    /// # Errors
+    ///
+    /// The first environment's error, by index; [`EnvError::BadSnapshot`] if there are more or fewer snapshots than environments. Afterwards
+    /// only `reset` gives a defined state.
+    fn restore(&mut self, snapshots: &[Vec<u8>]) -> Result<(), EnvError>;
+}
+
+/// Lets each go on where its snapshot was taken.
+fn restore_all<'a, E: Env + 'a>(
+    envs: impl ExactSizeIterator<Item = &'a mut E>,
+    snapshots: &[Vec<u8>],
+) -> Result<(), EnvError> {
+    if envs.len() != snapshots.len() {
+        let reason = format!("there are {} of them for {} environments", snapshots.len(), envs.len());
+        return Err(bad("a set of environments", reason));
+    }
+    envs.zip(snapshots)
+        .try_for_each(|(env, snapshot)| env.restore(snapshot))
 }
 
 /// What one environment does in [`VecEnv::reset`].

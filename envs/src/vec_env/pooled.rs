@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{VecEnv, check_alike, check_lengths, reset_one, step_one};
+use super::{VecEnv, check_alike, check_lengths, reset_one, restore_all, step_one};
 use crate::{Env, EnvError, EnvSpec, Step};
 
 /// Environments stepped in parallel, by a pool of threads of its own.
@@ -93,5 +93,13 @@ impl<E: Env + Send> VecEnv for Pooled<E> {
                 });
         });
         self.first_error()
+    }
+
+    fn snapshots(&self) -> Option<Vec<Vec<u8>>> {
+        self.envs.iter().map(|(env, _)| env.snapshot()).collect()
+    }
+
+    fn restore(&mut self, snapshots: &[Vec<u8>]) -> Result<(), EnvError> {
+        restore_all(self.envs.iter_mut().map(|(env, _)| env), snapshots)
     }
 }

@@ -1,6 +1,6 @@
 //! One environment after the other, in the calling thread: the reference.
 
-use super::{VecEnv, check_alike, check_lengths, reset_one, step_one};
+use super::{VecEnv, check_alike, check_lengths, reset_one, restore_all, step_one};
 use crate::{Env, EnvError, EnvSpec, Step};
 
 /// Environments stepped one after the other.
@@ -61,5 +61,13 @@ impl<E: Env> VecEnv for Serial<E> {
             *step = step_one(env, *action, obs, last_obs)?;
         }
         Ok(())
+    }
+
+    fn snapshots(&self) -> Option<Vec<Vec<u8>>> {
+        self.envs.iter().map(Env::snapshot).collect()
+    }
+
+    fn restore(&mut self, snapshots: &[Vec<u8>]) -> Result<(), EnvError> {
+        restore_all(self.envs.iter_mut(), snapshots)
     }
 }

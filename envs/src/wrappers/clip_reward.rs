@@ -25,7 +25,7 @@ pub(crate) fn sign(reward: f32) -> f32 {
 impl<E: Env> Env for ClipReward<E> {
     type Obs = E::Obs;
 
-    forward!(obs_shape, num_actions, frames_per_step, stacked_frames, reset);
+    forward!(obs_shape, num_actions, frames_per_step, stacked_frames, reset, snapshot);
 
     fn step(&mut self, action: u32, obs: &mut [E::Obs]) -> Result<Step, EnvError> {
         let step = self.env.step(action, obs)?;

@@ -1,6 +1,7 @@
 //! The loss of a life stops the return.
 
 use super::forward;
+use crate::snapshot::{open, seal};
 use crate::{Env, EnvError, Step};
 
 /// An environment in which lives can be lost.
@@ -71,5 +72,16 @@ impl<E: Env + Lives> Env for EpisodicLife<E> {
             }
         }
         Ok(step)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("EpisodicLife", 1, &self.lives, &self.env.snapshot()?))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let (lives, inner) = open("EpisodicLife", 1, snapshot)?;
+        self.env.restore(inner)?;
+        self.lives = lives;
+        Ok(())
     }
 }

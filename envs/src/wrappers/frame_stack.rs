@@ -1,6 +1,7 @@
 //! Observing the last few observations together.
 
 use super::forward;
+use crate::snapshot::{bad, open, seal};
 use crate::{Elem, Env, EnvError, Shape, Step};
 
 /// Stacks the last `n` observations along a new first dimension, the oldest first. After a reset, the first observation is there `n`
@@ -47,6 +48,11 @@ impl<T: Elem> Stack<T> {
 
     pub(crate) fn frames(&self) -> &[T] {
         &self.frames
+    }
+
+    /// Takes frames over, if there are as many as it has.
+    pub(crate) fn restore(&mut self, frames: &[T]) -> Option<()> {
+        (frames.len() == self.frames.len()).then(|| self.frames.copy_from_slice(frames))
     }
 }
 
@@ -98,6 +104,18 @@ impl<E: Env> Env for FrameStack<E> {
         let step = self.env.step(action, self.stack.newest())?;
         obs.copy_from_slice(self.stack.frames());
         Ok(step)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("FrameStack", 1, &self.stack.frames, &self.env.snapshot()?))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let (frames, inner): (Vec<E::Obs>, _) = open("FrameStack", 1, snapshot)?;
+        self.stack
+            .restore(&frames)
+            .ok_or_else(|| bad("FrameStack", "its frames are others"))?;
+        self.env.restore(inner)
     }
 }
 

@@ -63,6 +63,16 @@ macro_rules! forward_one {
             self.env.stacked_frames()
         }
     };
+    // Of a wrapper that remembers nothing from step to step.
+    (snapshot) => {
+        fn snapshot(&self) -> Option<Vec<u8>> {
+            self.env.snapshot()
+        }
+
+        fn restore(&mut self, snapshot: &[u8]) -> Result<(), $crate::EnvError> {
+            self.env.restore(snapshot)
+        }
+    };
     (reset) => {
         fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), $crate::EnvError> {
             self.env.reset(seed, obs)

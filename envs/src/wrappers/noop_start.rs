@@ -4,6 +4,7 @@ use rand::RngExt;
 
 use super::{Lives, forward};
 use crate::rng::{Rng, stream};
+use crate::snapshot::{open, seal};
 use crate::{Env, EnvError, Step};
 
 /// Does action 0 (NOOP) 1 to `max` times after a reset, so that episodes do not all begin alike (Mnih 2015 has up to 30). If the episode
@@ -60,6 +61,17 @@ impl<E: Env> Env for NoopStart<E> {
 
     fn step(&mut self, action: u32, obs: &mut [E::Obs]) -> Result<Step, EnvError> {
         self.env.step(action, obs)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("NoopStart", 1, &self.rng, &self.env.snapshot()?))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let (rng, inner) = open("NoopStart", 1, snapshot)?;
+        self.env.restore(inner)?;
+        self.rng = rng;
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use rand::RngExt;
 
 use super::{Lives, forward};
 use crate::rng::{Rng, stream};
+use crate::snapshot::{bad, open, seal};
 use crate::{Env, EnvError, Step};
 
 /// Repeats the action before instead of the new one, with a given probability per step (Machado 2018, arXiv 1709.06009, section 5).
@@ -54,6 +55,21 @@ impl<E: Env> Env for StickyActions<E> {
             self.last_action = action;
         }
         self.env.step(self.last_action, obs)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        let state = (self.last_action, &self.rng);
+        Some(seal("StickyActions", 1, &state, &self.env.snapshot()?))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let ((last_action, rng), inner): ((u32, Rng), _) = open("StickyActions", 1, snapshot)?;
+        if last_action as usize >= self.env.num_actions() {
+            return Err(bad("StickyActions", format!("there is no action {last_action}")));
+        }
+        self.env.restore(inner)?;
+        (self.last_action, self.rng) = (last_action, rng);
+        Ok(())
     }
 }
 

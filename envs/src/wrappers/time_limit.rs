@@ -1,6 +1,7 @@
 //! Episodes of limited length.
 
 use super::{Lives, forward};
+use crate::snapshot::{bad, open, seal};
 use crate::{End, Env, EnvError, Step};
 
 /// Truncates an episode after so many steps: it ends, and the discount stays, because the task itself goes on.
@@ -46,6 +47,21 @@ impl<E: Env> Env for TimeLimit<E> {
             step.end = End::Truncated;
         }
         Ok(step)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("TimeLimit", 1, &self.steps, &self.env.snapshot()?))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let (steps, inner) = open("TimeLimit", 1, snapshot)?;
+        if steps > self.max_steps {
+            let reason = format!("{steps} steps were done, and the limit is {}", self.max_steps);
+            return Err(bad("TimeLimit", reason));
+        }
+        self.env.restore(inner)?;
+        self.steps = steps;
+        Ok(())
     }
 }
 

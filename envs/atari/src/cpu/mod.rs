@@ -10,6 +10,8 @@ mod execute;
 pub(crate) mod opcodes;
 mod operations;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bus::Bus;
 
 /// An instruction: opcode, the two bytes that follow it, and its cycles, from the lowest byte up.
@@ -49,7 +51,7 @@ impl Op {
 }
 
 /// The registers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cpu {
     pub(crate) a: u8,
     pub(crate) x: u8,
@@ -84,6 +86,9 @@ mod status {
     pub(super) const NEGATIVE: u8 = 0x80;
 }
 
+/// The cycles of a frame that does not end stay far below; what is computed of them stays within its range.
+pub(crate) const MOST_CYCLES: u32 = 1 << 27;
+
 /// Where programs start.
 const RESET_VECTOR: u16 = 0xFFFC;
 
@@ -107,6 +112,12 @@ impl Cpu {
             instructions_left: 0,
             jammed: false,
         }
+    }
+
+    /// Whether saved registers can be run.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let fits = self.carry <= 1 && self.cycles <= MOST_CYCLES;
+        fits.then_some(()).ok_or("registers")
     }
 
     /// Runs until the end of the frame, but not more than `max_instructions`.

@@ -1,5 +1,7 @@
 //! What the games' functions are given: a view of memory, a state of their own, and the console's switches.
 
+use serde::{Deserialize, Serialize};
+
 use crate::atari::Atari;
 
 /// The memory that a game's score, lives and end are read from, after a frame.
@@ -37,7 +39,7 @@ impl<'a> Ram<'a> {
 }
 
 /// What a game remembers from frame to frame. Each game uses the fields that it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     /// The score after the frame before.
     pub(crate) score: i32,
@@ -57,6 +59,14 @@ impl State {
         begun: false,
     };
 
+    /// Whether a saved one is possible: no game counts so far, and differences stay within their range.
+    pub(crate) fn is_sane(&self) -> bool {
+        let possible = -1_000_000_000..=1_000_000_000;
+        [self.score, self.lives, self.previous]
+            .iter()
+            .all(|count| possible.contains(count))
+    }
+
     /// Remembers the new score and returns how much it grew.
     pub(crate) fn gain(&mut self, score: i32) -> i32 {
         score - std::mem::replace(&mut self.score, score)
@@ -64,7 +74,7 @@ impl State {
 }
 
 /// What a frame brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) reward: i32,
     pub(crate) terminal: bool,

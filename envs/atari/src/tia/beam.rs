@@ -8,6 +8,8 @@
 //! Times are colour clocks since the start of the frame's first line. The registers are only ever changed by writes, so nothing
 //! needs drawing until one changes: then [`Picture::catch_up`] draws up to the moment of the change.
 
+use serde::{Deserialize, Serialize};
+
 use super::draw::{BALL, MISSILE_0, MISSILE_1, PLAYER_0, PLAYER_1, PLAYFIELD, draw_word};
 use super::line_mask::WIDTH;
 use super::motion::{BLANK, LINE, moved};
@@ -15,7 +17,7 @@ use super::objects::Shape;
 use super::picture::Picture;
 
 /// Where the beam is in its frame.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Beam {
     /// The next clock to draw.
     pub(super) at: i32,
@@ -83,7 +85,7 @@ impl Picture {
             self.beam.at = to.min(line_end);
             let pixels = line_start + BLANK;
             if self.beam.at > pixels {
-                let line = (line_start / LINE) as u32 - self.display.y_start;
+                let line = ((line_start / LINE) as u32).wrapping_sub(self.display.y_start);
                 self.draw(
                     line,
                     (from - pixels).max(0) as u32,
@@ -166,7 +168,7 @@ impl Picture {
 }
 
 /// Everything that a line can show.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Objects {
     pub(super) players: [super::objects::Player; 2],
     pub(super) missiles: [super::objects::Missile; 2],
@@ -175,6 +177,19 @@ pub(super) struct Objects {
 }
 
 impl Objects {
+    /// Whether saved ones can be drawn: every number is one that a register or a motion can give.
+    pub(super) fn are_sane(&self) -> bool {
+        let place = |x: u8, motion: u8| u32::from(x) < WIDTH && motion < 16;
+        let player = |player: &super::objects::Player| place(player.x, player.motion) && player.number_size < 8;
+        let missile = |missile: &super::objects::Missile| {
+            place(missile.x, missile.motion) && missile.number_size < 8 && missile.width_log2 < 4
+        };
+        self.players.iter().all(player)
+            && self.missiles.iter().all(missile)
+            && place(self.ball.x, self.ball.motion)
+            && self.ball.width_log2 < 4
+    }
+
     /// Recomputes the layers whose bit is set in `dirty`.
     fn refresh(&self, dirty: u8, line: &mut super::draw::Line) {
         let is_dirty = |layer: usize| dirty >> layer & 1 != 0;

@@ -8,6 +8,8 @@
 //! bit 6      M0 P0      M1 P1      P0 BL      P1 BL      M0 BL      M1 BL                 M0 M1
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use super::draw::{BALL, LAYERS, MISSILE_0, MISSILE_1, PLAYER_0, PLAYER_1, PLAYFIELD};
 
 /// The pair of each latch.
@@ -30,7 +32,7 @@ const PAIRS: [Option<(usize, usize)>; 16] = [
     Some((PLAYER_0, PLAYER_1)),
 ];
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Latches(u16);
 
 impl Latches {

@@ -4,6 +4,8 @@
 //! into three masks that say which pixels have the colour of player 0, of player 1 and of the playfield; the rest has that of the
 //! background. Only then are there pixels.
 
+use serde::{Deserialize, Serialize};
+
 use super::line_mask::{LineMask, WIDTH, WORDS, edges};
 
 /// Indices of the layers.
@@ -17,7 +19,7 @@ pub(super) const PLAYFIELD: usize = 5;
 pub(super) const LAYERS: usize = 6;
 
 /// The pixels that each object covers in a line, by word and layer.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Line {
     layers: [[u64; LAYERS]; WORDS],
     /// A bit per layer that is not empty.
@@ -49,7 +51,7 @@ impl Line {
 }
 
 /// Colours, as indices of the palette.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Colors {
     pub(super) player: [u8; 2],
     pub(super) playfield: u8,
@@ -57,7 +59,7 @@ pub(super) struct Colors {
 }
 
 /// Who covers whom.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Priority {
     /// Player 0 and missile 0, player 1 and missile 1, playfield and ball.
     #[default]

@@ -1,10 +1,14 @@
 //! The input pins: paddles on INPT0 to INPT3, fire buttons on INPT4 and INPT5.
 
+use serde::{Deserialize, Serialize};
+
+use crate::cpu::MOST_CYCLES;
+
 /// No capacitor takes so long to charge; keeps times from running out of their range.
 const LONG_AGO: i32 = -1_000_000;
 
 /// What is connected to the input pins.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Inputs {
     /// Resistance of the paddles on INPT0 to INPT3, in ohms; `None` if nothing is connected.
     pub(crate) paddle_resistance: [Option<i32>; 4],
@@ -13,7 +17,7 @@ pub(crate) struct Inputs {
 }
 
 /// The capacitors that the paddles charge, which a program discharges ("dumps") by bit 7 of VBLANK.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Dump {
     /// The capacitors are held at ground.
     pub(super) enabled: bool,
@@ -22,6 +26,11 @@ pub(super) struct Dump {
 }
 
 impl Dump {
+    /// Whether a saved one is possible.
+    pub(super) fn is_sane(&self) -> bool {
+        (LONG_AGO..=MOST_CYCLES as i32).contains(&self.end_cycle)
+    }
+
     /// Takes bit 7 of VBLANK.
     pub(super) fn set(&mut self, enabled: bool, cycles: u32) {
         if self.enabled && !enabled {

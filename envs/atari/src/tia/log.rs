@@ -4,10 +4,14 @@
 //! that only the picture depends on goes into the log of its frame, which costs next to nothing, and is played later: with pixels if
 //! the screen is asked for, for the collisions alone if those are, and else just for the registers.
 
+use serde::{Deserialize, Serialize};
+
 use super::picture::Picture;
+use super::{Display, MOST_TIME};
+use crate::cpu::MOST_CYCLES;
 
 /// A write to a register at a CPU cycle of its frame.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Write {
     pub(super) cycles: u32,
     pub(super) register: u8,
@@ -15,7 +19,7 @@ pub(super) struct Write {
 }
 
 /// A frame: what the picture's registers were at its start, and what was written since.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Frame {
     /// The registers at the start; meaningless until the frame before has been played.
     pub(super) start: Picture,
@@ -45,6 +49,22 @@ impl Frame {
             end: 0,
             elapsed: 0,
         }
+    }
+
+    /// Gives a saved one its picture's format, if it can be played.
+    pub(super) fn adopt(&mut self, display: Display) -> Result<(), &'static str> {
+        let is_write = |write: &Write| write.register < 64 && write.cycles <= MOST_CYCLES;
+        let time = 0..=MOST_TIME;
+        let fits = self.writes.iter().all(is_write)
+            && self.played <= self.writes.len()
+            && time.contains(&self.end)
+            && time.contains(&self.elapsed);
+        if !fits {
+            return Err("log");
+        }
+        self.writes.reserve(Self::WRITES.saturating_sub(self.writes.len()));
+        self.start.adopt(display)?;
+        self.now.adopt(display)
     }
 
     /// Makes room for another frame.

@@ -29,6 +29,9 @@ mod picture;
 mod registers;
 mod write;
 
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
 use beam::{Canvas, Collisions, Registers, Screen};
 use inputs::Dump;
 use line_mask::WIDTH;
@@ -39,13 +42,17 @@ use registers::*;
 
 pub(crate) use inputs::Inputs;
 
+use crate::cpu::MOST_CYCLES;
+
 /// Lines after which a frame ends in any case, for NTSC and PAL.
 const MAX_LINES: [i32; 2] = [290, 342];
+/// No time of a frame, in colour clocks, is so late.
+const MOST_TIME: i32 = 4 * MOST_CYCLES as i32;
 /// CPU cycles of a line.
 const LINE_CYCLES: u32 = LINE as u32 / 3;
 
 /// The part of the picture that is shown, and how.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Display {
     /// The first line shown.
     pub(crate) y_start: u32,
@@ -58,6 +65,10 @@ pub(crate) struct Display {
 }
 
 impl Display {
+    fn pixels(&self) -> usize {
+        (self.height * WIDTH) as usize
+    }
+
     /// The first clock below the visible lines.
     fn last_clock(&self) -> i32 {
         (self.y_start + self.height) as i32 * LINE
@@ -65,15 +76,18 @@ impl Display {
 }
 
 /// The last access of the program.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Access {
     Read { cycles: u32 },
     Write { cycles: u32, register: u8 },
 }
 
-#[derive(Debug, Clone)]
+/// What is not saved is the same for a game at all times, or set before every frame.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Tia {
+    #[serde(skip)]
     pub(crate) inputs: Inputs,
+    #[serde(skip)]
     display: Display,
 
     /// Colour clock of its line at which the frame started, which is the time of CPU cycle 0.
@@ -88,6 +102,7 @@ pub(crate) struct Tia {
     dump: Dump,
     last_access: Access,
     /// What was written last to the registers to which writing the same again does nothing.
+    #[serde(with = "serde_bytes")]
     written: [u8; 64],
     /// What was written last to GRP0 and GRP1, and what that shifted.
     graphics: [[u8; 3]; 2],
@@ -98,20 +113,16 @@ pub(crate) struct Tia {
     /// The registers at the start of this frame are known: the frame before was played to its end.
     begun: bool,
     /// The screen that shows this frame, and that of the frame before, in turns.
-    screens: [Vec<u8>; 2],
+    screens: [ByteBuf; 2],
     shown: usize,
 }
 
 impl Tia {
     pub(crate) fn new(display: Display) -> Self {
-        let screen = vec![0; (display.height * WIDTH) as usize];
-        let inputs = Inputs {
-            paddle_resistance: [None; 4],
-            fire_pressed: [false; 2],
-        };
+        let screen = ByteBuf::from(vec![0; display.pixels()]);
         let frame = || Frame::new(Picture::new(display));
         Self {
-            inputs,
+            inputs: Inputs::default(),
             display,
             phase: 0,
             last_cycle: u32::MAX,
@@ -128,6 +139,33 @@ impl Tia {
             screens: [screen.clone(), screen],
             shown: 0,
         }
+    }
+
+    pub(crate) fn display(&self) -> Display {
+        self.display
+    }
+
+    /// Gives a saved one its picture's format, if it can be run.
+    pub(crate) fn adopt(&mut self, display: Display) -> Result<(), &'static str> {
+        self.display = display;
+        let cycles = match self.last_access {
+            Access::Read { cycles } => cycles,
+            Access::Write { cycles, register } if usize::from(register) < self.written.len() => cycles,
+            Access::Write { .. } => return Err("last access"),
+        };
+        let fits = (0..LINE).contains(&self.phase)
+            && cycles <= MOST_CYCLES
+            && self.vsync_end.is_none_or(|end| end <= MOST_CYCLES)
+            && self.dump.is_sane()
+            && self.current < self.frames.len()
+            && self.shown < self.screens.len();
+        if !fits {
+            return Err("television");
+        }
+        if self.screens.iter().any(|screen| screen.len() != display.pixels()) {
+            return Err("screen");
+        }
+        self.frames.iter_mut().try_for_each(|frame| frame.adopt(display))
     }
 
     /// A system reset: all registers are cleared and both screens are black.

@@ -3,6 +3,8 @@
 //! Each object knows the registers that shape it and turns them into a line mask on request. Nothing here knows of time: when a
 //! register changes, and when a mask is due, is decided by the writes (`write.rs`) and by the beam (`beam.rs`).
 
+use serde::{Deserialize, Serialize};
+
 use super::line_mask::{LineMask, WIDTH, WORDS, place};
 
 /// Distances of the copies of an object from its position, by the low three bits of NUSIZ. Modes 5 and 7 stretch the player
@@ -29,7 +31,7 @@ pub(super) enum Reset {
     Elsewhere,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Player {
     pub(super) x: u8,
     /// The nibble of HMPx.
@@ -141,7 +143,7 @@ static QUADRUPLED: [u32; 256] = {
 };
 
 /// What a missile looks like in this line, beyond its registers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum Shape {
     #[default]
     Normal,
@@ -150,7 +152,7 @@ pub(super) enum Shape {
     Hidden,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Missile {
     pub(super) x: u8,
     /// The nibble of HMMx.
@@ -179,7 +181,7 @@ impl Missile {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Ball {
     pub(super) x: u8,
     /// The nibble of HMBL.
@@ -206,7 +208,7 @@ fn bar(width_log2: u8) -> u32 {
     (1 << (1 << width_log2)) - 1
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Playfield {
     /// PF0, PF1, PF2 as written.
     pub(super) bits: [u8; 3],

@@ -1,17 +1,20 @@
 //! What the picture depends on: the registers of its objects, and how they are played from the log.
 
-use super::Display;
+use serde::{Deserialize, Serialize};
+
 use super::beam::{Beam, Canvas, Objects};
 use super::collisions::Latches;
 use super::draw::{Colors, Line, Priority};
 use super::log::Write;
 use super::motion::LINE;
+use super::{Display, MOST_TIME};
 
 /// No event happened so long ago that it matters; keeps times from running out of their range.
 const LONG_AGO: i32 = -1_000_000;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Picture {
+    #[serde(skip)]
     pub(super) display: Display,
     /// Colour clock of its line at which the frame started, which is the time of CPU cycle 0.
     pub(super) phase: i32,
@@ -57,6 +60,20 @@ impl Picture {
             line: Line::default(),
             dirty: !0,
         }
+    }
+
+    /// Gives a saved one its format, if it can be played.
+    pub(super) fn adopt(&mut self, display: Display) -> Result<(), &'static str> {
+        self.display = display;
+        let beam = 0..=display.last_clock();
+        let fits = (0..LINE).contains(&self.phase)
+            && beam.contains(&self.beam.at)
+            && beam.contains(&self.beam.line_start)
+            && self.color_loss <= 1
+            && (LONG_AGO..=MOST_TIME).contains(&self.hmove_time)
+            && self.star_field.is_none_or(|step| step < 4)
+            && self.objects.are_sane();
+        fits.then_some(()).ok_or("picture")
     }
 
     /// The registers at the start of a frame, after `elapsed` clocks of this one, which is at its end.

@@ -1,0 +1,107 @@
+//! Snapshots: the state of an environment in bytes, from which a run goes on.
+//!
+//! An environment with an inner one seals its own state around the inner snapshot:
+//!
+//! ```text
+//! TimeLimit 1 | steps | CartPole 1 | random stream, state of the pole, over | CRC-32 | CRC-32
+//! ```
+//!
+//! Numbers are written in the [format of postcard](https://postcard.jamesmunns.com).
+
+use serde::{Deserialize, Serialize};
+
+use crate::EnvError;
+
+/// The snapshot of an environment of the kind `name`: its state and, if there is one, the snapshot of the environment within. `version` is to
+/// change with what `state` means.
+///
+/// ```
+/// use coinop_envs::snapshot::{open, seal};
+///
+/// let bytes = seal("Corridor", 1, &(3u32, false), &[]);
+/// let ((cell, over), inner): ((u32, bool), _) = open("Corridor", 1, &bytes)?;
+/// assert_eq!((cell, over, inner.len()), (3, false, 0));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+///
+/// # Panics
+///
+/// If `state` can not be written: it is made of numbers, arrays, vectors, strings, tuples and structures of them.
+#[must_use]
+pub fn seal<T: Serialize>(name: &str, version: u8, state: &T, inner: &[u8]) -> Vec<u8> {
+    let mut bytes = match postcard::to_allocvec(&(name, version, state)) {
+        Ok(bytes) => bytes,
+        Err(error) => panic!("the state of {name} can't be written: {error}"),
+    };
+    bytes.extend_from_slice(inner);
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+/// Takes apart what [`seal`] made: the state, and the snapshot of the environment within. Whether the state is possible is the caller's to check.
+///
+/// # Errors
+///
+/// [`EnvError::BadSnapshot`].
+pub fn open<'a, T: Deserialize<'a>>(
+    name: &'static str,
+    version: u8,
+    bytes: &'a [u8],
+) -> Result<(T, &'a [u8]), EnvError> {
+    let damaged = || bad(name, "it is damaged");
+    let (bytes, sum) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
+    if crc32fast::hash(bytes) != u32::from_le_bytes(*sum) {
+        return Err(damaged());
+    }
+    let ((found, format), rest) = postcard::take_from_bytes::<(&str, u8)>(bytes).map_err(|_| damaged())?;
+    if found != name {
+        return Err(bad(name, format!("it is one of {found}")));
+    }
+    if format != version {
+        return Err(bad(
+            name,
+            format!("it has format {format}, and this program reads format {version}"),
+        ));
+    }
+    postcard::take_from_bytes(rest).map_err(|_| damaged())
+}
+
+/// The error of a snapshot that does not fit an environment of the kind `name`.
+pub fn bad(name: &'static str, reason: impl Into<String>) -> EnvError {
+    EnvError::BadSnapshot {
+        env: name,
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_snapshot_is_named() {
+        let sealed = seal("Inner", 2, &7u64, &[1, 2, 3]);
+        assert_eq!(open::<u64>("Inner", 2, &sealed).unwrap(), (7, [1, 2, 3].as_slice()));
+        let error = |name, version, bytes: &[u8]| open::<u64>(name, version, bytes).unwrap_err().to_string();
+        assert_eq!(
+            error("Outer", 2, &sealed),
+            "this is no snapshot of Outer: it is one of Inner"
+        );
+        assert_eq!(
+            error("Inner", 3, &sealed),
+            "this is no snapshot of Inner: it has format 2, and this program reads format 3"
+        );
+        for at in 0..sealed.len() {
+            let mut flipped = sealed.clone();
+            flipped[at] ^= 1;
+            assert_eq!(
+                error("Inner", 2, &flipped),
+                "this is no snapshot of Inner: it is damaged"
+            );
+            assert_eq!(
+                error("Inner", 2, &sealed[..at]),
+                "this is no snapshot of Inner: it is damaged"
+            );
+        }
+    }
+}
