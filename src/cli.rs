@@ -50,7 +50,12 @@ pub(crate) enum AtariCommand {
 #[derive(Args)]
 pub(crate) struct TrainArgs {
     /// The environment, e.g. `pong` or `cartpole`; `coinop envs` lists all
+    #[arg(required_unless_present = "resume", default_value = "", hide_default_value = true)]
     pub(crate) env: String,
+    /// Go on with a run, a folder or its name under runs/, where its newest checkpoint was written; of its settings, only the frames, the threads, the
+    /// device and the folder of the ROMs may be others
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "algo", "preset", "config", "seed", "set", "run_dir"])]
+    pub(crate) resume: Option<PathBuf>,
     /// The algorithm [default: that of the config file, else paac]
     #[arg(long, value_enum)]
     pub(crate) algo: Option<Algo>,

@@ -1,6 +1,6 @@
 //! The log of a run: everything into its `log.txt`, warnings also onto standard error.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
@@ -13,9 +13,13 @@ use tracing_subscriber::{Layer, fmt};
 use crate::files::{FileError, failed};
 use crate::output;
 
-/// Starts logging into `path`, for the rest of the process.
+/// Starts logging to the end of `path`, for the rest of the process.
 pub(crate) fn start(path: &Path) -> Result<(), FileError> {
-    let file = File::create(path).map_err(failed("can't write", path))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed("can't write", path))?;
     // A line that can not be written (a full disk) is not worth a second complaint: the metrics beside it will make the run fail.
     let to_file = fmt::layer()
         .with_ansi(false)

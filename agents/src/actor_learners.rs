@@ -25,8 +25,11 @@ use crate::params::Params;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
 use crate::shared::{SharedParams, SharedTarget};
+use crate::under_way;
 use crate::workers::{Report, Worker, Workers};
-use crate::{AgentError, Checkpoint, CheckpointError, Episode, Progress, Row, Section, TrainError, Trainer};
+use crate::{
+    AgentError, Checkpoint, CheckpointError, Episode, Progress, Resumption, Row, Section, TrainError, Trainer,
+};
 
 /// What a worker does with its network.
 pub(crate) trait Method<O>: Send + 'static {
@@ -50,6 +53,12 @@ pub(crate) trait Method<O>: Send + 'static {
 
     /// Forgets what belongs to the episode under way: the next step begins another.
     fn interrupt(&mut self);
+
+    /// Saves what belongs to the episode under way.
+    fn save_episode(&self, out: &mut Section) -> Result<(), CheckpointError>;
+
+    /// Takes it over.
+    fn load_episode(&mut self, from: &Section) -> Result<(), CheckpointError>;
 
     /// Saves what was learned, but for the statistics of the optimiser.
     fn save(&mut self, frames: u64, out: &mut Section) -> Result<(), CheckpointError>;
@@ -233,6 +242,10 @@ pub(crate) fn check_device(name: &str, device: Device) -> Result<(), AgentError>
 }
 
 impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
+    fn resumption(&self) -> Resumption {
+        Resumption::Timing
+    }
+
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         let report = self.workers.next()?;
         self.steps += report.steps;
@@ -251,8 +264,7 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
     }
 }
 
-/// Weights, the optimiser's statistics, random streams and counters, taken while every worker is between two rollouts. The environments' state is
-/// not in it: a restored trainer begins new episodes.
+/// Weights, the optimiser's statistics, random streams, counters and the episodes under way, taken while every worker is between two rollouts.
 impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let mut workers = self.workers.paused();
@@ -264,9 +276,7 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         let streams: Vec<&Rng> = workers.iter().map(|worker| &worker.actions).collect();
         out.put("action_streams", &streams)?;
         for worker in &workers {
-            worker
-                .epsilons
-                .save(out.section_mut(&format!("epsilon_{}", worker.number)))?;
+            worker.save(out.section_mut(&format!("worker_{}", worker.number)))?;
         }
         out.put("steps", &steps)
     }
@@ -280,13 +290,12 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         self.shared.restore(learner.section("optimizer")?)?;
         let streams: Vec<Rng> = from.get_vec("action_streams", workers.len())?;
         self.clock.store(self.steps, Ordering::Relaxed);
-        // New episodes, and others than those of the run's beginning.
+        // For new episodes: others than those of the run's beginning.
         let seed = derive_seed(self.seed, "resumed", self.steps);
         for (worker, actions) in workers.iter_mut().zip(streams) {
             let number = worker.number;
-            worker.epsilons.load(from.section(&format!("epsilon_{number}"))?)?;
             worker.actions = actions;
-            worker.env_seed = Some(derive_seed(seed, "env", number as u64));
+            worker.load(from.section(&format!("worker_{number}"))?, seed)?;
             self.epsilons[number] = worker.epsilons.current()[0];
         }
         Ok(())
@@ -311,6 +320,35 @@ struct ActorLearner<O: Observation, M> {
 }
 
 impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
+    /// Saves the epsilon and the episode under way.
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.epsilons.save(out)?;
+        if self.env_seed.is_none() {
+            let last = self.rollout.steps();
+            out.put("begins", &self.rollout.begins(last))?;
+            self.episodes.save(out.section_mut("episodes"))?;
+            self.method.save_episode(out)?;
+            under_way::save(self.env.as_ref(), self.rollout.obs(last), out)?;
+        }
+        Ok(())
+    }
+
+    /// Restores them; if there is no episode under way, one will begin, of a run that was seeded with `seed`.
+    fn load(&mut self, from: &Section, seed: u64) -> Result<(), CheckpointError> {
+        self.epsilons.load(from)?;
+        let (obs, begins) = self.rollout.following();
+        if under_way::load(self.env.as_mut(), obs, from)? {
+            begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
+            self.episodes.load(from.section("episodes")?)?;
+            self.method.load_episode(from)?;
+            self.env_seed = None;
+        } else {
+            self.episodes.interrupt();
+            self.env_seed = Some(derive_seed(seed, "env", self.number as u64));
+        }
+        Ok(())
+    }
+
     /// Plays the steps of a rollout with the network as it is.
     fn play(&mut self) -> Result<(), TrainError> {
         match self.env_seed.take() {

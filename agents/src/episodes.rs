@@ -3,6 +3,7 @@
 use coinop_envs::Step;
 
 use crate::trainer::Episode;
+use crate::{Checkpoint, CheckpointError, Section};
 
 /// The running score and length of each actor's episode, and the episodes that ended since the last [`Episodes::begin`].
 #[derive(Debug)]
@@ -24,6 +25,11 @@ impl Episodes {
         self.finished.clear();
     }
 
+    /// Forgets the episodes under way, too: others begin.
+    pub(crate) fn interrupt(&mut self) {
+        self.running.fill((0.0, 0));
+    }
+
     pub(crate) fn add(&mut self, actor: usize, step: &Step) {
         let (score, steps) = &mut self.running[actor];
         *score += f64::from(step.score);
@@ -40,5 +46,23 @@ impl Episodes {
 
     pub(crate) fn finished(&self) -> &[Episode] {
         &self.finished
+    }
+}
+
+/// The episodes under way.
+impl Checkpoint for Episodes {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        let (scores, steps): (Vec<f64>, Vec<u64>) = self.running.iter().copied().unzip();
+        out.put_numbers("scores", &scores)?;
+        out.put_numbers("steps", &steps)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        let n = self.running.len();
+        let (mut scores, mut steps) = (vec![0.0; n], vec![0; n]);
+        from.load_numbers("scores", &mut scores)?;
+        from.load_numbers("steps", &mut steps)?;
+        self.running = scores.into_iter().zip(steps).collect();
+        Ok(())
     }
 }

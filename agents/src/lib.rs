@@ -32,6 +32,7 @@ mod shared;
 #[cfg(test)]
 mod test_help;
 mod trainer;
+mod under_way;
 mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Section};
@@ -42,4 +43,4 @@ pub use metrics::Row;
 pub use policy::{ActorCriticPolicy, Mode, Policy, ValuePolicy};
 pub use shared::SharedRmsPropConfig;
 pub use tch::Device;
-pub use trainer::{Episode, Progress, Trainer};
+pub use trainer::{Episode, Progress, Resumption, Trainer};

@@ -1,5 +1,9 @@
 //! Numbers to watch, by name.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 /// Named numbers, each the mean of the values that were recorded for it.
 ///
 /// A trainer records per update; whoever reads may add the rows of many steps up, and still has means over updates.
@@ -16,16 +20,30 @@
 /// assert_eq!(sum.mean("loss"), Some(3.0));
 /// assert_eq!(sum.mean("entropy"), None);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     cells: Vec<Cell>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Cell {
-    name: &'static str,
+    name: Cow<'static, str>,
+    /// In bits, because JSON has no NaN.
+    #[serde(with = "bits")]
     sum: f64,
     count: u64,
+}
+
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
+        number.to_bits().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        u64::deserialize(from).map(f64::from_bits)
+    }
 }
 
 impl Row {
@@ -33,7 +51,7 @@ impl Row {
     #[must_use]
     pub fn of(names: &[&'static str]) -> Self {
         let cell = |name: &&'static str| Cell {
-            name,
+            name: Cow::Borrowed(*name),
             sum: 0.0,
             count: 0,
         };
@@ -44,23 +62,28 @@ impl Row {
 
     /// Adds a value. A name that is new comes last.
     pub fn record(&mut self, name: &'static str, value: f64) {
-        self.add_to(name, value, 1);
+        self.add_to(&Cow::Borrowed(name), value, 1);
     }
 
     /// Adds all values of another row.
     pub fn add(&mut self, other: &Row) {
         for cell in &other.cells {
-            self.add_to(cell.name, cell.sum, cell.count);
+            self.add_to(&cell.name, cell.sum, cell.count);
         }
     }
 
-    fn add_to(&mut self, name: &'static str, sum: f64, count: u64) {
-        match self.cells.iter_mut().find(|cell| cell.name == name) {
+    #[expect(clippy::ptr_arg, reason = "a static name is taken over without a copy")]
+    fn add_to(&mut self, name: &Cow<'static, str>, sum: f64, count: u64) {
+        match self.cells.iter_mut().find(|cell| cell.name == *name) {
             Some(cell) => {
                 cell.sum += sum;
                 cell.count += count;
             }
-            None => self.cells.push(Cell { name, sum, count }),
+            None => self.cells.push(Cell {
+                name: name.clone(),
+                sum,
+                count,
+            }),
         }
     }
 
@@ -78,16 +101,26 @@ impl Row {
     }
 
     /// All names with their means, in the order in which they came.
-    pub fn means(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
+    pub fn means(&self) -> impl Iterator<Item = (&str, Option<f64>)> {
         self.cells
             .iter()
-            .map(|cell| (cell.name, (cell.count > 0).then(|| cell.sum / cell.count as f64)))
+            .map(|cell| (&*cell.name, (cell.count > 0).then(|| cell.sum / cell.count as f64)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_read_as_it_was_written_whatever_its_numbers() {
+        let mut row = Row::of(&["loss", "entropy"]);
+        row.record("loss", 0.1 + 0.2);
+        row.record("entropy", f64::NAN);
+        let read: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+        assert_eq!(read.mean("loss"), row.mean("loss"));
+        assert!(read.mean("entropy").unwrap().is_nan());
+    }
 
     #[test]
     fn a_cleared_row_keeps_its_names_in_their_order() {

@@ -125,6 +125,15 @@ impl<O: Copy + Default> Rollout<O> {
         self.begins.copy_within(self.actions.len().., 0);
     }
 
+    /// The observations after the last step, with which the next rollout begins, and whether episodes begin with them.
+    pub fn following(&mut self) -> (&mut [O], &mut [bool]) {
+        let row = self.num_envs * self.obs_len;
+        (
+            &mut self.obs[self.steps * row..],
+            &mut self.begins[self.actions.len()..],
+        )
+    }
+
     /// Remembers what environment `i` answered to step `t`.
     pub fn remember(&mut self, t: usize, i: usize, step: &Step) {
         let at = t * self.num_envs + i;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, stream};
+use coinop_envs::snapshot::{open, seal};
 use coinop_envs::vec_env::Serial;
 use coinop_envs::{Copies, Env, EnvError, EnvFactory, Shape, Step, VecEnv};
 
-use crate::{Checkpoint, Section, Trainer, checkpoint};
+use crate::{Checkpoint, Progress, Resumption, Section, Trainer, checkpoint};
 
 /// Shows a bit; naming it pays 1, anything else nothing. An episode has ten steps and is then truncated.
 #[derive(Clone)]
@@ -53,6 +54,15 @@ impl Env for NameTheBit {
             Step::going_on(reward)
         })
     }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("NameTheBit", 1, &(&self.random, self.bit, self.step), &[]))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        ((self.random, self.bit, self.step), _) = open("NameTheBit", 1, snapshot)?;
+        Ok(())
+    }
 }
 
 /// One of them.
@@ -64,7 +74,7 @@ pub(crate) fn name_the_bit() -> NameTheBit {
     }
 }
 
-/// Shows a bit, then nothing, then a question; naming the bit then pays 1 and ends the episode. Only who remembers it can do better than guess.
+/// It has no snapshots. Shows a bit, then nothing, then a question; naming the bit then pays 1 and ends the episode. Only who remembers it can do better than guess.
 #[derive(Clone)]
 pub(crate) struct RememberTheBit {
     random: Rng,
@@ -164,6 +174,45 @@ pub(crate) fn run(trainer: &mut dyn Trainer, steps: usize) -> Vec<f64> {
     scores
 }
 
+/// What can be seen of a step of a trainer.
+fn seen(progress: &Progress<'_>) -> String {
+    let metrics: Vec<_> = progress.metrics.means().collect();
+    let Progress {
+        frames,
+        steps,
+        updates,
+        episodes,
+        epsilons,
+        ..
+    } = progress;
+    format!("{frames} {steps} {updates} {episodes:?} {epsilons:?} {metrics:?}")
+}
+
+/// Checks that a trainer that is loaded from the files of another, which goes on, does the same as that one from then on; `make` gives one that
+/// was seeded with a number.
+pub(crate) fn assert_goes_on_exactly<T: Trainer>(make: impl Fn(u64) -> T, before: usize, after: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let mut saved = make(1);
+    assert_eq!(saved.resumption(), Resumption::Exact);
+    run(&mut saved, before);
+    checkpoint::write(&path, |out| saved.save(out)).unwrap();
+    // Another seed: everything that it draws and learns differs until it is restored.
+    let mut restored = make(2);
+    run(&mut restored, before / 2);
+    assert_ne!(state(&restored).differences(&state(&saved), &|_| false), [""; 0]);
+    restored.load(&checkpoint::read(&path).unwrap()).unwrap();
+    assert_eq!(state(&restored).differences(&state(&saved), &|_| false), [""; 0]);
+    for step in 0..after {
+        assert_eq!(
+            seen(&restored.step().unwrap()),
+            seen(&saved.step().unwrap()),
+            "step {step}"
+        );
+    }
+    assert_eq!(state(&restored).differences(&state(&saved), &|_| false), [""; 0]);
+}
+
 /// A component's state.
 pub(crate) fn state(of: &(impl Checkpoint + ?Sized)) -> Section {
     let mut section = Section::default();
@@ -175,8 +224,8 @@ pub(crate) fn state(of: &(impl Checkpoint + ?Sized)) -> Section {
 pub(crate) fn on_disk(of: &(impl Checkpoint + ?Sized)) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    checkpoint::write(&path, &state(of)).unwrap();
-    let files = ["tensors.safetensors", "state.json"];
+    checkpoint::write(&path, |out| of.save(out)).unwrap();
+    let files = ["tensors.safetensors", "state.json", "bytes.bin"];
     files.map(|name| std::fs::read(path.join(name)).unwrap()).to_vec()
 }
 
@@ -214,6 +263,14 @@ impl Env for NameTheHalf {
         let step = self.0.step(action, &mut [0.0; 2])?;
         self.show(obs);
         Ok(step)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        self.0.snapshot()
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        self.0.restore(snapshot)
     }
 }
 

@@ -31,11 +31,26 @@ pub struct Progress<'a> {
     pub epsilons: &'a [f32],
 }
 
+/// How a trainer that was loaded from a checkpoint goes on, beside the one that the checkpoint is of. With another number of threads of libtorch
+/// numbers are added up in another order, so that no run is exact then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumption {
+    /// In the same way, bit for bit.
+    Exact,
+    /// With new episodes, because the environments have no [snapshots](coinop_envs::Env::snapshot).
+    NewEpisodes,
+    /// In the same way but for the timing of threads, which is never the same.
+    Timing,
+}
+
 /// An algorithm at work: environments, networks, learner and memory, advanced by [`step`](Self::step).
 ///
 /// What it observes is its own matter, so that one run loop serves all. Its [`Checkpoint`] holds what was learned and all that learning
-/// depends on; each algorithm says whether the environments are in it.
+/// depends on, and [`resumption`](Self::resumption) says what is not in it.
 pub trait Trainer: Checkpoint {
+    /// How one that is loaded from a checkpoint of this one goes on.
+    fn resumption(&self) -> Resumption;
+
     /// The smallest piece of training that makes sense to the algorithm, e.g. one rollout and its update.
     ///
     /// # Errors

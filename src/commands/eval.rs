@@ -168,7 +168,9 @@ fn restore_and_play<O: Observation>(
 ) -> anyhow::Result<Played> {
     let device = coinop_agents::device(args.device.as_deref().unwrap_or(&config.run.device))?;
     let rng = stream(args.seed, "evaluation", 0);
-    let mut policy = config.algo.policy(&factory.spec(), section, rng, device)?;
+    let mut policy = config
+        .algo
+        .policy(&factory.spec(), section.section("trainer")?, rng, device)?;
     let num_envs = args.episodes.min(MAX_ENVS);
     let mut env = factory.make_vec(num_envs, threads_or_cores(args.env_threads.unwrap_or(0)))?;
     let mode = if args.greedy { Mode::Greedy } else { Mode::Sample };

@@ -1,9 +1,10 @@
 //! `coinop train`: from the command line to a run folder with a trained agent.
 
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::anyhow;
-use coinop_agents::{Device, Trainer, checkpoint};
+use anyhow::{anyhow, bail};
+use coinop_agents::{CheckpointError, Resumption, Section, Trainer, checkpoint};
 use coinop_envs::AnyFactory;
 use coinop_envs::registry::Family;
 use tracing::info;
@@ -14,54 +15,211 @@ use crate::config::{Config, RunConfig, cores};
 use crate::count::short;
 use crate::output::say;
 use crate::run::dir::RunDir;
-use crate::run::metrics::{Metrics, WINDOW};
-use crate::run::{self, Outcome, Summary};
+use crate::run::journal::Journal;
+use crate::run::metrics::WINDOW;
+use crate::run::{self, Outcome, Summary, identity};
+use crate::signals::StopRequest;
 use crate::{log, signals};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
+    match &args.resume {
+        None => begin(args),
+        Some(run) => resume(args, run),
+    }
+}
+
+/// A new run.
+fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let config = Config::resolve(args)?;
-    let stop = signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))?;
-    let device = coinop_agents::device(&config.run.device)?;
-    coinop_agents::set_torch_threads(config.run.torch_threads);
+    let stop = listen()?;
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
-    let mut trainer = trainer(&config, device)?;
-    let mut dir = match &args.run_dir {
+    let trainer = trainer(&config)?;
+    let dir = match &args.run_dir {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_for(config.env_info()?.short, config.run.algo.name())?,
     };
     checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
     log::start(&dir.log())?;
-    let metrics = Metrics::create(&dir, config.run.metrics_frames)?;
-    announce(&config, &dir)?;
-    let start = Instant::now();
-    let summary = run::run(trainer.as_mut(), &config, &mut dir, metrics, &stop)
-        .inspect_err(|cause| info!(%cause, "training failed"))?;
-    conclude(&summary, &dir, start);
-    Ok(summary.outcome)
+    let journal = Journal::create(&dir, &config)?;
+    announce(&config, &format!("into {}", dir.path().display()))?;
+    Run {
+        config,
+        trainer,
+        dir,
+        journal,
+        begun: 0,
+    }
+    .go(&stop)
 }
 
-fn trainer(config: &Config, device: Device) -> anyhow::Result<Box<dyn Trainer>> {
+/// A run that goes on.
+fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
+    let dir = RunDir::open(run)?;
+    dir.lock()?;
+    let before = Config::read(&dir.config())?;
+    let config = before.clone().resumed(args)?;
+    let stop = listen()?;
+    let Restored {
+        trainer,
+        section,
+        frames,
+        mut warnings,
+    } = restored(&config, &dir)?;
+    if frames >= config.run.frames {
+        bail!(
+            "the run `{}` has played its {} frames: name more of them with --frames to go on",
+            dir.path().display(),
+            short(config.run.frames)
+        );
+    }
+    if config != before {
+        checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
+    }
+    log::start(&dir.log())?;
+    let journal = Journal::resume(&dir, &config, &section)?;
+    let what = format!("goes on in {} after {} frames", dir.path().display(), short(frames));
+    announce(&config, &what)?;
+    warnings.extend(what_is_not_exact(&before, &config, trainer.resumption()));
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Run {
+        config,
+        trainer,
+        dir,
+        journal,
+        begun: frames,
+    }
+    .go(&stop)
+}
+
+/// What a run goes on with.
+pub(crate) struct Restored {
+    pub(crate) trainer: Box<dyn Trainer>,
+    pub(crate) section: Section,
+    /// The frames after which the checkpoint was written.
+    pub(crate) frames: u64,
+    /// Of checkpoints that were passed over.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A trainer that is as it was at the newest checkpoint that can be read.
+pub(crate) fn restored(config: &Config, dir: &RunDir) -> anyhow::Result<Restored> {
+    let mut warnings = Vec::new();
+    for at in dir.checkpoints()?.into_iter().rev() {
+        let path = dir.checkpoint(at);
+        let restore = || -> anyhow::Result<_> {
+            let section = checkpoint::read(&path)?;
+            identity::check(config, &section, &path)?;
+            let frames = section.get("frames")?;
+            let mut trainer = trainer(config)?;
+            trainer.load(section.section("trainer")?)?;
+            Ok((trainer, section, frames))
+        };
+        match restore() {
+            Ok((trainer, section, frames)) => {
+                return Ok(Restored {
+                    trainer,
+                    section,
+                    frames,
+                    warnings,
+                });
+            }
+            Err(error) if is_damage(&error) => {
+                warnings.push(format!("the checkpoint after {at} frames is passed over: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match warnings.first() {
+        Some(damage) => bail!(
+            "no checkpoint of the run `{}` can be read: {damage}",
+            dir.path().display()
+        ),
+        None => bail!(
+            "the run `{}` has no checkpoint to go on from: it failed or was killed before the first; start it anew",
+            dir.path().display()
+        ),
+    }
+}
+
+/// Whether another checkpoint may do better.
+fn is_damage(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(CheckpointError::Damaged { .. } | CheckpointError::NotFinite { .. } | CheckpointError::Io { .. })
+    )
+}
+
+/// Why the run will not be, bit for bit, what it would have been without the interruption.
+fn what_is_not_exact(before: &Config, now: &Config, resumption: Resumption) -> Vec<String> {
+    let mut reasons = Vec::new();
+    match resumption {
+        Resumption::Exact => {}
+        Resumption::NewEpisodes => reasons.push("new episodes begin, because the environments can not be saved"),
+        Resumption::Timing => reasons.push("what threads do depends on their timing, which is never the same"),
+    }
+    let of = |config: &Config| (config.run.torch_threads, config.run.device.clone());
+    if of(before) != of(now) {
+        reasons.push("another number of threads of libtorch, or another device, adds numbers up in another order");
+    }
+    if before.run.frames != now.run.frames {
+        reasons.push("what changes over the run, such as a learning rate, now changes over another number of frames");
+    }
+    let sentence = |reason| format!("the run goes on, but not bit for bit as it would have: {reason}");
+    reasons.into_iter().map(sentence).collect()
+}
+
+/// A run that is ready.
+pub(crate) struct Run {
+    pub(crate) config: Config,
+    pub(crate) trainer: Box<dyn Trainer>,
+    pub(crate) dir: RunDir,
+    pub(crate) journal: Journal,
+    /// The frames that it has played before.
+    pub(crate) begun: u64,
+}
+
+impl Run {
+    fn go(mut self, stop: &StopRequest) -> anyhow::Result<Outcome> {
+        let start = Instant::now();
+        let trainer = self.trainer.as_mut();
+        let summary = run::run(trainer, &self.config, &mut self.dir, self.journal, self.begun, stop)
+            .inspect_err(|cause| info!(%cause, "training failed"))?;
+        conclude(&summary, summary.frames - self.begun, &self.dir, start);
+        Ok(summary.outcome)
+    }
+}
+
+fn listen() -> anyhow::Result<StopRequest> {
+    signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))
+}
+
+/// A trainer for a run from its beginning.
+pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
     let (run, algo) = (&config.run, &config.algo);
+    let device = coinop_agents::device(&run.device)?;
+    coinop_agents::set_torch_threads(run.torch_threads);
     Ok(match config.env_info()?.factory(&config.env)? {
         AnyFactory::Pixels(factory) => algo.trainer(factory.into(), run, device)?,
         AnyFactory::Features(factory) => algo.trainer(factory.into(), run, device)?,
     })
 }
 
-fn announce(config: &Config, dir: &RunDir) -> anyhow::Result<()> {
+/// Says what will be trained, and `what` of the folder.
+fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
     let run = &config.run;
     let rules = match config.env_info()?.family {
         Family::Atari => format!(" (protocol {})", config.env.atari.protocol),
         Family::Classic => String::new(),
     };
     say(&format!(
-        "{} on {}{rules}, preset {}, seed {}, {} frames, into {}",
+        "{} on {}{rules}, preset {}, seed {}, {} frames, {what}",
         run.algo.name(),
         run.env,
         run.preset,
         run.seed,
-        short(run.frames),
-        dir.path().display()
+        short(run.frames)
     ));
     let (envs, cores) = (config.algo.num_envs(), cores());
     let RunConfig {
@@ -101,7 +259,8 @@ fn announce(config: &Config, dir: &RunDir) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn conclude(summary: &Summary, dir: &RunDir, start: Instant) {
+/// Says what the run came to; this process played `frames`.
+fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
     let score = match summary.scores.mean() {
         Some(mean) => {
@@ -110,10 +269,10 @@ fn conclude(summary: &Summary, dir: &RunDir, start: Instant) {
         }
         None => "no episode ended".to_owned(),
     };
-    let speed = summary.frames as f64 / seconds.max(1e-9);
+    let speed = frames as f64 / seconds.max(1e-9);
     say(&format!(
         "{} frames in {seconds:.0} s ({speed:.0} frames/s), {score}",
-        short(summary.frames)
+        short(frames)
     ));
     let path = dir.path().display().to_string();
     say(&format!(

@@ -128,6 +128,22 @@ impl Config {
         run.torch_threads = threads_or_cores(run.torch_threads);
     }
 
+    /// The same run with what may be chosen anew when it goes on.
+    pub(crate) fn resumed(mut self, args: &TrainArgs) -> anyhow::Result<Self> {
+        let run = &mut self.run;
+        run.frames = args.frames.unwrap_or(run.frames);
+        run.env_threads = threads_or_cores(args.env_threads.unwrap_or(run.env_threads));
+        run.torch_threads = threads_or_cores(args.torch_threads.unwrap_or(run.torch_threads));
+        if let Some(device) = &args.device {
+            run.device.clone_from(device);
+        }
+        if let Some(roms) = &args.roms {
+            self.set_roms(&files::absolute(roms)?)?;
+        }
+        self.validate()?;
+        Ok(self)
+    }
+
     /// Reads the `config.toml` of a run folder.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         Self::valid(read_table(path)?).map_err(|error| in_file(Some(path), &error))

@@ -85,8 +85,7 @@ impl RunDir {
     /// The run that begins in a folder that was just made.
     fn begin(path: &Path) -> anyhow::Result<Self> {
         let dir = Self::hold(path)?;
-        // Some file systems have no locks; then nobody can tell that the run is training, which costs a hint alone.
-        let _ = dir.folder.try_lock();
+        dir.lock()?;
         let checkpoints = path.join(CHECKPOINTS);
         fs::create_dir(&checkpoints).map_err(failed("can't create the folder", &checkpoints))?;
         Ok(dir)
@@ -112,6 +111,22 @@ impl RunDir {
             path: path.to_owned(),
             folder,
         })
+    }
+
+    /// Takes the folder for this process, for as long as it lives.
+    ///
+    /// # Errors
+    ///
+    /// When another process trains in it.
+    pub(crate) fn lock(&self) -> anyhow::Result<()> {
+        match self.folder.try_lock() {
+            Err(TryLockError::WouldBlock) => bail!(
+                "another process is training in the run folder `{}`: wait until it has ended, or stop it",
+                self.path.display()
+            ),
+            // Some file systems have no locks; then nobody can tell.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        }
     }
 
     /// Whether a process is training in the folder.
@@ -206,12 +221,17 @@ impl RunDir {
         Ok(entries.flatten().filter_map(name).collect())
     }
 
-    /// Removes all checkpoints but the newest `keep` and those that are `spared`, and what a process that was killed did not finish.
+    /// Removes all checkpoints but the newest `keep` and those that are `spared`, of which the weights alone stay, and what a process that was
+    /// killed did not finish.
     pub(crate) fn prune_checkpoints(&self, keep: usize, spared: impl Fn(u64) -> bool) -> anyhow::Result<()> {
         let checkpoints = self.checkpoints()?;
         let old = checkpoints.len().saturating_sub(keep);
-        let gone = checkpoints[..old].iter().filter(|frames| !spared(**frames));
-        let mut paths: Vec<PathBuf> = gone.map(|frames| self.checkpoint(*frames)).collect();
+        let (kept, gone): (Vec<u64>, Vec<u64>) = checkpoints[..old].iter().partition(|frames| spared(**frames));
+        for frames in kept {
+            let path = self.checkpoint(frames);
+            checkpoint::strip(&path)?;
+        }
+        let mut paths: Vec<PathBuf> = gone.iter().map(|frames| self.checkpoint(*frames)).collect();
         let unfinished = self
             .entries()?
             .into_iter()

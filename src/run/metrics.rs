@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use coinop_agents::{Episode, Progress, Row};
+use serde::{Deserialize, Serialize};
 
 use super::dir::RunDir;
-use super::sinks::{Cell, Csv, Sink};
+use super::sinks::{Cell, Csv, Mark, Sink};
 use super::tensorboard::TensorBoard;
 use crate::files::FileError;
 
@@ -15,7 +16,7 @@ use crate::files::FileError;
 pub(crate) const WINDOW: usize = 100;
 
 /// The scores of the last [`WINDOW`] episodes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Scores {
     last: VecDeque<(f64, u64)>,
     episodes: u64,
@@ -53,11 +54,22 @@ impl Scores {
 
 /// Collects the numbers of a run, and hands them to the sinks every so many frames.
 pub(crate) struct Metrics {
-    sinks: Vec<Box<dyn Sink>>,
+    csv: Csv,
+    board: TensorBoard,
     epsilons: Csv,
     every_frames: u64,
-    next_frames: u64,
     start: Instant,
+    at: At,
+}
+
+/// Where the metrics stand.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct At {
+    /// The frames after which the next row is due.
+    next_frames: u64,
+    /// Seconds that the run had taken when this process went on with it.
+    seconds: f64,
+    /// The frames of the last row, and its seconds.
     last_row: (u64, f64),
     /// What the trainer recorded since the last row.
     sum: Row,
@@ -65,39 +77,72 @@ pub(crate) struct Metrics {
     last_epsilons: Vec<f32>,
 }
 
+/// What a checkpoint keeps of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MetricsState {
+    at: At,
+    /// Of the table, of TensorBoard's file, of the epsilons.
+    files: [Mark; 3],
+}
+
 impl Metrics {
     pub(crate) fn create(dir: &RunDir, every_frames: u64) -> Result<Self, FileError> {
         Ok(Self {
-            sinks: vec![
-                Box::new(Csv::create(&dir.metrics())?),
-                Box::new(TensorBoard::create(dir.path())?),
-            ],
+            csv: Csv::create(&dir.metrics())?,
+            board: TensorBoard::create(dir.path())?,
             epsilons: Csv::create(&dir.epsilons())?,
             every_frames,
-            next_frames: every_frames,
             start: Instant::now(),
-            last_row: (0, 0.0),
-            sum: Row::default(),
-            steps: 0,
-            last_epsilons: Vec::new(),
+            at: At {
+                next_frames: every_frames,
+                ..At::default()
+            },
         })
+    }
+
+    /// Goes on with the files of a run, where they were when the state was taken.
+    pub(crate) fn resume(dir: &RunDir, every_frames: u64, state: MetricsState) -> Result<Self, FileError> {
+        let [csv, board, epsilons] = &state.files;
+        Ok(Self {
+            csv: Csv::resume(dir.path(), csv)?,
+            board: TensorBoard::resume(dir.path(), board)?,
+            epsilons: Csv::resume(dir.path(), epsilons)?,
+            every_frames,
+            start: Instant::now(),
+            at: state.at,
+        })
+    }
+
+    pub(crate) fn state(&self) -> Result<MetricsState, FileError> {
+        Ok(MetricsState {
+            at: At {
+                seconds: self.seconds(),
+                ..self.at.clone()
+            },
+            files: [self.csv.mark()?, self.board.mark()?, self.epsilons.mark()?],
+        })
+    }
+
+    /// Seconds that the run took, all processes together.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.at.seconds + self.start.elapsed().as_secs_f64()
     }
 
     /// Takes note of a trainer's step, and writes rows that are due. Says whether one was.
     pub(crate) fn add(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<bool, FileError> {
-        self.sum.add(progress.metrics);
-        self.steps += 1;
-        if self.last_epsilons != progress.epsilons {
-            self.last_epsilons = progress.epsilons.to_vec();
+        self.at.sum.add(progress.metrics);
+        self.at.steps += 1;
+        if self.at.last_epsilons != progress.epsilons {
+            self.at.last_epsilons = progress.epsilons.to_vec();
             let actors = (0..progress.epsilons.len()).map(|actor| format!("actor_{actor}"));
             let header = std::iter::once("frames".to_owned()).chain(actors);
             let epsilons = progress.epsilons.iter().map(f32::to_string);
             let row = std::iter::once(progress.frames.to_string()).chain(epsilons);
             self.epsilons.row(header, row)?;
         }
-        let is_due = progress.frames >= self.next_frames;
+        let is_due = progress.frames >= self.at.next_frames;
         if is_due {
-            self.next_frames = (progress.frames / self.every_frames + 1) * self.every_frames;
+            self.at.next_frames = (progress.frames / self.every_frames + 1) * self.every_frames;
             self.write_row(progress, scores)?;
         }
         Ok(is_due)
@@ -105,7 +150,7 @@ impl Metrics {
 
     /// Writes the last row, if steps came after the one before.
     pub(crate) fn finish(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<(), FileError> {
-        if self.steps > 0 {
+        if self.at.steps > 0 {
             self.write_row(progress, scores)
         } else {
             Ok(())
@@ -113,10 +158,12 @@ impl Metrics {
     }
 
     fn write_row(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<(), FileError> {
-        let seconds = self.start.elapsed().as_secs_f64();
-        let (last_frames, last_seconds) = self.last_row;
+        let seconds = self.seconds();
+        let (last_frames, last_seconds) = self.at.last_row;
         let speed = (progress.frames - last_frames) as f64 / (seconds - last_seconds).max(1e-9);
-        let cell = |group, name, value: Option<f64>| Cell { group, name, value };
+        fn cell<'a>(group: &'static str, name: &'a str, value: Option<f64>) -> Cell<'a> {
+            Cell { group, name, value }
+        }
         let count = |group, name, value: u64| cell(group, name, Some(value as f64));
         let rounded =
             |group, name, value: Option<f64>, unit: f64| cell(group, name, value.map(|x| (x * unit).round() / unit));
@@ -130,18 +177,18 @@ impl Metrics {
             rounded("episode", "mean_score", scores.mean(), 1e3),
             rounded("episode", "mean_steps", scores.mean_steps(), 1e3),
         ];
-        cells.extend(self.sum.means().map(|(name, mean)| cell("train", name, mean)));
+        cells.extend(self.at.sum.means().map(|(name, mean)| cell("train", name, mean)));
         cells.extend([
             cell("explore", "epsilon_min", least),
             cell("explore", "epsilon_mean", mean),
             cell("explore", "epsilon_max", greatest),
         ]);
-        self.last_row = (progress.frames, seconds);
-        self.sum.clear();
-        self.steps = 0;
-        self.sinks
-            .iter_mut()
-            .try_for_each(|sink| sink.write(progress.frames, &cells))
+        self.csv.write(progress.frames, &cells)?;
+        self.board.write(progress.frames, &cells)?;
+        self.at.last_row = (progress.frames, seconds);
+        self.at.sum.clear();
+        self.at.steps = 0;
+        Ok(())
     }
 }
 

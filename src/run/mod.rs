@@ -2,6 +2,7 @@
 
 pub(crate) mod dir;
 pub(crate) mod identity;
+pub(crate) mod journal;
 pub(crate) mod metrics;
 pub(crate) mod progress;
 mod run_loop;

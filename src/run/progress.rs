@@ -83,10 +83,11 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    pub(crate) fn new(total_frames: u64) -> Self {
+    /// Of a run that has played `begun` frames before.
+    pub(crate) fn new(total_frames: u64, begun: u64) -> Self {
         Self {
             line: Line::new(total_frames),
-            speed: Speed::new(Instant::now()),
+            speed: Speed::new(Instant::now(), begun),
         }
     }
 
@@ -129,9 +130,9 @@ struct Speed {
 }
 
 impl Speed {
-    fn new(now: Instant) -> Self {
+    fn new(now: Instant, frames: u64) -> Self {
         Self {
-            samples: VecDeque::from([(now, 0)]),
+            samples: VecDeque::from([(now, frames)]),
         }
     }
 
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn the_speed_is_that_of_the_last_stretch() {
         let start = Instant::now();
-        let mut speed = Speed::new(start);
+        let mut speed = Speed::new(start, 0);
         for second in 1..=60 {
             // 100 frames a second for half a minute, then 500.
             let frames = if second <= 30 {

@@ -1,13 +1,16 @@
 //! The run loop: steps a trainer until the frame budget is spent or a signal asks to stop. It alone logs, draws and saves.
 
-use anyhow::anyhow;
-use coinop_agents::{Section, TrainError, Trainer, checkpoint};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use coinop_agents::{CheckpointError, TrainError, Trainer, checkpoint};
 use tracing::{info, warn};
 
 use super::dir::RunDir;
 use super::identity;
-use super::metrics::{Metrics, Scores};
+use super::journal::Journal;
+use super::metrics::Scores;
 use super::progress::Display;
 use crate::config::Config;
 use crate::signals::StopRequest;
@@ -31,58 +34,63 @@ pub(crate) struct Summary {
     pub(crate) scores: Scores,
 }
 
-/// Trains, and saves checkpoints meanwhile and at the end.
+/// Trains, and saves checkpoints meanwhile and at the end. `begun` are the frames of the checkpoint that the trainer was restored from; 0 for a
+/// new run.
 pub(crate) fn run(
     trainer: &mut dyn Trainer,
     config: &Config,
     dir: &mut RunDir,
-    mut metrics: Metrics,
+    mut journal: Journal,
+    begun: u64,
     stop: &StopRequest,
 ) -> anyhow::Result<Summary> {
-    let mut display = Display::new(config.run.frames);
-    let mut scores = Scores::default();
-    let mut saver = Saver::new(config);
-    let mut frames = 0;
+    let mut display = Display::new(config.run.frames, begun);
+    let mut saver = Saver::new(config, begun);
+    let mut frames = begun;
     let outcome = loop {
         let progress = match trainer.step() {
             Ok(progress) => progress,
             Err(error) => {
                 display.finish();
-                return Err(saver.save_after(trainer, dir, frames, error));
+                return Err(saver.save_after(trainer, dir, &mut journal, frames, error));
             }
         };
         frames = progress.frames;
-        scores.add(progress.episodes);
-        if metrics.add(&progress, &scores)? {
+        journal.scores.add(progress.episodes);
+        if journal.metrics.add(&progress, &journal.scores)? {
             dir.follow()?;
         }
-        display.update(&progress, &scores);
+        display.update(&progress, &journal.scores);
         let outcome = if progress.frames >= config.run.frames {
             Outcome::Finished
         } else if let Some(signal) = stop.signal() {
             Outcome::Stopped { signal }
         } else {
-            if saver.is_due(frames, Instant::now()) {
-                saver.save_meanwhile(trainer, dir, frames)?;
+            saver.look(dir, &journal)?;
+            if saver.is_due(&journal, frames, Instant::now()) {
+                saver.save_meanwhile(trainer, dir, &mut journal, frames)?;
             }
             continue;
         };
-        metrics.finish(&progress, &scores)?;
+        // A run that goes on from the last checkpoint knows nothing of the row that only its end has.
+        let before = journal.metrics.state()?;
+        journal.metrics.finish(&progress, &journal.scores)?;
+        journal.end = Some(before);
         break outcome;
     };
     display.finish();
     info!(
         ?outcome,
         frames,
-        episodes = scores.episodes(),
-        mean_score = scores.mean(),
+        episodes = journal.scores.episodes(),
+        mean_score = journal.scores.mean(),
         "training ended"
     );
-    saver.save(trainer, dir, frames)?;
+    saver.save(trainer, dir, &mut journal, frames)?;
     Ok(Summary {
         outcome,
         frames,
-        scores,
+        scores: journal.scores,
     })
 }
 
@@ -92,84 +100,151 @@ struct Saver<'a> {
     last: Instant,
     /// The frames of the newest checkpoint.
     saved: Option<u64>,
-    /// The frames after which the next milestone is due.
-    milestone: Option<u64>,
-    /// The checkpoints that were milestones.
-    milestones: Vec<u64>,
+    /// A checkpoint that is on its way to the disk.
+    pending: Option<Pending>,
+}
+
+struct Pending {
+    frames: u64,
+    thread: JoinHandle<Result<(), CheckpointError>>,
 }
 
 impl<'a> Saver<'a> {
-    fn new(config: &'a Config) -> Self {
+    fn new(config: &'a Config, begun: u64) -> Self {
         Self {
             config,
             last: Instant::now(),
-            saved: None,
-            milestone: Some(config.run.milestone_frames).filter(|frames| *frames > 0),
-            milestones: Vec::new(),
+            saved: Some(begun).filter(|frames| *frames > 0),
+            pending: None,
         }
     }
 
-    fn is_due(&self, frames: u64, now: Instant) -> bool {
+    fn is_due(&self, journal: &Journal, frames: u64, now: Instant) -> bool {
         let minutes = self.config.run.checkpoint_minutes;
         let every = Duration::from_secs_f64(60.0 * minutes);
-        self.is_milestone(frames) || minutes > 0.0 && now.duration_since(self.last) >= every
-    }
-
-    fn is_milestone(&self, frames: u64) -> bool {
-        self.milestone.is_some_and(|due| frames >= due)
+        journal.marks.is_milestone(frames) || minutes > 0.0 && now.duration_since(self.last) >= every
     }
 
     /// Writes a checkpoint, and removes those that are too many.
-    fn save(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64) -> anyhow::Result<()> {
-        self.write(trainer, dir, frames)
-            .map_err(|error| match self.saved.map(|frames| dir.checkpoint(frames)) {
-                Some(last) => anyhow!("{error}; the last good checkpoint is `{}`", last.display()),
-                None => error,
-            })
+    fn save(
+        &mut self,
+        trainer: &dyn Trainer,
+        dir: &mut RunDir,
+        journal: &mut Journal,
+        frames: u64,
+    ) -> anyhow::Result<()> {
+        let written = self
+            .begin(trainer, dir, journal, frames)
+            .and_then(|()| self.wait(dir, journal));
+        written.map_err(|error| self.with_last_good(dir, error))
     }
 
-    fn write(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64) -> anyhow::Result<()> {
+    fn with_last_good(&self, dir: &RunDir, error: anyhow::Error) -> anyhow::Error {
+        match self.saved.map(|frames| dir.checkpoint(frames)) {
+            Some(last) => anyhow!("{error}; the last good checkpoint is `{}`", last.display()),
+            None => error,
+        }
+    }
+
+    /// Hands a checkpoint to the system. A thread waits until it is on the disk, and publishes it then.
+    fn begin(
+        &mut self,
+        trainer: &dyn Trainer,
+        dir: &mut RunDir,
+        journal: &mut Journal,
+        frames: u64,
+    ) -> anyhow::Result<()> {
+        self.wait(dir, journal)?;
         dir.follow()?;
         let start = Instant::now();
-        let mut section = Section::default();
-        identity::save(self.config, &mut section)?;
-        trainer.save(&mut section)?;
+        journal.marks.note(frames, self.config.run.milestone_frames);
         let path = dir.checkpoint(frames);
-        checkpoint::write(&path, &section)?;
-        if self.is_milestone(frames) {
-            let every = self.config.run.milestone_frames;
-            self.milestone = Some((frames / every + 1) * every);
-            self.milestones.push(frames);
-        }
-        self.saved = Some(frames);
+        let unpublished = checkpoint::begin(&path, |section| -> anyhow::Result<()> {
+            identity::save(self.config, section)?;
+            journal.save(section)?;
+            section.put("frames", &frames)?;
+            Ok(trainer.save(section.section_mut("trainer"))?)
+        })?;
         self.last = Instant::now();
-        let seconds = (self.last - start).as_secs_f64();
-        info!(path = %path.display(), seconds, "checkpoint written");
-        let keep = usize::try_from(self.config.run.keep_checkpoints).unwrap_or(usize::MAX);
-        dir.prune_checkpoints(keep, |frames| self.milestones.contains(&frames))
+        let waited = (self.last - start).as_secs_f64();
+        let publish = move || {
+            let published = unpublished.publish();
+            let seconds = start.elapsed().as_secs_f64();
+            info!(path = %path.display(), training_waited = waited, seconds, ok = published.is_ok(), "checkpoint");
+            published
+        };
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(publish);
+        let thread = thread.map_err(|error| anyhow!("can't start a thread: {error}"))?;
+        self.pending = Some(Pending { frames, thread });
+        Ok(())
     }
 
-    /// The same while training, which goes on without it: the disk may have room again when the next one is due.
-    fn save_meanwhile(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64) -> anyhow::Result<()> {
-        dir.follow()?;
-        if let Err(error) = self.save(trainer, dir, frames) {
-            warn!("no checkpoint after {frames} frames: {error}; training goes on");
+    /// Waits for the checkpoint that is on its way, if one is.
+    fn wait(&mut self, dir: &RunDir, journal: &Journal) -> anyhow::Result<()> {
+        let Some(Pending { frames, thread }) = self.pending.take() else {
+            return Ok(());
+        };
+        match thread.join() {
+            Ok(published) => published?,
+            Err(_) => return Err(anyhow!("the thread that writes checkpoints died")),
+        }
+        self.saved = Some(frames);
+        let keep = usize::try_from(self.config.run.keep_checkpoints).unwrap_or(usize::MAX);
+        dir.prune_checkpoints(keep, |frames| journal.marks.spare(frames))
+    }
+
+    /// Takes note of a checkpoint that has arrived on the disk.
+    fn look(&mut self, dir: &mut RunDir, journal: &Journal) -> anyhow::Result<()> {
+        if let Some(Pending { frames, .. }) = self.pending.as_ref().filter(|pending| pending.thread.is_finished()) {
+            let frames = *frames;
+            if let Err(error) = self.wait(dir, journal) {
+                self.complain(dir, frames, &error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Saves while training, which goes on without it: the disk may have room again when the next one is due.
+    fn save_meanwhile(
+        &mut self,
+        trainer: &dyn Trainer,
+        dir: &mut RunDir,
+        journal: &mut Journal,
+        frames: u64,
+    ) -> anyhow::Result<()> {
+        if let Err(error) = self.begin(trainer, dir, journal, frames) {
+            self.complain(dir, frames, &error)?;
             self.last = Instant::now();
         }
         Ok(())
     }
 
+    /// Says that a checkpoint could not be written, unless the folder is gone, and with it the run.
+    fn complain(&self, dir: &mut RunDir, frames: u64, error: &anyhow::Error) -> anyhow::Result<()> {
+        dir.follow()?;
+        let error = self.with_last_good(dir, anyhow!("{error}"));
+        warn!("no checkpoint after {frames} frames: {error}; training goes on");
+        Ok(())
+    }
+
     /// Saves what was learned before a step failed, if that is of use: weights that diverged are not.
-    fn save_after(&mut self, trainer: &dyn Trainer, dir: &mut RunDir, frames: u64, error: TrainError) -> anyhow::Error {
-        match self.save(trainer, dir, frames) {
+    fn save_after(
+        &mut self,
+        trainer: &dyn Trainer,
+        dir: &mut RunDir,
+        journal: &mut Journal,
+        frames: u64,
+        error: TrainError,
+    ) -> anyhow::Error {
+        match self.save(trainer, dir, journal, frames) {
             Ok(()) => anyhow!(
                 "{error}; what was learned before is saved in `{}`",
                 dir.path().display()
             ),
             Err(cause) => {
                 info!(%cause, "no checkpoint after the error");
-                match self.saved.map(|frames| dir.checkpoint(frames)) {
-                    Some(last) => anyhow!("{error}; the last good checkpoint is `{}`", last.display()),
+                match self.saved {
+                    Some(_) => self.with_last_good(dir, error.into()),
                     None => error.into(),
                 }
             }
@@ -179,7 +254,7 @@ impl<'a> Saver<'a> {
 
 #[cfg(test)]
 mod tests {
-    use coinop_agents::{AgentError, Checkpoint, CheckpointError, Progress, Row};
+    use coinop_agents::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row, Section};
 
     use super::*;
     use crate::config::of_preset;
@@ -192,6 +267,10 @@ mod tests {
     }
 
     impl Trainer for Fails {
+        fn resumption(&self) -> Resumption {
+            Resumption::Exact
+        }
+
         fn step(&mut self) -> Result<Progress<'_>, TrainError> {
             if self.steps == 1 {
                 return Err(AgentError::Device("the device is gone".to_owned()).into());
@@ -222,10 +301,10 @@ mod tests {
     fn what_was_learned_before_a_step_failed_is_saved() {
         let base = tempfile::tempdir().unwrap();
         let mut dir = RunDir::create(&base.path().join("run")).unwrap();
-        let metrics = Metrics::create(&dir, 100).unwrap();
         let stop = crate::signals::listen().unwrap();
         let config = of_preset("cartpole");
-        let error = run(&mut Fails::default(), &config, &mut dir, metrics, &stop)
+        let journal = Journal::create(&dir, &config).unwrap();
+        let error = run(&mut Fails::default(), &config, &mut dir, journal, 0, &stop)
             .map(|_| ())
             .unwrap_err();
         let path = dir.path().display();
@@ -234,6 +313,6 @@ mod tests {
             format!("the device is gone; what was learned before is saved in `{path}`")
         );
         let saved = checkpoint::read(&dir.checkpoint(1)).unwrap();
-        assert_eq!(saved.get::<u64>("steps").unwrap(), 1);
+        assert_eq!(saved.section("trainer").unwrap().get::<u64>("steps").unwrap(), 1);
     }
 }

@@ -1,16 +1,19 @@
 //! Where the numbers of a run go.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::files::{FileError, failed};
 
 /// A number, and what it is of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cell {
+pub(crate) struct Cell<'a> {
     /// What kind of number it is, e.g. `episode` or `train`.
     pub(crate) group: &'static str,
-    pub(crate) name: &'static str,
+    pub(crate) name: &'a str,
     /// `None` where there is none yet.
     pub(crate) value: Option<f64>,
 }
@@ -18,7 +21,47 @@ pub(crate) struct Cell {
 /// Takes the numbers of a run, a row every so many frames. Every row has the same names in the same order.
 pub(crate) trait Sink {
     /// Takes the numbers of the frames up to `frames`.
-    fn write(&mut self, frames: u64, cells: &[Cell]) -> Result<(), FileError>;
+    fn write(&mut self, frames: u64, cells: &[Cell<'_>]) -> Result<(), FileError>;
+
+    /// How far its file is written; what comes later is gone when a run goes on from here.
+    fn mark(&self) -> Result<Mark, FileError>;
+}
+
+/// How far a file of a run is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// Its name in the run folder.
+    name: String,
+    bytes: u64,
+}
+
+impl Mark {
+    pub(crate) fn of(path: &Path, file: &File) -> Result<Self, FileError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let bytes = file.metadata().map_err(failed("can't read", path))?.len();
+        Ok(Self { name, bytes })
+    }
+
+    /// The file as it was then, to be gone on with: what was written later is cut off.
+    pub(crate) fn reopen(&self, folder: &Path) -> Result<(PathBuf, File), FileError> {
+        let path = folder.join(&self.name);
+        let open = || {
+            let mut file = OpenOptions::new().write(true).open(&path)?;
+            let found = file.metadata()?.len();
+            if found < self.bytes {
+                let text = format!(
+                    "it has {found} bytes, and had {} at the checkpoint; put the whole file back",
+                    self.bytes
+                );
+                return Err(io::Error::other(text));
+            }
+            file.set_len(self.bytes)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        let file = open().map_err(failed("can't go on with", &path))?;
+        Ok((path, file))
+    }
 }
 
 /// A table whose rows are with the system as soon as they are written.
@@ -36,6 +79,16 @@ impl Csv {
             table: csv::Writer::from_writer(file),
             path: path.to_owned(),
             has_header: false,
+        })
+    }
+
+    /// Goes on with a file.
+    pub(crate) fn resume(folder: &Path, mark: &Mark) -> Result<Self, FileError> {
+        let (path, file) = mark.reopen(folder)?;
+        Ok(Self {
+            table: csv::Writer::from_writer(file),
+            path,
+            has_header: mark.bytes > 0,
         })
     }
 
@@ -58,7 +111,11 @@ impl Csv {
 }
 
 impl Sink for Csv {
-    fn write(&mut self, frames: u64, cells: &[Cell]) -> Result<(), FileError> {
+    fn mark(&self) -> Result<Mark, FileError> {
+        Mark::of(&self.path, self.table.get_ref())
+    }
+
+    fn write(&mut self, frames: u64, cells: &[Cell<'_>]) -> Result<(), FileError> {
         let header = std::iter::once("frames").chain(cells.iter().map(|cell| cell.name));
         let values = cells
             .iter()
@@ -87,5 +144,28 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, "frames,mean_score\n100,\n200,-20.5\n300,3\n");
         assert!(Csv::create(&path).is_err(), "a file that exists is never written over");
+    }
+
+    #[test]
+    fn a_table_goes_on_where_it_was_marked_and_nowhere_else() {
+        let base = tempfile::tempdir().unwrap();
+        let path = base.path().join("metrics.csv");
+        let mut csv = Csv::create(&path).unwrap();
+        let row = |csv: &mut Csv, name: &str| csv.row(["frames"], [name.to_owned()]).unwrap();
+        let empty = csv.mark().unwrap();
+        row(&mut csv, "1");
+        let mark = csv.mark().unwrap();
+        row(&mut csv, "2");
+        row(&mut Csv::resume(base.path(), &mark).unwrap(), "3");
+        let text = || std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text(), "frames\n1\n3\n");
+        row(&mut Csv::resume(base.path(), &empty).unwrap(), "4");
+        assert_eq!(text(), "frames\n4\n");
+        std::fs::write(&path, "frames").unwrap();
+        let error = Csv::resume(base.path(), &mark).err().unwrap().to_string();
+        assert!(
+            error.ends_with("it has 6 bytes, and had 9 at the checkpoint; put the whole file back"),
+            "{error}"
+        );
     }
 }

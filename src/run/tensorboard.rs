@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
-use super::sinks::{Cell, Sink};
+use super::sinks::{Cell, Mark, Sink};
 use crate::files::{FileError, failed};
 
 /// The first event of a file says what follows.
@@ -65,6 +65,12 @@ impl TensorBoard {
         Ok(board)
     }
 
+    /// Goes on with a file.
+    pub(crate) fn resume(folder: &Path, mark: &Mark) -> Result<Self, FileError> {
+        let (path, file) = mark.reopen(folder)?;
+        Ok(Self { file, path })
+    }
+
     fn event(&mut self, step: i64, file_version: Option<String>, summary: Option<Summary>) -> Result<(), FileError> {
         let event = Event {
             wall_time: now().as_secs_f64(),
@@ -78,8 +84,12 @@ impl TensorBoard {
 }
 
 impl Sink for TensorBoard {
-    fn write(&mut self, frames: u64, cells: &[Cell]) -> Result<(), FileError> {
-        let scalar = |cell: &Cell| {
+    fn mark(&self) -> Result<Mark, FileError> {
+        Mark::of(&self.path, &self.file)
+    }
+
+    fn write(&mut self, frames: u64, cells: &[Cell<'_>]) -> Result<(), FileError> {
+        let scalar = |cell: &Cell<'_>| {
             Some(Scalar {
                 tag: format!("{}/{}", cell.group, cell.name),
                 simple_value: Some(cell.value? as f32),

@@ -94,3 +94,28 @@ pub(crate) fn rows_without_times(path: &Path) -> Vec<String> {
     };
     text.lines().map(row).collect()
 }
+
+/// Checks that two runs ended alike: weights, statistics, memories, random streams, rows of metrics, epsilons; all but the times that they took.
+pub(crate) fn assert_same_run(one: &Path, other: &Path) {
+    let [a, b] = [one, other].map(last_checkpoint);
+    for file in ["tensors.safetensors", "bytes.bin"] {
+        assert!(
+            fs::read(a.join(file)).unwrap() == fs::read(b.join(file)).unwrap(),
+            "{file} of {a:?} and {b:?}"
+        );
+    }
+    let values = |checkpoint: &Path| {
+        let text = fs::read_to_string(checkpoint.join("state.json")).unwrap();
+        let mut values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        values.remove("run/metrics").unwrap();
+        values
+    };
+    assert_eq!(values(&a), values(&b));
+    for file in ["metrics.csv", "epsilons.csv"] {
+        assert_eq!(
+            rows_without_times(&one.join(file)),
+            rows_without_times(&other.join(file)),
+            "{file}"
+        );
+    }
+}

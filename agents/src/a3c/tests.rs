@@ -9,7 +9,7 @@ use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::shared::SharedRmsPropConfig;
-use crate::test_help::{Breaks, name_the_bit, name_the_half, of, on_disk, remember_the_bit, run, state};
+use crate::test_help::{Breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 pub(super) fn config() -> A3cConfig {
@@ -210,11 +210,7 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
     let mut restored = trainer(&config(), 2);
     run(&mut restored, 10);
     restored.load(&section).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state");
-    crate::checkpoint::write(&path, &section).unwrap();
-    let files = ["tensors.safetensors", "state.json"].map(|name| std::fs::read(path.join(name)).unwrap());
-    assert!(on_disk(&restored) == files);
+    assert_eq!(section.differences(&state(&restored), &|_| false), [""; 0]);
     assert_eq!(restored.step().unwrap().steps, section.get::<u64>("steps").unwrap() + 5);
 }
 

@@ -14,7 +14,9 @@ use crate::network::{ActorCritic, Observation, RecurrentState};
 use crate::policy::{ActorCriticPolicy, answers};
 use crate::rollout::Rollout;
 use crate::shared::SharedParams;
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
+use crate::{
+    AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
+};
 
 /// The A3C trainer. One [`step`](Trainer::step) takes in one rollout of one worker.
 pub struct A3c<O: Observation>(ActorLearners<O, A3cMethod>);
@@ -62,6 +64,10 @@ impl<O: Observation> A3c<O> {
 }
 
 impl<O: Observation> Trainer for A3c<O> {
+    fn resumption(&self) -> Resumption {
+        self.0.resumption()
+    }
+
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         self.0.step()
     }
@@ -185,6 +191,14 @@ impl<O: Observation> Method<O> for A3cMethod {
 
     fn interrupt(&mut self) {
         // The next observation is said to begin an episode, which is when the network forgets.
+    }
+
+    fn save_episode(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        self.state.save(out)
+    }
+
+    fn load_episode(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.state.load(from)
     }
 
     fn save(&mut self, _frames: u64, out: &mut Section) -> Result<(), CheckpointError> {

@@ -14,7 +14,9 @@ use crate::network::{Head, Observation, QNetwork};
 use crate::policy::{ValuePolicy, answers};
 use crate::rollout::Rollout;
 use crate::shared::{SharedParams, SharedTarget};
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
+use crate::{
+    AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
+};
 
 /// The trainer of an asynchronous value method. One [`step`](Trainer::step) takes in one rollout of one worker.
 pub struct AsyncQ<O: Observation>(ActorLearners<O, AsyncQMethod>);
@@ -68,6 +70,10 @@ impl<O: Observation> AsyncQ<O> {
 }
 
 impl<O: Observation> Trainer for AsyncQ<O> {
+    fn resumption(&self) -> Resumption {
+        self.0.resumption()
+    }
+
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         self.0.step()
     }
@@ -208,6 +214,20 @@ impl<O: Observation> Method<O> for AsyncQMethod {
 
     fn interrupt(&mut self) {
         self.next_action = None;
+    }
+
+    fn save_episode(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        out.put("next_action", &self.next_action)
+    }
+
+    fn load_episode(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        let actions = self.learner.network.num_actions();
+        let next_action: Option<u32> = from.get("next_action")?;
+        if next_action.is_some_and(|action| action as usize >= actions) {
+            return Err(CheckpointError::unfit("next_action", &"there is no such action"));
+        }
+        self.next_action = next_action;
+        Ok(())
     }
 
     fn save(&mut self, frames: u64, out: &mut Section) -> Result<(), CheckpointError> {

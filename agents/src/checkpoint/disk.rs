@@ -1,15 +1,18 @@
 //! Checkpoints on disk.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use safetensors::tensor::{SafeTensors, TensorView};
-use safetensors::{Dtype, serialize};
+use safetensors::tensor::{SafeTensors, TensorView, View};
+use safetensors::{Dtype, SafeTensorError, serialize_to_file};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::bytes::{Bytes, BytesWriter, Span};
 use super::{CheckpointError, Section};
 
 /// The format that this version writes, and the newest that it reads.
@@ -17,6 +20,7 @@ const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const TENSORS: &str = "tensors.safetensors";
 const STATE: &str = "state.json";
+const BYTES: &str = "bytes.bin";
 /// Parts of a name: sections within sections are walked by recursion.
 const MAX_PARTS: usize = 16;
 
@@ -24,6 +28,11 @@ const MAX_PARTS: usize = 16;
 struct Manifest {
     format: u32,
     files: BTreeMap<String, FileEntry>,
+    /// Where each byte string lies in its file, and the bytes of that.
+    #[serde(default)]
+    bytes: BTreeMap<String, Span>,
+    #[serde(default)]
+    bytes_len: u64,
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
@@ -39,38 +48,120 @@ impl FileEntry {
             crc32: format!("{:08x}", crc32fast::hash(bytes)),
         }
     }
+
+    /// Of a file.
+    fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let mut file = File::open(path).map_err(io("can't read", path))?;
+        let (mut sum, mut bytes) = (crc32fast::Hasher::new(), 0);
+        let mut piece = vec![0; 1 << 18];
+        loop {
+            let len = file.read(&mut piece).map_err(io("can't read", path))?;
+            if len == 0 {
+                let crc32 = format!("{:08x}", sum.finalize());
+                return Ok(Self { bytes, crc32 });
+            }
+            sum.update(&piece[..len]);
+            bytes += len as u64;
+        }
+    }
 }
 
-/// Writes a checkpoint to the folder `path`, which it replaces if it is there. Until everything is on the disk, nothing is seen under
-/// that name.
+/// Writes a checkpoint to the folder `path`, which it replaces if it is there: what `save` puts into a section. Until everything is on the disk,
+/// nothing is seen under that name.
 ///
 /// # Errors
 ///
-/// [`CheckpointError::Io`] with the file and what the system said; also when the folder that `path` is in does not exist, because whoever
-/// removed it does not want it back. [`CheckpointError::NotFinite`] when a tensor could not be read again.
-pub fn write(path: &Path, section: &Section) -> Result<(), CheckpointError> {
-    let mut tensors = BTreeMap::new();
-    let mut values = BTreeMap::new();
-    flatten(section, "", &mut tensors, &mut values);
-    check_finite(&tensors, path)?;
-    let files = [(TENSORS, serialize_tensors(&tensors)?), (STATE, json(&values)?)];
-    let entries = files
-        .iter()
-        .map(|(name, bytes)| ((*name).to_owned(), FileEntry::of(bytes)))
-        .collect();
-    let manifest = json(&Manifest {
-        format: FORMAT,
-        files: entries,
-    })?;
+/// Those of `save`. [`CheckpointError::Io`] with the file and what the system said; also when the folder that `path` is in does not exist, because
+/// whoever removed it does not want it back. [`CheckpointError::NotFinite`] when a tensor could not be read again.
+pub fn write<E: From<CheckpointError>>(path: &Path, save: impl FnOnce(&mut Section) -> Result<(), E>) -> Result<(), E> {
+    Ok(begin(path, save)?.publish()?)
+}
 
-    publish(path, |aside| {
-        fs::create_dir(aside).map_err(io("can't create the folder", aside))?;
-        for (name, bytes) in &files {
-            write_synced(&aside.join(name), bytes)?;
-        }
-        write_synced(&aside.join(MANIFEST), &manifest)?;
-        sync_dir(aside)
-    })
+/// A checkpoint that the system has and perhaps not yet its disk, so that nobody can see it.
+#[derive(Debug)]
+#[must_use = "it becomes a checkpoint when it is published"]
+pub struct Unpublished {
+    aside: PathBuf,
+    path: PathBuf,
+}
+
+impl Unpublished {
+    /// Waits until everything is on the disk, and gives it its name. This is the slow part of writing a checkpoint, and needs nothing of what is in
+    /// it: another thread can do it.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Io`].
+    pub fn publish(self) -> Result<(), CheckpointError> {
+        let sync = || {
+            for name in [TENSORS, STATE, BYTES, MANIFEST] {
+                let file = self.aside.join(name);
+                let synced = File::open(&file).and_then(|file| file.sync_all());
+                synced.map_err(io("can't write", &file))?;
+            }
+            sync_dir(&self.aside)
+        };
+        sync().inspect_err(|_| drop(remove(&self.aside)))?;
+        rename(&self.aside, &self.path)
+    }
+}
+
+/// The first half of [`write()`]: when it returns, what is saved may change again.
+///
+/// # Errors
+///
+/// As [`write()`].
+pub fn begin<E: From<CheckpointError>>(
+    path: &Path,
+    save: impl FnOnce(&mut Section) -> Result<(), E>,
+) -> Result<Unpublished, E> {
+    let aside = sibling(path, SUFFIXES[0]);
+    remove(&aside)?;
+    // The disk may be full: what was written is of no use.
+    fill(path, &aside, save).inspect_err(|_| drop(remove(&aside)))?;
+    let path = path.to_owned();
+    Ok(Unpublished { aside, path })
+}
+
+/// Writes all files of a checkpoint.
+fn fill<E: From<CheckpointError>>(
+    path: &Path,
+    aside: &Path,
+    save: impl FnOnce(&mut Section) -> Result<(), E>,
+) -> Result<(), E> {
+    fs::create_dir(aside).map_err(io("can't create the folder", aside))?;
+    let writer = BytesWriter::create(&aside.join(BYTES))?;
+    let mut section = Section {
+        writer: Some(writer.clone()),
+        ..Section::default()
+    };
+    save(&mut section)?;
+    let mut flat = Flat::default();
+    flatten(&section, "", &mut flat);
+    check_finite(&flat.tensors, path)?;
+    write_tensors(&aside.join(TENSORS), &flat.tensors)?;
+    let state = json(&flat.values)?;
+    write_new(&aside.join(STATE), &state)?;
+    let files = BTreeMap::from([
+        (TENSORS.to_owned(), FileEntry::read(&aside.join(TENSORS))?),
+        (STATE.to_owned(), FileEntry::of(&state)),
+    ]);
+    let manifest = Manifest {
+        format: FORMAT,
+        files,
+        bytes: flat.bytes,
+        bytes_len: writer.flush()?,
+    };
+    Ok(write_new(&aside.join(MANIFEST), &json(&manifest)?)?)
+}
+
+/// Takes the byte strings out of a checkpoint, which may be most of it. It still has the weights, and nothing can go on from it.
+///
+/// # Errors
+///
+/// [`CheckpointError::Io`].
+pub fn strip(path: &Path) -> Result<(), CheckpointError> {
+    remove(&path.join(BYTES))
 }
 
 /// Writes the file `path`, which it replaces if it is there. Until everything is on the disk, nothing is seen under that name.
@@ -79,25 +170,22 @@ pub fn write(path: &Path, section: &Section) -> Result<(), CheckpointError> {
 ///
 /// [`CheckpointError::Io`] with the file and what the system said.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    publish(path, |aside| write_synced(aside, bytes))
-}
-
-/// Lets `make` make a file or a folder beside `path`, and gives it that name, in place of what had it, when it is whole.
-fn publish(path: &Path, make: impl FnOnce(&Path) -> Result<(), CheckpointError>) -> Result<(), CheckpointError> {
     let aside = sibling(path, SUFFIXES[0]);
     remove(&aside)?;
-    if let Err(error) = make(&aside) {
-        // The disk may be full: what was written is of no use.
-        let _ = remove(&aside);
-        return Err(error);
-    }
+    // The disk may be full: what was written is of no use.
+    write_synced(&aside, bytes).inspect_err(|_| drop(remove(&aside)))?;
+    rename(&aside, path)
+}
+
+/// Gives `aside` the name `path`, in place of what had it.
+fn rename(aside: &Path, path: &Path) -> Result<(), CheckpointError> {
     // A file takes another's place in one step; a folder only that of an empty one.
     let old = sibling(path, SUFFIXES[1]);
     if path.is_dir() {
         remove(&old)?;
         fs::rename(path, &old).map_err(io("can't replace", path))?;
     }
-    fs::rename(&aside, path).map_err(io("can't rename to", path))?;
+    fs::rename(aside, path).map_err(io("can't rename to", path))?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     sync_dir(parent.unwrap_or(Path::new(".")))?;
     remove(&old)
@@ -146,15 +234,29 @@ pub fn read(path: &Path) -> Result<Section, CheckpointError> {
         let (scope, name) = section.scope(name).map_err(|error| damaged(&tensors_path, &error))?;
         scope.tensors.insert(name, tensor);
     }
-    let mut read = BTreeMap::new();
-    flatten(&section, "", &mut read, &mut BTreeMap::new());
-    check_finite(&read, path)?;
+    let mut read = Flat::default();
+    flatten(&section, "", &mut read);
+    check_finite(&read.tensors, path)?;
     let (state_path, bytes) = file(STATE)?;
     let values: BTreeMap<String, serde_json::Value> =
         serde_json::from_slice(&bytes).map_err(|error| damaged(&state_path, &error))?;
     for (name, value) in values {
         let (scope, name) = section.scope(&name).map_err(|error| damaged(&state_path, &error))?;
         scope.values.insert(name, value);
+    }
+    if !manifest.bytes.is_empty() {
+        let bytes_path = Arc::new(path.join(BYTES));
+        // Without it, a checkpoint is of use for its weights: see `strip`.
+        let found = fs::metadata(bytes_path.as_path()).map_or(manifest.bytes_len, |file| file.len());
+        if found != manifest.bytes_len {
+            let reason = format!("{found} bytes instead of {}", manifest.bytes_len);
+            return Err(damaged(&bytes_path, &reason));
+        }
+        for (name, span) in manifest.bytes {
+            let (scope, name) = section.scope(&name).map_err(|error| damaged(&manifest_path, &error))?;
+            let path = Arc::clone(&bytes_path);
+            scope.bytes.insert(name, Bytes::File { path, span });
+        }
     }
     Ok(section)
 }
@@ -178,26 +280,27 @@ impl Section {
     }
 }
 
-fn flatten<'a>(
-    section: &'a Section,
-    prefix: &str,
-    tensors: &mut BTreeMap<String, &'a Tensor>,
-    values: &mut BTreeMap<String, &'a serde_json::Value>,
-) {
-    tensors.extend(
-        section
-            .tensors
-            .iter()
-            .map(|(name, tensor)| (format!("{prefix}{name}"), tensor)),
-    );
-    values.extend(
-        section
-            .values
-            .iter()
-            .map(|(name, value)| (format!("{prefix}{name}"), value)),
-    );
+/// All that is in a section and the sections within, by their whole names.
+#[derive(Default)]
+struct Flat<'a> {
+    tensors: BTreeMap<String, &'a Tensor>,
+    values: BTreeMap<String, &'a serde_json::Value>,
+    bytes: BTreeMap<String, Span>,
+}
+
+fn flatten<'a>(section: &'a Section, prefix: &str, flat: &mut Flat<'a>) {
+    let whole = |name: &String| format!("{prefix}{name}");
+    flat.tensors
+        .extend(section.tensors.iter().map(|(name, tensor)| (whole(name), tensor)));
+    flat.values
+        .extend(section.values.iter().map(|(name, value)| (whole(name), value)));
+    let spans = section.bytes.iter().filter_map(|(name, bytes)| match bytes {
+        Bytes::File { span, .. } => Some((whole(name), span.clone())),
+        Bytes::Memory(_) => None,
+    });
+    flat.bytes.extend(spans);
     for (name, inner) in &section.sections {
-        flatten(inner, &format!("{prefix}{name}/"), tensors, values);
+        flatten(inner, &format!("{prefix}{name}/"), flat);
     }
 }
 
@@ -217,27 +320,57 @@ fn check_finite(tensors: &BTreeMap<String, &Tensor>, path: &Path) -> Result<(), 
     Ok(())
 }
 
-fn serialize_tensors(tensors: &BTreeMap<String, &Tensor>) -> Result<Vec<u8>, CheckpointError> {
-    let mut data = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
+/// A tensor as safetensors takes it: copied when its turn comes.
+struct Saved<'a> {
+    tensor: &'a Tensor,
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+impl View for &Saved<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let mut bytes = vec![0; self.data_len()];
+        // Contiguous, and of the length that it says: see `write_tensors`.
+        self.tensor.copy_data_u8(&mut bytes, self.tensor.numel());
+        bytes.into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.numel() * self.tensor.kind().elt_size_in_bytes()
+    }
+}
+
+fn write_tensors(path: &Path, tensors: &BTreeMap<String, &Tensor>) -> Result<(), CheckpointError> {
+    let contiguous = |(name, tensor): (&String, &&Tensor)| {
+        let tensor = tensor
+            .f_contiguous()
+            .map_err(|error| CheckpointError::unfit(name, &error));
+        Ok((name.clone(), tensor?))
+    };
+    let tensors: Vec<(String, Tensor)> = tensors.iter().map(contiguous).collect::<Result<_, CheckpointError>>()?;
+    let saved = |(name, tensor)| {
+        let (name, tensor): (&String, &Tensor) = (name, tensor);
         let kind = tensor.kind();
         let dtype = dtype(kind)
             .ok_or_else(|| CheckpointError::unfit(name, &format!("tensors of kind {kind:?} are not saved")))?;
-        let mut bytes = vec![0; tensor.numel() * kind.elt_size_in_bytes()];
-        let copied = tensor
-            .f_contiguous()
-            .and_then(|tensor| tensor.f_copy_data_u8(&mut bytes, tensor.numel()));
-        copied.map_err(|error| CheckpointError::unfit(name, &error))?;
-        let shape: Vec<usize> = tensor.size().iter().map(|&dim| dim as usize).collect();
-        data.push((name, dtype, shape, bytes));
-    }
-    let views = data.iter().map(|(name, dtype, shape, bytes)| {
-        let view =
-            TensorView::new(*dtype, shape.clone(), bytes).map_err(|error| CheckpointError::unfit(name, &error))?;
-        Ok((name.as_str(), view))
-    });
-    let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
-    serialize(views, None).map_err(|error| CheckpointError::unfit(TENSORS, &error))
+        let shape = tensor.size().iter().map(|&dim| dim as usize).collect();
+        Ok((name.as_str(), Saved { tensor, dtype, shape }))
+    };
+    let pairs = tensors.iter().map(|(name, tensor)| saved((name, tensor)));
+    let views: Vec<_> = pairs.collect::<Result<_, CheckpointError>>()?;
+    let written = serialize_to_file(views.iter().map(|(name, saved)| (*name, saved)), None, path);
+    written.map_err(|error| match error {
+        SafeTensorError::IoError(source) => io("can't write", path)(source),
+        error => CheckpointError::unfit(TENSORS, &error),
+    })
 }
 
 const KINDS: [(Kind, Dtype); 4] = [
@@ -261,7 +394,7 @@ fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, CheckpointError> {
     serde_json::to_vec_pretty(value).map_err(|error| CheckpointError::unfit(STATE, &error))
 }
 
-fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> CheckpointError + 'a {
+pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> CheckpointError + 'a {
     move |source| CheckpointError::Io {
         action,
         path: path.to_owned(),
@@ -269,7 +402,7 @@ fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> Ch
     }
 }
 
-fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> CheckpointError {
+pub(super) fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> CheckpointError {
     CheckpointError::Damaged {
         path: path.to_owned(),
         reason: reason.to_string(),
@@ -308,6 +441,10 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     fs::read(path).map_err(io("can't read", path))
 }
 
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    fs::write(path, bytes).map_err(io("can't write", path))
+}
+
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     let write = || {
         let mut file = File::create(path)?;
@@ -331,14 +468,23 @@ fn sync_dir(path: &Path) -> Result<(), CheckpointError> {
 mod tests {
     use super::*;
 
-    fn example(value: u64) -> Section {
-        let mut section = Section::default();
+    /// Writes a checkpoint that holds a bit of everything.
+    fn write_example(path: &Path, value: u64) -> Result<(), CheckpointError> {
+        write(path, |section| {
+            fill_example(section, value);
+            Ok(())
+        })
+    }
+
+    fn fill_example(section: &mut Section, value: u64) {
         section.put("steps", &value).unwrap();
+        section.put_bytes("memory", [b"ab".as_slice(), b"", b"cde"]).unwrap();
+        section.put_numbers("numbers", &[1.5f64, -2.0]).unwrap();
         let inner = section.section_mut("learner").section_mut("network");
         let weight = Tensor::from_slice(&[1.5f32, -2.0, 3.25, 0.0]).reshape([2, 2]);
         inner.put_tensor("weight", &weight).unwrap();
         inner.put_tensor("bytes", &Tensor::from_slice(&[1u8, 2, 255])).unwrap();
-        section
+        inner.put_bytes("more", [[7; 1000].as_slice()]).unwrap();
     }
 
     #[test]
@@ -360,7 +506,7 @@ mod tests {
     fn what_is_read_is_what_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
-        write(&path, &example(7)).unwrap();
+        write_example(&path, 7).unwrap();
         let section = read(&path).unwrap();
         assert_eq!(section.get::<u64>("steps").unwrap(), 7);
         let network = section.section("learner").unwrap().section("network").unwrap();
@@ -370,6 +516,63 @@ mod tests {
         );
         assert_eq!(network.tensor("bytes").unwrap(), &Tensor::from_slice(&[1u8, 2, 255]));
         assert!(matches!(network.tensor("other"), Err(CheckpointError::Missing(_))));
+        assert_eq!(section.bytes("memory").unwrap(), b"abcde");
+        assert_eq!(network.bytes("more").unwrap(), [7; 1000]);
+        let mut numbers = [0.0f64; 2];
+        section.load_numbers("numbers", &mut numbers).unwrap();
+        assert_eq!(numbers, [1.5, -2.0]);
+        let error = section.load_numbers("numbers", &mut [0u8; 3]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`numbers` in the checkpoint does not fit: it has 16 bytes, 3 are needed"
+        );
+        let mut reader = section.reader("memory").unwrap();
+        let mut piece = [0; 3];
+        reader.read(&mut piece).unwrap();
+        assert_eq!((&piece, reader.left()), (b"abc", 2));
+        assert!(
+            matches!(reader.finish(), Err(CheckpointError::Damaged { .. })),
+            "not all was read"
+        );
+    }
+
+    #[test]
+    fn a_checkpoint_that_is_not_published_is_not_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("final");
+        let pending = begin(&path, |section| section.put("steps", &1)).unwrap();
+        assert!(matches!(read(&path), Err(CheckpointError::Io { .. })));
+        std::thread::spawn(|| pending.publish()).join().unwrap().unwrap();
+        assert_eq!(read(&path).unwrap().get::<u64>("steps").unwrap(), 1);
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let [mut one, mut other] = [Section::default(), Section::default()];
+        for section in [&mut one, &mut other] {
+            fill_example(section, 7);
+        }
+        assert_eq!(one.differences(&other, &|_| false), [""; 0]);
+        other.put("steps", &8).unwrap();
+        other.put("more", &1).unwrap();
+        other.put_bytes("memory", [b"abcdf".as_slice()]).unwrap();
+        let network = other.section_mut("learner").section_mut("network");
+        network
+            .put_tensor(
+                "weight",
+                &Tensor::from_slice(&[1.5f32, -2.0, 3.25, 1e-9]).reshape([2, 2]),
+            )
+            .unwrap();
+        other.section_mut("new").put("x", &1).unwrap();
+        let names = ["steps", "more", "memory", "learner/network/weight", "new/x"];
+        let found = one.differences(&other, &|_| false);
+        assert_eq!(
+            found.iter().collect::<std::collections::BTreeSet<_>>(),
+            names.map(str::to_owned).iter().collect()
+        );
+        assert_eq!(found.len(), names.len());
+        let left = one.differences(&other, &|name| name.starts_with("new/") || !name.contains('/'));
+        assert_eq!(left, ["learner/network/weight"]);
     }
 
     #[test]
@@ -378,8 +581,8 @@ mod tests {
         let path = folder.path().join("final");
         // What a process that was killed leaves behind.
         fs::create_dir(folder.path().join("final.partial")).unwrap();
-        write(&path, &example(1)).unwrap();
-        write(&path, &example(2)).unwrap();
+        write_example(&path, 1).unwrap();
+        write_example(&path, 2).unwrap();
         assert_eq!(read(&path).unwrap().get::<u64>("steps").unwrap(), 2);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -388,7 +591,7 @@ mod tests {
     fn every_flipped_byte_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
-        write(&path, &example(1)).unwrap();
+        write_example(&path, 1).unwrap();
         for name in [TENSORS, STATE] {
             let file = path.join(name);
             let good = fs::read(&file).unwrap();
@@ -405,7 +608,41 @@ mod tests {
             assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
             fs::write(&file, &good).unwrap();
         }
+        // Byte strings are looked at when they are asked for, and their length at once.
+        let file = path.join(BYTES);
+        let good = fs::read(&file).unwrap();
+        let names = ["memory", "numbers"];
+        for at in 0..5 + 16 {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&file, &bad).unwrap();
+            let read = read(&path).unwrap();
+            let is_good = names.map(|name| read.bytes(name).is_ok());
+            assert_eq!(is_good, [at >= 5, at < 5], "byte {at}");
+        }
+        fs::write(&file, &good[..good.len() - 1]).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("bytes.bin` is damaged: 1020 bytes instead of 1021"),
+            "{error}"
+        );
+        fs::write(&file, &good).unwrap();
         read(&path).unwrap();
+        strip(&path).unwrap();
+        strip(&path).unwrap();
+        let stripped = read(&path).unwrap();
+        assert_eq!(stripped.get::<u64>("steps").unwrap(), 1);
+        let error = stripped.bytes("memory").unwrap_err().to_string();
+        assert!(
+            error.starts_with("can't read `") && error.contains("bytes.bin"),
+            "{error}"
+        );
+    }
+
+    fn serialized(tensors: &BTreeMap<String, &Tensor>) -> Vec<u8> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        write_tensors(file.path(), tensors).unwrap();
+        fs::read(file.path()).unwrap()
     }
 
     /// A checkpoint with the given file in it, whatever that holds; the sums in the manifest are right.
@@ -418,6 +655,8 @@ mod tests {
         let manifest = Manifest {
             format: FORMAT,
             files: files.into(),
+            bytes: BTreeMap::new(),
+            bytes_len: 0,
         };
         fs::write(path.join(MANIFEST), json(&manifest).unwrap()).unwrap();
     }
@@ -426,20 +665,18 @@ mod tests {
     fn a_number_that_is_none_is_neither_written_nor_read_and_its_tensor_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
-        write(&path, &example(1)).unwrap();
+        write_example(&path, 1).unwrap();
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let tensors = Tensor::from_slice(&[1.0, bad]);
             let named = BTreeMap::from([("learner/network/bias".to_owned(), &tensors)]);
-            with_file(&path, TENSORS, &serialize_tensors(&named).unwrap());
+            with_file(&path, TENSORS, &serialized(&named));
             let error = read(&path).unwrap_err().to_string();
             assert!(
                 error.contains("its tensor `learner/network/bias` holds NaN or infinity"),
                 "{error}"
             );
-            let mut section = Section::default();
-            section.put_tensor("bias", &tensors).unwrap();
             assert!(matches!(
-                write(&folder.path().join("other"), &section),
+                write(&folder.path().join("other"), |section| section.put_tensor("bias", &tensors)),
                 Err(CheckpointError::NotFinite { tensor, .. }) if tensor == "bias"
             ));
         }
@@ -450,13 +687,13 @@ mod tests {
     fn a_name_of_a_hundred_thousand_sections_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
-        write(&path, &example(1)).unwrap();
+        write_example(&path, 1).unwrap();
         let name = "/".repeat(100_000);
         with_file(&path, STATE, format!(r#"{{"{name}": 1}}"#).as_bytes());
         assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
-        write(&path, &example(1)).unwrap();
+        write_example(&path, 1).unwrap();
         let byte = Tensor::from_slice(&[1u8]);
-        let tensors = serialize_tensors(&BTreeMap::from([(name, &byte)])).unwrap();
+        let tensors = serialized(&BTreeMap::from([(name, &byte)]));
         with_file(&path, TENSORS, &tensors);
         assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
     }
@@ -464,7 +701,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_gone_is_not_made_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let error = write(&folder.path().join("gone/final"), &example(1)).unwrap_err();
+        let error = write_example(&folder.path().join("gone/final"), 1).unwrap_err();
         assert!(matches!(error, CheckpointError::Io { .. }));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -473,7 +710,7 @@ mod tests {
     fn a_newer_format_and_a_missing_file_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
-        write(&path, &example(1)).unwrap();
+        write_example(&path, 1).unwrap();
         fs::remove_file(path.join(STATE)).unwrap();
         assert!(matches!(read(&path), Err(CheckpointError::Io { .. })));
         fs::write(path.join(MANIFEST), r#"{"format": 2, "files": {}}"#).unwrap();

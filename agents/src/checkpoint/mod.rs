@@ -1,17 +1,20 @@
 //! Saving and restoring state.
 //!
-//! A component writes itself into a [`Section`]: named tensors and named values. Sections nest by scope. On disk a
+//! A component writes itself into a [`Section`]: named tensors, values and byte strings. Sections nest by scope. On disk a
 //! checkpoint is a folder:
 //!
 //! ```text
 //! checkpoint/
-//!   manifest.json         format version, CRC-32 and size of the other files
+//!   manifest.json         format version, CRC-32 and size of the other files, and where each byte string lies
 //!   tensors.safetensors   all tensors, named `scope/scope/name`
 //!   state.json            all values, named likewise
+//!   bytes.bin             all byte strings, one after the other: memories of replay, environments
 //! ```
 //!
-//! It is complete or invisible: written into a sibling folder, synced, and renamed.
+//! It is complete or invisible: written into a sibling folder, synced, and renamed. Byte strings, which may have gigabytes, go to disk when they are
+//! put into a section and come back when they are asked for, piece by piece; a reader who wants the weights alone never touches them.
 
+mod bytes;
 mod disk;
 
 use std::collections::BTreeMap;
@@ -21,7 +24,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::Tensor;
 
-pub use disk::{is_unfinished, read, write, write_file};
+pub use bytes::BytesReader;
+use bytes::{Bytes, BytesWriter};
+pub use disk::{Unpublished, begin, is_unfinished, read, strip, write, write_file};
 
 /// Something with state that a run depends on.
 pub trait Checkpoint {
@@ -40,12 +45,15 @@ pub trait Checkpoint {
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError>;
 }
 
-/// Named tensors and values, and named sections within.
+/// Named tensors, values and byte strings, and named sections within.
 #[derive(Debug, Default)]
 pub struct Section {
     tensors: BTreeMap<String, Tensor>,
     values: BTreeMap<String, serde_json::Value>,
+    bytes: BTreeMap<String, Bytes>,
     sections: BTreeMap<String, Section>,
+    /// Where byte strings are written to; without it they stay in memory.
+    writer: Option<BytesWriter>,
 }
 
 /// A checkpoint could not be written or read.
@@ -111,15 +119,17 @@ impl CheckpointError {
 }
 
 impl Section {
-    /// Adds a copy of a tensor, on the CPU.
+    /// Adds a copy of a tensor, on the CPU; of one that is there, no copy as long as the section goes to disk at once.
     ///
     /// # Errors
     ///
     /// When there is no memory for it.
     pub fn put_tensor(&mut self, name: &str, tensor: &Tensor) -> Result<(), CheckpointError> {
-        let copy = tensor
-            .f_detach_copy()
-            .and_then(|copy| copy.f_to_device(tch::Device::Cpu));
+        let detached = match self.writer {
+            Some(_) => tensor.f_detach(),
+            None => tensor.f_detach_copy(),
+        };
+        let copy = detached.and_then(|tensor| tensor.f_to_device(tch::Device::Cpu));
         let copy = copy.map_err(|error| CheckpointError::unfit(name, &error))?;
         self.tensors.insert(name.to_owned(), copy);
         Ok(())
@@ -156,24 +166,100 @@ impl Section {
         tch::no_grad(|| into.f_copy_(value)).map_err(|error| CheckpointError::unfit(name, &error))
     }
 
-    /// Adds bytes, as a tensor of them.
+    /// Adds a byte string, made of pieces. It goes to disk at once where the section does.
     ///
     /// # Errors
     ///
-    /// When there is no memory for a copy.
-    pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-        let tensor = Tensor::f_from_slice(bytes).map_err(|error| CheckpointError::unfit(name, &error))?;
-        self.tensors.insert(name.to_owned(), tensor);
+    /// [`CheckpointError::Io`].
+    pub fn put_bytes<'a>(
+        &mut self,
+        name: &str,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(), CheckpointError> {
+        let bytes = match &self.writer {
+            Some(writer) => writer.write(pieces)?,
+            None => Bytes::Memory(pieces.into_iter().flatten().copied().collect()),
+        };
+        self.bytes.insert(name.to_owned(), bytes);
         Ok(())
     }
 
-    /// The bytes `name`.
+    /// The byte string `name`, to be read piece by piece.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Missing`], [`CheckpointError::Mismatch`].
+    /// [`CheckpointError::Missing`], [`CheckpointError::Io`].
+    pub fn reader(&self, name: &str) -> Result<BytesReader<'_>, CheckpointError> {
+        let bytes = self.bytes.get(name);
+        bytes.ok_or_else(|| CheckpointError::Missing(name.to_owned()))?.reader()
+    }
+
+    /// The byte string `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Missing`], [`CheckpointError::Io`], [`CheckpointError::Damaged`].
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
-        Vec::try_from(self.tensor(name)?).map_err(|error: tch::TchError| CheckpointError::unfit(name, &error))
+        self.reader(name)?.rest()
+    }
+
+    /// Adds numbers, as a byte string in the order of this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Io`].
+    pub fn put_numbers<T: bytemuck::Pod>(&mut self, name: &str, numbers: &[T]) -> Result<(), CheckpointError> {
+        self.put_bytes(name, [bytemuck::cast_slice(numbers)])
+    }
+
+    /// Reads numbers into `into`, as many as it has.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Mismatch`] if there are more or fewer; what [`bytes`](Self::bytes) reports.
+    pub fn load_numbers<T: bytemuck::Pod>(&self, name: &str, into: &mut [T]) -> Result<(), CheckpointError> {
+        let mut reader = self.reader(name)?;
+        let wanted = size_of_val(into);
+        if reader.left() != wanted as u64 {
+            let reason = format!("it has {} bytes, {wanted} are needed", reader.left());
+            return Err(CheckpointError::unfit(name, &reason));
+        }
+        reader.read(bytemuck::cast_slice_mut(into))?;
+        reader.finish()
+    }
+
+    /// Whether there is a section `name`.
+    #[must_use]
+    pub fn has_section(&self, name: &str) -> bool {
+        self.sections.contains_key(name)
+    }
+
+    /// The names of what is in one of two checkpoints and not, or not with the same value, in the other; `ignored` says of which it does not matter.
+    #[must_use]
+    pub fn differences(&self, other: &Section, ignored: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let mut names = Vec::new();
+        self.differ(other, "", &mut names);
+        names.retain(|name| !ignored(name));
+        names
+    }
+
+    fn differ(&self, other: &Section, prefix: &str, names: &mut Vec<String>) {
+        let mut note = |name: &String| names.push(format!("{prefix}{name}"));
+        keys(&self.tensors, &other.tensors)
+            .filter(|name| !matches!((self.tensors.get(*name), other.tensors.get(*name)), (Some(a), Some(b)) if a.kind() == b.kind() && a.equal(b)))
+            .for_each(&mut note);
+        keys(&self.values, &other.values)
+            .filter(|name| self.values.get(*name) != other.values.get(*name))
+            .for_each(&mut note);
+        let print = |bytes: Option<&Bytes>| bytes.map(Bytes::fingerprint);
+        keys(&self.bytes, &other.bytes)
+            .filter(|name| print(self.bytes.get(*name)) != print(other.bytes.get(*name)))
+            .for_each(&mut note);
+        let none = Section::default();
+        for name in keys(&self.sections, &other.sections) {
+            let [ours, theirs] = [self, other].map(|section| section.sections.get(name).unwrap_or(&none));
+            ours.differ(theirs, &format!("{prefix}{name}/"), names);
+        }
     }
 
     /// Adds a value.
@@ -216,7 +302,11 @@ impl Section {
 
     /// The section `name`, made empty when it is not there.
     pub fn section_mut(&mut self, name: &str) -> &mut Section {
-        self.sections.entry(name.to_owned()).or_default()
+        let within = || Section {
+            writer: self.writer.clone(),
+            ..Section::default()
+        };
+        self.sections.entry(name.to_owned()).or_insert_with(within)
     }
 
     /// The section `name`.
@@ -229,4 +319,9 @@ impl Section {
             .get(name)
             .ok_or_else(|| CheckpointError::Missing(name.to_owned()))
     }
+}
+
+/// The names in either of two maps.
+fn keys<'a, V>(one: &'a BTreeMap<String, V>, other: &'a BTreeMap<String, V>) -> impl Iterator<Item = &'a String> {
+    one.keys().chain(other.keys().filter(|name| !one.contains_key(*name)))
 }

@@ -5,13 +5,13 @@ use coinop_envs::{EnvError, Step, VecEnv};
 use rand::RngExt;
 use tch::no_grad;
 
-use crate::AgentError;
-use crate::TrainError;
 use crate::episodes::Episodes;
 use crate::explore::epsilon_greedy;
 use crate::network::{Observation, QNetwork};
 use crate::policy::answers;
 use crate::replay::Replay;
+use crate::under_way;
+use crate::{AgentError, CheckpointError, Section, TrainError};
 
 /// One step of some actors, a row for each: what they saw, what they did, and what came of it.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(super) struct Actors<O: Observation> {
     /// What they see now.
     obs: Vec<O>,
     /// Each draws its actions from its own stream, so that they do not depend on the others.
-    pub(super) streams: Vec<Rng>,
+    streams: Vec<Rng>,
     values: Vec<f32>,
 }
 
@@ -79,9 +79,29 @@ impl<O: Observation> Actors<O> {
         }
     }
 
+    /// Whether the environments have snapshots.
+    pub(super) fn can_be_saved(&self) -> bool {
+        self.env.snapshots().is_some()
+    }
+
     /// Begins an episode in every environment.
     pub(super) fn begin(&mut self, seed: u64) -> Result<(), EnvError> {
         self.env.reset(Some(seed), &mut self.obs)
+    }
+
+    /// Saves the streams and, where `begun`, the episodes under way.
+    pub(super) fn save(&self, begun: bool, out: &mut Section) -> Result<(), CheckpointError> {
+        out.put("action_streams", &self.streams)?;
+        if begun {
+            under_way::save_all(self.env.as_ref(), &self.obs, out)?;
+        }
+        Ok(())
+    }
+
+    /// Restores them. `false` if there are no episodes under way.
+    pub(super) fn load(&mut self, from: &Section) -> Result<bool, CheckpointError> {
+        self.streams = from.get_vec("action_streams", self.streams.len())?;
+        under_way::load_all(self.env.as_mut(), &mut self.obs, from)
     }
 
     /// Steps once: the most valuable action, or with an actor's epsilon any. Without a network, any.

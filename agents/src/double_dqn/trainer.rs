@@ -16,7 +16,9 @@ use crate::network::{Observation, QNetwork};
 use crate::policy::ValuePolicy;
 use crate::replay::{Replay, ReplayBatch};
 use crate::schedule::Schedule;
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
+use crate::{
+    AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
+};
 
 /// The Double-DQN trainer. One [`step`](Trainer::step) is a step of every actor, or of those of one thread, and the updates that are due then.
 pub struct DoubleDqn<O: Observation> {
@@ -50,7 +52,8 @@ enum Source<O: Observation> {
     Turns {
         actors: Actors<O>,
         transitions: Transitions<O>,
-        begun: bool,
+        /// The seed that the environments are reset with before the next step.
+        env_seed: Option<u64>,
     },
     /// From actors in threads, which begin with the first step.
     Threads {
@@ -97,7 +100,7 @@ impl<O: Observation> DoubleDqn<O> {
                 Source::Turns {
                     actors: Actors::new(factory.make_vec(n, env_threads)?, 0, seed),
                     transitions: Transitions::new(n, spec.obs_shape.len()),
-                    begun: false,
+                    env_seed: Some(seed),
                 }
             },
             sample_stream: stream(seed, "sample", 0),
@@ -143,11 +146,11 @@ impl<O: Observation> DoubleDqn<O> {
             Source::Turns {
                 actors,
                 transitions,
-                begun,
+                env_seed,
             } => {
-                if !*begun {
-                    actors.begin(self.seed)?;
-                    *begun = true;
+                if let Some(seed) = *env_seed {
+                    actors.begin(seed)?;
+                    *env_seed = None;
                 }
                 let acted = actors.step(acts.then(|| self.learner.network()), &self.acting, transitions);
                 acted.map_err(|error| error.of_training(updates))?;
@@ -227,6 +230,14 @@ impl<O: Observation> DoubleDqn<O> {
 }
 
 impl<O: Observation> Trainer for DoubleDqn<O> {
+    fn resumption(&self) -> Resumption {
+        match &self.source {
+            Source::Turns { actors, .. } if actors.can_be_saved() => Resumption::Exact,
+            Source::Turns { .. } => Resumption::NewEpisodes,
+            Source::Threads { .. } => Resumption::Timing,
+        }
+    }
+
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         self.metrics.clear();
         self.episodes.begin();
@@ -252,15 +263,17 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     }
 }
 
-/// Weights, optimiser, random streams and counters. Neither the memory nor the environments' state is in it: a restored trainer begins new
-/// episodes, and learns again when its memory holds enough.
+/// Weights, optimiser, random streams, counters, the memory and the episodes under way. Actors in threads begin new episodes.
 impl<O: Observation> Checkpoint for DoubleDqn<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
         self.epsilons.save(out.section_mut("epsilons"))?;
-        if let Source::Turns { actors, .. } = &self.source {
-            out.put("action_streams", &actors.streams)?;
+        self.episodes.save(out.section_mut("episodes"))?;
+        if let Source::Turns { actors, env_seed, .. } = &self.source {
+            actors.save(env_seed.is_none(), out)?;
         }
+        self.replay.save(out.section_mut("replay"))?;
+        out.put("remembered", &self.remembered)?;
         out.put("sample_stream", &self.sample_stream)?;
         out.put("steps", &self.steps)?;
         out.put("since_update", &self.since_update)?;
@@ -270,19 +283,36 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.learner.load(from.section("learner")?)?;
         self.epsilons.load(from.section("epsilons")?)?;
-        match &mut self.source {
-            Source::Turns { actors, begun, .. } => {
-                actors.streams = from.get_vec("action_streams", actors.streams.len())?;
-                *begun = false;
-            }
-            Source::Threads { running, told, .. } => (*running, *told) = (None, None),
-        }
         self.sample_stream = from.get("sample_stream")?;
         self.steps = from.get("steps")?;
         self.since_update = from.get("since_update")?;
         self.next_target = from.get("next_target")?;
-        self.replay.clear();
-        self.remembered = 0;
+        self.replay.load(from.section("replay")?)?;
+        self.remembered = from.get("remembered")?;
+        let goes_on = match &mut self.source {
+            Source::Turns { actors, env_seed, .. } => {
+                let goes_on = actors.load(from)?;
+                let is_new = self.steps == 0;
+                // Other episodes than those of the run's beginning.
+                let seed = if is_new {
+                    self.seed
+                } else {
+                    derive_seed(self.seed, "resumed", self.steps)
+                };
+                *env_seed = (!goes_on).then_some(seed);
+                goes_on
+            }
+            Source::Threads { running, told, .. } => {
+                (*running, *told) = (None, None);
+                false
+            }
+        };
+        if goes_on {
+            self.episodes.load(from.section("episodes")?)?;
+        } else {
+            self.episodes.interrupt();
+            self.replay.interrupt();
+        }
         Ok(())
     }
 }

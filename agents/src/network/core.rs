@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use super::body::Builder;
-use crate::AgentError;
 use crate::params::Params;
+use crate::{AgentError, CheckpointError, Section};
 
 /// Cells of the LSTM, as in Mnih 2016 (arXiv 1602.01783, section 5.1).
 const CELLS: i64 = 256;
+
+/// The section that a state is saved in, if there is one.
+const SECTION: &str = "recurrent_state";
 
 /// What stands between body and heads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +60,20 @@ impl RecurrentState {
             let rows = Tensor::f_from_slice(numbers)?.f_to_device(tensor.device())?;
             tensor.f_index_select(0, &rows)
         })
+    }
+
+    pub(crate) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        let Some(state) = &self.0 else { return Ok(()) };
+        let out = out.section_mut(SECTION);
+        out.put_tensor("hidden", &state.hidden)?;
+        out.put_tensor("cell", &state.cell)
+    }
+
+    pub(crate) fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        let Some(state) = &mut self.0 else { return Ok(()) };
+        let from = from.section(SECTION)?;
+        from.load_tensor("hidden", &mut state.hidden)?;
+        from.load_tensor("cell", &mut state.cell)
     }
 
     fn map(&self, f: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Self, AgentError> {

@@ -10,8 +10,8 @@ use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
-use crate::test_help::{envs, on_disk, remember_the_bit, state};
-use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Trainer};
+use crate::test_help::{assert_goes_on_exactly, envs, on_disk, remember_the_bit, run, state};
+use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Resumption, Trainer};
 
 pub(super) fn config() -> PaacConfig {
     PaacConfig {
@@ -107,7 +107,7 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 }
 
 #[test]
-fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_saved_one() {
+fn a_restored_trainer_goes_on_as_the_saved_one() {
     // Adam has the most statistics, and minibatches use the stream that shuffles.
     let config = PaacConfig {
         minibatches: 4,
@@ -118,17 +118,34 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
         }),
         ..config()
     };
-    let mut saved = trainer(&config, 1);
-    for _ in 0..20 {
-        saved.step().unwrap();
-    }
-    // Another seed: everything that it draws and learns differs until it is restored.
-    let mut restored = trainer(&config, 2);
-    restored.step().unwrap();
-    assert_ne!(on_disk(&restored), on_disk(&saved));
+    assert_goes_on_exactly(|seed| trainer(&config, seed), 20, 10);
+    let recurrent = PaacConfig {
+        network: NetworkConfig {
+            core: Core::Lstm,
+            ..config.network
+        },
+        ..config
+    };
+    assert_goes_on_exactly(|seed| trainer(&recurrent, seed), 5, 5);
+}
+
+#[test]
+fn environments_without_snapshots_begin_new_episodes() {
+    let env = || Box::new(Serial::new(vec![remember_the_bit(); 8]));
+    let make = |seed| Paac::<f32>::new(&config(), env(), 100_000, seed, Device::Cpu).unwrap();
+    let mut saved = make(1);
+    // Ten steps of each of the eight, which is one after the end of an episode.
+    run(&mut saved, 2);
+    assert_eq!(saved.resumption(), Resumption::NewEpisodes);
+    let mut restored = make(1);
     restored.load(&state(&saved)).unwrap();
-    assert_eq!(on_disk(&restored), on_disk(&saved));
-    assert_eq!(restored.step().unwrap().steps, 21 * 40);
+    assert_eq!(
+        state(&restored).differences(&state(&saved), &|name| name.starts_with("episodes/")),
+        ["begins"]
+    );
+    // In five steps, one that goes on ends two episodes of three steps, and one that begins ends one.
+    assert_eq!(saved.step().unwrap().episodes.len(), 16);
+    assert_eq!(restored.step().unwrap().episodes.len(), 8);
 }
 
 #[test]

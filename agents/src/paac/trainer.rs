@@ -1,6 +1,6 @@
 //! PAAC at work: rollouts of all environments together, an update after each.
 
-use coinop_envs::rng::{Rng, stream};
+use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{End, EnvSpec, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -14,7 +14,10 @@ use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Progress, Row, Section, TrainError, Trainer};
+use crate::under_way;
+use crate::{
+    AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
+};
 
 /// The PAAC trainer. One [`step`](Trainer::step) is one rollout and the updates from it.
 pub struct Paac<O: Observation> {
@@ -35,7 +38,8 @@ pub struct Paac<O: Observation> {
     episodes: Episodes,
     steps: u64,
     learning_rate: Schedule,
-    begun: bool,
+    /// The seed that the environments are reset with before the next step.
+    env_seed: Option<u64>,
     // Written by every environment step; allocated once.
     actions: Vec<u32>,
     probabilities: Vec<f32>,
@@ -87,7 +91,7 @@ impl<O: Observation> Paac<O> {
             episodes: Episodes::new(n),
             steps: 0,
             learning_rate: config.learning_rate_schedule(total_frames),
-            begun: false,
+            env_seed: Some(seed),
             actions: vec![0; n],
             probabilities: vec![0.0; n * spec.num_actions],
             last_obs: vec![O::default(); n * obs_len],
@@ -130,13 +134,14 @@ impl<O: Observation> Paac<O> {
 
     /// Fills the rollout.
     fn collect(&mut self) -> Result<(), TrainError> {
-        if self.begun {
-            self.rollout.begin();
-        } else {
-            self.env.reset(Some(self.seed), self.rollout.obs_mut(0))?;
-            let first = self.rollout.step(0);
-            self.rollout.begins[first].fill(true);
-            self.begun = true;
+        match self.env_seed {
+            Some(seed) => {
+                self.env.reset(Some(seed), self.rollout.obs_mut(0))?;
+                let first = self.rollout.step(0);
+                self.rollout.begins[first].fill(true);
+                self.env_seed = None;
+            }
+            None => self.rollout.begin(),
         }
         self.first_state = self.state.copy()?;
         self.episodes.begin();
@@ -292,6 +297,13 @@ impl<O: Observation> Paac<O> {
 }
 
 impl<O: Observation> Trainer for Paac<O> {
+    fn resumption(&self) -> Resumption {
+        match self.env.snapshots() {
+            Some(_) => Resumption::Exact,
+            None => Resumption::NewEpisodes,
+        }
+    }
+
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
         let learning_rate = self.learning_rate.at(self.frames());
@@ -309,13 +321,20 @@ impl<O: Observation> Trainer for Paac<O> {
     }
 }
 
-/// Weights, optimiser, random streams and counters. The environments' state is not in it: a restored trainer begins new episodes.
+/// Weights, optimiser, random streams, counters, and the episodes under way.
 impl<O: Observation> Checkpoint for Paac<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
         self.epsilons.save(out.section_mut("epsilons"))?;
         out.put("action_streams", &self.action_streams)?;
         out.put("shuffle_stream", &self.shuffle_stream)?;
+        self.episodes.save(out.section_mut("episodes"))?;
+        self.state.save(out)?;
+        if self.env_seed.is_none() {
+            let last = self.rollout.steps();
+            out.put("begins", &self.rollout.begins(last))?;
+            under_way::save_all(self.env.as_ref(), self.rollout.obs(last), out)?;
+        }
         out.put("steps", &self.steps)
     }
 
@@ -325,7 +344,22 @@ impl<O: Observation> Checkpoint for Paac<O> {
         self.action_streams = from.get_vec("action_streams", self.action_streams.len())?;
         self.shuffle_stream = from.get("shuffle_stream")?;
         self.steps = from.get("steps")?;
-        self.begun = false;
+        let (obs, begins) = self.rollout.following();
+        if under_way::load_all(self.env.as_mut(), obs, from)? {
+            begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
+            self.episodes.load(from.section("episodes")?)?;
+            self.state.load(from)?;
+            self.env_seed = None;
+        } else {
+            // Other episodes than those of the run's beginning.
+            let is_new = self.steps == 0;
+            self.env_seed = Some(if is_new {
+                self.seed
+            } else {
+                derive_seed(self.seed, "resumed", self.steps)
+            });
+            self.episodes.interrupt();
+        }
         Ok(())
     }
 }

@@ -236,13 +236,13 @@ impl Checkpoint for Frames {
             Kept::Raw { bytes, capacity } => {
                 // In the order of the ring, as far as it is in use.
                 let used = self.frame_len * (*capacity).min(self.end as usize);
-                out.put_bytes("frames", &bytes[..used])
+                out.put_bytes("frames", [&bytes[..used]])
             }
             Kept::Compressed { groups, open, .. } => {
-                let lens: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-                out.put("groups", &lens)?;
-                out.put_bytes("frames", &groups.concat())?;
-                out.put_bytes("open", open)
+                let lens: Vec<u32> = groups.iter().map(|group| group.len() as u32).collect();
+                out.put_numbers("groups", &lens)?;
+                out.put_bytes("frames", groups.iter().map(|group| &**group))?;
+                out.put_bytes("open", [open.as_slice()])
             }
         }
     }
@@ -250,36 +250,38 @@ impl Checkpoint for Frames {
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         let end: u64 = from.get("end")?;
         let mismatch = |name: &str, reason: &str| Err(CheckpointError::unfit(name, &reason));
-        let saved = from.bytes("frames")?;
+        let mut saved = from.reader("frames")?;
         match &mut self.kept {
             Kept::Raw { bytes, capacity } => {
-                if saved.len() as u64 != self.frame_len as u64 * end.min(*capacity as u64) {
+                if saved.left() != self.frame_len as u64 * end.min(*capacity as u64) {
                     return mismatch("frames", "it is of another number or size of frames");
                 }
-                bytes[..saved.len()].copy_from_slice(&saved);
+                let used = saved.left() as usize;
+                saved.read(&mut bytes[..used])?;
             }
             Kept::Compressed { groups, open, used, .. } => {
-                let lens: Vec<usize> = from.get_vec("groups", groups.len())?;
+                let mut lens = vec![0u32; groups.len()];
+                from.load_numbers("groups", &mut lens)?;
                 let still_open = from.bytes("open")?;
                 if still_open.len() != (end % GROUP as u64) as usize * self.frame_len {
                     return mismatch("open", "it is of another number or size of frames");
                 }
                 let filled = lens.iter().filter(|len| **len > 0).count() as u64;
-                let total = lens.iter().try_fold(0usize, |sum, len| sum.checked_add(*len));
-                if total != Some(saved.len()) || filled != (end / GROUP as u64).min(groups.len() as u64) {
+                let total: u64 = lens.iter().map(|len| u64::from(*len)).sum();
+                if total != saved.left() || filled != (end / GROUP as u64).min(groups.len() as u64) {
                     return mismatch("groups", "its lengths are not those of the frames");
                 }
-                let mut rest = saved.as_slice();
                 for (group, len) in groups.iter_mut().zip(lens) {
-                    let (now, later) = rest.split_at(len);
-                    *group = now.into();
-                    rest = later;
+                    let mut bytes = vec![0; len as usize];
+                    saved.read(&mut bytes)?;
+                    *group = bytes.into();
                 }
-                *used = saved.len();
+                *used = total as usize;
                 open.clear();
                 open.extend_from_slice(&still_open);
             }
         }
+        saved.finish()?;
         self.end = end;
         Ok(())
     }

@@ -152,7 +152,7 @@ impl<O: Observation> ReplayBatch<O> {
 }
 
 /// What followed a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Entry {
     action: u32,
     reward: f32,
@@ -162,7 +162,7 @@ struct Entry {
     begins: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
     /// A step after which the episode went on.
     #[default]
@@ -171,6 +171,27 @@ enum Kind {
     LastStep,
     /// The final observation of an episode that was truncated, without an action.
     Final,
+}
+
+impl Entry {
+    /// As it is saved.
+    fn to_numbers(self) -> [u32; 4] {
+        let flags = self.kind as u32 | u32::from(self.begins) << 8;
+        [self.action, self.reward.to_bits(), self.discount.to_bits(), flags]
+    }
+
+    fn of_numbers([action, reward, discount, flags]: [u32; 4]) -> Option<Self> {
+        let kinds = [Kind::Step, Kind::LastStep, Kind::Final];
+        let (reward, discount) = (f32::from_bits(reward), f32::from_bits(discount));
+        let is_good = flags >> 9 == 0 && reward.is_finite() && discount.is_finite();
+        is_good.then_some(Self {
+            action,
+            reward,
+            discount,
+            kind: *kinds.get(flags as usize & 0xFF)?,
+            begins: flags >> 8 == 1,
+        })
+    }
 }
 
 /// What one actor saw and did.
@@ -539,7 +560,8 @@ impl<O: Observation> Checkpoint for Replay<O> {
             ring.frames.save(out)?;
             out.put("begins", &ring.begins)?;
             let used = self.slots.min(ring.frames.end() as usize);
-            out.put("entries", &&ring.entries[..used])?;
+            let entries: Vec<[u32; 4]> = ring.entries[..used].iter().map(|entry| entry.to_numbers()).collect();
+            out.put_numbers("entries", &entries)?;
         }
         self.sampler.save(out.section_mut("sampler"))
     }
@@ -550,8 +572,12 @@ impl<O: Observation> Checkpoint for Replay<O> {
             ring.frames.load(from)?;
             ring.begins = from.get("begins")?;
             let used = self.slots.min(ring.frames.end() as usize);
-            let entries: Vec<Entry> = from.get_vec("entries", used)?;
-            ring.entries[..used].copy_from_slice(&entries);
+            let mut entries = vec![[0; 4]; used];
+            from.load_numbers("entries", &mut entries)?;
+            for (entry, numbers) in ring.entries.iter_mut().zip(entries) {
+                *entry = Entry::of_numbers(numbers)
+                    .ok_or_else(|| CheckpointError::unfit("entries", &"it holds what is no step"))?;
+            }
         }
         self.scratches.iter_mut().for_each(Scratch::forget);
         self.sampler.load(from.section("sampler")?)

@@ -13,6 +13,7 @@ pub(super) struct Ranks {
     errors: Vec<f32>,
     /// `cumulative[r]` is the sum of `k^-alpha` over the ranks up to `r`, as far as ranks have been in use.
     cumulative: Vec<f64>,
+    /// New slots since everything was sorted.
     additions: usize,
 }
 
@@ -129,8 +130,13 @@ impl Ranks {
         &self.heap
     }
 
-    /// Takes the slots in an order, with their errors. False, and nothing is changed, when these are not slots in an order.
-    pub(super) fn restore(&mut self, order: &[u32], errors: &[f32]) -> bool {
+    /// New slots since everything was sorted.
+    pub(super) fn additions(&self) -> usize {
+        self.additions
+    }
+
+    /// Takes the slots in an order, with their errors, of which so many were added since everything was sorted. False, and nothing is changed, when these are not slots in an order.
+    pub(super) fn restore(&mut self, order: &[u32], errors: &[f32], additions: usize) -> bool {
         let mut places = vec![NOWHERE; self.places.len()];
         for (place, slot) in order.iter().enumerate() {
             match places.get_mut(*slot as usize) {
@@ -144,6 +150,7 @@ impl Ranks {
         }
         self.places = places;
         self.heap = order.to_vec();
+        self.additions = additions;
         for (slot, error) in order.iter().zip(errors) {
             self.errors[*slot as usize] = *error;
         }
@@ -161,7 +168,7 @@ impl Ranks {
 
     /// The bytes that are in use.
     pub(super) fn bytes(&self) -> usize {
-        4 * (self.heap.capacity() + self.places.len() + self.errors.len()) + 8 * self.cumulative.capacity()
+        4 * (self.heap.len() + self.places.len() + self.errors.len()) + 8 * (self.heap.len() + 1)
     }
 }
 

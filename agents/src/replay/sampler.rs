@@ -270,11 +270,12 @@ impl Checkpoint for Sampler {
         out.put("largest", &self.largest)?;
         match &self.priorities {
             Priorities::Uniform => Ok(()),
-            Priorities::Proportional { sums, .. } => out.put_bytes("priorities", bytemuck::cast_slice(sums.leaves())),
+            Priorities::Proportional { sums, .. } => out.put_numbers("priorities", sums.leaves()),
             Priorities::RankBased(ranks) => {
                 let errors: Vec<f32> = ranks.order().iter().map(|slot| ranks.error(*slot as usize)).collect();
-                out.put_bytes("order", bytemuck::cast_slice(ranks.order()))?;
-                out.put_bytes("errors", bytemuck::cast_slice(&errors))
+                out.put_numbers("order", ranks.order())?;
+                out.put_numbers("errors", &errors)?;
+                out.put("additions", &ranks.additions())
             }
         }
     }
@@ -299,7 +300,7 @@ impl Checkpoint for Sampler {
             Priorities::RankBased(ranks) => {
                 let order = numbers::<u32>(from, "order")?;
                 let errors = numbers::<f32>(from, "errors")?;
-                if errors.len() != order.len() || !ranks.restore(&order, &errors) {
+                if errors.len() != order.len() || !ranks.restore(&order, &errors, from.get("additions")?) {
                     return Err(unfit("order"));
                 }
             }

@@ -1,0 +1,293 @@
+//! Runs that are interrupted, and go on: the same, bit for bit, as one that never was.
+//!
+//! The ROM of Pong is needed; `cargo xtask setup` provides it.
+
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, also in its helpers"
+)]
+
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use coinop_envs::rng::{Rng, stream};
+use program::{assert_same_run, checkpoints, coinop, fail, rows_without_times, run, succeed, text};
+use rand::RngExt;
+
+/// A checkpoint five times a second.
+const OFTEN: &str = "--set=checkpoint_minutes=0.003";
+
+/// Runs of a few seconds, of every trainer that is exact.
+const EXACT: &[(&str, &[&str])] = &[
+    ("paac", &["cartpole", "--frames=20k", "--set=metrics_frames=1k"]),
+    (
+        "lstm",
+        &["cartpole", "--frames=6k", "--set=core=lstm", "--set=metrics_frames=1k"],
+    ),
+    (
+        "pong",
+        &["pong", "--frames=10k", "--set=num_envs=2", "--set=metrics_frames=1k"],
+    ),
+    (
+        "replay",
+        &[
+            "pong",
+            "--algo=double-dqn",
+            "--preset=prioritized",
+            "--frames=6k",
+            "--set=learning_starts=2k",
+            "--set=capacity=1k",
+            "--set=steps_per_update=32",
+            "--set=metrics_frames=500",
+        ],
+    ),
+];
+
+fn train(dir: &Path, name: &str, args: &[&str]) -> Command {
+    let mut command = coinop(dir);
+    command
+        .args(["train", "--torch-threads=1", "--run-dir", name])
+        .args(args);
+    command.stderr(Stdio::null());
+    command
+}
+
+fn resume(dir: &Path, name: &str, args: &[&str]) -> Command {
+    let mut command = coinop(dir);
+    command
+        .args(["train", "--resume", name])
+        .args(args)
+        .stderr(Stdio::null());
+    command
+}
+
+/// Kills a run at random instants, `kills` times, and lets it go on each time; returns how often there was something to go on from.
+fn kill_and_resume(dir: &Path, name: &str, args: &[&str], kills: usize, most: Duration, random: &mut Rng) -> usize {
+    let run = dir.join(name);
+    let (mut resumed, mut newest) = (0, String::new());
+    for kill in 0..=kills {
+        let found = if run.is_dir() { checkpoints(&run) } else { Vec::new() };
+        let whole: Vec<&String> = found.iter().filter(|name| !name.contains('.')).collect();
+        let mut command = match whole.last() {
+            Some(last) => {
+                // No more is lost than what came after a checkpoint.
+                assert!(**last >= newest, "{last} after {newest}");
+                newest.clone_from(last);
+                resumed += 1;
+                resume(dir, name, &[])
+            }
+            None => {
+                // Killed before its first checkpoint.
+                let _ = fs::remove_dir_all(&run);
+                train(dir, name, &[args, &[OFTEN]].concat())
+            }
+        };
+        let mut child = command.spawn().unwrap();
+        if kill == kills {
+            assert!(child.wait().unwrap().success());
+            break;
+        }
+        let until = Instant::now() + most.mul_f64(random.random());
+        while Instant::now() < until {
+            if let Some(status) = child.try_wait().unwrap() {
+                // It came to its end; then the end is what is compared.
+                assert!(status.success());
+                return resumed;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    resumed
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_as_one_that_never_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = stream(1, "kills", 0);
+    for (name, args) in EXACT {
+        let whole = format!("{name}-whole");
+        assert!(train(dir.path(), &whole, args).status().unwrap().success());
+        let most = Duration::from_millis(900);
+        let resumed = kill_and_resume(dir.path(), name, args, 3, most, &mut random);
+        println!("{name}: went on {resumed} times");
+        assert_same_run(&dir.path().join(name), &dir.path().join(&whole));
+    }
+}
+
+/// `cargo xtask kill-test` runs this, and prints what it prints.
+#[test]
+#[ignore = "a hundred kills take minutes"]
+fn a_hundred_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = stream(2, "kills", 0);
+    for (name, args) in EXACT {
+        let start = Instant::now();
+        let whole = format!("{name}-whole");
+        assert!(train(dir.path(), &whole, args).status().unwrap().success());
+        // So that 25 kills fall into all parts of the run, its beginning and its end included.
+        let most = start.elapsed().div_f64(6.0) + Duration::from_millis(300);
+        let resumed = kill_and_resume(dir.path(), name, args, 25, most, &mut random);
+        assert_same_run(&dir.path().join(name), &dir.path().join(&whole));
+        println!(
+            "{name}: 25 kills at random instants, went on {resumed} times, equal to the run that was never killed"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, args) = EXACT[0];
+    assert!(train(dir.path(), "whole", args).status().unwrap().success());
+    let mut child = train(dir.path(), "run", &[args, &[OFTEN]].concat()).spawn().unwrap();
+    while !dir.path().join("run/checkpoints").is_dir() || checkpoints(&dir.path().join("run")).is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let rows = rows_without_times(&dir.path().join("run/metrics.csv")).len();
+    let output = run(dir.path(), &["train", "--resume", "run"]);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("goes on in run after "),
+        "{said}"
+    );
+    assert!(!said.contains("bit for bit"), "{said}");
+    assert!(rows_without_times(&dir.path().join("run/metrics.csv")).len() >= rows);
+    assert_same_run(&dir.path().join("run"), &dir.path().join("whole"));
+
+    let error = fail(coinop(dir.path()).args(["train", "--resume", "run"]));
+    assert_eq!(
+        error,
+        "error: the run `run` has played its 20k frames: name more of them with --frames to go on"
+    );
+    let output = run(dir.path(), &["train", "--resume", "run", "--frames=21k"]);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("not bit for bit as it would have: what changes over the run"),
+        "{said}"
+    );
+    assert!(
+        fs::read_to_string(dir.path().join("run/config.toml"))
+            .unwrap()
+            .contains("frames = 21000")
+    );
+    // Everything else is the run's own.
+    let error = fail(coinop(dir.path()).args(["train", "--resume", "run", "--seed=3"]));
+    assert!(error.contains("cannot be used with"), "{error}");
+    let error = fail(coinop(dir.path()).args(["train", "pong", "--resume", "run"]));
+    assert!(error.contains("cannot be used with"), "{error}");
+}
+
+#[test]
+fn a_run_that_another_process_trains_is_refused_and_one_that_was_killed_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = train(dir.path(), "run", &["cartpole", "--frames=100M", OFTEN])
+        .spawn()
+        .unwrap();
+    while !dir.path().join("run/checkpoints").is_dir() || checkpoints(&dir.path().join("run")).len() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let error = fail(coinop(dir.path()).args(["train", "--resume", "run"]));
+    assert_eq!(
+        error,
+        "error: another process is training in the run folder `run`: wait until it has ended, or stop it"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let error = fail(coinop(dir.path()).args(["train", "--resume", "run", "--frames=1"]));
+    assert!(error.contains("has played its 1 frames"), "{error}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_what_does_not_fit_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let replay = [EXACT[3].1, &["--torch-threads=1", OFTEN, "--set=keep_checkpoints=2"]].concat();
+    succeed(dir.path(), &[&["train", "--run-dir=run"], replay.as_slice()].concat());
+    let folder = dir.path().join("run/checkpoints");
+    let names = checkpoints(&dir.path().join("run"));
+    let bytes_of = |at: usize| folder.join(&names[at]).join("bytes.bin");
+    let good = fs::read(bytes_of(1)).unwrap();
+    // Cut short, and changed in the middle, where the memory is.
+    for bad in [&good[..good.len() / 2], &{
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 1;
+        bad
+    }] {
+        fs::write(bytes_of(1), bad).unwrap();
+        let output = run(dir.path(), &["train", "--resume", "run", "--frames=6100"]);
+        let said = text(&output.stderr);
+        let passed = format!(
+            "the checkpoint after {} frames is passed over: ",
+            names[1].trim_start_matches('0')
+        );
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains(&passed) && said.contains("bytes.bin` is damaged"),
+            "{said}"
+        );
+        // That of the frames after the damaged one.
+        fs::remove_dir_all(&folder).unwrap();
+        succeed(dir.path(), &[&["train", "--run-dir=again"], replay.as_slice()].concat());
+        fs::remove_dir_all(dir.path().join("run")).unwrap();
+        fs::rename(dir.path().join("again"), dir.path().join("run")).unwrap();
+    }
+    // A memory of another game.
+    let other: Vec<&str> = replay
+        .iter()
+        .map(|arg| if *arg == "pong" { "breakout" } else { *arg })
+        .collect();
+    succeed(dir.path(), &[&["train", "--run-dir=other"], other.as_slice()].concat());
+    let theirs = dir
+        .path()
+        .join("other/checkpoints")
+        .join(checkpoints(&dir.path().join("other")).last().unwrap());
+    for file in ["bytes.bin", "manifest.json", "state.json", "tensors.safetensors"] {
+        fs::copy(theirs.join(file), folder.join(&names[1]).join(file)).unwrap();
+    }
+    let error = fail(coinop(dir.path()).args(["train", "--resume", "run", "--frames=7k"]));
+    assert!(
+        error.contains("is a checkpoint of run.env = \"atari/breakout\", but config.toml says \"atari/pong\""),
+        "{error}"
+    );
+    fs::write(dir.path().join("run/metrics.csv"), "frames").unwrap();
+    fs::remove_dir_all(folder.join(&names[1])).unwrap();
+    let error = fail(coinop(dir.path()).args(["train", "--resume", "run", "--frames=7k"]));
+    assert!(
+        error.contains("can't go on with `run/metrics.csv`") && error.ends_with("put the whole file back"),
+        "{error}"
+    );
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let error = fail(coinop(dir.path()).args(["train", "--resume", "run", "--frames=7k"]));
+    assert!(error.contains("has no checkpoint to go on from"), "{error}");
+}
+
+#[test]
+fn asynchronous_runs_go_on_and_say_what_is_not_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, algo) in [("a", "--algo=a3c"), ("q", "--algo=async-nstep-q")] {
+        let mut command = train(dir.path(), name, &["cartpole", algo, "--frames=100M", OFTEN]);
+        let mut child = command.spawn().unwrap();
+        while !dir.path().join(name).join("checkpoints").is_dir() || checkpoints(&dir.path().join(name)).len() < 3 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let names = checkpoints(&dir.path().join(name));
+        let last: u64 = names.iter().rev().find_map(|name| name.parse().ok()).unwrap();
+        let frames = (last + 5_000).to_string();
+        let output = run(dir.path(), &["train", "--resume", name, "--frames", &frames]);
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("what threads do depends on their timing"), "{said}");
+    }
+}
