@@ -95,7 +95,7 @@ pub(crate) struct TrainArgs {
 pub(crate) struct EvalArgs {
     /// The run folder, or its name under runs/
     pub(crate) run: PathBuf,
-    /// The checkpoint: `last`, or the frames after which it was written, e.g. 2M
+    /// The checkpoint: `last`, `best` by evaluation while training, or the frames after which it was written, e.g. 2M
     #[arg(long, default_value = "last", value_name = "WHICH")]
     pub(crate) checkpoint: Which,
     /// Episodes to play

@@ -15,6 +15,7 @@ mod cli;
 mod commands;
 mod config;
 mod count;
+mod evaluation;
 mod files;
 mod log;
 mod output;

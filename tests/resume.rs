@@ -13,10 +13,11 @@ mod program;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use coinop_envs::rng::{Rng, stream};
-use program::{assert_same_run, checkpoints, coinop, fail, rows_without_times, run, succeed, text};
+use program::{assert_same_run, checkpoints, coinop, fail, last_checkpoint, rows_without_times, run, succeed, text};
 use rand::RngExt;
 
 /// A checkpoint five times a second.
@@ -70,6 +71,8 @@ fn resume(dir: &Path, name: &str, args: &[&str]) -> Command {
 fn kill_and_resume(dir: &Path, name: &str, args: &[&str], kills: usize, most: Duration, random: &mut Rng) -> usize {
     let run = dir.join(name);
     let (mut resumed, mut newest) = (0, String::new());
+    // Nothing ever comes: what is waited for is the instant.
+    let (_silent, never) = channel::<()>();
     for kill in 0..=kills {
         let found = if run.is_dir() { checkpoints(&run) } else { Vec::new() };
         let whole: Vec<&String> = found.iter().filter(|name| !name.contains('.')).collect();
@@ -92,17 +95,12 @@ fn kill_and_resume(dir: &Path, name: &str, args: &[&str], kills: usize, most: Du
             assert!(child.wait().unwrap().success());
             break;
         }
-        let until = Instant::now() + most.mul_f64(random.random());
-        while Instant::now() < until {
-            if let Some(status) = child.try_wait().unwrap() {
-                // It came to its end; then the end is what is compared.
-                assert!(status.success());
-                return resumed;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let _ = never.recv_timeout(most.mul_f64(random.random()));
         child.kill().unwrap();
-        child.wait().unwrap();
+        if child.wait().unwrap().success() {
+            // It came to its end before; then the end is what is compared.
+            return resumed;
+        }
     }
     resumed
 }
@@ -148,7 +146,7 @@ fn a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames() 
     assert!(train(dir.path(), "whole", args).status().unwrap().success());
     let mut child = train(dir.path(), "run", &[args, &[OFTEN]].concat()).spawn().unwrap();
     while !dir.path().join("run/checkpoints").is_dir() || checkpoints(&dir.path().join("run")).is_empty() {
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::yield_now();
     }
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
@@ -188,13 +186,70 @@ fn a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames() 
 }
 
 #[test]
+fn evaluations_while_training_change_nothing_and_the_best_checkpoint_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        "cartpole",
+        "--frames=30k",
+        "--set=metrics_frames=1k",
+        "--set=eval_frames=0",
+    ];
+    assert!(train(dir.path(), "without", &args).status().unwrap().success());
+    let with = [&args[..3], &["--set=eval_frames=5k", "--set=eval_episodes=3"]].concat();
+    let output = train(dir.path(), "with", &with)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("evaluation after ").count(), 6, "{said}");
+    let weights = |run: &str| fs::read(last_checkpoint(&dir.path().join(run)).join("tensors.safetensors")).unwrap();
+    assert!(weights("with") == weights("without"));
+    let rows = |run: &str| rows_without_times(&dir.path().join(run).join("metrics.csv"));
+    assert_eq!(rows("with"), rows("without"));
+
+    let evals = fs::read_to_string(dir.path().join("with/eval.csv")).unwrap();
+    let cells: Vec<Vec<f64>> = evals
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').map(|cell| cell.parse().unwrap()).collect())
+        .collect();
+    assert_eq!(cells.len(), 18);
+    let mean = |three: &[Vec<f64>]| three.iter().map(|row| row[2]).sum::<f64>() / 3.0;
+    let best = cells.chunks(3).max_by(|a, b| mean(a).total_cmp(&mean(b))).unwrap();
+    let name = format!("{:012}", best[0][0]);
+    assert!(checkpoints(&dir.path().join("with")).contains(&name), "{name}");
+    let eval = |which: &str| {
+        let args = [
+            "eval",
+            "with",
+            "--episodes=3",
+            "--torch-threads=1",
+            "--json",
+            "--checkpoint",
+        ];
+        succeed(dir.path(), &[args.as_slice(), &[which]].concat())
+    };
+    assert_eq!(eval("best"), eval(name.trim_start_matches('0')));
+    let error = fail(coinop(dir.path()).args(["eval", "without", "--checkpoint=best"]));
+    assert!(error.contains("was not evaluated while it trained"), "{error}");
+
+    // A run that is killed in the middle of it evaluates again, and ends as the other.
+    let mut random = stream(3, "kills", 0);
+    let most = Duration::from_millis(1500);
+    kill_and_resume(dir.path(), "killed", &with, 3, most, &mut random);
+    assert_same_run(&dir.path().join("killed"), &dir.path().join("with"));
+    assert_eq!(fs::read_to_string(dir.path().join("killed/eval.csv")).unwrap(), evals);
+}
+
+#[test]
 fn a_run_that_another_process_trains_is_refused_and_one_that_was_killed_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = train(dir.path(), "run", &["cartpole", "--frames=100M", OFTEN])
         .spawn()
         .unwrap();
     while !dir.path().join("run/checkpoints").is_dir() || checkpoints(&dir.path().join("run")).len() < 2 {
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::yield_now();
     }
     let error = fail(coinop(dir.path()).args(["train", "--resume", "run"]));
     assert_eq!(
@@ -278,7 +333,7 @@ fn asynchronous_runs_go_on_and_say_what_is_not_the_same() {
         let mut command = train(dir.path(), name, &["cartpole", algo, "--frames=100M", OFTEN]);
         let mut child = command.spawn().unwrap();
         while !dir.path().join(name).join("checkpoints").is_dir() || checkpoints(&dir.path().join(name)).len() < 3 {
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::yield_now();
         }
         child.kill().unwrap();
         child.wait().unwrap();

@@ -55,11 +55,24 @@ pub(crate) struct RunConfig {
     /// Of checkpoints that are written when so many frames more were played, none is removed; 0 for no such.
     #[serde(default)]
     pub(crate) milestone_frames: u64,
+    /// Frames between two evaluations while training; 0 for none.
+    #[serde(default)]
+    pub(crate) eval_frames: u64,
+    /// Episodes of an evaluation.
+    #[serde(default = "eval_episodes")]
+    pub(crate) eval_episodes: u64,
+}
+
+fn eval_episodes() -> u64 {
+    10
 }
 
 fn checkpoint_minutes() -> f64 {
     10.0
 }
+
+/// Of presets that do not say.
+const EVAL_FRAMES: i64 = 1_000_000;
 
 fn keep_checkpoints() -> u64 {
     3
@@ -213,6 +226,9 @@ impl Config {
         if run.keep_checkpoints == 0 {
             bail!("run.keep_checkpoints = 0: it must be at least 1");
         }
+        if run.eval_episodes == 0 {
+            bail!("run.eval_episodes = 0: it must be at least 1; for no evaluation set run.eval_frames = 0");
+        }
         if run.seed > i64::MAX as u64 {
             bail!("run.seed = {}: it must be at most {}", run.seed, i64::MAX);
         }
@@ -286,6 +302,8 @@ fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> 
             ("checkpoint_minutes", Value::Float(checkpoint_minutes())),
             ("keep_checkpoints", Value::Integer(keep_checkpoints() as i64)),
             ("milestone_frames", Value::Integer(0)),
+            ("eval_frames", Value::Integer(EVAL_FRAMES)),
+            ("eval_episodes", Value::Integer(eval_episodes() as i64)),
         ] {
             run.entry(name).or_insert(default);
         }

@@ -5,6 +5,7 @@
 //!   config.toml         every setting of the run, resolved
 //!   metrics.csv         a row every so many frames; each line is flushed
 //!   events.out.*        the same for TensorBoard
+//!   eval.csv            the episodes of evaluations while training
 //!   epsilons.csv        every actor's epsilon, a row whenever they were drawn anew
 //!   log.txt             what happened, with times
 //!   checkpoints/000001000000/
@@ -191,6 +192,10 @@ impl RunDir {
 
     pub(crate) fn metrics(&self) -> PathBuf {
         self.path.join("metrics.csv")
+    }
+
+    pub(crate) fn evaluations(&self) -> PathBuf {
+        self.path.join("eval.csv")
     }
 
     pub(crate) fn epsilons(&self) -> PathBuf {

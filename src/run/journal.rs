@@ -5,6 +5,7 @@ use coinop_agents::Section;
 use serde::{Deserialize, Serialize};
 
 use super::dir::RunDir;
+use super::evaluations::EvalFile;
 use super::metrics::{Metrics, MetricsState, Scores};
 use crate::config::Config;
 
@@ -16,6 +17,7 @@ pub(crate) struct Journal {
     pub(crate) metrics: Metrics,
     pub(crate) scores: Scores,
     pub(crate) marks: Marks,
+    pub(crate) evals: EvalFile,
     /// Where the metrics stood before the row that a run writes when it ends.
     pub(crate) end: Option<MetricsState>,
 }
@@ -30,11 +32,6 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Whether a checkpoint is not to be removed for its age.
-    pub(crate) fn spare(&self, frames: u64) -> bool {
-        self.milestones.contains(&frames)
-    }
-
     pub(crate) fn is_milestone(&self, frames: u64) -> bool {
         (1..=frames).contains(&self.next_milestone)
     }
@@ -58,6 +55,7 @@ impl Journal {
                 next_milestone: config.run.milestone_frames,
                 ..Marks::default()
             },
+            evals: EvalFile::create(dir)?,
             end: None,
         })
     }
@@ -69,8 +67,20 @@ impl Journal {
             metrics: Metrics::resume(dir, config.run.metrics_frames, from.get("metrics")?)?,
             scores: from.get("scores")?,
             marks: from.get("marks")?,
+            evals: EvalFile::resume(dir, &from.get("evals")?)?,
             end: None,
         })
+    }
+
+    /// Whether a checkpoint is not to be removed for its age.
+    pub(crate) fn spare(&self, frames: u64) -> bool {
+        let is_best = self.evals.best().is_some_and(|best| best.frames == frames);
+        is_best || self.marks.milestones.contains(&frames)
+    }
+
+    /// Whether an evaluation is due after `frames` frames, if there is one `every` so many.
+    pub(crate) fn is_eval_due(&self, frames: u64, every: u64) -> bool {
+        every > 0 && frames / every > self.evals.last() / every
     }
 
     pub(crate) fn save(&self, out: &mut Section) -> anyhow::Result<()> {
@@ -81,6 +91,7 @@ impl Journal {
         }
 
         out.put("scores", &self.scores)?;
+        out.put("evals", &self.evals.mark()?)?;
         Ok(out.put("marks", &self.marks)?)
     }
 }

@@ -1,6 +1,7 @@
 //! A run: its folder, the loop that trains, and what the loop writes down and shows.
 
 pub(crate) mod dir;
+pub(crate) mod evaluations;
 pub(crate) mod identity;
 pub(crate) mod journal;
 pub(crate) mod metrics;

@@ -4,15 +4,20 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use coinop_agents::{CheckpointError, TrainError, Trainer, checkpoint};
+use coinop_agents::{CheckpointError, Mode, TrainError, Trainer, checkpoint};
+use coinop_envs::rng::derive_seed;
 use tracing::{info, warn};
 
 use super::dir::RunDir;
+use super::evaluations::Evaluated;
 use super::identity;
 use super::journal::Journal;
 use super::metrics::Scores;
-use super::progress::Display;
+use super::progress::{Display, Line};
 use crate::config::Config;
+use crate::count::short;
+use crate::evaluation::{How, evaluate};
+use crate::output::say;
 use crate::signals::StopRequest;
 
 /// How a run ended. What was learned is saved either way.
@@ -47,7 +52,19 @@ pub(crate) fn run(
     let mut display = Display::new(config.run.frames, begun);
     let mut saver = Saver::new(config, begun);
     let mut frames = begun;
+    let mut evaluator = Evaluator { config, stop };
     let outcome = loop {
+        if journal.is_eval_due(frames, config.run.eval_frames) {
+            display.finish();
+            if saver.saved != Some(frames) {
+                saver.save(trainer, dir, &mut journal, frames)?;
+            }
+            evaluator.evaluate(dir, &mut journal, frames)?;
+            if let Some(signal) = stop.signal() {
+                break Outcome::Stopped { signal };
+            }
+            display = Display::new(config.run.frames, frames);
+        }
         let progress = match trainer.step() {
             Ok(progress) => progress,
             Err(error) => {
@@ -86,12 +103,67 @@ pub(crate) fn run(
         mean_score = journal.scores.mean(),
         "training ended"
     );
-    saver.save(trainer, dir, &mut journal, frames)?;
+    if saver.saved != Some(frames) || journal.end.is_some() {
+        saver.save(trainer, dir, &mut journal, frames)?;
+    }
+    if outcome == Outcome::Finished && journal.is_eval_due(frames, config.run.eval_frames) {
+        evaluator.evaluate(dir, &mut journal, frames)?;
+    }
     Ok(Summary {
         outcome,
         frames,
         scores: journal.scores,
     })
+}
+
+/// Plays with the newest checkpoint, in environments and with random numbers of its own: training knows nothing of it.
+struct Evaluator<'a> {
+    config: &'a Config,
+    stop: &'a StopRequest,
+}
+
+impl Evaluator<'_> {
+    /// Evaluates the checkpoint after `frames` frames, unless the run is asked to stop meanwhile.
+    fn evaluate(&mut self, dir: &RunDir, journal: &mut Journal, frames: u64) -> anyhow::Result<()> {
+        let run = &self.config.run;
+        let section = checkpoint::read(&dir.checkpoint(frames))?;
+        let episodes = usize::try_from(run.eval_episodes).unwrap_or(usize::MAX);
+        let how = How {
+            episodes,
+            seed: derive_seed(run.seed, "evaluation", frames),
+            mode: Mode::Sample,
+            env_threads: run.env_threads,
+            device: run.device.clone(),
+        };
+        let mut line = Line::new(episodes as u64);
+        let played = evaluate(self.config, &section, &how, &mut |played| {
+            let now = Instant::now();
+            if line.is_due(now) {
+                line.show(now, played as u64, format!("evaluation: {played}/{episodes} episodes"));
+            }
+            self.stop.signal().is_none()
+        });
+        line.finish();
+        let Some(played) = played? else { return Ok(()) };
+        let before = journal.evals.best();
+        let Evaluated { mean, .. } = journal.evals.add(frames, &played)?;
+        let best = match before {
+            Some(before) if before.mean > mean => {
+                format!(
+                    "; the best was {:.2} after {} frames",
+                    before.mean,
+                    short(before.frames)
+                )
+            }
+            _ => ", the best so far".to_owned(),
+        };
+        let after = short(frames);
+        say(&format!(
+            "evaluation after {after} frames: mean score {mean:.2} over {episodes} episodes{best}"
+        ));
+        info!(frames, mean, episodes, "evaluation");
+        Ok(())
+    }
 }
 
 /// Decides when to save, and which checkpoints to keep.
@@ -190,7 +262,7 @@ impl<'a> Saver<'a> {
         }
         self.saved = Some(frames);
         let keep = usize::try_from(self.config.run.keep_checkpoints).unwrap_or(usize::MAX);
-        dir.prune_checkpoints(keep, |frames| journal.marks.spare(frames))
+        dir.prune_checkpoints(keep, |frames| journal.spare(frames))
     }
 
     /// Takes note of a checkpoint that has arrived on the disk.

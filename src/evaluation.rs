@@ -1,0 +1,218 @@
+//! Playing episodes with a trained agent.
+//!
+//! Every environment plays a number of episodes that is fixed beforehand. Taking the first `n` episodes to end instead would
+//! prefer short ones, which in most games are the bad ones.
+
+use coinop_agents::network::Observation;
+use coinop_agents::{Mode, Policy, Section};
+use coinop_envs::rng::stream;
+use coinop_envs::{AnyFactory, Elem, EnvFactory, Step, VecEnv};
+
+use crate::config::Config;
+
+/// Environments that play at the same time, if there are as many episodes.
+const MAX_ENVS: usize = 32;
+
+/// How to play.
+#[derive(Clone, Debug)]
+pub(crate) struct How {
+    pub(crate) episodes: usize,
+    /// Of the environments and of the policy.
+    pub(crate) seed: u64,
+    pub(crate) mode: Mode,
+    pub(crate) env_threads: usize,
+    /// Where the network computes.
+    pub(crate) device: String,
+}
+
+/// The episodes that counted.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Played {
+    /// The score and the agent steps of each, by environment, then in the order of play.
+    pub(crate) episodes: Vec<(f64, u64)>,
+    /// Frames per agent step.
+    pub(crate) frames_per_step: u32,
+}
+
+impl Played {
+    pub(crate) fn scores(&self) -> Vec<f64> {
+        self.episodes.iter().map(|(score, _)| *score).collect()
+    }
+
+    /// Emulator frames of all together.
+    pub(crate) fn frames(&self) -> u64 {
+        let steps: u64 = self.episodes.iter().map(|(_, steps)| steps).sum();
+        steps * u64::from(self.frames_per_step)
+    }
+}
+
+/// Plays in the environments of `config` with the agent of a checkpoint. `watch` is told after each step how many episodes are over, and ends the
+/// play, which then comes to nothing, if it returns `false`.
+pub(crate) fn evaluate(
+    config: &Config,
+    from: &Section,
+    how: &How,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> anyhow::Result<Option<Played>> {
+    match config.env_info()?.factory(&config.env)? {
+        AnyFactory::Pixels(factory) => evaluate_in(config, from, how, factory.as_ref(), watch),
+        AnyFactory::Features(factory) => evaluate_in(config, from, how, factory.as_ref(), watch),
+    }
+}
+
+fn evaluate_in<O: Observation>(
+    config: &Config,
+    from: &Section,
+    how: &How,
+    factory: &dyn EnvFactory<Obs = O>,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> anyhow::Result<Option<Played>> {
+    let device = coinop_agents::device(&how.device)?;
+    let rng = stream(how.seed, "evaluation", 0);
+    let mut policy = config
+        .algo
+        .policy(&factory.spec(), from.section("trainer")?, rng, device)?;
+    let mut env = factory.make_vec(how.episodes.min(MAX_ENVS), how.env_threads)?;
+    play(policy.as_mut(), how, env.as_mut(), watch)
+}
+
+/// Environment `i` of `n` plays `episodes / n` episodes, or one more if `i < episodes % n`.
+fn play<O: Elem>(
+    policy: &mut dyn Policy<Obs = O>,
+    how: &How,
+    env: &mut dyn VecEnv<Obs = O>,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> anyhow::Result<Option<Played>> {
+    let n = env.num_envs();
+    let quota = |i: usize| how.episodes / n + usize::from(i < how.episodes % n);
+    let mut obs = vec![O::default(); n * env.spec().obs_shape.len()];
+    let mut last_obs = obs.clone();
+    let mut actions = vec![0; n];
+    let mut begins = vec![true; n];
+    let mut steps = vec![Step::default(); n];
+    let mut finished: Vec<Vec<(f64, u64)>> = vec![Vec::new(); n];
+    let mut running = vec![(0.0, 0); n];
+    env.reset(Some(how.seed), &mut obs)?;
+    while (0..n).any(|i| finished[i].len() < quota(i)) {
+        policy.act(&obs, &begins, how.mode, &mut actions)?;
+        env.step(&actions, &mut obs, &mut last_obs, &mut steps)?;
+        for (i, step) in steps.iter().enumerate() {
+            running[i].0 += f64::from(step.score);
+            running[i].1 += 1;
+            begins[i] = step.end.is_over();
+            if begins[i] {
+                let episode = std::mem::take(&mut running[i]);
+                if finished[i].len() < quota(i) {
+                    finished[i].push(episode);
+                }
+            }
+        }
+        if !watch(finished.iter().map(Vec::len).sum()) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Played {
+        episodes: finished.concat(),
+        frames_per_step: env.spec().frames_per_step,
+    }))
+}
+
+/// Mean, standard deviation, least and greatest.
+pub(crate) fn statistics(scores: &[f64]) -> (f64, f64, f64, f64) {
+    let n = scores.len() as f64;
+    let mean = scores.iter().sum::<f64>() / n;
+    let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / n;
+    let min = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    (mean, variance.sqrt(), min, max)
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop_agents::AgentError;
+    use coinop_envs::vec_env::Serial;
+    use coinop_envs::{Env, EnvError, Shape};
+
+    use super::*;
+
+    /// Its episodes score their length, which depends on the environment's seed and on how many came before.
+    struct Lengths {
+        length: u64,
+        step: u64,
+    }
+
+    impl Env for Lengths {
+        type Obs = u8;
+
+        fn obs_shape(&self) -> Shape {
+            Shape::new(&[1])
+        }
+
+        fn num_actions(&self) -> usize {
+            2
+        }
+
+        fn reset(&mut self, seed: Option<u64>, _obs: &mut [u8]) -> Result<(), EnvError> {
+            self.length = seed.map_or(self.length * 2, |seed| 1 + seed % 4);
+            self.step = 0;
+            Ok(())
+        }
+
+        fn step(&mut self, _action: u32, _obs: &mut [u8]) -> Result<Step, EnvError> {
+            self.step += 1;
+            Ok(if self.step == self.length {
+                Step::truncated(1.0)
+            } else {
+                Step::going_on(1.0)
+            })
+        }
+    }
+
+    struct Still;
+
+    impl Policy for Still {
+        type Obs = u8;
+
+        fn act(&mut self, _obs: &[u8], _begins: &[bool], _mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+            actions.fill(0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_environment_plays_its_share_however_long_its_episodes_are() {
+        let first: Vec<f64> = (0..3)
+            .map(|i| 1.0 + (coinop_envs::rng::derive_seed(5, "env", i) % 4) as f64)
+            .collect();
+        let mut env = Serial::new((0..3).map(|_| Lengths { length: 0, step: 0 }).collect());
+        let how = How {
+            episodes: 7,
+            seed: 5,
+            mode: Mode::Sample,
+            env_threads: 1,
+            device: "cpu".to_owned(),
+        };
+        let mut seen = Vec::new();
+        let mut watch = |played| {
+            seen.push(played);
+            true
+        };
+        let played = play(&mut Still, &how, &mut env, &mut watch).unwrap().unwrap();
+        // 7 = 3 + 2 + 2, and each episode of an environment is twice as long as the one before.
+        let [a, b, c] = [first[0], first[1], first[2]];
+        let lengths = [a, 2.0 * a, 4.0 * a, b, 2.0 * b, c, 2.0 * c];
+        assert_eq!(played.episodes, lengths.map(|length| (length, length as u64)));
+        assert_eq!(played.frames() as f64, lengths.iter().sum::<f64>());
+        assert!(seen.is_sorted() && seen.last() == Some(&7));
+        assert_eq!(play(&mut Still, &how, &mut env, &mut |_| false).unwrap(), None);
+    }
+
+    #[test]
+    fn the_deviation_is_that_of_the_scores_themselves() {
+        assert_eq!(
+            statistics(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]),
+            (5.0, 2.0, 2.0, 9.0)
+        );
+        assert_eq!(statistics(&[-21.0]), (-21.0, 0.0, -21.0, -21.0));
+    }
+}
