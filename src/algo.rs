@@ -191,6 +191,20 @@ impl AlgoConfig {
         }
     }
 
+    /// Makes the settings fit a run of so many frames that only shows something, and says what it changed.
+    pub(crate) fn shorten(&mut self, frames: u64) -> Vec<String> {
+        match self {
+            Self::DoubleDqn(config) if config.learning_starts > frames / 4 => {
+                config.learning_starts = frames / 4;
+                vec![format!(
+                    "learning starts at frame {} here, so that there is something to compare",
+                    config.learning_starts
+                )]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// A trainer for a new run.
     pub(crate) fn trainer<O: Observation>(
         &self,

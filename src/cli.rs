@@ -28,6 +28,8 @@ struct Cli {
 pub(crate) enum Command {
     /// Train an agent; everything goes into a run folder
     Train(TrainArgs),
+    /// Show that a run which is interrupted and goes on is the run that it would have been
+    VerifyResume(VerifyArgs),
     /// Play episodes with a trained agent and report its scores
     Eval(EvalArgs),
     /// List the environments
@@ -89,6 +91,13 @@ pub(crate) struct TrainArgs {
     /// The run folder, which must not exist [default: runs/ENV-ALGO-N]
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// What a run is trained with; `--frames` is 30k if it is not said
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
 }
 
 #[derive(Args)]

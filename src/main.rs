@@ -31,7 +31,7 @@ use coinop_atari::AtariError;
 use coinop_envs::EnvError;
 
 use crate::cli::{AtariCommand, Command};
-use crate::commands::{atari, envs, eval, plot, train};
+use crate::commands::{atari, envs, eval, plot, train, verify_resume};
 use crate::output::OutputError;
 
 const FAILED: u8 = 1;
@@ -52,9 +52,13 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Train(args) => {
             process_settings::apply();
             return Ok(match train::run(&args)? {
-                run::Outcome::Finished => ExitCode::SUCCESS,
+                run::Outcome::Finished | run::Outcome::Paused => ExitCode::SUCCESS,
                 run::Outcome::Stopped { signal } => ExitCode::from(signals::exit_code(signal)),
             });
+        }
+        Command::VerifyResume(args) => {
+            process_settings::apply();
+            verify_resume::run(&args)?;
         }
         Command::Eval(args) => {
             process_settings::apply();

@@ -26,7 +26,7 @@ pub trait EnvFactory: Send + Sync {
     /// # Panics
     ///
     /// If `num_envs` or `threads` is 0.
-    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = Self::Obs>>, EnvError>;
+    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = Self::Obs> + Send>, EnvError>;
 }
 
 /// A factory that copies one environment.
@@ -55,7 +55,7 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
         Box::new(self.original.clone())
     }
 
-    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs>>, EnvError> {
+    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
         let what = || format!("a set of {num_envs} environments");
         memory::require(what, num_envs as u64 * self.bytes, "ask for fewer")?;
         let envs = vec![self.original.clone(); num_envs];

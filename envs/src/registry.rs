@@ -280,7 +280,7 @@ pub fn make_vec<O: Elem>(
     options: &EnvOptions,
     num_envs: usize,
     threads: usize,
-) -> Result<Box<dyn VecEnv<Obs = O>>, EnvError> {
+) -> Result<Box<dyn VecEnv<Obs = O> + Send>, EnvError> {
     let info = find(name)?;
     let factory = info.factory(options)?.of::<O>().ok_or(EnvError::OtherObservations {
         env: info.id(),

@@ -5,3 +5,4 @@ pub(crate) mod envs;
 pub(crate) mod eval;
 pub(crate) mod plot;
 pub(crate) mod train;
+pub(crate) mod verify_resume;

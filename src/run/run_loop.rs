@@ -30,6 +30,8 @@ pub(crate) enum Outcome {
         /// Its number.
         signal: i32,
     },
+    /// So many frames were played as the caller wanted.
+    Paused,
 }
 
 /// What a run came to.
@@ -45,8 +47,21 @@ pub(crate) fn run(
     trainer: &mut dyn Trainer,
     config: &Config,
     dir: &mut RunDir,
+    journal: Journal,
+    begun: u64,
+    stop: &StopRequest,
+) -> anyhow::Result<Summary> {
+    run_until(trainer, config, dir, journal, begun, u64::MAX, stop)
+}
+
+/// The same, until `until` frames were played.
+pub(crate) fn run_until(
+    trainer: &mut dyn Trainer,
+    config: &Config,
+    dir: &mut RunDir,
     mut journal: Journal,
     begun: u64,
+    until: u64,
     stop: &StopRequest,
 ) -> anyhow::Result<Summary> {
     let mut display = Display::new(config.run.frames, begun);
@@ -82,6 +97,8 @@ pub(crate) fn run(
             Outcome::Finished
         } else if let Some(signal) = stop.signal() {
             Outcome::Stopped { signal }
+        } else if progress.frames >= until {
+            Outcome::Paused
         } else {
             saver.look(dir, &journal)?;
             if saver.is_due(&journal, frames, Instant::now()) {

@@ -1,7 +1,7 @@
 //! Actors: environments that are stepped together by one network.
 
 use coinop_envs::rng::{Rng, stream};
-use coinop_envs::{EnvError, Step, VecEnv};
+use coinop_envs::{End, EnvError, Step, VecEnv};
 use rand::RngExt;
 use tch::no_grad;
 
@@ -11,10 +11,10 @@ use crate::network::{Observation, QNetwork};
 use crate::policy::answers;
 use crate::replay::Replay;
 use crate::under_way;
-use crate::{AgentError, CheckpointError, Section, TrainError};
+use crate::{AgentError, Checkpoint, CheckpointError, Section, TrainError};
 
 /// One step of some actors, a row for each: what they saw, what they did, and what came of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Transitions<O> {
     obs: Vec<O>,
     actions: Vec<u32>,
@@ -55,9 +55,130 @@ impl<O: Observation> Transitions<O> {
     }
 }
 
+/// Saves and restores all but their lengths.
+impl<O: Observation> Checkpoint for Transitions<O> {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        let numbers = |step: &Step| [step.reward, step.score, step.discount];
+        let results: Vec<[f32; 3]> = self.results.iter().map(numbers).collect();
+        let ends: Vec<u8> = self.results.iter().map(|step| step.end as u8).collect();
+        out.put_numbers("obs", &self.obs)?;
+        out.put_numbers("actions", &self.actions)?;
+        out.put_numbers("results", &results)?;
+        out.put_numbers("ends", &ends)?;
+        out.put_numbers("last_obs", &self.last_obs)
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        let n = self.len();
+        let (mut results, mut ends) = (vec![[0.0f32; 3]; n], vec![0u8; n]);
+        from.load_numbers("obs", &mut self.obs)?;
+        from.load_numbers("actions", &mut self.actions)?;
+        from.load_numbers("results", &mut results)?;
+        from.load_numbers("ends", &mut ends)?;
+        from.load_numbers("last_obs", &mut self.last_obs)?;
+        for (i, ([reward, score, discount], end)) in results.into_iter().zip(ends).enumerate() {
+            let end = [End::No, End::Terminated, End::Truncated]
+                .get(usize::from(end))
+                .copied();
+            let end = end.ok_or_else(|| CheckpointError::unfit("ends", &"there is no such end"))?;
+            self.results[i] = Step {
+                reward,
+                score,
+                discount,
+                end,
+            };
+        }
+        Ok(())
+    }
+}
+
+/// All actors of a run at one moment: what is kept of those that step in threads.
+#[derive(Clone, Debug)]
+pub(super) struct UnderWay<O> {
+    streams: Vec<Rng>,
+    snapshots: Vec<Vec<u8>>,
+    /// What they see, a row for each.
+    obs: Vec<O>,
+    /// Steps that nobody has taken in yet, in their order, each with the number of its first actor.
+    pub(super) in_flight: Vec<(usize, Transitions<O>)>,
+}
+
+impl<O: Observation> UnderWay<O> {
+    /// Of no actors.
+    pub(super) fn new() -> Self {
+        Self {
+            streams: Vec::new(),
+            snapshots: Vec::new(),
+            obs: Vec::new(),
+            in_flight: Vec::new(),
+        }
+    }
+
+    /// Adds the next actors; `None` if their environments have no snapshots.
+    pub(super) fn push(&mut self, actors: &Actors<O>) -> Option<()> {
+        self.snapshots.extend(actors.env.snapshots()?);
+        self.streams.extend_from_slice(&actors.streams);
+        self.obs.extend_from_slice(&actors.obs);
+        Some(())
+    }
+
+    pub(super) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        let out = out.section_mut(UNDER_WAY);
+        out.put("streams", &self.streams)?;
+        out.put_numbers("obs", &self.obs)?;
+        for (i, snapshot) in self.snapshots.iter().enumerate() {
+            out.put_bytes(&format!("env_{i}"), [snapshot.as_slice()])?;
+        }
+        let firsts: Vec<(usize, usize)> = self
+            .in_flight
+            .iter()
+            .map(|(first, steps)| (*first, steps.len()))
+            .collect();
+        out.put("in_flight", &firsts)?;
+        for (i, (_, transitions)) in self.in_flight.iter().enumerate() {
+            transitions.save(out.section_mut(&format!("in_flight_{i}")))?;
+        }
+        Ok(())
+    }
+
+    /// What was saved of `actors` actors, if anything was.
+    pub(super) fn load(from: &Section, actors: usize, obs_len: usize) -> Result<Option<Self>, CheckpointError> {
+        if !from.has_section(UNDER_WAY) {
+            return Ok(None);
+        }
+        let from = from.section(UNDER_WAY)?;
+        let mut obs = vec![O::default(); actors * obs_len];
+        from.load_numbers("obs", &mut obs)?;
+        let snapshots = (0..actors)
+            .map(|i| from.bytes(&format!("env_{i}")))
+            .collect::<Result<_, _>>()?;
+        let mut in_flight = Vec::new();
+        for (i, (first, len)) in from.get::<Vec<(usize, usize)>>("in_flight")?.into_iter().enumerate() {
+            if len == 0 || first.checked_add(len).is_none_or(|end| end > actors) {
+                return Err(CheckpointError::unfit(
+                    "in_flight",
+                    &"it is of more actors than there are",
+                ));
+            }
+            let mut transitions = Transitions::new(len, obs_len);
+            transitions.load(from.section(&format!("in_flight_{i}"))?)?;
+            in_flight.push((first, transitions));
+        }
+        Ok(Some(Self {
+            streams: from.get_vec("streams", actors)?,
+            snapshots,
+            obs,
+            in_flight,
+        }))
+    }
+}
+
+/// The section of actors in threads.
+const UNDER_WAY: &str = "under_way";
+
 /// Actors that step together.
 pub(super) struct Actors<O: Observation> {
-    env: Box<dyn VecEnv<Obs = O>>,
+    env: Box<dyn VecEnv<Obs = O> + Send>,
     /// What they see now.
     obs: Vec<O>,
     /// Each draws its actions from its own stream, so that they do not depend on the others.
@@ -67,7 +188,7 @@ pub(super) struct Actors<O: Observation> {
 
 impl<O: Observation> Actors<O> {
     /// The actors from number `first` on of a run that was seeded with `seed`.
-    pub(super) fn new(env: Box<dyn VecEnv<Obs = O>>, first: usize, seed: u64) -> Self {
+    pub(super) fn new(env: Box<dyn VecEnv<Obs = O> + Send>, first: usize, seed: u64) -> Self {
         let n = env.num_envs();
         Self {
             obs: vec![O::default(); n * env.spec().obs_shape.len()],
@@ -77,6 +198,15 @@ impl<O: Observation> Actors<O> {
             values: Vec::new(),
             env,
         }
+    }
+
+    /// Lets them go on, as those from number `first` on.
+    pub(super) fn go_on(&mut self, from: &UnderWay<O>, first: usize) -> Result<(), EnvError> {
+        let own = first..first + self.streams.len();
+        let row = self.obs.len() / self.streams.len();
+        self.streams.clone_from_slice(&from.streams[own.clone()]);
+        self.obs.copy_from_slice(&from.obs[own.start * row..own.end * row]);
+        self.env.restore(&from.snapshots[own])
     }
 
     /// Whether the environments have snapshots.

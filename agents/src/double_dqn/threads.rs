@@ -7,9 +7,13 @@
 //!               └────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! A checkpoint is taken while every thread is between two steps: actors, what they see, and steps that are on the way.
+//!
 //! The ratio of updates to steps is the configured one, whoever is faster: the learner waits for the steps that an update needs, and the
 //! threads wait when both of their batches are on the way. Waiting is sleeping.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,7 +23,7 @@ use coinop_envs::{EnvError, EnvFactory};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use tch::Tensor;
 
-use super::actors::{Actors, Transitions};
+use super::actors::{Actors, Transitions, UnderWay};
 use crate::network::{Observation, QNetwork};
 use crate::workers::Farewell;
 use crate::{AgentError, TrainError, set_torch_threads};
@@ -52,7 +56,8 @@ impl Broadcast {
 pub(super) struct Delivery<O> {
     pub(super) first: usize,
     pub(super) transitions: Transitions<O>,
-    thread: usize,
+    /// Where they go back to; nowhere if they come from a checkpoint.
+    thread: Option<usize>,
 }
 
 type Message<O> = Result<Delivery<O>, TrainError>;
@@ -64,11 +69,24 @@ pub(super) struct Plan<'a, O: Observation> {
     pub(super) threads: usize,
     pub(super) seed: u64,
     pub(super) epsilons: &'a [f32],
+    /// What they act by from the first step on; without it at random.
+    pub(super) network: Option<&'a QNetwork>,
+    /// Where they go on; without it they begin.
+    pub(super) from: Option<UnderWay<O>>,
+}
+
+/// The actors of a thread, which holds them while they step.
+struct Playing<O: Observation> {
+    actors: Actors<O>,
+    begun: bool,
 }
 
 /// The threads at work. They end when this is dropped.
-pub(super) struct Threads<O> {
+pub(super) struct Threads<O: Observation> {
     transitions: Receiver<Message<O>>,
+    /// What was received and not yet taken in.
+    pending: RefCell<VecDeque<Message<O>>>,
+    playing: Vec<Arc<Mutex<Playing<O>>>>,
     /// Where the transitions of each thread go back to.
     returns: Vec<Sender<Transitions<O>>>,
     broadcast: Arc<Broadcast>,
@@ -78,20 +96,35 @@ pub(super) struct Threads<O> {
 impl<O: Observation> Threads<O> {
     /// Starts the threads, each with its share of the actors and a network that `network` builds.
     pub(super) fn start(
-        plan: &Plan<'_, O>,
+        mut plan: Plan<'_, O>,
         network: impl Fn() -> Result<QNetwork, AgentError>,
     ) -> Result<Self, TrainError> {
         let threads = plan.threads.clamp(1, plan.actors);
         let (send, transitions) = bounded(IN_CIRCULATION * threads);
+        let weights = plan.network.map(QNetwork::weights).transpose()?;
         let broadcast = Arc::new(Broadcast {
-            version: AtomicU64::new(0),
+            version: AtomicU64::new(u64::from(weights.is_some())),
             behaviour: Mutex::new(Behaviour {
-                weights: None,
+                weights,
                 epsilons: plan.epsilons.to_vec(),
             }),
         });
+        let in_flight = plan
+            .from
+            .as_mut()
+            .map(|from| std::mem::take(&mut from.in_flight))
+            .unwrap_or_default();
+        let delivery = |(first, transitions)| {
+            Ok(Delivery {
+                first,
+                transitions,
+                thread: None,
+            })
+        };
         let mut started = Self {
             transitions,
+            pending: RefCell::new(in_flight.into_iter().map(delivery).collect()),
+            playing: Vec::new(),
             returns: Vec::new(),
             broadcast,
             handles: Vec::new(),
@@ -113,14 +146,17 @@ impl<O: Observation> Threads<O> {
                 epsilons: plan.epsilons[first..first + count].to_vec(),
                 returned,
             };
-            let (factory, send, seed) = (Arc::clone(plan.factory), send.clone(), plan.seed);
+            let mut actors = Actors::new(plan.factory.make_vec(count, 1)?, first, plan.seed);
+            if let Some(from) = &plan.from {
+                actors.go_on(from, first)?;
+            }
+            let begun = plan.from.is_some();
+            let playing = Arc::new(Mutex::new(Playing { actors, begun }));
+            started.playing.push(Arc::clone(&playing));
+            let (send, seed) = (send.clone(), plan.seed);
             let run = move || {
                 let farewell = Farewell { send, number };
-                let result = factory
-                    .make_vec(count, 1)
-                    .map_err(TrainError::from)
-                    .and_then(|env| worker.run(Actors::new(env, first, seed), seed, &farewell.send));
-                if let Err(error) = result {
+                if let Err(error) = worker.run(&playing, seed, &farewell.send) {
                     let _ = farewell.send.send(Err(error));
                 }
             };
@@ -135,6 +171,9 @@ impl<O: Observation> Threads<O> {
 
     /// The next step of any of the threads; waits for it.
     pub(super) fn next(&mut self) -> Result<Delivery<O>, TrainError> {
+        if let Some(message) = self.pending.get_mut().pop_front() {
+            return message;
+        }
         // A thread that ends says so, so that this is never the last that one hears.
         self.transitions
             .recv()
@@ -144,7 +183,34 @@ impl<O: Observation> Threads<O> {
     /// Gives a transitions back, to be filled again.
     pub(super) fn give_back(&mut self, delivery: Delivery<O>) {
         // Nobody takes it from a thread that has ended, which the next message says.
-        let _ = self.returns[delivery.thread].send(delivery.transitions);
+        if let Some(thread) = delivery.thread {
+            let _ = self.returns[thread].send(delivery.transitions);
+        }
+    }
+
+    /// All actors, while every thread is between two steps. `None` if environments have no snapshots, or a thread has not begun.
+    pub(super) fn under_way(&self) -> Option<UnderWay<O>> {
+        // Whoever panicked while stepping has ended the run.
+        let paused: Vec<MutexGuard<'_, Playing<O>>> = self
+            .playing
+            .iter()
+            .map(|playing| playing.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        // A step is sent before its thread lets go, so that all that were done are there.
+        let mut pending = self.pending.borrow_mut();
+        pending.extend(self.transitions.try_iter());
+        let mut under_way = UnderWay::new();
+        for playing in &paused {
+            if !playing.begun {
+                return None;
+            }
+            under_way.push(&playing.actors)?;
+        }
+        let steps = pending.iter().filter_map(|message| message.as_ref().ok());
+        under_way.in_flight = steps
+            .map(|delivery| (delivery.first, delivery.transitions.clone()))
+            .collect();
+        Some(under_way)
     }
 
     /// Tells the threads the weights to act by and the epsilons to explore with.
@@ -161,7 +227,7 @@ impl<O: Observation> Threads<O> {
     }
 }
 
-impl<O> Drop for Threads<O> {
+impl<O: Observation> Drop for Threads<O> {
     fn drop(&mut self) {
         // Whoever waits for a transitions to fill, or for room to send one, wakes up with an error, and ends.
         self.returns.clear();
@@ -186,12 +252,18 @@ struct Worker<O> {
 
 impl<O: Observation> Worker<O> {
     /// Steps until nobody listens any more.
-    fn run(mut self, mut actors: Actors<O>, seed: u64, send: &Sender<Message<O>>) -> Result<(), TrainError> {
+    fn run(mut self, playing: &Mutex<Playing<O>>, seed: u64, send: &Sender<Message<O>>) -> Result<(), TrainError> {
         // Each thread is one of many; libtorch's own threads would be one more for each.
         set_torch_threads(1);
-        actors.begin(derive_seed(seed, "actors", self.first as u64))?;
         let (mut version, mut has_weights) = (0, false);
         while let Ok(mut transitions) = self.returned.recv() {
+            // Nobody else steps; whoever takes a checkpoint waits.
+            let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
+            let Playing { actors, begun } = &mut *playing;
+            if !*begun {
+                actors.begin(derive_seed(seed, "actors", self.first as u64))?;
+                *begun = true;
+            }
             let newest = self.broadcast.version.load(Ordering::Acquire);
             if newest != version {
                 let behaviour = self.broadcast.behaviour();
@@ -205,7 +277,7 @@ impl<O: Observation> Worker<O> {
             }
             let network = has_weights.then_some(&self.network);
             actors.step(network, &self.epsilons, &mut transitions)?;
-            let (first, thread) = (self.first, self.number);
+            let (first, thread) = (self.first, Some(self.number));
             if send
                 .send(Ok(Delivery {
                     first,

@@ -6,7 +6,7 @@ use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{EnvFactory, EnvSpec};
 use tch::{Device, Tensor};
 
-use super::actors::{Actors, Transitions};
+use super::actors::{Actors, Transitions, UnderWay};
 use super::config::DoubleDqnConfig;
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
 use super::threads::{Plan, Threads};
@@ -60,6 +60,8 @@ enum Source<O: Observation> {
         factory: Arc<dyn EnvFactory<Obs = O>>,
         threads: usize,
         running: Option<Threads<O>>,
+        /// Where the actors go on when they begin.
+        restored: Option<UnderWay<O>>,
         /// The update after which the threads were told the weights.
         told: Option<u64>,
     },
@@ -94,6 +96,7 @@ impl<O: Observation> DoubleDqn<O> {
                     factory,
                     threads: env_threads,
                     running: None,
+                    restored: None,
                     told: None,
                 }
             } else {
@@ -161,6 +164,7 @@ impl<O: Observation> DoubleDqn<O> {
                 factory,
                 threads,
                 running,
+                restored,
                 told,
             } => {
                 let running = match running {
@@ -173,9 +177,11 @@ impl<O: Observation> DoubleDqn<O> {
                             // Those of a restored trainer do not do the same once more.
                             seed: derive_seed(self.seed, "threads", self.steps),
                             epsilons: &self.acting,
+                            network: acts.then(|| self.learner.network()),
+                            from: restored.take(),
                         };
                         let started =
-                            Threads::start(&plan, || network(&self.config, &self.spec, self.seed, self.device))?;
+                            Threads::start(plan, || network(&self.config, &self.spec, self.seed, self.device))?;
                         running.insert(started)
                     }
                 };
@@ -263,14 +269,20 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     }
 }
 
-/// Weights, optimiser, random streams, counters, the memory and the episodes under way. Actors in threads begin new episodes.
+/// Weights, optimiser, random streams, counters, the memory and the episodes under way.
 impl<O: Observation> Checkpoint for DoubleDqn<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
         self.epsilons.save(out.section_mut("epsilons"))?;
         self.episodes.save(out.section_mut("episodes"))?;
-        if let Source::Turns { actors, env_seed, .. } = &self.source {
-            actors.save(env_seed.is_none(), out)?;
+        match &self.source {
+            Source::Turns { actors, env_seed, .. } => actors.save(env_seed.is_none(), out)?,
+            Source::Threads { running, restored, .. } => {
+                let under_way = running.as_ref().and_then(Threads::under_way);
+                if let Some(under_way) = under_way.as_ref().or(restored.as_ref()) {
+                    under_way.save(out)?;
+                }
+            }
         }
         self.replay.save(out.section_mut("replay"))?;
         out.put("remembered", &self.remembered)?;
@@ -302,9 +314,15 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
                 *env_seed = (!goes_on).then_some(seed);
                 goes_on
             }
-            Source::Threads { running, told, .. } => {
+            Source::Threads {
+                running,
+                restored,
+                told,
+                ..
+            } => {
                 (*running, *told) = (None, None);
-                false
+                *restored = UnderWay::load(from, self.config.num_envs, self.spec.obs_shape.len())?;
+                restored.is_some()
             }
         };
         if goes_on {

@@ -1,0 +1,186 @@
+//! `coinop verify-resume`: shows that a run which is interrupted and goes on is the run that it would have been.
+//!
+//! ```text
+//! whole     0 ───────────────────────────────► frames
+//! pieces    0 ─────────► half   (forgotten, and restored from the checkpoint)   half ─────────► frames
+//! ```
+//!
+//! Both are real runs in a temporary folder. At the end their checkpoints must be equal, name by name, and so must their rows of metrics, epsilons
+//! and evaluations, but for the times that they took.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{anyhow, bail};
+use coinop_agents::{Resumption, Section, checkpoint};
+
+use crate::cli::VerifyArgs;
+use crate::commands::train::{Restored, Run, restored, trainer};
+use crate::config::Config;
+use crate::count::short;
+use crate::output::{print, say};
+use crate::run::dir::RunDir;
+use crate::run::journal::Journal;
+use crate::run::{self, Outcome};
+use crate::signals::{self, StopRequest};
+
+/// Frames of the whole run, if nothing else is said.
+const FRAMES: u64 = 30_000;
+/// Columns of metrics.csv that are times.
+const TIMES: [&str; 2] = ["seconds", "frames_per_second"];
+
+pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
+    if args.train.resume.is_some() || args.train.run_dir.is_some() {
+        bail!("verify-resume makes runs of its own: leave --resume and --run-dir out");
+    }
+    let start = Instant::now();
+    let mut config = Config::resolve(&args.train)?;
+    config.run.frames = args.train.frames.unwrap_or(FRAMES);
+    config.run.metrics_frames = (config.run.frames / 12).max(1);
+    config.run.checkpoint_minutes = 0.0;
+    for change in config.algo.shorten(config.run.frames) {
+        say(&change);
+    }
+    let stop = signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))?;
+    let folder = tempfile::tempdir().map_err(|cause| anyhow!("can't make a temporary folder: {cause}"))?;
+    let what = format!("{} on {}", config.run.algo.name(), config.run.env);
+    say(&format!(
+        "{what}: {} frames in one go, and in two pieces",
+        short(config.run.frames)
+    ));
+
+    let pieces = new_run(&config, &folder.path().join("pieces"))?;
+    let resumption = pieces.trainer.resumption();
+    // A trainer whose threads have a timing of their own is never the same: what can be shown is what it is restored to.
+    if resumption == Resumption::Timing {
+        half(pieces, &config, &stop)?;
+        let differences = restored_differences(&config, &folder.path().join("pieces"))?;
+        finish(&config, &folder.path().join("pieces"), &stop)?;
+        return conclude(&differences, start, || {
+            format!(
+                "{what}: everything is restored but the timing of threads, so that what follows is never the same, not even without an \
+                 interruption"
+            )
+        });
+    }
+    half(pieces, &config, &stop)?;
+    finish(&config, &folder.path().join("pieces"), &stop)?;
+    let whole = new_run(&config, &folder.path().join("whole"))?;
+    whole.play(&stop, None)?;
+    let differences = differences(&folder.path().join("whole"), &folder.path().join("pieces"))?;
+    conclude(&differences, start, || match resumption {
+        Resumption::NewEpisodes => format!("{what}: the two are equal although new episodes began"),
+        _ => format!(
+            "{what}: the two are equal bit for bit: weights, statistics, random streams, memories, episodes under way, rows of metrics, epsilons \
+             and evaluations"
+        ),
+    })
+}
+
+fn new_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
+    let dir = RunDir::create(path)?;
+    checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
+    Ok(Run {
+        journal: Journal::create(&dir, config)?,
+        trainer: trainer(config)?,
+        config: config.clone(),
+        dir,
+        begun: 0,
+    })
+}
+
+/// Plays the first piece, and forgets all but its folder.
+fn half(run: Run, config: &Config, stop: &StopRequest) -> anyhow::Result<()> {
+    run.play(stop, Some(config.run.frames / 2))
+}
+
+/// Plays the second piece.
+fn finish(config: &Config, path: &Path, stop: &StopRequest) -> anyhow::Result<()> {
+    let dir = RunDir::open(path)?;
+    let Restored {
+        trainer,
+        section,
+        frames,
+        ..
+    } = restored(config, &dir)?;
+    let journal = Journal::resume(&dir, config, &section)?;
+    let run = Run {
+        config: config.clone(),
+        trainer,
+        dir,
+        journal,
+        begun: frames,
+    };
+    run.play(stop, None)
+}
+
+impl Run {
+    /// Plays to the end, or until `frames` frames were played.
+    fn play(mut self, stop: &StopRequest, until: Option<u64>) -> anyhow::Result<()> {
+        let played = run::run_until(
+            self.trainer.as_mut(),
+            &self.config,
+            &mut self.dir,
+            self.journal,
+            self.begun,
+            until.unwrap_or(u64::MAX),
+            stop,
+        )?;
+        match played.outcome {
+            Outcome::Stopped { .. } => bail!("stopped before there was anything to compare"),
+            Outcome::Finished | Outcome::Paused => Ok(()),
+        }
+    }
+}
+
+/// What is different in a trainer that was restored from the newest checkpoint of a run and saved again.
+fn restored_differences(config: &Config, path: &Path) -> anyhow::Result<Vec<String>> {
+    let dir = RunDir::open(path)?;
+    let Restored { trainer, section, .. } = restored(config, &dir)?;
+    let mut again = Section::default();
+    trainer.save(&mut again)?;
+    Ok(section.section("trainer")?.differences(&again, &|_| false))
+}
+
+/// What is different at the end of two runs.
+fn differences(one: &Path, other: &Path) -> anyhow::Result<Vec<String>> {
+    let last = |path: &Path| -> anyhow::Result<Section> {
+        let dir = RunDir::open(path)?;
+        let frames = dir.checkpoints()?.pop();
+        let frames = frames.ok_or_else(|| anyhow!("there is no checkpoint in `{}`", path.display()))?;
+        Ok(checkpoint::read(&dir.checkpoint(frames))?)
+    };
+    // Seconds, and the lengths of files that have them.
+    let is_time = |name: &str| ["run/metrics", "run/evals"].contains(&name);
+    let mut found = last(one)?.differences(&last(other)?, &is_time);
+    for file in ["metrics.csv", "epsilons.csv", "eval.csv"] {
+        if rows(&one.join(file))? != rows(&other.join(file))? {
+            found.push(file.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// The rows of a table, without the columns that are times.
+fn rows(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+    let text = fs::read_to_string(path).map_err(crate::files::failed("can't read", path))?;
+    let header: Vec<&str> = text.lines().next().unwrap_or_default().split(',').collect();
+    let row = |line: &str| {
+        let cells = line.split(',').zip(&header).filter(|(_, name)| !TIMES.contains(name));
+        cells.map(|(cell, _)| cell.to_owned()).collect()
+    };
+    Ok(text.lines().map(row).collect())
+}
+
+fn conclude(differences: &[String], start: Instant, equal: impl FnOnce() -> String) -> anyhow::Result<()> {
+    if differences.is_empty() {
+        print(&format!("{} ({:.0} s)\n", equal(), start.elapsed().as_secs_f64()))?;
+        return Ok(());
+    }
+    bail!(
+        "{} things differ after the interruption: {}",
+        differences.len(),
+        differences.join(", ")
+    )
+}
