@@ -11,6 +11,7 @@
 mod program;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
@@ -260,6 +261,84 @@ fn a_run_that_another_process_trains_is_refused_and_one_that_was_killed_is_not()
     child.wait().unwrap();
     let error = fail(coinop(dir.path()).args(["train", "--resume", "run", "--frames=1"]));
     assert!(error.contains("has played its 1 frames"), "{error}");
+}
+
+#[test]
+fn what_verify_resume_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let verify = |args: &[&str]| {
+        let base = ["verify-resume", "cartpole", "--torch-threads=1", "--frames=4k"];
+        succeed(dir.path(), &[&base, args].concat())
+    };
+    let printed = verify(&["--set=eval_frames=1k"]);
+    assert!(
+        printed.starts_with("paac on classic/cartpole: the two are equal bit for bit: "),
+        "{printed}"
+    );
+    let printed = verify(&["--algo=a3c"]);
+    assert!(
+        printed.contains("everything is restored but the timing of threads"),
+        "{printed}"
+    );
+    let printed = verify(&["--algo=double-dqn", "--set=asynchronous=true"]);
+    assert!(
+        printed.contains("everything is restored but the timing of threads"),
+        "{printed}"
+    );
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "its runs are elsewhere");
+    let error = fail(coinop(dir.path()).args(["verify-resume", "cartpole", "--run-dir=run"]));
+    assert!(error.ends_with("leave --resume and --run-dir out"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_that_can_not_be_written_does_not_end_a_run_and_divergence_names_the_last_good_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("run/checkpoints");
+    let mut command = train(
+        dir.path(),
+        "run",
+        &["cartpole", "--frames=100M", "--set=keep_checkpoints=2", OFTEN],
+    );
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let whole = || {
+        let names = checkpoints(&dir.path().join("run")).into_iter();
+        names.filter(|name| !name.contains('.')).collect::<Vec<_>>()
+    };
+    while !folder.is_dir() || whole().len() < 2 {
+        std::thread::yield_now();
+    }
+    let away = dir.path().join("away");
+    fs::rename(&folder, &away).unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let warning = lines
+        .find(|line| line.as_ref().unwrap().contains("training goes on"))
+        .unwrap()
+        .unwrap();
+    assert!(
+        warning.contains("no checkpoint after") && warning.contains("the last good checkpoint is"),
+        "{warning}"
+    );
+    fs::remove_dir_all(&folder).ok();
+    fs::rename(&away, &folder).unwrap();
+    // It writes checkpoints again.
+    let before = whole();
+    while whole() == before {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let diverges = [
+        "cartpole",
+        "--frames=1M",
+        "--set=learning_rate=1e20",
+        "--set=milestone_frames=1",
+    ];
+    let error = fail(train(dir.path(), "diverges", &diverges).stderr(Stdio::piped()));
+    assert!(
+        error.contains("NaN") || error.contains("not finite") || error.contains("inf"),
+        "{error}"
+    );
 }
 
 #[test]

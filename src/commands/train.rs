@@ -275,10 +275,11 @@ fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
         short(frames)
     ));
     let path = dir.path().display().to_string();
-    say(&format!(
-        "saved in {path}; evaluate it with `coinop eval {}`",
-        quoted(&path)
-    ));
+    let quoted = quoted(&path);
+    match summary.outcome {
+        Outcome::Stopped { .. } => say(&format!("saved in {path}; go on with `coinop train --resume {quoted}`")),
+        _ => say(&format!("saved in {path}; evaluate it with `coinop eval {quoted}`")),
+    }
 }
 
 /// A path as a shell takes it.

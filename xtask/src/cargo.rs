@@ -20,6 +20,21 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
     become_cargo(&[&["test", "--workspace"], &borrowed(args)[..]].concat())
 }
 
+/// The test of `tests/resume.rs` that takes minutes.
+pub(crate) fn kill_test() -> Result<ExitCode, SetupError> {
+    become_cargo(&[
+        "test",
+        "--package",
+        "coinop",
+        "--test",
+        "resume",
+        "--",
+        "--ignored",
+        "--nocapture",
+        "a_hundred_kills",
+    ])
+}
+
 /// All recorded play of all Atari games.
 pub(crate) fn golden(games: &[String]) -> Result<ExitCode, SetupError> {
     become_cargo(

@@ -77,6 +77,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Set up, then kill training runs a hundred times at random instants, let them go on, and compare each with one that was never killed (minutes)
+    KillTest,
     /// Get the ROMs, then play everything that was recorded of ale-py and print a table of what differs (minutes)
     Golden {
         /// The games; all if none is named
@@ -109,6 +111,10 @@ fn run(command: Command) -> Result<ExitCode, SetupError> {
         Command::Test { args } => {
             setup::everything(&root, &Options::default())?;
             cargo::test(&args)
+        }
+        Command::KillTest => {
+            setup::everything(&root, &Options::default())?;
+            cargo::kill_test()
         }
         Command::Golden { games } => {
             setup::roms(&root, &Options::default())?;
