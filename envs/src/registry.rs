@@ -10,7 +10,7 @@ use coinop_atari::{Rom, find_game, games};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::atari::{AtariEnv, Protocol};
-use crate::classic::CartPole;
+use crate::classic::{Acrobot, CartPole, MountainCar};
 use crate::factory::{AnyFactory, Copies};
 use crate::{Elem, Env, EnvError, VecEnv};
 
@@ -160,7 +160,9 @@ struct Known {
 /// Classic control, sorted by name: a line for each.
 #[rustfmt::skip]
 const CLASSIC: &[Known] = &[
+    Known { short: "acrobot", gymnasium: Some("Acrobot-v1"), make: || features(Acrobot::v1()) },
     Known { short: "cartpole", gymnasium: Some("CartPole-v1"), make: || features(CartPole::v1()) },
+    Known { short: "mountain_car", gymnasium: Some("MountainCar-v0"), make: || features(MountainCar::v0()) },
 ];
 
 /// All environments, sorted by family and name.

@@ -1,4 +1,4 @@
-//! CartPole does what Gymnasium's `CartPole-v1` does, on trajectories recorded there by `tools/record_cartpole.py`.
+//! CartPole does what Gymnasium's `CartPole-v1` does, on trajectories recorded there by `tools/record_classic.py`.
 
 #![allow(
     clippy::unwrap_used,
