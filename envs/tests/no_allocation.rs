@@ -3,8 +3,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use coinop_envs::Step;
+use coinop_envs::classic::CartPole;
 use coinop_envs::registry::{EnvOptions, make_vec};
+use coinop_envs::vec_env::{Pooled, Serial, Threaded};
+use coinop_envs::{Step, VecEnv};
 
 /// The system's allocator, which counts.
 struct Counting;
@@ -28,8 +30,35 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// What 600 steps of small environments allocate, after some to warm up.
+fn allocations(mut env: impl VecEnv<Obs = f32>) -> usize {
+    let n = env.num_envs();
+    let (mut obs, mut last_obs, mut steps) = (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
+    let mut actions = vec![0; n];
+    env.reset(Some(1), &mut obs).unwrap();
+    let mut before = 0;
+    for t in 0..700u32 {
+        if t == 100 {
+            before = ALLOCATIONS.load(Ordering::Relaxed);
+        }
+        actions.fill(t / 4 % 2);
+        env.step(&actions, &mut obs, &mut last_obs, &mut steps).unwrap();
+    }
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+// One test, because the count is the process's.
 #[test]
-fn steps_and_resets_of_a_serial_vec_env_allocate_nothing() {
+fn steps_and_resets_of_vec_envs_allocate_nothing() {
+    let envs = || vec![CartPole::v1(); 3];
+    assert_eq!(allocations(Serial::new(envs())), 0);
+    // The first time that a thread has to wait, it allocates what it waits with: here there are four, for both ways.
+    let threaded = allocations(Threaded::new(|| Ok(CartPole::v1()), 3).unwrap());
+    assert!(threaded <= 8, "{threaded} allocations in 600 steps");
+    // rayon allocates a block of its queue now and then, however many steps it is for.
+    let pooled = allocations(Pooled::new(envs(), 2).unwrap());
+    assert!(pooled <= 30, "{pooled} allocations in 600 steps");
+
     let mut env = make_vec::<u8>("breakout", &EnvOptions::default(), 2, 1).unwrap();
     let len = 2 * env.spec().obs_shape.len();
     let (mut obs, mut last_obs, mut steps) = (vec![0; len], vec![0; len], [Step::default(); 2]);

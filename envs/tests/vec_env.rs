@@ -5,9 +5,13 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
+use coinop_envs::classic::CartPole;
 use coinop_envs::registry::{EnvOptions, make_vec};
 use coinop_envs::rng::derive_seed;
-use coinop_envs::{End, Step, VecEnv};
+use coinop_envs::vec_env::{Pooled, Remote, Serial, Threaded};
+use coinop_envs::wrappers::TimeLimit;
+use coinop_envs::{End, Env, EnvError, Shape, Step, VecEnv, check_env};
+use proptest::prelude::*;
 
 /// The observations and steps of `steps` steps of `env` with fixed actions.
 fn play(env: &mut dyn VecEnv<Obs = u8>, steps: u64) -> (Vec<u8>, Vec<Step>) {
@@ -66,5 +70,150 @@ fn an_action_that_does_not_exist_is_the_first_environments_error_whatever_the_th
             error.to_string(),
             "action 9 is out of range: this environment has 6 actions, 0 to 5"
         );
+    }
+}
+
+/// CartPole, which must stay in the thread in which it was made.
+struct Bound(TimeLimit<CartPole>, std::marker::PhantomData<std::rc::Rc<()>>);
+
+impl Env for Bound {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        self.0.obs_shape()
+    }
+
+    fn num_actions(&self) -> usize {
+        self.0.num_actions()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+        self.0.reset(seed, obs)
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+        self.0.step(action, obs)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        self.0.snapshot()
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        self.0.restore(snapshot)
+    }
+}
+
+fn bound() -> Result<Bound, EnvError> {
+    Ok(Bound(TimeLimit::new(CartPole::new(), 15), std::marker::PhantomData))
+}
+
+proptest! {
+    // Each starts some threads.
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn every_set_of_environments_is_the_serial_one(
+        n in 1usize..7,
+        threads in 1usize..5,
+        seed in any::<u64>(),
+        actions in prop::collection::vec(prop::collection::vec(0u32..2, 6), 1..60),
+        saved in any::<prop::sample::Index>(),
+    ) {
+        let env = || TimeLimit::new(CartPole::new(), 15);
+        let mut serial = Serial::new(vec![env(); n]);
+        let mut sets: Vec<Box<dyn VecEnv<Obs = f32>>> = vec![
+            Box::new(Pooled::new(vec![env(); n], threads).unwrap()),
+            Box::new(Threaded::new(bound, n).unwrap()),
+        ];
+        let blank = || (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
+        let (mut obs, mut last_obs, mut steps) = blank();
+        serial.reset(Some(seed), &mut obs).unwrap();
+        let first = obs.clone();
+        let mut expected = Vec::new();
+        let saved = saved.index(actions.len());
+        let mut snapshots = Vec::new();
+        for (t, actions) in actions.iter().enumerate() {
+            if t == saved {
+                snapshots = serial.snapshots().unwrap();
+            }
+            serial.step(&actions[..n], &mut obs, &mut last_obs, &mut steps).unwrap();
+            expected.push((obs.clone(), last_obs.clone(), steps.clone()));
+        }
+        for set in &mut sets {
+            let (mut obs, mut last_obs, mut steps) = blank();
+            set.reset(Some(seed), &mut obs).unwrap();
+            prop_assert_eq!(&obs, &first);
+            for (actions, expected) in actions.iter().zip(&expected) {
+                set.step(&actions[..n], &mut obs, &mut last_obs, &mut steps).unwrap();
+                prop_assert_eq!(&(obs.clone(), last_obs.clone(), steps.clone()), expected);
+            }
+            // From the snapshots of another kind.
+            set.restore(&snapshots).unwrap();
+            prop_assert_eq!(set.snapshots().unwrap(), snapshots.clone());
+            set.step(&actions[saved][..n], &mut obs, &mut last_obs, &mut steps).unwrap();
+            prop_assert_eq!((&obs, &steps), (&expected[saved].0, &expected[saved].2));
+        }
+    }
+}
+
+#[test]
+fn an_environment_in_a_thread_of_its_own_keeps_the_contract_and_may_go_to_another_thread() {
+    let mut remote = Remote::new(bound).unwrap();
+    check_env(&mut remote).unwrap();
+    let mut remote = std::thread::spawn(|| {
+        remote.reset(Some(1), &mut [0.0; 4]).unwrap();
+        remote
+    })
+    .join()
+    .unwrap();
+    assert_eq!(remote.step(1, &mut [0.0; 4]).unwrap(), Step::going_on(1.0));
+    let error = remote.step(2, &mut [0.0; 4]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "action 2 is out of range: this environment has 2 actions, 0 to 1"
+    );
+    // An error takes nothing away.
+    assert_eq!(remote.step(0, &mut [0.0; 4]).unwrap(), Step::going_on(1.0));
+    let error = remote.restore(&[1, 2, 3]).unwrap_err().to_string();
+    assert_eq!(error, "this is no snapshot of TimeLimit: it is damaged");
+    let none: Result<Remote<f32>, EnvError> =
+        Remote::new(|| Err::<Bound, _>(EnvError::BadSetting("no such pole".to_owned())));
+    assert_eq!(none.unwrap_err().to_string(), "no such pole");
+}
+
+/// Panics with its third step.
+struct Panics(u32);
+
+impl Env for Panics {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[1])
+    }
+
+    fn num_actions(&self) -> usize {
+        1
+    }
+
+    fn reset(&mut self, _: Option<u64>, _: &mut [f32]) -> Result<(), EnvError> {
+        Ok(())
+    }
+
+    fn step(&mut self, _: u32, _: &mut [f32]) -> Result<Step, EnvError> {
+        self.0 += 1;
+        assert!(self.0 < 3, "a panic that a test wants");
+        Ok(Step::going_on(0.0))
+    }
+}
+
+#[test]
+fn a_panic_in_an_environments_thread_is_an_error_of_whoever_waits_for_it() {
+    let mut set = Threaded::new(|| Ok(Panics(0)), 2).unwrap();
+    let mut step = || set.step(&[0, 0], &mut [0.0; 2], &mut [0.0; 2], &mut [Step::default(); 2]);
+    step().unwrap();
+    step().unwrap();
+    for _ in 0..2 {
+        assert_eq!(step().unwrap_err().to_string(), "an environment's thread has died");
     }
 }

@@ -11,6 +11,7 @@
 //! was truncated). Rows of `last_obs` of environments that go on are left as they are.
 
 mod pooled;
+mod remote;
 mod serial;
 
 use crate::rng::derive_seed;
@@ -18,6 +19,7 @@ use crate::snapshot::bad;
 use crate::{Elem, Env, EnvError, EnvSpec, Step};
 
 pub use pooled::Pooled;
+pub use remote::{Remote, Threaded};
 pub use serial::Serial;
 
 /// Many environments stepped together. Every implementation gives what [`Serial`] gives for the same
