@@ -1,5 +1,10 @@
 //! Nothing allocates per environment step.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, in its helpers too"
+)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
