@@ -58,24 +58,26 @@ impl Algo {
                 ("fast", include_str!("../configs/paac-fast.toml")),
                 ("paac", include_str!("../configs/paac.toml")),
             ],
-            (Algo::Paac, Family::Classic) => &[("fast", include_str!("../configs/paac-classic.toml"))],
+            (Algo::Paac, Family::Classic | Family::GymRs) => &[("fast", include_str!("../configs/paac-classic.toml"))],
             (Algo::DoubleDqn, Family::Atari) => &[
                 ("fast", include_str!("../configs/double-dqn-fast.toml")),
                 ("prioritized", include_str!("../configs/prioritized.toml")),
                 ("double-dqn-tuned", include_str!("../configs/double-dqn-tuned.toml")),
                 ("dqn-nature", include_str!("../configs/dqn-nature.toml")),
             ],
-            (Algo::DoubleDqn, Family::Classic) => &[("fast", include_str!("../configs/double-dqn-classic.toml"))],
+            (Algo::DoubleDqn, Family::Classic | Family::GymRs) => {
+                &[("fast", include_str!("../configs/double-dqn-classic.toml"))]
+            }
             (Algo::A3c, Family::Atari) => &[
                 ("fast", include_str!("../configs/a3c-fast.toml")),
                 ("a3c", include_str!("../configs/a3c.toml")),
             ],
-            (Algo::A3c, Family::Classic) => &[("fast", include_str!("../configs/a3c-classic.toml"))],
+            (Algo::A3c, Family::Classic | Family::GymRs) => &[("fast", include_str!("../configs/a3c-classic.toml"))],
             (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Atari) => &[
                 ("fast", include_str!("../configs/async-fast.toml")),
                 ("async", include_str!("../configs/async.toml")),
             ],
-            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Classic) => {
+            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Classic | Family::GymRs) => {
                 &[("fast", include_str!("../configs/async-classic.toml"))]
             }
         }

@@ -170,7 +170,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             let seed = plan.seed;
             Ok(ActorLearner {
                 number,
-                env: factory.make(),
+                env: factory.make().map_err(TrainError::from)?,
                 env_seed: Some(derive_seed(seed, "env", number as u64)),
                 method: method()?,
                 rollout: Rollout::new(plan.rollout_steps, 1, spec.obs_shape.len()),
@@ -183,7 +183,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
                 frames_per_step: u64::from(spec.frames_per_step),
             })
         };
-        let workers: Vec<ActorLearner<O, M>> = (0..plan.workers).map(worker).collect::<Result<_, AgentError>>()?;
+        let workers: Vec<ActorLearner<O, M>> = (0..plan.workers).map(worker).collect::<Result<_, TrainError>>()?;
         let mut metrics = Row::of(M::NAMES);
         metrics.add(&Row::of(&["learning_rate"]));
         Ok(Self {

@@ -1,6 +1,6 @@
 //! Factories: what makes environments of one kind, as many as an algorithm needs and in whichever threads it needs them.
 
-use crate::vec_env::{Pooled, Serial};
+use crate::vec_env::{Pooled, Remote, Serial, Threaded};
 use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 
 /// Makes environments that are alike.
@@ -15,7 +15,11 @@ pub trait EnvFactory: Send + Sync {
     fn spec(&self) -> EnvSpec;
 
     /// One environment, to be stepped by itself.
-    fn make(&self) -> Box<dyn Env<Obs = Self::Obs> + Send>;
+    ///
+    /// # Errors
+    ///
+    /// When it can not be made.
+    fn make(&self) -> Result<Box<dyn Env<Obs = Self::Obs> + Send>, EnvError>;
 
     /// `num_envs` environments, stepped by `threads` threads: one after the other if that is 1.
     ///
@@ -51,8 +55,8 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
         self.original.spec()
     }
 
-    fn make(&self) -> Box<dyn Env<Obs = E::Obs> + Send> {
-        Box::new(self.original.clone())
+    fn make(&self) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
+        Ok(Box::new(self.original.clone()))
     }
 
     fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
@@ -64,6 +68,46 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
         } else {
             Box::new(Pooled::new(envs, threads)?)
         })
+    }
+}
+
+/// A factory of environments that must stay in the thread in which they were made: each has one of its own.
+#[derive(Clone, Debug)]
+pub struct InThreads<F> {
+    make: F,
+    spec: EnvSpec,
+}
+
+impl<E: Env, F: Fn() -> Result<E, EnvError>> InThreads<F> {
+    /// What `make` makes, in whichever thread it is called.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`, which is called once.
+    pub fn new(make: F) -> Result<Self, EnvError> {
+        let spec = make()?.spec();
+        Ok(Self { make, spec })
+    }
+}
+
+impl<E, F> EnvFactory for InThreads<F>
+where
+    E: Env + 'static,
+    F: Fn() -> Result<E, EnvError> + Clone + Send + Sync + 'static,
+{
+    type Obs = E::Obs;
+
+    fn spec(&self) -> EnvSpec {
+        self.spec
+    }
+
+    fn make(&self) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
+        Ok(Box::new(Remote::new(self.make.clone())?))
+    }
+
+    /// Each environment has its own thread, however many `threads` are.
+    fn make_vec(&self, num_envs: usize, _threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
+        Ok(Box::new(Threaded::new(self.make.clone(), num_envs)?))
     }
 }
 

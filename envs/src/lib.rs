@@ -6,6 +6,8 @@ pub mod classic;
 mod env;
 mod error;
 mod factory;
+#[cfg(feature = "gym-rs")]
+pub mod gym_rs;
 pub mod memory;
 pub mod registry;
 mod resize;
@@ -19,7 +21,7 @@ pub use check::check_env;
 pub use coinop_atari;
 pub use env::{Elem, End, Env, EnvSpec, Step};
 pub use error::EnvError;
-pub use factory::{AnyFactory, Copies, EnvFactory};
+pub use factory::{AnyFactory, Copies, EnvFactory, InThreads};
 pub use resize::AreaResizer;
 pub use shape::Shape;
 pub use vec_env::VecEnv;

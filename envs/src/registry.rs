@@ -21,6 +21,8 @@ pub enum Family {
     Atari,
     /// Classic control: features.
     Classic,
+    /// What the crate gym-rs has: features. With the feature `gym-rs`.
+    GymRs,
 }
 
 impl Family {
@@ -30,6 +32,7 @@ impl Family {
         match self {
             Family::Atari => "atari",
             Family::Classic => "classic",
+            Family::GymRs => "gym-rs",
         }
     }
 
@@ -38,7 +41,7 @@ impl Family {
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
             Family::Atari => &["mode", "repeat_action_probability", "roms"],
-            Family::Classic => &[],
+            Family::Classic | Family::GymRs => &[],
         }
     }
 
@@ -47,7 +50,7 @@ impl Family {
     pub fn observations(self) -> &'static str {
         match self {
             Family::Atari => u8::NAME,
-            Family::Classic => f32::NAME,
+            Family::Classic | Family::GymRs => f32::NAME,
         }
     }
 }
@@ -85,6 +88,7 @@ impl EnvInfo {
                 let known = known.ok_or_else(|| unknown(short))?;
                 Ok((known.make)())
             }
+            (Family::GymRs, short) => gym_rs(short),
         }
     }
 }
@@ -136,7 +140,7 @@ impl EnvOptions {
     pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
         match family {
             Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
-            Family::Classic => NoOptions::deserialize(from).map(|_| Self::default()),
+            Family::Classic | Family::GymRs => NoOptions::deserialize(from).map(|_| Self::default()),
         }
     }
 
@@ -145,7 +149,7 @@ impl EnvOptions {
     pub fn of(&self, family: Family) -> impl Serialize + '_ {
         match family {
             Family::Atari => OptionsOf::Atari(&self.atari),
-            Family::Classic => OptionsOf::Classic(NoOptions {}),
+            Family::Classic | Family::GymRs => OptionsOf::Classic(NoOptions {}),
         }
     }
 }
@@ -180,8 +184,37 @@ pub fn list() -> Vec<EnvInfo> {
         num_actions: (known.make)().spec().num_actions,
         gymnasium: known.gymnasium,
     };
-    let envs = games().iter().map(game);
-    envs.chain(CLASSIC.iter().map(classic)).collect()
+    let gym_rs = |(short, num_actions): &(&'static str, usize)| EnvInfo {
+        family: Family::GymRs,
+        short,
+        num_actions: *num_actions,
+        gymnasium: None,
+    };
+    let envs = games().iter().map(game).chain(CLASSIC.iter().map(classic));
+    envs.chain(GYM_RS.iter().map(gym_rs)).collect()
+}
+
+/// What gym-rs has, sorted by name, with the number of actions; nothing where it is not built in.
+const GYM_RS: &[(&str, usize)] = if cfg!(feature = "gym-rs") {
+    &[("CartPole-v1", 2), ("MountainCar-v0", 3)]
+} else {
+    &[]
+};
+
+#[cfg(feature = "gym-rs")]
+fn gym_rs(short: &str) -> Result<AnyFactory, EnvError> {
+    use crate::factory::InThreads;
+    use crate::gym_rs::{cart_pole, mountain_car};
+    Ok(AnyFactory::Features(match short {
+        "CartPole-v1" => Box::new(InThreads::new(|| Ok(cart_pole()))?),
+        "MountainCar-v0" => Box::new(InThreads::new(|| Ok(mountain_car()))?),
+        _ => return Err(unknown(short)),
+    }))
+}
+
+#[cfg(not(feature = "gym-rs"))]
+fn gym_rs(short: &str) -> Result<AnyFactory, EnvError> {
+    Err(unknown(short))
 }
 
 fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
@@ -218,6 +251,11 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
     if let Some(info) = called(name) {
         return Ok(*info);
     }
+    if name.starts_with("gym-rs/") && !cfg!(feature = "gym-rs") {
+        return Err(EnvError::BadSetting(format!(
+            "`{name}` is of gym-rs, which is not built in: build with --features gym-rs, which needs CMake, SDL2 and SDL2_gfx"
+        )));
+    }
     if let Some((game, protocol, rules)) = gymnasium_name(name)
         && let Some(info) = called(game).filter(|info| info.family == Family::Atari)
     {
@@ -235,7 +273,14 @@ fn unknown(name: &str) -> EnvError {
     let wanted = name.rsplit('/').next().unwrap_or(name);
     EnvError::UnknownEnv {
         name: name.to_owned(),
-        nearest: nearest(wanted, list().iter().map(|info| info.short)),
+        // Whoever wants gym-rs's says so.
+        nearest: nearest(
+            wanted,
+            list()
+                .iter()
+                .filter(|info| info.family != Family::GymRs)
+                .map(|info| info.short),
+        ),
     }
 }
 

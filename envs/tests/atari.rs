@@ -142,8 +142,8 @@ fn every_registered_environment_keeps_the_contract_under_every_protocol() {
                 assert_eq!(factory.spec().num_actions, info.num_actions, "{}", info.id());
             }
             let checked = match factory {
-                AnyFactory::Pixels(factory) => check_env(&mut factory.make()),
-                AnyFactory::Features(factory) => check_env(&mut factory.make()),
+                AnyFactory::Pixels(factory) => check_env(&mut factory.make().unwrap()),
+                AnyFactory::Features(factory) => check_env(&mut factory.make().unwrap()),
             };
             checked.unwrap_or_else(|flaw| panic!("{} under {protocol}: {flaw}", info.id()));
         }

@@ -20,6 +20,22 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
     become_cargo(&[&["test", "--workspace"], &borrowed(args)[..]].concat())
 }
 
+/// The tests that need gym-rs; whether they pass.
+pub(crate) fn test_gym_rs() -> Result<bool, SetupError> {
+    let args = [
+        "test",
+        "--package",
+        "coinop-envs",
+        "--features",
+        "gym-rs",
+        "--lib",
+        "--test",
+        "gym_rs",
+    ];
+    let status = cargo(&args).status().map_err(SetupError::NoCargo)?;
+    Ok(status.success())
+}
+
 /// The test of `tests/resume.rs` that takes minutes.
 pub(crate) fn kill_test() -> Result<ExitCode, SetupError> {
     become_cargo(&[

@@ -6,6 +6,7 @@
 //!       │                      ├─ pip        brings wheels
 //!       │                      ├─ downloads  keeps them until they are unpacked
 //!       │                      └─ folder     stamps, locks, scratch folders: a folder is complete or not there
+//!       ├─ sdl      what gym-rs is compiled with, for the tests
 //!       └─ cargo    hands over to cargo
 //! ```
 
@@ -19,6 +20,7 @@ mod libtorch;
 mod pip;
 mod progress;
 mod roms;
+mod sdl;
 mod setup;
 #[cfg(test)]
 mod testing;
@@ -71,7 +73,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Set up, then run every test of the workspace, examples in the documentation included
+    /// Set up, then run every test of the workspace, examples in the documentation included; those of gym-rs where SDL2 is there or can be installed
     Test {
         /// Passed on to `cargo test --workspace`, for example a part of a test's name
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -110,6 +112,10 @@ fn run(command: Command) -> Result<ExitCode, SetupError> {
         }
         Command::Test { args } => {
             setup::everything(&root, &Options::default())?;
+            // A part of the tests is somebody's who knows which.
+            if args.is_empty() && sdl::provide() && !cargo::test_gym_rs()? {
+                return Ok(ExitCode::FAILURE);
+            }
             cargo::test(&args)
         }
         Command::KillTest => {
