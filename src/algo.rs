@@ -54,12 +54,12 @@ impl Algo {
     /// their section is `async`.
     pub(crate) fn presets(self, family: Family) -> &'static [(&'static str, &'static str)] {
         match (self, family) {
-            (Algo::Paac, Family::Atari) => &[
+            (Algo::Paac, Family::Atari | Family::Arcade) => &[
                 ("fast", include_str!("../configs/paac-fast.toml")),
                 ("paac", include_str!("../configs/paac.toml")),
             ],
             (Algo::Paac, Family::Classic | Family::GymRs) => &[("fast", include_str!("../configs/paac-classic.toml"))],
-            (Algo::DoubleDqn, Family::Atari) => &[
+            (Algo::DoubleDqn, Family::Atari | Family::Arcade) => &[
                 ("fast", include_str!("../configs/double-dqn-fast.toml")),
                 ("prioritized", include_str!("../configs/prioritized.toml")),
                 ("double-dqn-tuned", include_str!("../configs/double-dqn-tuned.toml")),
@@ -68,12 +68,12 @@ impl Algo {
             (Algo::DoubleDqn, Family::Classic | Family::GymRs) => {
                 &[("fast", include_str!("../configs/double-dqn-classic.toml"))]
             }
-            (Algo::A3c, Family::Atari) => &[
+            (Algo::A3c, Family::Atari | Family::Arcade) => &[
                 ("fast", include_str!("../configs/a3c-fast.toml")),
                 ("a3c", include_str!("../configs/a3c.toml")),
             ],
             (Algo::A3c, Family::Classic | Family::GymRs) => &[("fast", include_str!("../configs/a3c-classic.toml"))],
-            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Atari) => &[
+            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Atari | Family::Arcade) => &[
                 ("fast", include_str!("../configs/async-fast.toml")),
                 ("async", include_str!("../configs/async.toml")),
             ],

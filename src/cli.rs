@@ -52,8 +52,8 @@ pub(crate) enum AtariCommand {
 #[derive(Args)]
 pub(crate) struct TrainArgs {
     /// The environment, e.g. `pong` or `cartpole`; `coinop envs` lists all
-    #[arg(required_unless_present = "resume", default_value = "", hide_default_value = true)]
-    pub(crate) env: String,
+    #[arg(required_unless_present = "resume")]
+    pub(crate) env: Option<String>,
     /// Go on with a run, a folder or its name under runs/, where its newest checkpoint was written; of its settings, only the frames, the threads, the
     /// device and the folder of the ROMs may be others
     #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "algo", "preset", "config", "seed", "set", "run_dir"])]

@@ -1,8 +1,11 @@
-//! How fast one agent step is: four frames, the picture and the stack. Needs ROMs. Throughput is in emulator frames.
+//! How fast one agent step of the Atari is: four frames, the picture and the stack. Needs ROMs. Throughput is in emulator frames. And how fast the
+//! rules of the arcade games are, without pictures.
 
 use coinop_envs::Env;
+use coinop_envs::arcade::{Bricks, Catch, Game, Invaders, Snake};
 use coinop_envs::atari::{AtariEnv, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};
+use coinop_envs::rng::stream;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn step(c: &mut Criterion) {
@@ -27,5 +30,32 @@ fn step(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step);
+/// The rules of an arcade game alone, a frame at a time.
+fn tick<G: Game>(c: &mut Criterion) {
+    let mut group = c.benchmark_group("tick");
+    group.throughput(Throughput::Elements(1));
+    let mut random = stream(1, "bench", 0);
+    let mut game = G::default();
+    game.begin(&mut random);
+    let mut frame = 0;
+    group.bench_function(G::NAME, |b| {
+        b.iter(|| {
+            frame += 1;
+            game.tick(frame / 8 % G::ACTIONS.len() as u32, &mut random);
+            if game.lives() == 0 {
+                game.begin(&mut random);
+            }
+        });
+    });
+    group.finish();
+}
+
+fn arcade(c: &mut Criterion) {
+    tick::<Bricks>(c);
+    tick::<Catch>(c);
+    tick::<Invaders>(c);
+    tick::<Snake>(c);
+}
+
+criterion_group!(benches, step, arcade);
 criterion_main!(benches);

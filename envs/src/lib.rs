@@ -1,5 +1,6 @@
 //! Environments for coinop: the [`Env`] trait, wrappers, vectorised environments, classic control, and Atari. No libtorch here.
 
+pub mod arcade;
 pub mod atari;
 mod check;
 pub mod classic;

@@ -9,6 +9,7 @@ use coinop_atari::names::nearest;
 use coinop_atari::{Rom, find_game, games};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::arcade::{Bricks, Catch, Game, Invaders, Snake, trained};
 use crate::atari::{AtariEnv, Protocol};
 use crate::classic::{Acrobot, CartPole, MountainCar};
 use crate::factory::{AnyFactory, Copies};
@@ -19,6 +20,8 @@ use crate::{Elem, Env, EnvError, VecEnv};
 pub enum Family {
     /// Games of the Atari 2600: pixels.
     Atari,
+    /// Arcade games of our own: pixels.
+    Arcade,
     /// Classic control: features.
     Classic,
     /// What the crate gym-rs has: features. With the feature `gym-rs`.
@@ -31,6 +34,7 @@ impl Family {
     pub fn name(self) -> &'static str {
         match self {
             Family::Atari => "atari",
+            Family::Arcade => "arcade",
             Family::Classic => "classic",
             Family::GymRs => "gym-rs",
         }
@@ -41,7 +45,7 @@ impl Family {
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
             Family::Atari => &["mode", "repeat_action_probability", "roms"],
-            Family::Classic | Family::GymRs => &[],
+            Family::Arcade | Family::Classic | Family::GymRs => &[],
         }
     }
 
@@ -49,7 +53,7 @@ impl Family {
     #[must_use]
     pub fn observations(self) -> &'static str {
         match self {
-            Family::Atari => u8::NAME,
+            Family::Atari | Family::Arcade => u8::NAME,
             Family::Classic | Family::GymRs => f32::NAME,
         }
     }
@@ -83,11 +87,8 @@ impl EnvInfo {
     pub fn factory(&self, options: &EnvOptions) -> Result<AnyFactory, EnvError> {
         match (self.family, self.short) {
             (Family::Atari, game) => atari(game, &options.atari),
-            (Family::Classic, short) => {
-                let known = CLASSIC.iter().find(|known| known.short == short);
-                let known = known.ok_or_else(|| unknown(short))?;
-                Ok((known.make)())
-            }
+            (Family::Arcade, short) => known(ARCADE, short),
+            (Family::Classic, short) => known(CLASSIC, short),
             (Family::GymRs, short) => gym_rs(short),
         }
     }
@@ -140,7 +141,7 @@ impl EnvOptions {
     pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
         match family {
             Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
-            Family::Classic | Family::GymRs => NoOptions::deserialize(from).map(|_| Self::default()),
+            Family::Arcade | Family::Classic | Family::GymRs => NoOptions::deserialize(from).map(|_| Self::default()),
         }
     }
 
@@ -149,7 +150,7 @@ impl EnvOptions {
     pub fn of(&self, family: Family) -> impl Serialize + '_ {
         match family {
             Family::Atari => OptionsOf::Atari(&self.atari),
-            Family::Classic | Family::GymRs => OptionsOf::Classic(NoOptions {}),
+            Family::Arcade | Family::Classic | Family::GymRs => OptionsOf::Classic(NoOptions {}),
         }
     }
 }
@@ -169,6 +170,20 @@ const CLASSIC: &[Known] = &[
     Known { short: "mountain_car", gymnasium: Some("MountainCar-v0"), make: || features(MountainCar::v0()) },
 ];
 
+/// Arcade games, sorted by name: a line for each.
+#[rustfmt::skip]
+const ARCADE: &[Known] = &[
+    Known { short: "bricks", gymnasium: None, make: || arcade::<Bricks>() },
+    Known { short: "catch", gymnasium: None, make: || arcade::<Catch>() },
+    Known { short: "invaders", gymnasium: None, make: || arcade::<Invaders>() },
+    Known { short: "snake", gymnasium: None, make: || arcade::<Snake>() },
+];
+
+fn known(list: &[Known], short: &str) -> Result<AnyFactory, EnvError> {
+    let known = list.iter().find(|known| known.short == short);
+    Ok((known.ok_or_else(|| unknown(short))?.make)())
+}
+
 /// All environments, sorted by family and name.
 #[must_use]
 pub fn list() -> Vec<EnvInfo> {
@@ -178,11 +193,13 @@ pub fn list() -> Vec<EnvInfo> {
         num_actions: game.minimal_actions.len(),
         gymnasium: None,
     };
-    let classic = |known: &Known| EnvInfo {
-        family: Family::Classic,
-        short: known.short,
-        num_actions: (known.make)().spec().num_actions,
-        gymnasium: known.gymnasium,
+    let of = |family: Family| {
+        move |known: &Known| EnvInfo {
+            family,
+            short: known.short,
+            num_actions: (known.make)().spec().num_actions,
+            gymnasium: known.gymnasium,
+        }
     };
     let gym_rs = |(short, num_actions): &(&'static str, usize)| EnvInfo {
         family: Family::GymRs,
@@ -190,7 +207,10 @@ pub fn list() -> Vec<EnvInfo> {
         num_actions: *num_actions,
         gymnasium: None,
     };
-    let envs = games().iter().map(game).chain(CLASSIC.iter().map(classic));
+    let ours = ARCADE.iter().map(of(Family::Arcade));
+    let envs = ours
+        .chain(games().iter().map(game))
+        .chain(CLASSIC.iter().map(of(Family::Classic)));
     envs.chain(GYM_RS.iter().map(gym_rs)).collect()
 }
 
@@ -227,6 +247,12 @@ fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
     }
     let env = AtariEnv::new(&rom, &config)?;
     Ok(AnyFactory::Pixels(Box::new(Copies::of(env, AtariEnv::BYTES))))
+}
+
+/// A game with the wrappers of Atari training.
+fn arcade<G: Game>() -> AnyFactory {
+    // Four screens, two stacks, and the tables of the resizer.
+    AnyFactory::Pixels(Box::new(Copies::of(trained::<G>(), 250_000)))
 }
 
 /// Small environments, that hold nothing outside themselves.

@@ -8,10 +8,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use coinop_envs::arcade::{Invaders, Snake, trained};
 use coinop_envs::classic::CartPole;
 use coinop_envs::registry::{EnvOptions, make_vec};
 use coinop_envs::vec_env::{Pooled, Serial, Threaded};
-use coinop_envs::{Step, VecEnv};
+use coinop_envs::{Elem, Step, VecEnv};
 
 /// The system's allocator, which counts.
 struct Counting;
@@ -36,9 +37,11 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// What 600 steps of small environments allocate, after some to warm up.
-fn allocations(mut env: impl VecEnv<Obs = f32>) -> usize {
+fn allocations<O: Elem>(mut env: impl VecEnv<Obs = O>) -> usize {
     let n = env.num_envs();
-    let (mut obs, mut last_obs, mut steps) = (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
+    let len = n * env.spec().obs_shape.len();
+    let (mut obs, mut last_obs) = (vec![O::default(); len], vec![O::default(); len]);
+    let mut steps = vec![Step::default(); n];
     let mut actions = vec![0; n];
     env.reset(Some(1), &mut obs).unwrap();
     let mut before = 0;
@@ -57,6 +60,8 @@ fn allocations(mut env: impl VecEnv<Obs = f32>) -> usize {
 fn steps_and_resets_of_vec_envs_allocate_nothing() {
     let envs = || vec![CartPole::v1(); 3];
     assert_eq!(allocations(Serial::new(envs())), 0);
+    assert_eq!(allocations(Serial::new(vec![trained::<Snake>(); 2])), 0);
+    assert_eq!(allocations(Serial::new(vec![trained::<Invaders>(); 2])), 0);
     // The first time that a thread has to wait, it allocates what it waits with: here there are four, for both ways.
     let threaded = allocations(Threaded::new(|| Ok(CartPole::v1()), 3).unwrap());
     assert!(threaded <= 8, "{threaded} allocations in 600 steps");

@@ -211,7 +211,7 @@ fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
     let run = &config.run;
     let rules = match config.env_info()?.family {
         Family::Atari => format!(" (protocol {})", config.env.atari.protocol),
-        Family::Classic | Family::GymRs => String::new(),
+        Family::Arcade | Family::Classic | Family::GymRs => String::new(),
     };
     say(&format!(
         "{} on {}{rules}, preset {}, seed {}, {} frames, {what}",

@@ -81,7 +81,7 @@ fn keep_checkpoints() -> u64 {
 impl Config {
     /// The configuration of a new run.
     pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
-        let env = registry::find(&args.env)?;
+        let env = registry::find(args.env.as_deref().unwrap_or_default())?;
         let file = args.config.as_deref().map(read_table).transpose()?.unwrap_or_default();
         let in_file = |error: anyhow::Error| in_file(args.config.as_deref(), &error);
         let algo = args.algo.map_or_else(|| algo_of(&file).map_err(in_file), Ok)?;
@@ -294,7 +294,8 @@ fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> 
     }
     let mut options = Table::try_from(EnvOptions::default().of(env.family))?;
     if let Some(Value::Table(given)) = table.remove("env") {
-        options.extend(given);
+        // What presets that are for several families say of one's options is not for the others.
+        options.extend(given.into_iter().filter(|_| env.family == Family::Atari));
     }
     table.insert("env".to_owned(), Value::Table(options));
     if let Some(Value::Table(run)) = table.get_mut("run") {

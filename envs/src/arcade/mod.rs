@@ -1,0 +1,174 @@
+//! Arcade games of our own, which need no ROM: pictures of 210x160 pixels as the Atari's, several lives, and a difficulty that rises.
+//!
+//! | game | what to do | points | lives |
+//! |---|---|---|---|
+//! | `catch` | catch what falls with a paddle | 1 for each | 5 |
+//! | `bricks` | break a wall with a ball that must not fall | 1 to 7 for a brick, by its row | 5 |
+//! | `snake` | eat without running into a wall or oneself | 1 for each bite | 3 |
+//! | `invaders` | shoot a fleet that comes down and shoots back | 1 to 6 for a ship, by its row | 3 |
+//!
+//! A game is a [`Game`]: some whole numbers, a `tick` that moves them on by one frame, and a `draw` that shows them. Nothing in it is a floating-point
+//! number, so that it plays alike on every machine. [`Arcade`] makes it an environment, and the same [wrappers](crate::wrappers) as the Atari's make
+//! that what agents are trained on: [`trained`].
+
+mod bricks;
+mod catch;
+mod invaders;
+mod screen;
+mod snake;
+
+use rand::RngExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::atari::Picture;
+use crate::rng::{Rng, stream};
+use crate::snapshot::{bad, open, seal};
+use crate::wrappers::{ClipReward, EpisodicLife, FrameSkip, FrameStack, Lives, Resize, TimeLimit};
+use crate::{Env, EnvError, Shape, Step};
+
+pub use bricks::Bricks;
+pub use catch::Catch;
+pub use invaders::Invaders;
+pub use screen::{Color, HEIGHT, Screen, WIDTH};
+pub use snake::Snake;
+
+/// The rules of a game. A state is whole numbers, and saved as such.
+pub trait Game: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What it is called.
+    const NAME: &'static str;
+    /// What can be done; 0 is nothing.
+    const ACTIONS: &'static [&'static str];
+
+    /// Begins a new game.
+    fn begin(&mut self, random: &mut Rng);
+
+    /// One frame, in which `action` is held; what it pays.
+    fn tick(&mut self, action: u32, random: &mut Rng) -> i32;
+
+    /// Lives left; the game is over when there are none.
+    fn lives(&self) -> u32;
+
+    /// Shows it on a black screen.
+    fn draw(&self, screen: &mut Screen);
+
+    /// Whether a state that was saved can be one of this game, so that it plays on whatever it holds.
+    fn is_possible(&self) -> bool;
+}
+
+/// A game as an environment: a frame per step, observations `[210, 160]` or `[210, 160, 3]`.
+#[derive(Clone, Debug)]
+pub struct Arcade<G> {
+    game: G,
+    random: Rng,
+    picture: Picture,
+    screen: Screen,
+    begun: bool,
+}
+
+impl<G: Game> Arcade<G> {
+    /// The game, shown in shades of gray or in colours.
+    #[must_use]
+    pub fn new(picture: Picture) -> Self {
+        Self {
+            game: G::default(),
+            random: stream(0, G::NAME, 0),
+            picture,
+            screen: Screen::new(),
+            begun: false,
+        }
+    }
+
+    /// The state of the game.
+    #[must_use]
+    pub fn game(&self) -> &G {
+        &self.game
+    }
+
+    fn look(&mut self, obs: &mut [u8]) {
+        self.screen.clear();
+        self.game.draw(&mut self.screen);
+        match self.picture {
+            Picture::Gray => self.screen.gray(obs),
+            Picture::Rgb => self.screen.rgb(obs),
+        }
+    }
+}
+
+impl<G: Game> Env for Arcade<G> {
+    type Obs = u8;
+
+    fn obs_shape(&self) -> Shape {
+        match self.picture {
+            Picture::Gray => Shape::new(&[HEIGHT, WIDTH]),
+            Picture::Rgb => Shape::new(&[HEIGHT, WIDTH, 3]),
+        }
+    }
+
+    fn num_actions(&self) -> usize {
+        G::ACTIONS.len()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.random = stream(seed, G::NAME, 0);
+        }
+        self.game.begin(&mut self.random);
+        self.begun = true;
+        self.look(obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
+        let num_actions = self.num_actions();
+        if action as usize >= num_actions {
+            return Err(EnvError::InvalidAction { action, num_actions });
+        }
+        if !self.begun || self.game.lives() == 0 {
+            return Err(EnvError::ResetNeeded);
+        }
+        let reward = self.game.tick(action, &mut self.random) as f32;
+        self.look(obs);
+        Ok(if self.game.lives() == 0 {
+            Step::terminated(reward)
+        } else {
+            Step::going_on(reward)
+        })
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal(G::NAME, 1, &(&self.game, &self.random, self.begun), &[]))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let ((game, random, begun), rest): ((G, Rng, bool), _) = open(G::NAME, 1, snapshot)?;
+        if !(rest.is_empty() && game.is_possible()) {
+            return Err(bad(G::NAME, "there is no such state"));
+        }
+        (self.game, self.random, self.begun) = (game, random, begun);
+        Ok(())
+    }
+}
+
+impl<G: Game> Lives for Arcade<G> {
+    fn lives(&self) -> u32 {
+        self.game.lives()
+    }
+}
+
+/// What agents are trained on: the chain of [`trained`].
+pub type Trained<G> = TimeLimit<ClipReward<FrameStack<Resize<EpisodicLife<FrameSkip<Arcade<G>>>>>>>;
+
+/// The game with the wrappers of Atari training: each action for four frames, of the last two of which the maximum is seen; a lost life stops the
+/// return; 84x84 shades of gray, four of them stacked; rewards clipped to their sign; 108,000 frames at most. Observations `[4, 84, 84]`.
+#[must_use]
+pub fn trained<G: Game>() -> Trained<G> {
+    let lives = EpisodicLife::new(FrameSkip::new(Arcade::<G>::new(Picture::Gray), 4));
+    let frames = FrameStack::new(Resize::new(lives, 84, 84), 4);
+    TimeLimit::new(ClipReward::new(frames), 108_000 / 4)
+}
+
+/// A whole number below `n`.
+fn below(n: i32, random: &mut Rng) -> i32 {
+    random.random_range(0..n)
+}
