@@ -97,6 +97,7 @@ fn way_out(error: &anyhow::Error) -> Option<String> {
         Some(TrainError::Agent(error)) => agent = Some(error),
         _ => {}
     }
+    let env = env.map(EnvError::cause);
     let atari = match env {
         Some(EnvError::Atari(error)) => Some(error),
         _ => error.downcast_ref(),

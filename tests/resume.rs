@@ -297,7 +297,14 @@ fn a_checkpoint_that_can_not_be_written_does_not_end_a_run_and_divergence_names_
     let mut command = train(
         dir.path(),
         "run",
-        &["cartpole", "--frames=100M", "--set=keep_checkpoints=2", OFTEN],
+        &[
+            "cartpole",
+            "--frames=100M",
+            "--set=keep_checkpoints=2",
+            "--set=eval_frames=1k",
+            "--set=eval_episodes=1",
+            OFTEN,
+        ],
     );
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let whole = || {

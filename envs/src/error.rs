@@ -15,6 +15,14 @@ pub enum EnvError {
         /// The number of actions.
         num_actions: usize,
     },
+    /// One of several environments that are stepped together failed.
+    #[error("environment {number}: {source}")]
+    InEnv {
+        /// Which, counted from 0.
+        number: usize,
+        /// What happened.
+        source: Box<EnvError>,
+    },
     /// `step` was called before the first `reset` or after the end of an episode.
     #[error("the episode is over: call reset() before the next step()")]
     ResetNeeded,
@@ -86,4 +94,33 @@ pub enum EnvError {
 
 fn hint(nearest: &Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+impl EnvError {
+    /// The error of environment `number` of several.
+    pub(crate) fn of(self, number: usize) -> Self {
+        let source = Box::new(self);
+        Self::InEnv { number, source }
+    }
+
+    /// The same, where the environments are those from number `first` on of more.
+    #[must_use]
+    pub fn counted_from(self, first: usize) -> Self {
+        match self {
+            Self::InEnv { number, source } => Self::InEnv {
+                number: first.saturating_add(number),
+                source,
+            },
+            other => other,
+        }
+    }
+
+    /// What happened, whichever environment it was.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::InEnv { source, .. } => source.cause(),
+            other => other,
+        }
+    }
 }

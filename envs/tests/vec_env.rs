@@ -68,7 +68,7 @@ fn an_action_that_does_not_exist_is_the_first_environments_error_whatever_the_th
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "action 9 is out of range: this environment has 6 actions, 0 to 5"
+            "environment 1: action 9 is out of range: this environment has 6 actions, 0 to 5"
         );
     }
 }
@@ -214,6 +214,9 @@ fn a_panic_in_an_environments_thread_is_an_error_of_whoever_waits_for_it() {
     step().unwrap();
     step().unwrap();
     for _ in 0..2 {
-        assert_eq!(step().unwrap_err().to_string(), "an environment's thread has died");
+        assert_eq!(
+            step().unwrap_err().to_string(),
+            "environment 0: an environment's thread has died"
+        );
     }
 }

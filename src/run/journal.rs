@@ -78,11 +78,6 @@ impl Journal {
         is_best || self.marks.milestones.contains(&frames)
     }
 
-    /// Whether an evaluation is due after `frames` frames, if there is one `every` so many.
-    pub(crate) fn is_eval_due(&self, frames: u64, every: u64) -> bool {
-        every > 0 && frames / every > self.evals.last() / every
-    }
-
     pub(crate) fn save(&self, out: &mut Section) -> anyhow::Result<()> {
         let out = out.section_mut(SECTION);
         match &self.end {

@@ -67,14 +67,14 @@ pub(crate) fn run_until(
     let mut display = Display::new(config.run.frames, begun);
     let mut saver = Saver::new(config, begun);
     let mut frames = begun;
-    let mut evaluator = Evaluator { config, stop };
+    let mut evaluator = Evaluator { config, stop, tried: 0 };
     let outcome = loop {
-        if journal.is_eval_due(frames, config.run.eval_frames) {
+        if evaluator.is_due(&journal, frames) {
+            evaluator.tried = frames;
             display.finish();
-            if saver.saved != Some(frames) {
-                saver.save(trainer, dir, &mut journal, frames)?;
+            if saver.save_for_evaluation(trainer, dir, &mut journal, frames)? {
+                evaluator.evaluate(dir, &mut journal, frames)?;
             }
-            evaluator.evaluate(dir, &mut journal, frames)?;
             if let Some(signal) = stop.signal() {
                 break Outcome::Stopped { signal };
             }
@@ -123,7 +123,7 @@ pub(crate) fn run_until(
     if saver.saved != Some(frames) || journal.end.is_some() {
         saver.save(trainer, dir, &mut journal, frames)?;
     }
-    if outcome == Outcome::Finished && journal.is_eval_due(frames, config.run.eval_frames) {
+    if outcome == Outcome::Finished && evaluator.is_due(&journal, frames) {
         evaluator.evaluate(dir, &mut journal, frames)?;
     }
     Ok(Summary {
@@ -137,13 +137,19 @@ pub(crate) fn run_until(
 struct Evaluator<'a> {
     config: &'a Config,
     stop: &'a StopRequest,
+    /// The frames of the last evaluation that was tried, whether it came to anything or not.
+    tried: u64,
 }
 
 impl Evaluator<'_> {
+    fn is_due(&self, journal: &Journal, frames: u64) -> bool {
+        let every = self.config.run.eval_frames;
+        every > 0 && frames / every > journal.evals.last().max(self.tried) / every
+    }
+
     /// Evaluates the checkpoint after `frames` frames, unless the run is asked to stop meanwhile.
-    fn evaluate(&mut self, dir: &RunDir, journal: &mut Journal, frames: u64) -> anyhow::Result<()> {
+    fn evaluate(&self, dir: &RunDir, journal: &mut Journal, frames: u64) -> anyhow::Result<()> {
         let run = &self.config.run;
-        let section = checkpoint::read(&dir.checkpoint(frames))?;
         let episodes = usize::try_from(run.eval_episodes).unwrap_or(usize::MAX);
         let how = How {
             episodes,
@@ -153,15 +159,24 @@ impl Evaluator<'_> {
             device: run.device.clone(),
         };
         let mut line = Line::new(episodes as u64);
-        let played = evaluate(self.config, &section, &how, &mut |played| {
+        let mut watch = |played| {
             let now = Instant::now();
             if line.is_due(now) {
                 line.show(now, played as u64, format!("evaluation: {played}/{episodes} episodes"));
             }
             self.stop.signal().is_none()
-        });
+        };
+        let section = checkpoint::read(&dir.checkpoint(frames)).map_err(anyhow::Error::from);
+        let played = section.and_then(|section| evaluate(self.config, &section, &how, &mut watch));
         line.finish();
-        let Some(played) = played? else { return Ok(()) };
+        let played = match played {
+            Ok(Some(played)) => played,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                warn!("no evaluation after {frames} frames: {error}; training goes on");
+                return Ok(());
+            }
+        };
         let before = journal.evals.best();
         let Evaluated { mean, .. } = journal.evals.add(frames, &played)?;
         let best = match before {
@@ -291,6 +306,26 @@ impl<'a> Saver<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Saves what is to be evaluated, if it is not saved yet. Whether it is.
+    fn save_for_evaluation(
+        &mut self,
+        trainer: &dyn Trainer,
+        dir: &mut RunDir,
+        journal: &mut Journal,
+        frames: u64,
+    ) -> anyhow::Result<bool> {
+        if self.saved == Some(frames) {
+            return Ok(true);
+        }
+        let written = self
+            .begin(trainer, dir, journal, frames)
+            .and_then(|()| self.wait(dir, journal));
+        if let Err(error) = &written {
+            self.complain(dir, frames, error)?;
+        }
+        Ok(written.is_ok())
     }
 
     /// Saves while training, which goes on without it: the disk may have room again when the next one is due.

@@ -261,7 +261,9 @@ impl<O: Observation> Worker<O> {
             let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
             let Playing { actors, begun } = &mut *playing;
             if !*begun {
-                actors.begin(derive_seed(seed, "actors", self.first as u64))?;
+                let first = self.first;
+                let begins = actors.begin(derive_seed(seed, "actors", first as u64));
+                begins.map_err(|error| error.counted_from(first))?;
                 *begun = true;
             }
             let newest = self.broadcast.version.load(Ordering::Acquire);
@@ -276,7 +278,11 @@ impl<O: Observation> Worker<O> {
                 version = newest;
             }
             let network = has_weights.then_some(&self.network);
-            actors.step(network, &self.epsilons, &mut transitions)?;
+            let stepped = actors.step(network, &self.epsilons, &mut transitions);
+            stepped.map_err(|error| match error {
+                TrainError::Env(error) => error.counted_from(self.first).into(),
+                error => error,
+            })?;
             let (first, thread) = (self.first, Some(self.number));
             if send
                 .send(Ok(Delivery {

@@ -39,7 +39,7 @@ pub trait VecEnv {
     ///
     /// # Errors
     ///
-    /// The first environment's error, by index.
+    /// The first environment's error, by index: [`EnvError::InEnv`].
     ///
     /// # Panics
     ///
@@ -50,7 +50,7 @@ pub trait VecEnv {
     ///
     /// # Errors
     ///
-    /// The first environment's error, by index. After an error only `reset` gives a defined state.
+    /// The first environment's error, by index: [`EnvError::InEnv`]. After an error only `reset` gives a defined state.
     ///
     /// # Panics
     ///
@@ -84,13 +84,14 @@ fn restore_all<'a, E: Env + 'a>(
         let reason = format!("there are {} of them for {} environments", snapshots.len(), envs.len());
         return Err(bad("a set of environments", reason));
     }
-    envs.zip(snapshots)
-        .try_for_each(|(env, snapshot)| env.restore(snapshot))
+    let mut pairs = envs.zip(snapshots).enumerate();
+    pairs.try_for_each(|(i, (env, snapshot))| env.restore(snapshot).map_err(|error| error.of(i)))
 }
 
 /// What one environment does in [`VecEnv::reset`].
 fn reset_one<E: Env>(env: &mut E, index: usize, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
-    env.reset(seed.map(|seed| derive_seed(seed, "env", index as u64)), obs)
+    let seed = seed.map(|seed| derive_seed(seed, "env", index as u64));
+    env.reset(seed, obs).map_err(|error| error.of(index))
 }
 
 /// What one environment does in [`VecEnv::step`].

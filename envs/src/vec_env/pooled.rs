@@ -37,9 +37,11 @@ impl<E: Env + Send> Pooled<E> {
 
     /// The first error by index, of what was done last.
     fn first_error(&mut self) -> Result<(), EnvError> {
-        self.envs
+        let mut results = self
+            .envs
             .iter_mut()
-            .try_for_each(|(_, result)| std::mem::replace(result, Ok(())))
+            .map(|(_, result)| std::mem::replace(result, Ok(())));
+        results.find(Result::is_err).unwrap_or(Ok(()))
     }
 }
 
@@ -88,8 +90,10 @@ impl<E: Env + Send> VecEnv for Pooled<E> {
                 .zip(obs.par_chunks_exact_mut(len))
                 .zip(last_obs.par_chunks_exact_mut(len))
                 .zip(steps)
-                .for_each(|(((((env, result), action), obs), last_obs), step)| {
-                    *result = step_one(env, *action, obs, last_obs).map(|answer| *step = answer);
+                .enumerate()
+                .for_each(|(i, (((((env, result), action), obs), last_obs), step))| {
+                    let answer = step_one(env, *action, obs, last_obs).map_err(|error| error.of(i));
+                    *result = answer.map(|answer| *step = answer);
                 });
         });
         self.first_error()

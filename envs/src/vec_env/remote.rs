@@ -225,7 +225,7 @@ impl<O: Elem> Threaded<O> {
     fn finish(&self, mut one: impl FnMut(usize, &Remote<O>) -> Result<(), EnvError>) -> Result<(), EnvError> {
         let mut first = Ok(());
         for (i, env) in self.envs.iter().enumerate() {
-            let result = one(i, env);
+            let result = one(i, env).map_err(|error| error.of(i));
             if first.is_ok() {
                 first = result;
             }
@@ -254,7 +254,8 @@ impl<O: Elem> VecEnv for Threaded<O> {
             self.envs.len()
         );
         for (i, env) in self.envs.iter().enumerate() {
-            env.ask(Task::Reset(seed.map(|seed| derive_seed(seed, "env", i as u64))))?;
+            let seed = seed.map(|seed| derive_seed(seed, "env", i as u64));
+            env.ask(Task::Reset(seed)).map_err(|error| error.of(i))?;
         }
         self.finish(|i, env| {
             let obs = &mut obs[i * len..(i + 1) * len];
@@ -265,8 +266,8 @@ impl<O: Elem> VecEnv for Threaded<O> {
     fn step(&mut self, actions: &[u32], obs: &mut [O], last_obs: &mut [O], steps: &mut [Step]) -> Result<(), EnvError> {
         let len = self.spec().obs_shape.len();
         check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
-        for (env, action) in self.envs.iter().zip(actions) {
-            env.ask(Task::StepOn(*action))?;
+        for (i, (env, action)) in self.envs.iter().zip(actions).enumerate() {
+            env.ask(Task::StepOn(*action)).map_err(|error| error.of(i))?;
         }
         self.finish(|i, env| {
             let row = i * len..(i + 1) * len;

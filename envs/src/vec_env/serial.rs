@@ -57,8 +57,9 @@ impl<E: Env> VecEnv for Serial<E> {
         let len = self.spec().obs_shape.len();
         check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
         let rows = obs.chunks_exact_mut(len).zip(last_obs.chunks_exact_mut(len));
-        for (((env, action), (obs, last_obs)), step) in self.envs.iter_mut().zip(actions).zip(rows).zip(steps) {
-            *step = step_one(env, *action, obs, last_obs)?;
+        let envs = self.envs.iter_mut().zip(actions).zip(rows).zip(steps).enumerate();
+        for (i, (((env, action), (obs, last_obs)), step)) in envs {
+            *step = step_one(env, *action, obs, last_obs).map_err(|error| error.of(i))?;
         }
         Ok(())
     }
