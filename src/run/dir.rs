@@ -312,8 +312,12 @@ mod tests {
             fs::create_dir(other(name)).unwrap();
         }
         assert_eq!(run.checkpoints().unwrap(), [100, 200, 300, 400, 2_000_000_000_000]);
+        let bytes = [200, 400].map(|frames| run.checkpoint(frames).join("bytes.bin"));
+        bytes.iter().for_each(|path| fs::write(path, "memory").unwrap());
         run.prune_checkpoints(2, |frames| frames == 200).unwrap();
         assert_eq!(run.checkpoints().unwrap(), [200, 400, 2_000_000_000_000]);
+        // Nobody goes on from an old one: its weights are what it is kept for.
+        assert_eq!(bytes.map(|path| path.exists()), [false, true]);
         // What is not a checkpoint is somebody else's.
         let left = ["mine", "12"].map(|name| other(name).exists());
         assert_eq!((left, run.entries().unwrap().len()), ([true; 2], 5));
