@@ -17,10 +17,10 @@ use std::f64::consts::{FRAC_PI_2, PI};
 
 use rand::RngExt;
 
-use crate::rng::{Rng, stream};
-use crate::snapshot::{bad, open, seal};
+use super::{ClassicControl, Physics};
+use crate::Step;
+use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
-use crate::{Env, EnvError, Shape, Step};
 
 /// Of both links: length in metres, mass in kilograms, the distance of its centre from its upper end, moment of inertia.
 const LENGTH: f64 = 1.0;
@@ -41,50 +41,20 @@ type State = [f64; 4];
 /// The two links. Observations `[6]`: cosine and sine of both angles, then both angular speeds.
 ///
 /// Without a limit of steps; [`Acrobot::v1`] has Gymnasium's.
+pub type Acrobot = ClassicControl<AcrobotPhysics>;
+
+/// The physics of [`Acrobot`]; a state is theta1, theta2, and how fast each changes.
 #[derive(Clone, Debug)]
-pub struct Acrobot {
-    random: Rng,
-    state: State,
-    over: bool,
-}
+pub struct AcrobotPhysics;
 
 impl Acrobot {
     /// Steps after which Gymnasium's `Acrobot-v1` truncates an episode.
     pub const V1_STEPS: u32 = 500;
 
-    /// Two links on a bar.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            random: stream(0, "acrobot", 0),
-            state: [0.0; 4],
-            over: true,
-        }
-    }
-
     /// What Gymnasium calls `Acrobot-v1`.
     #[must_use]
     pub fn v1() -> TimeLimit<Self> {
         TimeLimit::new(Self::new(), Self::V1_STEPS)
-    }
-
-    /// Begins an episode with angles and angular speeds of one's choice: theta1, theta2, and how fast each changes.
-    pub fn begin_at(&mut self, state: [f64; 4], obs: &mut [f32]) {
-        self.state = state;
-        self.over = false;
-        self.observe(obs);
-    }
-
-    /// The state in double precision.
-    #[must_use]
-    pub fn state(&self) -> [f64; 4] {
-        self.state
-    }
-
-    fn observe(&self, obs: &mut [f32]) {
-        let [theta1, theta2, spin1, spin2] = self.state;
-        let values = [theta1.cos(), theta1.sin(), theta2.cos(), theta2.sin(), spin1, spin2];
-        obs.copy_from_slice(&values.map(|value| value as f32));
     }
 }
 
@@ -125,72 +95,31 @@ fn wrapped(angle: f64) -> f64 {
     }
 }
 
-impl Default for Acrobot {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+impl Physics for AcrobotPhysics {
+    const NAME: &'static str = "acrobot";
+    const OBS_LEN: usize = 6;
+    const NUM_ACTIONS: usize = 3;
 
-impl Env for Acrobot {
-    type Obs = f32;
+    type State = State;
 
-    fn obs_shape(&self) -> Shape {
-        Shape::new(&[6])
+    fn start(random: &mut Rng) -> State {
+        std::array::from_fn(|_| random.random_range(-START..START))
     }
 
-    fn num_actions(&self) -> usize {
-        3
-    }
-
-    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
-        if let Some(seed) = seed {
-            self.random = stream(seed, "acrobot", 0);
-        }
-        let state = std::array::from_fn(|_| self.random.random_range(-START..START));
-        self.begin_at(state, obs);
-        Ok(())
-    }
-
-    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
-        if action >= 3 {
-            return Err(EnvError::InvalidAction { action, num_actions: 3 });
-        }
-        if self.over {
-            return Err(EnvError::ResetNeeded);
-        }
-        let [theta1, theta2, spin1, spin2] = integrate(self.state, f64::from(action) - 1.0, STEP_SECONDS);
+    fn step(state: &mut State, action: u32) -> Step {
+        let [theta1, theta2, spin1, spin2] = integrate(*state, f64::from(action) - 1.0, STEP_SECONDS);
         let [most1, most2] = MOST_SPIN;
-        self.state = [
-            wrapped(theta1),
-            wrapped(theta2),
-            spin1.clamp(-most1, most1),
-            spin2.clamp(-most2, most2),
-        ];
-        self.observe(obs);
-        let [theta1, theta2, ..] = self.state;
-        self.over = -theta1.cos() - (theta2 + theta1).cos() > 1.0;
-        Ok(if self.over {
+        let (theta1, theta2) = (wrapped(theta1), wrapped(theta2));
+        *state = [theta1, theta2, spin1.clamp(-most1, most1), spin2.clamp(-most2, most2)];
+        if -theta1.cos() - (theta2 + theta1).cos() > 1.0 {
             Step::terminated(0.0)
         } else {
             Step::going_on(-1.0)
-        })
-    }
-
-    fn snapshot(&self) -> Option<Vec<u8>> {
-        Some(seal("Acrobot", 1, &(&self.random, self.state, self.over), &[]))
-    }
-
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
-        let ((random, state, over), rest): ((Rng, State, bool), _) = open("Acrobot", 1, snapshot)?;
-        let [_, _, spin1, spin2] = state;
-        let is_possible = state.iter().all(|value| value.is_finite())
-            && state[..2].iter().all(|angle| angle.abs() <= 4.0)
-            && spin1.abs() <= MOST_SPIN[0]
-            && spin2.abs() <= MOST_SPIN[1];
-        if !(rest.is_empty() && is_possible) {
-            return Err(bad("Acrobot", "there is no such state"));
         }
-        (self.random, self.state, self.over) = (random, state, over);
-        Ok(())
+    }
+
+    fn observe(&[theta1, theta2, spin1, spin2]: &State, obs: &mut [f32]) {
+        let values = [theta1.cos(), theta1.sin(), theta2.cos(), theta2.sin(), spin1, spin2];
+        obs.copy_from_slice(&values.map(|value| value as f32));
     }
 }

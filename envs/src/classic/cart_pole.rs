@@ -12,10 +12,10 @@
 
 use rand::RngExt;
 
-use crate::rng::{Rng, stream};
-use crate::snapshot::{bad, open, seal};
+use super::{ClassicControl, Physics};
+use crate::Step;
+use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
-use crate::{Env, EnvError, Shape, Step};
 
 const GRAVITY: f64 = 9.8;
 const CART_MASS: f64 = 1.0;
@@ -38,115 +38,57 @@ const START: f64 = 0.05;
 /// and seconds.
 ///
 /// Without a limit of steps; [`CartPole::v1`] has Gymnasium's.
+pub type CartPole = ClassicControl<CartPolePhysics>;
+
+/// The physics of [`CartPole`]; a state is in the order of an observation.
 #[derive(Clone, Debug)]
-pub struct CartPole {
-    random: Rng,
-    state: [f64; 4],
-    over: bool,
-}
+pub struct CartPolePhysics;
 
 impl CartPole {
     /// Steps after which Gymnasium's `CartPole-v1` truncates an episode.
     pub const V1_STEPS: u32 = 500;
-
-    /// A cart and its pole.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            random: stream(0, "cart_pole", 0),
-            state: [0.0; 4],
-            over: true,
-        }
-    }
 
     /// What Gymnasium calls `CartPole-v1`.
     #[must_use]
     pub fn v1() -> TimeLimit<Self> {
         TimeLimit::new(Self::new(), Self::V1_STEPS)
     }
-
-    /// Begins an episode at a state of one's choice, in the order of an observation.
-    pub fn begin_at(&mut self, state: [f64; 4], obs: &mut [f32]) {
-        self.state = state;
-        self.over = false;
-        self.observe(obs);
-    }
-
-    fn observe(&self, obs: &mut [f32]) {
-        assert_eq!(obs.len(), self.state.len(), "elements of an observation");
-        obs.iter_mut()
-            .zip(self.state)
-            .for_each(|(out, value)| *out = value as f32);
-    }
 }
 
-impl Default for CartPole {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+impl Physics for CartPolePhysics {
+    const NAME: &'static str = "cart_pole";
+    const OBS_LEN: usize = 4;
+    const NUM_ACTIONS: usize = 2;
 
-impl Env for CartPole {
-    type Obs = f32;
+    type State = [f64; 4];
 
-    fn obs_shape(&self) -> Shape {
-        Shape::new(&[4])
+    fn start(random: &mut Rng) -> [f64; 4] {
+        std::array::from_fn(|_| random.random_range(-START..START))
     }
 
-    fn num_actions(&self) -> usize {
-        2
-    }
-
-    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
-        if let Some(seed) = seed {
-            self.random = stream(seed, "cart_pole", 0);
-        }
-        let state = std::array::from_fn(|_| self.random.random_range(-START..START));
-        self.begin_at(state, obs);
-        Ok(())
-    }
-
-    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
-        let force = match action {
-            0 => -FORCE,
-            1 => FORCE,
-            _ => return Err(EnvError::InvalidAction { action, num_actions: 2 }),
-        };
-        if self.over {
-            return Err(EnvError::ResetNeeded);
-        }
-        let [x, speed, theta, spin] = self.state;
+    fn step(state: &mut [f64; 4], action: u32) -> Step {
+        let force = if action == 1 { FORCE } else { -FORCE };
+        let [x, speed, theta, spin] = *state;
         let (sin, cos) = theta.sin_cos();
         // Florian 2007, equations 23 and 24 without friction, solved for the accelerations.
         let push = (force + POLE_MASS * LENGTH * (spin * spin) * sin) / TOTAL_MASS;
         let spin_up = (GRAVITY * sin - cos * push) / (LENGTH * (4.0 / 3.0 - POLE_MASS * (cos * cos) / TOTAL_MASS));
         let speed_up = push - POLE_MASS * LENGTH * spin_up * cos / TOTAL_MASS;
         // Euler's method: positions move at the speed from before the step.
-        self.state = [
+        *state = [
             x + STEP_SECONDS * speed,
             speed + STEP_SECONDS * speed_up,
             theta + STEP_SECONDS * spin,
             spin + STEP_SECONDS * spin_up,
         ];
-        self.observe(obs);
-        self.over = self.state[0].abs() > MOST_X || self.state[2].abs() > MOST_THETA;
-        Ok(if self.over {
+        if state[0].abs() > MOST_X || state[2].abs() > MOST_THETA {
             Step::terminated(1.0)
         } else {
             Step::going_on(1.0)
-        })
-    }
-
-    fn snapshot(&self) -> Option<Vec<u8>> {
-        Some(seal("CartPole", 1, &(&self.random, self.state, self.over), &[]))
-    }
-
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
-        let ((random, state, over), rest): ((Rng, [f64; 4], bool), _) = open("CartPole", 1, snapshot)?;
-        if !(rest.is_empty() && state.iter().all(|value| value.is_finite())) {
-            return Err(bad("CartPole", "there is no such state"));
         }
-        (self.random, self.state, self.over) = (random, state, over);
-        Ok(())
+    }
+
+    fn observe(state: &[f64; 4], obs: &mut [f32]) {
+        obs.copy_from_slice(&state.map(|value| value as f32));
     }
 }

@@ -1,9 +1,132 @@
 //! Classic control: small physics, features instead of pixels. Solved in seconds, so this is where a learner is tried first.
+//!
+//! A task is its [`Physics`]; [`ClassicControl`] makes an environment of it.
 
 mod acrobot;
 mod cart_pole;
 mod mountain_car;
 
-pub use acrobot::Acrobot;
-pub use cart_pole::CartPole;
-pub use mountain_car::MountainCar;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::rng::{Rng, stream};
+use crate::snapshot::{bad, open, seal};
+use crate::{Env, EnvError, Shape, Step};
+
+pub use acrobot::{Acrobot, AcrobotPhysics};
+pub use cart_pole::{CartPole, CartPolePhysics};
+pub use mountain_car::{MountainCar, MountainCarPhysics};
+
+/// What is particular to a task.
+pub trait Physics: Clone + std::fmt::Debug + Send + Sync + 'static {
+    /// Its name, also that of its random stream.
+    const NAME: &'static str;
+    /// Numbers of an observation.
+    const OBS_LEN: usize;
+    /// How many actions there are.
+    const NUM_ACTIONS: usize;
+
+    /// An array of numbers.
+    type State: Copy + Default + std::fmt::Debug + AsRef<[f64]> + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Where an episode begins.
+    fn start(random: &mut Rng) -> Self::State;
+
+    /// What a step makes of a state; `end` of what it pays says whether that is terminal.
+    fn step(state: &mut Self::State, action: u32) -> Step;
+
+    /// Writes what is seen of a state.
+    fn observe(state: &Self::State, obs: &mut [f32]);
+}
+
+/// A task of classic control as an environment, without a limit of steps.
+#[derive(Clone, Debug)]
+pub struct ClassicControl<P: Physics> {
+    random: Rng,
+    state: P::State,
+    over: bool,
+}
+
+impl<P: Physics> ClassicControl<P> {
+    /// One whose first episode has not begun.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            random: stream(0, P::NAME, 0),
+            state: P::State::default(),
+            over: true,
+        }
+    }
+
+    /// Begins an episode at a state of one's choice.
+    pub fn begin_at(&mut self, state: P::State, obs: &mut [f32]) {
+        self.state = state;
+        self.over = false;
+        self.observe(obs);
+    }
+
+    /// The state in double precision.
+    #[must_use]
+    pub fn state(&self) -> P::State {
+        self.state
+    }
+
+    fn observe(&self, obs: &mut [f32]) {
+        assert_eq!(obs.len(), P::OBS_LEN, "elements of an observation");
+        P::observe(&self.state, obs);
+    }
+}
+
+impl<P: Physics> Default for ClassicControl<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Physics> Env for ClassicControl<P> {
+    type Obs = f32;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[P::OBS_LEN])
+    }
+
+    fn num_actions(&self) -> usize {
+        P::NUM_ACTIONS
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+        if let Some(seed) = seed {
+            self.random = stream(seed, P::NAME, 0);
+        }
+        let state = P::start(&mut self.random);
+        self.begin_at(state, obs);
+        Ok(())
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+        let num_actions = P::NUM_ACTIONS;
+        if action as usize >= num_actions {
+            return Err(EnvError::InvalidAction { action, num_actions });
+        }
+        if self.over {
+            return Err(EnvError::ResetNeeded);
+        }
+        let step = P::step(&mut self.state, action);
+        self.observe(obs);
+        self.over = step.end.is_over();
+        Ok(step)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal(P::NAME, 1, &(&self.random, self.state, self.over), &[]))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let ((random, state, over), rest): ((Rng, P::State, bool), _) = open(P::NAME, 1, snapshot)?;
+        if !(rest.is_empty() && state.as_ref().iter().all(|value| value.is_finite())) {
+            return Err(bad(P::NAME, "there is no such state"));
+        }
+        (self.random, self.state, self.over) = (random, state, over);
+        Ok(())
+    }
+}

@@ -15,10 +15,10 @@
 
 use rand::RngExt;
 
-use crate::rng::{Rng, stream};
-use crate::snapshot::{bad, open, seal};
+use super::{ClassicControl, Physics};
+use crate::Step;
+use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
-use crate::{Env, EnvError, Shape, Step};
 
 /// What an action adds to the speed, and what gravity does at most.
 const FORCE: f64 = 0.001;
@@ -34,86 +34,36 @@ const START: std::ops::Range<f64> = -0.6..-0.4;
 /// The car in its valley. Observations `[2]`: position and speed.
 ///
 /// Without a limit of steps; [`MountainCar::v0`] has Gymnasium's.
+pub type MountainCar = ClassicControl<MountainCarPhysics>;
+
+/// The physics of [`MountainCar`]; a state is in the order of an observation.
 #[derive(Clone, Debug)]
-pub struct MountainCar {
-    random: Rng,
-    /// Position and speed.
-    state: [f64; 2],
-    over: bool,
-}
+pub struct MountainCarPhysics;
 
 impl MountainCar {
     /// Steps after which Gymnasium's `MountainCar-v0` truncates an episode.
     pub const V0_STEPS: u32 = 200;
-
-    /// A car in its valley.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            random: stream(0, "mountain_car", 0),
-            state: [0.0; 2],
-            over: true,
-        }
-    }
 
     /// What Gymnasium calls `MountainCar-v0`.
     #[must_use]
     pub fn v0() -> TimeLimit<Self> {
         TimeLimit::new(Self::new(), Self::V0_STEPS)
     }
-
-    /// Begins an episode at a state of one's choice, in the order of an observation.
-    pub fn begin_at(&mut self, state: [f64; 2], obs: &mut [f32]) {
-        self.state = state;
-        self.over = false;
-        self.observe(obs);
-    }
-
-    /// The state in double precision.
-    #[must_use]
-    pub fn state(&self) -> [f64; 2] {
-        self.state
-    }
-
-    fn observe(&self, obs: &mut [f32]) {
-        obs.copy_from_slice(&self.state.map(|value| value as f32));
-    }
 }
 
-impl Default for MountainCar {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+impl Physics for MountainCarPhysics {
+    const NAME: &'static str = "mountain_car";
+    const OBS_LEN: usize = 2;
+    const NUM_ACTIONS: usize = 3;
 
-impl Env for MountainCar {
-    type Obs = f32;
+    type State = [f64; 2];
 
-    fn obs_shape(&self) -> Shape {
-        Shape::new(&[2])
+    fn start(random: &mut Rng) -> [f64; 2] {
+        [random.random_range(START), 0.0]
     }
 
-    fn num_actions(&self) -> usize {
-        3
-    }
-
-    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
-        if let Some(seed) = seed {
-            self.random = stream(seed, "mountain_car", 0);
-        }
-        let position = self.random.random_range(START);
-        self.begin_at([position, 0.0], obs);
-        Ok(())
-    }
-
-    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
-        if action >= 3 {
-            return Err(EnvError::InvalidAction { action, num_actions: 3 });
-        }
-        if self.over {
-            return Err(EnvError::ResetNeeded);
-        }
-        let [position, speed] = self.state;
+    fn step(state: &mut [f64; 2], action: u32) -> Step {
+        let [position, speed] = *state;
         let push = (f64::from(action) - 1.0) * FORCE + (3.0 * position).cos() * -GRAVITY;
         let mut speed = (speed + push).clamp(-MOST_SPEED, MOST_SPEED);
         let position = (position + speed).clamp(LEFT, RIGHT);
@@ -121,26 +71,15 @@ impl Env for MountainCar {
             // The wall on the left takes all of it.
             speed = 0.0;
         }
-        self.state = [position, speed];
-        self.observe(obs);
-        self.over = position >= GOAL && speed >= 0.0;
-        Ok(if self.over {
+        *state = [position, speed];
+        if position >= GOAL && speed >= 0.0 {
             Step::terminated(-1.0)
         } else {
             Step::going_on(-1.0)
-        })
-    }
-
-    fn snapshot(&self) -> Option<Vec<u8>> {
-        Some(seal("MountainCar", 1, &(&self.random, self.state, self.over), &[]))
-    }
-
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
-        let ((random, state, over), rest): ((Rng, [f64; 2], bool), _) = open("MountainCar", 1, snapshot)?;
-        if !(rest.is_empty() && state.iter().all(|value| value.is_finite())) {
-            return Err(bad("MountainCar", "there is no such state"));
         }
-        (self.random, self.state, self.over) = (random, state, over);
-        Ok(())
+    }
+
+    fn observe(state: &[f64; 2], obs: &mut [f32]) {
+        obs.copy_from_slice(&state.map(|value| value as f32));
     }
 }
