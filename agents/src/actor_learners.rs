@@ -328,7 +328,8 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
             out.put("begins", &self.rollout.begins(last))?;
             self.episodes.save(out.section_mut("episodes"))?;
             self.method.save_episode(out)?;
-            under_way::save(self.env.as_ref(), self.rollout.obs(last), out)?;
+            let snapshot = self.env.snapshot().map(|snapshot| [snapshot]);
+            under_way::save(snapshot.as_ref().map(|one| &one[..]), self.rollout.obs(last), out)?;
         }
         Ok(())
     }
@@ -337,7 +338,8 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
     fn load(&mut self, from: &Section, seed: u64) -> Result<(), CheckpointError> {
         self.epsilons.load(from)?;
         let (obs, begins) = self.rollout.following();
-        if under_way::load(self.env.as_mut(), obs, from)? {
+        if let Some(snapshots) = under_way::load(1, obs, from)? {
+            self.env.restore(&snapshots[0]).map_err(under_way::unfit)?;
             begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
             self.episodes.load(from.section("episodes")?)?;
             self.method.load_episode(from)?;

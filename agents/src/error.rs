@@ -96,6 +96,16 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// Whether training diverged, so that what was learned is of no use.
+    #[must_use]
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Agent(error) => matches!(error, AgentError::NotFinite { .. }),
+            Self::Worker { cause, .. } => cause.is_divergence(),
+            Self::Env(_) | Self::Checkpoint(_) | Self::ActorDied { .. } => false,
+        }
+    }
+
     /// What a network that answers with no numbers means where its weights are being trained.
     pub(crate) fn of_training(self, updates: u64) -> Self {
         match self {

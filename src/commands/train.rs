@@ -17,7 +17,7 @@ use crate::output::say;
 use crate::run::dir::RunDir;
 use crate::run::journal::Journal;
 use crate::run::metrics::WINDOW;
-use crate::run::{self, Outcome, Summary, identity};
+use crate::run::{Outcome, Run, Summary, identity};
 use crate::signals::StopRequest;
 use crate::{log, signals};
 
@@ -42,14 +42,14 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     log::start(&dir.log())?;
     let journal = Journal::create(&dir, &config)?;
     announce(&config, &format!("into {}", dir.path().display()))?;
-    Run {
+    let run = Run {
         config,
         trainer,
         dir,
         journal,
         begun: 0,
-    }
-    .go(&stop)
+    };
+    play(run, &stop)
 }
 
 /// A run that goes on.
@@ -83,14 +83,14 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Run {
+    let run = Run {
         config,
         trainer,
         dir,
         journal,
         begun: frames,
-    }
-    .go(&stop)
+    };
+    play(run, &stop)
 }
 
 /// What a run goes on with.
@@ -170,25 +170,14 @@ fn what_is_not_exact(before: &Config, now: &Config, resumption: Resumption) -> V
     reasons.into_iter().map(sentence).collect()
 }
 
-/// A run that is ready.
-pub(crate) struct Run {
-    pub(crate) config: Config,
-    pub(crate) trainer: Box<dyn Trainer>,
-    pub(crate) dir: RunDir,
-    pub(crate) journal: Journal,
-    /// The frames that it has played before.
-    pub(crate) begun: u64,
-}
-
-impl Run {
-    fn go(mut self, stop: &StopRequest) -> anyhow::Result<Outcome> {
-        let start = Instant::now();
-        let trainer = self.trainer.as_mut();
-        let summary = run::run(trainer, &self.config, &mut self.dir, self.journal, self.begun, stop)
-            .inspect_err(|cause| info!(%cause, "training failed"))?;
-        conclude(&summary, summary.frames - self.begun, &self.dir, start);
-        Ok(summary.outcome)
-    }
+/// Plays a run to its end.
+fn play(mut run: Run, stop: &StopRequest) -> anyhow::Result<Outcome> {
+    let start = Instant::now();
+    let summary = run
+        .play(u64::MAX, stop)
+        .inspect_err(|cause| info!(%cause, "training failed"))?;
+    conclude(&summary, summary.frames - run.begun, &run.dir, start);
+    Ok(summary.outcome)
 }
 
 fn listen() -> anyhow::Result<StopRequest> {

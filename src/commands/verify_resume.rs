@@ -16,13 +16,13 @@ use anyhow::{anyhow, bail};
 use coinop_agents::{Resumption, Section, checkpoint};
 
 use crate::cli::VerifyArgs;
-use crate::commands::train::{Restored, Run, restored, trainer};
+use crate::commands::train::{restored, trainer};
 use crate::config::Config;
 use crate::count::short;
 use crate::output::{print, say};
 use crate::run::dir::RunDir;
 use crate::run::journal::Journal;
-use crate::run::{self, Outcome};
+use crate::run::{Outcome, Run};
 use crate::signals::{self, StopRequest};
 
 /// Frames of the whole run, if nothing else is said.
@@ -50,32 +50,42 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         short(config.run.frames)
     ));
 
-    let pieces = new_run(&config, &folder.path().join("pieces"))?;
-    let resumption = pieces.trainer.resumption();
-    // A trainer whose threads have a timing of their own is never the same: what can be shown is what it is restored to.
-    if resumption == Resumption::Timing {
-        half(pieces, &config, &stop)?;
-        let differences = restored_differences(&config, &folder.path().join("pieces"))?;
-        finish(&config, &folder.path().join("pieces"), &stop)?;
-        return conclude(&differences, start, || {
-            format!(
-                "{what}: everything is restored but the timing of threads, so that what follows is never the same, not even without an \
-                 interruption"
-            )
-        });
+    let [pieces, whole] = ["pieces", "whole"].map(|name| folder.path().join(name));
+    let mut run = new_run(&config, &pieces)?;
+    let resumption = run.trainer.resumption();
+    play(&mut run, config.run.frames / 2, &stop)?;
+    // All is forgotten but the folder.
+    drop(run);
+    let mut run = resumed_run(&config, &pieces)?;
+    let differences = if resumption == Resumption::Timing {
+        // It is never the same, so that what can be shown is what it is restored to.
+        let differences = restored_differences(&run)?;
+        play(&mut run, u64::MAX, &stop)?;
+        differences
+    } else {
+        play(&mut run, u64::MAX, &stop)?;
+        play(&mut new_run(&config, &whole)?, u64::MAX, &stop)?;
+        differences(&whole, &pieces)?
+    };
+    if !differences.is_empty() {
+        bail!(
+            "{} things differ after the interruption: {}",
+            differences.len(),
+            differences.join(", ")
+        );
     }
-    half(pieces, &config, &stop)?;
-    finish(&config, &folder.path().join("pieces"), &stop)?;
-    let whole = new_run(&config, &folder.path().join("whole"))?;
-    whole.play(&stop, None)?;
-    let differences = differences(&folder.path().join("whole"), &folder.path().join("pieces"))?;
-    conclude(&differences, start, || match resumption {
-        Resumption::NewEpisodes => format!("{what}: the two are equal although new episodes began"),
-        _ => format!(
-            "{what}: the two are equal bit for bit: weights, statistics, random streams, memories, episodes under way, rows of metrics, epsilons \
-             and evaluations"
-        ),
-    })
+    let shown = match resumption {
+        Resumption::Exact => {
+            "the two are equal bit for bit: weights, statistics, random streams, memories, episodes under way, rows of metrics, epsilons and \
+             evaluations"
+        }
+        Resumption::NewEpisodes => "the two are equal although new episodes began",
+        Resumption::Timing => {
+            "everything is restored but the timing of threads, so that what follows is never the same, not even without an interruption"
+        }
+    };
+    print(&format!("{what}: {shown} ({:.0} s)\n", start.elapsed().as_secs_f64()))?;
+    Ok(())
 }
 
 fn new_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
@@ -90,57 +100,32 @@ fn new_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
     })
 }
 
-/// Plays the first piece, and forgets all but its folder.
-fn half(run: Run, config: &Config, stop: &StopRequest) -> anyhow::Result<()> {
-    run.play(stop, Some(config.run.frames / 2))
-}
-
-/// Plays the second piece.
-fn finish(config: &Config, path: &Path, stop: &StopRequest) -> anyhow::Result<()> {
+/// A run as it was at its newest checkpoint.
+fn resumed_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
     let dir = RunDir::open(path)?;
-    let Restored {
-        trainer,
-        section,
-        frames,
-        ..
-    } = restored(config, &dir)?;
-    let journal = Journal::resume(&dir, config, &section)?;
-    let run = Run {
+    let restored = restored(config, &dir)?;
+    Ok(Run {
+        journal: Journal::resume(&dir, config, &restored.section)?,
         config: config.clone(),
-        trainer,
+        trainer: restored.trainer,
         dir,
-        journal,
-        begun: frames,
-    };
-    run.play(stop, None)
+        begun: restored.frames,
+    })
 }
 
-impl Run {
-    /// Plays to the end, or until `frames` frames were played.
-    fn play(mut self, stop: &StopRequest, until: Option<u64>) -> anyhow::Result<()> {
-        let played = run::run_until(
-            self.trainer.as_mut(),
-            &self.config,
-            &mut self.dir,
-            self.journal,
-            self.begun,
-            until.unwrap_or(u64::MAX),
-            stop,
-        )?;
-        match played.outcome {
-            Outcome::Stopped { .. } => bail!("stopped before there was anything to compare"),
-            Outcome::Finished | Outcome::Paused => Ok(()),
-        }
+fn play(run: &mut Run, until: u64, stop: &StopRequest) -> anyhow::Result<()> {
+    match run.play(until, stop)?.outcome {
+        Outcome::Stopped { .. } => bail!("stopped before there was anything to compare"),
+        Outcome::Finished | Outcome::Paused => Ok(()),
     }
 }
 
-/// What is different in a trainer that was restored from the newest checkpoint of a run and saved again.
-fn restored_differences(config: &Config, path: &Path) -> anyhow::Result<Vec<String>> {
-    let dir = RunDir::open(path)?;
-    let Restored { trainer, section, .. } = restored(config, &dir)?;
+/// What is different in a trainer that was restored from the newest checkpoint of a run and is saved again.
+fn restored_differences(run: &Run) -> anyhow::Result<Vec<String>> {
+    let saved = checkpoint::read(&run.dir.checkpoint(run.begun))?;
     let mut again = Section::default();
-    trainer.save(&mut again)?;
-    Ok(section.section("trainer")?.differences(&again, &|_| false))
+    run.trainer.save(&mut again)?;
+    Ok(saved.section("trainer")?.differences(&again, &|_| false))
 }
 
 /// What is different at the end of two runs.
@@ -171,16 +156,4 @@ fn rows(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
         cells.map(|(cell, _)| cell.to_owned()).collect()
     };
     Ok(text.lines().map(row).collect())
-}
-
-fn conclude(differences: &[String], start: Instant, equal: impl FnOnce() -> String) -> anyhow::Result<()> {
-    if differences.is_empty() {
-        print(&format!("{} ({:.0} s)\n", equal(), start.elapsed().as_secs_f64()))?;
-        return Ok(());
-    }
-    bail!(
-        "{} things differ after the interruption: {}",
-        differences.len(),
-        differences.join(", ")
-    )
 }

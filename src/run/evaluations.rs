@@ -2,19 +2,17 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::dir::RunDir;
 use super::sinks::{Csv, Mark, Sink};
 use crate::evaluation::{Played, statistics};
 use crate::files::{FileError, failed};
 
-/// A row of the file.
-#[derive(Debug, Serialize, Deserialize)]
+/// What is read of a row of the file.
+#[derive(Debug, Deserialize)]
 struct EvalRow {
     frames: u64,
-    #[serde(rename = "episode")]
-    _episode: usize,
     score: f64,
 }
 
@@ -40,7 +38,7 @@ impl Evaluations {
         let mut table = csv::Reader::from_path(path)?;
         let mut scores: Vec<(u64, Vec<f64>)> = Vec::new();
         for row in table.deserialize() {
-            let EvalRow { frames, score, .. } = row.map_err(|error| failed("can't read", path)(error.into()))?;
+            let EvalRow { frames, score } = row.map_err(|error| failed("can't read", path)(error.into()))?;
             match scores.last_mut() {
                 Some((last, scores)) if *last == frames => scores.push(score),
                 _ => scores.push((frames, vec![score])),

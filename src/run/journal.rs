@@ -2,7 +2,6 @@
 //! goes on writes the rows that it would have written.
 
 use coinop_agents::Section;
-use serde::{Deserialize, Serialize};
 
 use super::dir::RunDir;
 use super::evaluations::EvalFile;
@@ -16,33 +15,16 @@ const SECTION: &str = "run";
 pub(crate) struct Journal {
     pub(crate) metrics: Metrics,
     pub(crate) scores: Scores,
-    pub(crate) marks: Marks,
+    /// The checkpoints that were milestones.
+    pub(crate) milestones: Vec<u64>,
     pub(crate) evals: EvalFile,
     /// Where the metrics stood before the row that a run writes when it ends.
     pub(crate) end: Option<MetricsState>,
 }
 
-/// Checkpoints that are special.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Marks {
-    /// The frames after which the next milestone is due; 0 for none.
-    pub(crate) next_milestone: u64,
-    /// The checkpoints that were milestones.
-    pub(crate) milestones: Vec<u64>,
-}
-
-impl Marks {
-    pub(crate) fn is_milestone(&self, frames: u64) -> bool {
-        (1..=frames).contains(&self.next_milestone)
-    }
-
-    /// A checkpoint was written; `every` so many frames one is a milestone.
-    pub(crate) fn note(&mut self, frames: u64, every: u64) {
-        if self.is_milestone(frames) {
-            self.next_milestone = (frames / every + 1) * every;
-            self.milestones.push(frames);
-        }
-    }
+/// Whether one of the frames that are multiples of `every` lies after `last` and not after `frames`; never if `every` is 0.
+pub(crate) fn is_due(last: u64, frames: u64, every: u64) -> bool {
+    every > 0 && frames / every > last / every
 }
 
 impl Journal {
@@ -51,10 +33,7 @@ impl Journal {
         Ok(Self {
             metrics: Metrics::create(dir, config.run.metrics_frames)?,
             scores: Scores::default(),
-            marks: Marks {
-                next_milestone: config.run.milestone_frames,
-                ..Marks::default()
-            },
+            milestones: Vec::new(),
             evals: EvalFile::create(dir)?,
             end: None,
         })
@@ -66,16 +45,21 @@ impl Journal {
         Ok(Self {
             metrics: Metrics::resume(dir, config.run.metrics_frames, from.get("metrics")?)?,
             scores: from.get("scores")?,
-            marks: from.get("marks")?,
+            milestones: from.get("milestones")?,
             evals: EvalFile::resume(dir, &from.get("evals")?)?,
             end: None,
         })
     }
 
+    /// Whether a checkpoint after `frames` frames is a milestone, of which there is one `every` so many.
+    pub(crate) fn is_milestone(&self, frames: u64, every: u64) -> bool {
+        is_due(self.milestones.last().copied().unwrap_or(0), frames, every)
+    }
+
     /// Whether a checkpoint is not to be removed for its age.
     pub(crate) fn spare(&self, frames: u64) -> bool {
         let is_best = self.evals.best().is_some_and(|best| best.frames == frames);
-        is_best || self.marks.milestones.contains(&frames)
+        is_best || self.milestones.contains(&frames)
     }
 
     pub(crate) fn save(&self, out: &mut Section) -> anyhow::Result<()> {
@@ -84,9 +68,31 @@ impl Journal {
             Some(before) => out.put("metrics", before)?,
             None => out.put("metrics", &self.metrics.state()?)?,
         }
-
         out.put("scores", &self.scores)?;
         out.put("evals", &self.evals.mark()?)?;
-        Ok(out.put("marks", &self.marks)?)
+        Ok(out.put("milestones", &self.milestones)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_multiple_is_due_once_and_several_that_are_passed_at_once_are_one() {
+        let mut last = 0;
+        let due: Vec<u64> = (0..=50)
+            .map(|step| 7 * step)
+            .filter(|&frames| {
+                let due = is_due(last, frames, 100);
+                if due {
+                    last = frames;
+                }
+                due
+            })
+            .collect();
+        assert_eq!(due, [105, 203, 301]);
+        assert!(is_due(0, 950, 100) && !is_due(950, 999, 100) && is_due(950, 1_000, 100));
+        assert!(!is_due(0, 1_000, 0));
     }
 }

@@ -8,6 +8,7 @@ use coinop_agents::{Episode, Progress, Row};
 use serde::{Deserialize, Serialize};
 
 use super::dir::RunDir;
+use super::journal::is_due;
 use super::sinks::{Cell, Csv, Mark, Sink};
 use super::tensorboard::TensorBoard;
 use crate::files::FileError;
@@ -65,8 +66,6 @@ pub(crate) struct Metrics {
 /// Where the metrics stand.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct At {
-    /// The frames after which the next row is due.
-    next_frames: u64,
     /// Seconds that the run had taken when this process went on with it.
     seconds: f64,
     /// The frames of the last row, and its seconds.
@@ -93,10 +92,7 @@ impl Metrics {
             epsilons: Csv::create(&dir.epsilons())?,
             every_frames,
             start: Instant::now(),
-            at: At {
-                next_frames: every_frames,
-                ..At::default()
-            },
+            at: At::default(),
         })
     }
 
@@ -140,12 +136,11 @@ impl Metrics {
             let row = std::iter::once(progress.frames.to_string()).chain(epsilons);
             self.epsilons.row(header, row)?;
         }
-        let is_due = progress.frames >= self.at.next_frames;
-        if is_due {
-            self.at.next_frames = (progress.frames / self.every_frames + 1) * self.every_frames;
+        let due = is_due(self.at.last_row.0, progress.frames, self.every_frames);
+        if due {
             self.write_row(progress, scores)?;
         }
-        Ok(is_due)
+        Ok(due)
     }
 
     /// Writes the last row, if steps came after the one before.

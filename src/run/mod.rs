@@ -10,4 +10,4 @@ mod run_loop;
 mod sinks;
 mod tensorboard;
 
-pub(crate) use run_loop::{Outcome, Summary, run, run_until};
+pub(crate) use run_loop::{Outcome, Run, Summary};

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::dir::RunDir;
 use super::evaluations::Evaluated;
 use super::identity;
-use super::journal::Journal;
+use super::journal::{Journal, is_due};
 use super::metrics::Scores;
 use super::progress::{Display, Line};
 use crate::config::Config;
@@ -41,96 +41,96 @@ pub(crate) struct Summary {
     pub(crate) scores: Scores,
 }
 
-/// Trains, and saves checkpoints meanwhile and at the end. `begun` are the frames of the checkpoint that the trainer was restored from; 0 for a
-/// new run.
-pub(crate) fn run(
-    trainer: &mut dyn Trainer,
-    config: &Config,
-    dir: &mut RunDir,
-    journal: Journal,
-    begun: u64,
-    stop: &StopRequest,
-) -> anyhow::Result<Summary> {
-    run_until(trainer, config, dir, journal, begun, u64::MAX, stop)
+/// A run that is ready to be played.
+pub(crate) struct Run {
+    pub(crate) config: Config,
+    pub(crate) trainer: Box<dyn Trainer>,
+    pub(crate) dir: RunDir,
+    pub(crate) journal: Journal,
+    /// The frames of the checkpoint that the trainer was restored from; 0 for a new run.
+    pub(crate) begun: u64,
 }
 
-/// The same, until `until` frames were played.
-pub(crate) fn run_until(
-    trainer: &mut dyn Trainer,
-    config: &Config,
-    dir: &mut RunDir,
-    mut journal: Journal,
-    begun: u64,
-    until: u64,
-    stop: &StopRequest,
-) -> anyhow::Result<Summary> {
-    let mut display = Display::new(config.run.frames, begun);
-    let mut saver = Saver::new(config, begun);
-    let mut frames = begun;
-    let mut evaluator = Evaluator { config, stop, tried: 0 };
-    let outcome = loop {
-        if evaluator.is_due(&journal, frames) {
-            evaluator.tried = frames;
-            display.finish();
-            if saver.save_for_evaluation(trainer, dir, &mut journal, frames)? {
-                evaluator.evaluate(dir, &mut journal, frames)?;
-            }
-            if let Some(signal) = stop.signal() {
-                break Outcome::Stopped { signal };
-            }
-            display = Display::new(config.run.frames, frames);
-        }
-        let progress = match trainer.step() {
-            Ok(progress) => progress,
-            Err(error) => {
+impl Run {
+    /// Trains until `until` frames were played, if that is not after the run's end, and saves checkpoints meanwhile and when it stops.
+    pub(crate) fn play(&mut self, until: u64, stop: &StopRequest) -> anyhow::Result<Summary> {
+        let Run {
+            config,
+            trainer,
+            dir,
+            journal,
+            begun,
+        } = self;
+        let (trainer, begun) = (trainer.as_mut(), *begun);
+        let mut display = Display::new(config.run.frames, begun);
+        let mut saver = Saver::new(config, begun);
+        let mut frames = begun;
+        let mut evaluator = Evaluator { config, stop, tried: 0 };
+        let outcome = loop {
+            if evaluator.is_due(journal, frames) {
+                evaluator.tried = frames;
                 display.finish();
-                return Err(saver.save_after(trainer, dir, &mut journal, frames, error));
+                if saver.save_for_evaluation(trainer, dir, journal, frames)? {
+                    evaluator.evaluate(dir, journal, frames)?;
+                }
+                if let Some(signal) = stop.signal() {
+                    break Outcome::Stopped { signal };
+                }
+                display = Display::new(config.run.frames, frames);
             }
+            let progress = match trainer.step() {
+                Ok(progress) => progress,
+                Err(error) => {
+                    display.finish();
+                    return Err(saver.save_after(trainer, dir, journal, frames, error));
+                }
+            };
+            frames = progress.frames;
+            journal.scores.add(progress.episodes);
+            if journal.metrics.add(&progress, &journal.scores)? {
+                dir.follow()?;
+            }
+            display.update(&progress, &journal.scores);
+            let outcome = if progress.frames >= config.run.frames {
+                Outcome::Finished
+            } else if let Some(signal) = stop.signal() {
+                Outcome::Stopped { signal }
+            } else if progress.frames >= until {
+                Outcome::Paused
+            } else {
+                saver.look(dir, journal)?;
+                if saver.is_due(journal, frames, Instant::now()) {
+                    saver.save_meanwhile(trainer, dir, journal, frames)?;
+                }
+                continue;
+            };
+            // A run that goes on from the last checkpoint knows nothing of the row that only its end has.
+            let before = journal.metrics.state()?;
+            journal.metrics.finish(&progress, &journal.scores)?;
+            journal.end = Some(before);
+            break outcome;
         };
-        frames = progress.frames;
-        journal.scores.add(progress.episodes);
-        if journal.metrics.add(&progress, &journal.scores)? {
-            dir.follow()?;
+        display.finish();
+        info!(
+            ?outcome,
+            frames,
+            episodes = journal.scores.episodes(),
+            mean_score = journal.scores.mean(),
+            "training ended"
+        );
+        if saver.saved != Some(frames) || journal.end.is_some() {
+            let saved = saver.save(trainer, dir, journal, frames);
+            saved.map_err(|error| saver.with_last_good(dir, error))?;
         }
-        display.update(&progress, &journal.scores);
-        let outcome = if progress.frames >= config.run.frames {
-            Outcome::Finished
-        } else if let Some(signal) = stop.signal() {
-            Outcome::Stopped { signal }
-        } else if progress.frames >= until {
-            Outcome::Paused
-        } else {
-            saver.look(dir, &journal)?;
-            if saver.is_due(&journal, frames, Instant::now()) {
-                saver.save_meanwhile(trainer, dir, &mut journal, frames)?;
-            }
-            continue;
-        };
-        // A run that goes on from the last checkpoint knows nothing of the row that only its end has.
-        let before = journal.metrics.state()?;
-        journal.metrics.finish(&progress, &journal.scores)?;
-        journal.end = Some(before);
-        break outcome;
-    };
-    display.finish();
-    info!(
-        ?outcome,
-        frames,
-        episodes = journal.scores.episodes(),
-        mean_score = journal.scores.mean(),
-        "training ended"
-    );
-    if saver.saved != Some(frames) || journal.end.is_some() {
-        saver.save(trainer, dir, &mut journal, frames)?;
+        if outcome == Outcome::Finished && evaluator.is_due(journal, frames) {
+            evaluator.evaluate(dir, journal, frames)?;
+        }
+        Ok(Summary {
+            outcome,
+            frames,
+            scores: std::mem::take(&mut journal.scores),
+        })
     }
-    if outcome == Outcome::Finished && evaluator.is_due(&journal, frames) {
-        evaluator.evaluate(dir, &mut journal, frames)?;
-    }
-    Ok(Summary {
-        outcome,
-        frames,
-        scores: journal.scores,
-    })
 }
 
 /// Plays with the newest checkpoint, in environments and with random numbers of its own: training knows nothing of it.
@@ -143,8 +143,11 @@ struct Evaluator<'a> {
 
 impl Evaluator<'_> {
     fn is_due(&self, journal: &Journal, frames: u64) -> bool {
-        let every = self.config.run.eval_frames;
-        every > 0 && frames / every > journal.evals.last().max(self.tried) / every
+        is_due(
+            journal.evals.last().max(self.tried),
+            frames,
+            self.config.run.eval_frames,
+        )
     }
 
     /// Evaluates the checkpoint after `frames` frames, unless the run is asked to stop meanwhile.
@@ -226,7 +229,8 @@ impl<'a> Saver<'a> {
     fn is_due(&self, journal: &Journal, frames: u64, now: Instant) -> bool {
         let minutes = self.config.run.checkpoint_minutes;
         let every = Duration::from_secs_f64(60.0 * minutes);
-        journal.marks.is_milestone(frames) || minutes > 0.0 && now.duration_since(self.last) >= every
+        journal.is_milestone(frames, self.config.run.milestone_frames)
+            || minutes > 0.0 && now.duration_since(self.last) >= every
     }
 
     /// Writes a checkpoint, and removes those that are too many.
@@ -237,10 +241,8 @@ impl<'a> Saver<'a> {
         journal: &mut Journal,
         frames: u64,
     ) -> anyhow::Result<()> {
-        let written = self
-            .begin(trainer, dir, journal, frames)
-            .and_then(|()| self.wait(dir, journal));
-        written.map_err(|error| self.with_last_good(dir, error))
+        self.begin(trainer, dir, journal, frames)?;
+        self.wait(dir, journal)
     }
 
     fn with_last_good(&self, dir: &RunDir, error: anyhow::Error) -> anyhow::Error {
@@ -261,7 +263,9 @@ impl<'a> Saver<'a> {
         self.wait(dir, journal)?;
         dir.follow()?;
         let start = Instant::now();
-        journal.marks.note(frames, self.config.run.milestone_frames);
+        if journal.is_milestone(frames, self.config.run.milestone_frames) {
+            journal.milestones.push(frames);
+        }
         let path = dir.checkpoint(frames);
         let unpublished = checkpoint::begin(&path, |section| -> anyhow::Result<()> {
             identity::save(self.config, section)?;
@@ -319,9 +323,7 @@ impl<'a> Saver<'a> {
         if self.saved == Some(frames) {
             return Ok(true);
         }
-        let written = self
-            .begin(trainer, dir, journal, frames)
-            .and_then(|()| self.wait(dir, journal));
+        let written = self.save(trainer, dir, journal, frames);
         if let Err(error) = &written {
             self.complain(dir, frames, error)?;
         }
@@ -351,7 +353,7 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// Saves what was learned before a step failed, if that is of use: weights that diverged are not.
+    /// Saves what was learned before a step failed, unless training diverged: then the checkpoints before are what is of use.
     fn save_after(
         &mut self,
         trainer: &dyn Trainer,
@@ -360,17 +362,21 @@ impl<'a> Saver<'a> {
         frames: u64,
         error: TrainError,
     ) -> anyhow::Error {
-        match self.save(trainer, dir, journal, frames) {
-            Ok(()) => anyhow!(
+        // Weights that diverged may still be numbers, and would be the newest.
+        let saved = if error.is_divergence() {
+            self.wait(dir, journal).map(|()| false)
+        } else {
+            self.save(trainer, dir, journal, frames).map(|()| true)
+        };
+        match saved {
+            Ok(true) => anyhow!(
                 "{error}; what was learned before is saved in `{}`",
                 dir.path().display()
             ),
+            Ok(false) => self.with_last_good(dir, error.into()),
             Err(cause) => {
                 info!(%cause, "no checkpoint after the error");
-                match self.saved {
-                    Some(_) => self.with_last_good(dir, error.into()),
-                    None => error.into(),
-                }
+                self.with_last_good(dir, error.into())
             }
         }
     }
@@ -424,13 +430,18 @@ mod tests {
     #[test]
     fn what_was_learned_before_a_step_failed_is_saved() {
         let base = tempfile::tempdir().unwrap();
-        let mut dir = RunDir::create(&base.path().join("run")).unwrap();
+        let dir = RunDir::create(&base.path().join("run")).unwrap();
         let stop = crate::signals::listen().unwrap();
         let config = of_preset("cartpole");
-        let journal = Journal::create(&dir, &config).unwrap();
-        let error = run(&mut Fails::default(), &config, &mut dir, journal, 0, &stop)
-            .map(|_| ())
-            .unwrap_err();
+        let mut run = Run {
+            journal: Journal::create(&dir, &config).unwrap(),
+            trainer: Box::new(Fails::default()),
+            config,
+            dir,
+            begun: 0,
+        };
+        let error = run.play(u64::MAX, &stop).map(|_| ()).unwrap_err();
+        let dir = run.dir;
         let path = dir.path().display();
         assert_eq!(
             error.to_string(),

@@ -123,12 +123,8 @@ impl<O: Observation> UnderWay<O> {
     }
 
     pub(super) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        let out = out.section_mut(UNDER_WAY);
-        out.put("streams", &self.streams)?;
-        out.put_numbers("obs", &self.obs)?;
-        for (i, snapshot) in self.snapshots.iter().enumerate() {
-            out.put_bytes(&format!("env_{i}"), [snapshot.as_slice()])?;
-        }
+        out.put("action_streams", &self.streams)?;
+        under_way::save(Some(&self.snapshots), &self.obs, out)?;
         let firsts: Vec<(usize, usize)> = self
             .in_flight
             .iter()
@@ -143,15 +139,10 @@ impl<O: Observation> UnderWay<O> {
 
     /// What was saved of `actors` actors, if anything was.
     pub(super) fn load(from: &Section, actors: usize, obs_len: usize) -> Result<Option<Self>, CheckpointError> {
-        if !from.has_section(UNDER_WAY) {
-            return Ok(None);
-        }
-        let from = from.section(UNDER_WAY)?;
         let mut obs = vec![O::default(); actors * obs_len];
-        from.load_numbers("obs", &mut obs)?;
-        let snapshots = (0..actors)
-            .map(|i| from.bytes(&format!("env_{i}")))
-            .collect::<Result<_, _>>()?;
+        let Some(snapshots) = under_way::load(actors, &mut obs, from)? else {
+            return Ok(None);
+        };
         let mut in_flight = Vec::new();
         for (i, (first, len)) in from.get::<Vec<(usize, usize)>>("in_flight")?.into_iter().enumerate() {
             if len == 0 || first.checked_add(len).is_none_or(|end| end > actors) {
@@ -165,16 +156,13 @@ impl<O: Observation> UnderWay<O> {
             in_flight.push((first, transitions));
         }
         Ok(Some(Self {
-            streams: from.get_vec("streams", actors)?,
+            streams: from.get_vec("action_streams", actors)?,
             snapshots,
             obs,
             in_flight,
         }))
     }
 }
-
-/// The section of actors in threads.
-const UNDER_WAY: &str = "under_way";
 
 /// Actors that step together.
 pub(super) struct Actors<O: Observation> {
@@ -223,7 +211,7 @@ impl<O: Observation> Actors<O> {
     pub(super) fn save(&self, begun: bool, out: &mut Section) -> Result<(), CheckpointError> {
         out.put("action_streams", &self.streams)?;
         if begun {
-            under_way::save_all(self.env.as_ref(), &self.obs, out)?;
+            under_way::save(self.env.snapshots().as_deref(), &self.obs, out)?;
         }
         Ok(())
     }
@@ -231,7 +219,11 @@ impl<O: Observation> Actors<O> {
     /// Restores them. `false` if there are no episodes under way.
     pub(super) fn load(&mut self, from: &Section) -> Result<bool, CheckpointError> {
         self.streams = from.get_vec("action_streams", self.streams.len())?;
-        under_way::load_all(self.env.as_mut(), &mut self.obs, from)
+        let Some(snapshots) = under_way::load(self.streams.len(), &mut self.obs, from)? else {
+            return Ok(false);
+        };
+        self.env.restore(&snapshots).map_err(under_way::unfit)?;
+        Ok(true)
     }
 
     /// Steps once: the most valuable action, or with an actor's epsilon any. Without a network, any.

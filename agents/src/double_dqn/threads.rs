@@ -148,7 +148,7 @@ impl<O: Observation> Threads<O> {
             };
             let mut actors = Actors::new(plan.factory.make_vec(count, 1)?, first, plan.seed);
             if let Some(from) = &plan.from {
-                actors.go_on(from, first)?;
+                actors.go_on(from, first).map_err(|error| error.counted_from(first))?;
             }
             let begun = plan.from.is_some();
             let playing = Arc::new(Mutex::new(Playing { actors, begun }));

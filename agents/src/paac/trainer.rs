@@ -333,7 +333,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
         if self.env_seed.is_none() {
             let last = self.rollout.steps();
             out.put("begins", &self.rollout.begins(last))?;
-            under_way::save_all(self.env.as_ref(), self.rollout.obs(last), out)?;
+            under_way::save(self.env.snapshots().as_deref(), self.rollout.obs(last), out)?;
         }
         out.put("steps", &self.steps)
     }
@@ -345,7 +345,8 @@ impl<O: Observation> Checkpoint for Paac<O> {
         self.shuffle_stream = from.get("shuffle_stream")?;
         self.steps = from.get("steps")?;
         let (obs, begins) = self.rollout.following();
-        if under_way::load_all(self.env.as_mut(), obs, from)? {
+        if let Some(snapshots) = under_way::load(self.env.num_envs(), obs, from)? {
+            self.env.restore(&snapshots).map_err(under_way::unfit)?;
             begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
             self.episodes.load(from.section("episodes")?)?;
             self.state.load(from)?;

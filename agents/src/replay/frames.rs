@@ -118,16 +118,6 @@ impl Frames {
         })
     }
 
-    /// Forgets all frames.
-    pub(super) fn clear(&mut self) {
-        self.end = 0;
-        if let Kept::Compressed { groups, open, used, .. } = &mut self.kept {
-            groups.fill(Box::default());
-            open.clear();
-            *used = 0;
-        }
-    }
-
     /// The most frames that there ever are.
     pub(super) fn most(&self) -> usize {
         match &self.kept {

@@ -334,16 +334,6 @@ impl<O: Observation> Replay<O> {
         Ok(())
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        for ring in &mut self.rings {
-            ring.frames.clear();
-            ring.begins = true;
-        }
-        self.scratches.iter_mut().for_each(Scratch::forget);
-        self.sampler.clear(self.slots * self.rings.len());
-    }
-
     /// The episodes in course will not go on. The last step of each is forgotten, because what came of it is not there, and the one before
     /// is that of an episode that was truncated.
     pub fn interrupt(&mut self) {

@@ -162,11 +162,6 @@ impl Sampler {
         }
     }
 
-    /// Forgets all priorities.
-    pub(super) fn clear(&mut self, slots: usize) {
-        *self = Self::new(self.config, slots);
-    }
-
     /// A slot may be sampled from now on.
     pub(super) fn add(&mut self, slot: usize) {
         self.set(slot, self.largest);

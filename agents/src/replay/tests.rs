@@ -510,29 +510,6 @@ fn an_interrupted_episode_ends_with_the_step_before_its_last_observation() {
 }
 
 #[test]
-fn a_cleared_memory_is_a_new_one() {
-    for store in [Store::Raw, Store::Compressed] {
-        for sampler in [PROPORTIONAL, RANK_BASED] {
-            let config = config(store, 1, sampler);
-            let mut both = Both::new(&config);
-            both.insert_many(200);
-            let ids = both.sampleable();
-            both.replay.update_priorities(&ids[..1], &[9.0], 0).unwrap();
-            both.replay.clear();
-            let mut new = Both::new(&config);
-            assert_eq!(both.replay.len(), 0);
-            both.players = (0..ACTORS).map(Player::new).collect();
-            both.records.iter_mut().for_each(Vec::clear);
-            for both in [&mut both, &mut new] {
-                both.insert_many(50);
-                both.check().unwrap();
-            }
-            assert!(on_disk(&both.replay) == on_disk(&new.replay));
-        }
-    }
-}
-
-#[test]
 fn features_are_kept_like_pixels() {
     let spec = EnvSpec::new(Shape::new(&[2]), 2);
     for store in [Store::Raw, Store::Compressed] {
