@@ -17,7 +17,7 @@ use crate::output::say;
 use crate::run::dir::RunDir;
 use crate::run::journal::Journal;
 use crate::run::metrics::WINDOW;
-use crate::run::{Outcome, Run, Summary, identity};
+use crate::run::{Outcome, Run, Summary, evaluate_end, identity};
 use crate::signals::StopRequest;
 use crate::{log, signals};
 
@@ -66,6 +66,10 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
         mut warnings,
     } = restored(&config, &dir)?;
     if frames >= config.run.frames {
+        if evaluate_end(&config, &dir, &section, frames, &stop)? {
+            let stopped = |signal| Outcome::Stopped { signal };
+            return Ok(stop.signal().map_or(Outcome::Finished, stopped));
+        }
         bail!(
             "the run `{}` has played its {} frames: name more of them with --frames to go on",
             dir.path().display(),

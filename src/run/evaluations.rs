@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::dir::RunDir;
 use super::sinks::{Csv, Mark, Sink};
 use crate::evaluation::{Played, statistics};
-use crate::files::{FileError, failed};
+use crate::files::{self, FileError, failed};
 
 /// What is read of a row of the file.
 #[derive(Debug, Deserialize)]
@@ -23,6 +23,7 @@ pub(crate) struct Evaluated {
     pub(crate) frames: u64,
     /// The mean score.
     pub(crate) mean: f64,
+    pub(crate) episodes: usize,
 }
 
 /// All evaluations of a run.
@@ -35,7 +36,10 @@ impl Evaluations {
         if !path.is_file() {
             return Ok(Self::default());
         }
-        let mut table = csv::Reader::from_path(path)?;
+        let text = files::read(path)?;
+        // A process that was killed may have left half a row.
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        let mut table = csv::Reader::from_reader(whole.as_bytes());
         let mut scores: Vec<(u64, Vec<f64>)> = Vec::new();
         for row in table.deserialize() {
             let EvalRow { frames, score } = row.map_err(|error| failed("can't read", path)(error.into()))?;
@@ -47,8 +51,14 @@ impl Evaluations {
         let evaluated = |(frames, scores): (u64, Vec<f64>)| Evaluated {
             frames,
             mean: statistics(&scores).0,
+            episodes: scores.len(),
         };
         Ok(Self(scores.into_iter().map(evaluated).collect()))
+    }
+
+    /// The last one.
+    pub(crate) fn last(&self) -> Option<Evaluated> {
+        self.0.last().copied()
     }
 
     /// The one with the highest mean score; the later one of equals.
@@ -96,6 +106,7 @@ impl EvalFile {
         let evaluated = Evaluated {
             frames,
             mean: statistics(&played.scores()).0,
+            episodes: played.episodes.len(),
         };
         self.evaluations.0.push(evaluated);
         Ok(evaluated)
@@ -108,7 +119,7 @@ impl EvalFile {
 
     /// The frames of the last one; 0 if there was none.
     pub(crate) fn last(&self) -> u64 {
-        self.evaluations.0.last().map_or(0, |last| last.frames)
+        self.evaluations.last().map_or(0, |last| last.frames)
     }
 }
 

@@ -41,14 +41,20 @@ impl Journal {
 
     /// Of a run that goes on where a checkpoint of it was written.
     pub(crate) fn resume(dir: &RunDir, config: &Config, from: &Section) -> anyhow::Result<Self> {
+        let evals = Self::resume_evals(dir, from)?;
         let from = from.section(SECTION)?;
         Ok(Self {
             metrics: Metrics::resume(dir, config.run.metrics_frames, from.get("metrics")?)?,
             scores: from.get("scores")?,
             milestones: from.get("milestones")?,
-            evals: EvalFile::resume(dir, &from.get("evals")?)?,
+            evals,
             end: None,
         })
+    }
+
+    /// The evaluations alone, cut back to where they were at a checkpoint.
+    pub(crate) fn resume_evals(dir: &RunDir, from: &Section) -> anyhow::Result<EvalFile> {
+        EvalFile::resume(dir, &from.section(SECTION)?.get("evals")?)
     }
 
     /// Whether a checkpoint after `frames` frames is a milestone, of which there is one `every` so many.

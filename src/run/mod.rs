@@ -10,4 +10,4 @@ mod run_loop;
 mod sinks;
 mod tensorboard;
 
-pub(crate) use run_loop::{Outcome, Run, Summary};
+pub(crate) use run_loop::{Outcome, Run, Summary, evaluate_end};

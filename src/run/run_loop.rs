@@ -4,12 +4,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use coinop_agents::{CheckpointError, Mode, TrainError, Trainer, checkpoint};
+use coinop_agents::{CheckpointError, Mode, Section, TrainError, Trainer, checkpoint};
 use coinop_envs::rng::derive_seed;
 use tracing::{info, warn};
 
 use super::dir::RunDir;
-use super::evaluations::Evaluated;
+use super::evaluations::{EvalFile, Evaluated, Evaluations};
 use super::identity;
 use super::journal::{Journal, is_due};
 use super::metrics::Scores;
@@ -67,11 +67,11 @@ impl Run {
         let mut frames = begun;
         let mut evaluator = Evaluator { config, stop, tried: 0 };
         let outcome = loop {
-            if evaluator.is_due(journal, frames) {
+            if evaluator.is_due(&journal.evals, frames) {
                 evaluator.tried = frames;
                 display.finish();
                 if saver.save_for_evaluation(trainer, dir, journal, frames)? {
-                    evaluator.evaluate(dir, journal, frames)?;
+                    evaluator.evaluate(dir, &mut journal.evals, frames)?;
                 }
                 if let Some(signal) = stop.signal() {
                     break Outcome::Stopped { signal };
@@ -122,8 +122,8 @@ impl Run {
             let saved = saver.save(trainer, dir, journal, frames);
             saved.map_err(|error| saver.with_last_good(dir, error))?;
         }
-        if outcome == Outcome::Finished && evaluator.is_due(journal, frames) {
-            evaluator.evaluate(dir, journal, frames)?;
+        if outcome == Outcome::Finished && evaluator.is_due(&journal.evals, frames) {
+            evaluator.evaluate(dir, &mut journal.evals, frames)?;
         }
         Ok(Summary {
             outcome,
@@ -131,6 +131,27 @@ impl Run {
             scores: std::mem::take(&mut journal.scores),
         })
     }
+}
+
+/// Makes the evaluation of the end of a run that was killed before it was done, from its last checkpoint. `false` if none is missing.
+pub(crate) fn evaluate_end(
+    config: &Config,
+    dir: &RunDir,
+    from: &Section,
+    frames: u64,
+    stop: &StopRequest,
+) -> anyhow::Result<bool> {
+    let last = Evaluations::read(&dir.evaluations())?.last();
+    if last.is_some_and(|last| last.frames == frames && last.episodes as u64 == config.run.eval_episodes) {
+        return Ok(false);
+    }
+    let mut evals = Journal::resume_evals(dir, from)?;
+    let evaluator = Evaluator { config, stop, tried: 0 };
+    let due = evaluator.is_due(&evals, frames);
+    if due {
+        evaluator.evaluate(dir, &mut evals, frames)?;
+    }
+    Ok(due)
 }
 
 /// Plays with the newest checkpoint, in environments and with random numbers of its own: training knows nothing of it.
@@ -142,16 +163,12 @@ struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
-    fn is_due(&self, journal: &Journal, frames: u64) -> bool {
-        is_due(
-            journal.evals.last().max(self.tried),
-            frames,
-            self.config.run.eval_frames,
-        )
+    fn is_due(&self, evals: &EvalFile, frames: u64) -> bool {
+        is_due(evals.last().max(self.tried), frames, self.config.run.eval_frames)
     }
 
     /// Evaluates the checkpoint after `frames` frames, unless the run is asked to stop meanwhile.
-    fn evaluate(&self, dir: &RunDir, journal: &mut Journal, frames: u64) -> anyhow::Result<()> {
+    fn evaluate(&self, dir: &RunDir, evals: &mut EvalFile, frames: u64) -> anyhow::Result<()> {
         let run = &self.config.run;
         let episodes = usize::try_from(run.eval_episodes).unwrap_or(usize::MAX);
         let how = How {
@@ -180,8 +197,8 @@ impl Evaluator<'_> {
                 return Ok(());
             }
         };
-        let before = journal.evals.best();
-        let Evaluated { mean, .. } = journal.evals.add(frames, &played)?;
+        let before = evals.best();
+        let Evaluated { mean, .. } = evals.add(frames, &played)?;
         let best = match before {
             Some(before) if before.mean > mean => {
                 format!(
@@ -384,7 +401,7 @@ impl<'a> Saver<'a> {
 
 #[cfg(test)]
 mod tests {
-    use coinop_agents::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row, Section};
+    use coinop_agents::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row};
 
     use super::*;
     use crate::config::of_preset;
