@@ -1,6 +1,6 @@
 //! Writes the folder of the libtorch that `torch-sys` found into the program, its tests, examples and benchmarks, so
 //! that they start without `LD_LIBRARY_PATH`. Cargo applies `rustc-link-arg` only to the package that prints it,
-//! therefore `agents/` has the same script.
+//! therefore `agents/` has the same script, and crates that depend on this one get the folder as `DEP_COINOP_LIBTORCH_LIB`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -10,5 +10,6 @@ fn main() {
         for arg in ["-Xlinker", "-rpath", "-Xlinker", &lib] {
             println!("cargo::rustc-link-arg={arg}");
         }
+        println!("cargo::metadata=LIBTORCH_LIB={lib}");
     }
 }

@@ -10,7 +10,7 @@ use coinop_agents::double_dqn::{self, DoubleDqn, DoubleDqnConfig};
 use coinop_agents::network::{NetworkConfig, Observation};
 use coinop_agents::paac::{self, Paac, PaacConfig};
 use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
-use coinop_envs::registry::Family;
+use coinop_envs::registry::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
@@ -50,34 +50,34 @@ impl Algo {
         }
     }
 
-    /// Its presets for a family of environments, each a name and a TOML text; the first is the default. In texts that several algorithms share,
+    /// Its presets for environments with such observations, each a name and a TOML text; the first is the default. In texts that several algorithms share,
     /// their section is `async`.
-    pub(crate) fn presets(self, family: Family) -> &'static [(&'static str, &'static str)] {
-        match (self, family) {
-            (Algo::Paac, Family::Atari | Family::Arcade) => &[
+    pub(crate) fn presets(self, observations: Observations) -> &'static [(&'static str, &'static str)] {
+        match (self, observations) {
+            (Algo::Paac, Observations::Pixels) => &[
                 ("fast", include_str!("../configs/paac-fast.toml")),
                 ("paac", include_str!("../configs/paac.toml")),
             ],
-            (Algo::Paac, Family::Classic | Family::GymRs) => &[("fast", include_str!("../configs/paac-classic.toml"))],
-            (Algo::DoubleDqn, Family::Atari | Family::Arcade) => &[
+            (Algo::Paac, Observations::Features) => &[("fast", include_str!("../configs/paac-classic.toml"))],
+            (Algo::DoubleDqn, Observations::Pixels) => &[
                 ("fast", include_str!("../configs/double-dqn-fast.toml")),
                 ("prioritized", include_str!("../configs/prioritized.toml")),
                 ("double-dqn-tuned", include_str!("../configs/double-dqn-tuned.toml")),
                 ("dqn-nature", include_str!("../configs/dqn-nature.toml")),
             ],
-            (Algo::DoubleDqn, Family::Classic | Family::GymRs) => {
+            (Algo::DoubleDqn, Observations::Features) => {
                 &[("fast", include_str!("../configs/double-dqn-classic.toml"))]
             }
-            (Algo::A3c, Family::Atari | Family::Arcade) => &[
+            (Algo::A3c, Observations::Pixels) => &[
                 ("fast", include_str!("../configs/a3c-fast.toml")),
                 ("a3c", include_str!("../configs/a3c.toml")),
             ],
-            (Algo::A3c, Family::Classic | Family::GymRs) => &[("fast", include_str!("../configs/a3c-classic.toml"))],
-            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Atari | Family::Arcade) => &[
+            (Algo::A3c, Observations::Features) => &[("fast", include_str!("../configs/a3c-classic.toml"))],
+            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Observations::Pixels) => &[
                 ("fast", include_str!("../configs/async-fast.toml")),
                 ("async", include_str!("../configs/async.toml")),
             ],
-            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Family::Classic | Family::GymRs) => {
+            (Algo::AsyncQ | Algo::AsyncSarsa | Algo::AsyncNstepQ, Observations::Features) => {
                 &[("fast", include_str!("../configs/async-classic.toml"))]
             }
         }
@@ -161,12 +161,12 @@ impl AlgoConfig {
     }
 
     /// The network.
-    pub(crate) fn network(&self) -> NetworkConfig {
+    pub(crate) fn network(&self) -> &NetworkConfig {
         match self {
-            Self::Paac(config) => config.network,
-            Self::DoubleDqn(config) => config.network,
-            Self::A3c(config) => config.network,
-            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.network,
+            Self::Paac(config) => &config.network,
+            Self::DoubleDqn(config) => &config.network,
+            Self::A3c(config) => &config.network,
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => &config.network,
         }
     }
 

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// List the environments
     Envs,
+    /// Try an environment against what every environment must do
+    Check(CheckArgs),
     /// Draw the learning curves of runs
     Plot(PlotArgs),
     /// The Atari machine by itself
@@ -132,6 +134,15 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     pub(crate) device: Option<String>,
     /// The folder of the ROMs [default: that of the training]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The environment; `envs` lists all
+    pub(crate) env: String,
+    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
 }

@@ -1,11 +1,29 @@
-//! Train Atari-style agents: the three libraries of coinop under one name.
+//! Train Atari-style agents: the libraries of coinop under one name, and its program.
 //!
 //! * [`atari`]: an Atari 2600 with the semantics of the Arcade Learning Environment.
 //! * [`envs`]: the [`Env`](envs::Env) trait, wrappers, vectorised environments and the registry.
 //! * [`agents`]: networks, optimisers, and the [`Trainer`](agents::Trainer)s.
-//!
-//! The program `coinop` is built from these alone.
+//! * [`Program`]: the command line, for environments of your own too.
+
+// See `output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub use coinop_agents as agents;
 pub use coinop_atari as atari;
 pub use coinop_envs as envs;
+
+mod algo;
+mod cli;
+mod commands;
+mod config;
+mod count;
+mod evaluation;
+mod files;
+mod log;
+mod output;
+mod program;
+mod report;
+mod run;
+mod signals;
+
+pub use program::Program;

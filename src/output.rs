@@ -31,6 +31,15 @@ impl From<io::Error> for OutputError {
     }
 }
 
+/// What the program is called, for commands that it suggests.
+pub(crate) fn program() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&path)
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "coinop".to_owned())
+}
+
 /// Writes to standard output, all of it.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut stdout = io::stdout().lock();

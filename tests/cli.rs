@@ -165,7 +165,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --config types.toml",
-            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network.body`",
+            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `paac.network.body`",
         ),
         (
             "train pong --config preset.toml",
@@ -231,7 +231,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --set network.body=natur",
-            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network.body`",
+            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `paac.network.body`",
         ),
         (
             "train pong --set mode=77",
@@ -355,16 +355,38 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         "{report}"
     );
     cartpole(&["plot", "cartpole-paac-1", "-o", "curve.svg"]);
+    let (checked, _) = cartpole(&["check", "cartpole"]);
+    assert_eq!(
+        checked,
+        "classic/cartpole does what every environment must do\n\
+         observations  4 features, 1 stacked\n\
+         actions       2\n\
+         frames        1 for each step\n\
+         snapshots     yes: a run that was interrupted goes on within its episodes\n"
+    );
+    // Layers of one's own, which the checkpoint is then of.
+    let layers = "network.body={layers={hidden=[8]}}";
+    cartpole(&["train", "cartpole", "--frames=2k", "--set", layers]);
+    cartpole(&["eval", "cartpole-paac-2", "--episodes=1"]);
 
     for (command, expected) in [
         (
             "train cartpole --set network.body=a3c",
             "error: the network `a3c` can not read observations of shape 4: it needs channels, height and width; `nature` and `a3c` read \
-             pixels, `mlp` reads features: choose with --set network.body=NAME",
+             pictures of 84x84, `mlp` reads features: choose with --set network.body=NAME, or describe layers with --set \
+             \"network.body={layers={convolutions=[[16,3,1]],hidden=[128]}}\"",
         ),
         (
-            "train pong --set network.body=mlp",
-            "error: the network `mlp` can not read observations of shape 4x84x84: it needs one dimension; ",
+            "train cartpole --set network.body={layers={hidden=[64,0]}}",
+            "error: paac.network.body.layers.hidden = [64, 0]: it must be at least one number, each from 1 to 65536",
+        ),
+        (
+            "train cartpole --set network.body={layers={width=64}}",
+            "error: unknown field `width`, expected `convolutions` or `hidden` in `paac.network.body`",
+        ),
+        (
+            "check cartpol",
+            "error: there is no environment `cartpol`; did you mean `cartpole`?",
         ),
         (
             "train cartpole --set protocol=sb3",

@@ -7,13 +7,15 @@ use crate::{Checkpoint, CheckpointError, Section};
 
 /// The running score and length of each actor's episode, and the episodes that ended since the last [`Episodes::begin`].
 #[derive(Debug)]
-pub(crate) struct Episodes {
+pub struct Episodes {
     running: Vec<(f64, u64)>,
     finished: Vec<Episode>,
 }
 
 impl Episodes {
-    pub(crate) fn new(actors: usize) -> Self {
+    /// Of so many actors.
+    #[must_use]
+    pub fn new(actors: usize) -> Self {
         Self {
             running: vec![(0.0, 0); actors],
             finished: Vec::new(),
@@ -21,16 +23,21 @@ impl Episodes {
     }
 
     /// Forgets the finished episodes.
-    pub(crate) fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.finished.clear();
     }
 
     /// Forgets the episodes under way, too: others begin.
-    pub(crate) fn interrupt(&mut self) {
+    pub fn interrupt(&mut self) {
         self.running.fill((0.0, 0));
     }
 
-    pub(crate) fn add(&mut self, actor: usize, step: &Step) {
+    /// Counts a step of an actor.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such actor.
+    pub fn add(&mut self, actor: usize, step: &Step) {
         let (score, steps) = &mut self.running[actor];
         *score += f64::from(step.score);
         *steps += 1;
@@ -44,7 +51,9 @@ impl Episodes {
         }
     }
 
-    pub(crate) fn finished(&self) -> &[Episode] {
+    /// The episodes that ended, in the order of their ends.
+    #[must_use]
+    pub fn finished(&self) -> &[Episode] {
         &self.finished
     }
 }

@@ -37,10 +37,11 @@ mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Section};
 pub use device::{device, set_torch_threads};
+pub use episodes::Episodes;
 pub use error::{AgentError, TrainError};
 pub use learner::Learner;
 pub use metrics::Row;
 pub use policy::{ActorCriticPolicy, Mode, Policy, ValuePolicy};
-pub use shared::SharedRmsPropConfig;
-pub use tch::Device;
+pub use shared::{SharedOptimizerConfig, SharedRmsPropConfig};
+pub use tch::{self, Device};
 pub use trainer::{Episode, Progress, Resumption, Trainer};

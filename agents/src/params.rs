@@ -49,8 +49,8 @@ impl Params {
         self.flat.numel()
     }
 
-    /// All parameters; changing them in place changes the network.
-    pub(crate) fn flat(&self) -> Tensor {
+    /// All parameters, flat; changing them in place, as an optimiser does, changes the network.
+    pub fn flat(&self) -> Tensor {
         self.flat.shallow_clone()
     }
 
@@ -70,7 +70,11 @@ impl Params {
     }
 
     /// The gradient of a scalar loss, flat. The loss's graph is used up.
-    pub(crate) fn gradient(&self, loss: &Tensor) -> Result<Tensor, TchError> {
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails, for example for want of memory.
+    pub fn gradient(&self, loss: &Tensor) -> Result<Tensor, TchError> {
         concatenate(&Tensor::f_run_backward(&[loss], &self.leaves, false, false)?)
     }
 }

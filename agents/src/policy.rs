@@ -168,7 +168,7 @@ mod tests {
                 precision: Precision::Float32,
             };
             let spec = EnvSpec::new(Shape::new(&[2]), 4);
-            QNetwork::new(config, Head::Plain, &spec, &mut stream(1, "network", 0), Device::Cpu).unwrap()
+            QNetwork::new(&config, Head::Plain, &spec, &mut stream(1, "network", 0), Device::Cpu).unwrap()
         };
         let obs = [0.5f32, -1.0].repeat(1000);
         let best = {

@@ -14,7 +14,35 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
 use crate::limits::{at_least_0, decay, divisor};
+use crate::optim::AdamConfig;
 use crate::{AgentError, CheckpointError, Section};
+
+/// Which optimiser all threads share, with its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SharedOptimizerConfig {
+    /// RMSProp, as in the paper.
+    RmsProp(SharedRmsPropConfig),
+    /// Adam, which later programs prefer. Bias is corrected by the updates of all threads.
+    Adam(AdamConfig),
+}
+
+impl SharedOptimizerConfig {
+    pub(crate) fn validate(&self) -> Result<(), AgentError> {
+        match self {
+            Self::RmsProp(config) => config.validate(),
+            Self::Adam(config) => config.validate(),
+        }
+    }
+
+    /// What the mean squared gradient begins with.
+    fn initial_mean_square(&self) -> f64 {
+        match self {
+            Self::RmsProp(config) => config.initial_mean_square,
+            Self::Adam(_) => 0.0,
+        }
+    }
+}
 
 /// The settings of the RMSProp that all threads share (Mnih 2016, arXiv 1602.01783, equations S2 and S3).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +58,7 @@ pub struct SharedRmsPropConfig {
 }
 
 impl SharedRmsPropConfig {
-    pub(crate) fn validate(&self) -> Result<(), AgentError> {
+    fn validate(&self) -> Result<(), AgentError> {
         decay("optimizer.decay", self.decay)?;
         divisor("optimizer.epsilon", self.epsilon)?;
         at_least_0("optimizer.initial_mean_square", self.initial_mean_square)
@@ -42,8 +70,8 @@ impl SharedRmsPropConfig {
 struct Numbers(Box<[AtomicU32]>);
 
 impl Numbers {
-    fn zeros(len: usize) -> Self {
-        Self((0..len).map(|_| AtomicU32::new(0)).collect())
+    fn of(values: &[f32]) -> Self {
+        Self(values.iter().map(|value| AtomicU32::new(value.to_bits())).collect())
     }
 
     fn read(&self, out: &mut [f32]) {
@@ -65,8 +93,10 @@ impl Numbers {
 #[derive(Debug)]
 pub(crate) struct SharedParams {
     params: Numbers,
+    /// The mean gradient, which only Adam has.
+    mean: Option<Numbers>,
     mean_square: Numbers,
-    config: SharedRmsPropConfig,
+    config: SharedOptimizerConfig,
     /// Held while the numbers are read or changed; `None` where nobody waits.
     lock: Option<Mutex<()>>,
     updates: AtomicU64,
@@ -77,15 +107,13 @@ const CHUNK: usize = 16;
 
 impl SharedParams {
     /// With the values of `flat`.
-    pub(crate) fn new(flat: &Tensor, config: SharedRmsPropConfig, locked: bool) -> Result<Self, AgentError> {
+    pub(crate) fn new(flat: &Tensor, config: SharedOptimizerConfig, locked: bool) -> Result<Self, AgentError> {
         let values = to_vec(flat)?;
-        let params = Numbers::zeros(values.len());
-        params.write(&values);
-        let mean_square = Numbers::zeros(values.len());
-        mean_square.write(&vec![config.initial_mean_square as f32; values.len()]);
+        let statistics = |value: f64| Numbers::of(&vec![value as f32; values.len()]);
         Ok(Self {
-            mean_square,
-            params,
+            params: Numbers::of(&values),
+            mean: matches!(config, SharedOptimizerConfig::Adam(_)).then(|| statistics(0.0)),
+            mean_square: statistics(config.initial_mean_square()),
             config,
             lock: locked.then(|| Mutex::new(())),
             updates: AtomicU64::new(0),
@@ -114,30 +142,53 @@ impl SharedParams {
         self.params.read(out);
     }
 
-    /// `g <- decay g + (1 - decay) gradient²; params <- params - lr gradient / sqrt(g + epsilon)`.
+    /// Moves the parameters against `gradient`.
     pub(crate) fn update(&self, gradient: &[f32], learning_rate: f64) {
-        let SharedRmsPropConfig { decay, epsilon, .. } = self.config;
-        let (decay, epsilon, rate) = (decay as f32, epsilon as f32, learning_rate as f32);
-        assert_eq!(gradient.len(), self.params.0.len(), "a gradient of all parameters");
+        assert_eq!(gradient.len(), self.numel(), "a gradient of all parameters");
         let _turn = self.turn();
+        let number = self.updates.fetch_add(1, Ordering::Relaxed) + 1;
+        match self.config {
+            SharedOptimizerConfig::RmsProp(config) => self.rms_prop(config, gradient, learning_rate as f32),
+            SharedOptimizerConfig::Adam(config) => self.adam(config, gradient, learning_rate, number),
+        }
+    }
+
+    /// `g <- decay g + (1 - decay) gradient²; params <- params - lr gradient / sqrt(g + epsilon)`.
+    fn rms_prop(&self, config: SharedRmsPropConfig, gradient: &[f32], rate: f32) {
+        let (decay, epsilon) = (config.decay as f32, config.epsilon as f32);
         let chunks = self.params.0.chunks(CHUNK).zip(self.mean_square.0.chunks(CHUNK));
         for ((params, mean_squares), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
             // Loaded, computed and stored in three loops, because the compiler makes vectors of the one in the middle.
-            let (mut p, mut g) = ([0.0f32; CHUNK], [0.0f32; CHUNK]);
-            for (i, (param, mean_square)) in params.iter().zip(mean_squares).enumerate() {
-                p[i] = f32::from_bits(param.load(Ordering::Relaxed));
-                g[i] = f32::from_bits(mean_square.load(Ordering::Relaxed));
-            }
+            let (mut p, mut g) = (load(params), load(mean_squares));
             for ((p, g), d) in p.iter_mut().zip(&mut g).zip(gradient) {
                 *g = decay * *g + (1.0 - decay) * d * d;
                 *p -= rate * d / (*g + epsilon).sqrt();
             }
-            for (i, (param, mean_square)) in params.iter().zip(mean_squares).enumerate() {
-                param.store(p[i].to_bits(), Ordering::Relaxed);
-                mean_square.store(g[i].to_bits(), Ordering::Relaxed);
-            }
+            store(params, &p);
+            store(mean_squares, &g);
         }
-        self.updates.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Algorithm 1 of Kingma and Ba (2015), arXiv 1412.6980, as [`Adam`](crate::optim::Adam) does it; this is update `number`, from 1.
+    fn adam(&self, config: AdamConfig, gradient: &[f32], learning_rate: f64, number: u64) {
+        let mean = self.mean.as_ref().expect("Adam was given a mean when it was made");
+        let correction = |beta: f64| 1.0 - beta.powf(number as f64);
+        let rate = (learning_rate / correction(config.beta1)) as f32;
+        let second = (1.0 / correction(config.beta2)) as f32;
+        let (beta1, beta2, epsilon) = (config.beta1 as f32, config.beta2 as f32, config.epsilon as f32);
+        let statistics = mean.0.chunks(CHUNK).zip(self.mean_square.0.chunks(CHUNK));
+        let chunks = self.params.0.chunks(CHUNK).zip(statistics);
+        for ((params, (means, mean_squares)), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
+            let (mut p, mut m, mut g) = (load(params), load(means), load(mean_squares));
+            for (((p, m), g), d) in p.iter_mut().zip(&mut m).zip(&mut g).zip(gradient) {
+                *m += (1.0 - beta1) * (d - *m);
+                *g += (1.0 - beta2) * (d * d - *g);
+                *p -= rate * *m / ((*g * second).sqrt() + epsilon);
+            }
+            store(params, &p);
+            store(means, &m);
+            store(mean_squares, &g);
+        }
     }
 
     /// Takes over the values of `flat`.
@@ -213,24 +264,49 @@ impl SharedTarget {
 }
 
 impl SharedParams {
+    /// The statistics of the optimiser by their names.
+    fn statistics(&self) -> impl Iterator<Item = (&'static str, &Numbers)> {
+        let mean = self.mean.iter().map(|mean| ("mean", mean));
+        mean.chain([("mean_square", &self.mean_square)])
+    }
+
     /// Writes the statistics; the parameters are saved as those of a network.
     pub(crate) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        let mut numbers = vec![0.0; self.mean_square.0.len()];
-        self.mean_square.read(&mut numbers);
-        let unfit = |error: TchError| CheckpointError::unfit("mean_square", &error);
-        out.put_tensor("mean_square", &Tensor::f_from_slice(&numbers).map_err(unfit)?)?;
+        let mut values = vec![0.0; self.numel()];
+        for (name, numbers) in self.statistics() {
+            numbers.read(&mut values);
+            let tensor = Tensor::f_from_slice(&values);
+            out.put_tensor(name, &tensor.map_err(|error| CheckpointError::unfit(name, &error))?)?;
+        }
         out.put("updates", &self.updates())
     }
 
     /// Takes them over.
     pub(crate) fn restore(&self, from: &Section) -> Result<(), CheckpointError> {
-        let unfit = |error: TchError| CheckpointError::unfit("mean_square", &error);
-        let len = self.mean_square.0.len() as i64;
-        let mut numbers = Tensor::f_zeros([len], (tch::Kind::Float, Device::Cpu)).map_err(unfit)?;
-        from.load_tensor("mean_square", &mut numbers)?;
-        self.mean_square.write(&Vec::try_from(numbers).map_err(unfit)?);
+        for (name, numbers) in self.statistics() {
+            let unfit = |error: TchError| CheckpointError::unfit(name, &error);
+            let len = self.numel() as i64;
+            let mut tensor = Tensor::f_zeros([len], (tch::Kind::Float, Device::Cpu)).map_err(unfit)?;
+            from.load_tensor(name, &mut tensor)?;
+            numbers.write(&Vec::try_from(tensor).map_err(unfit)?);
+        }
         self.updates.store(from.get("updates")?, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// The values of at most [`CHUNK`] numbers.
+fn load(numbers: &[AtomicU32]) -> [f32; CHUNK] {
+    let mut values = [0.0; CHUNK];
+    for (value, number) in values.iter_mut().zip(numbers) {
+        *value = f32::from_bits(number.load(Ordering::Relaxed));
+    }
+    values
+}
+
+fn store(numbers: &[AtomicU32], values: &[f32; CHUNK]) {
+    for (number, value) in numbers.iter().zip(values) {
+        number.store(value.to_bits(), Ordering::Relaxed);
     }
 }
 
@@ -245,11 +321,17 @@ mod tests {
 
     use super::*;
 
-    const CONFIG: SharedRmsPropConfig = SharedRmsPropConfig {
+    const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
         decay: 0.9,
         epsilon: 0.1,
         initial_mean_square: 0.0,
     };
+    const CONFIG: SharedOptimizerConfig = SharedOptimizerConfig::RmsProp(RMS_PROP);
+    const ADAM: SharedOptimizerConfig = SharedOptimizerConfig::Adam(AdamConfig {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 0.0,
+    });
 
     fn read(shared: &SharedParams) -> Vec<f32> {
         let mut out = vec![0.0; shared.params.0.len()];
@@ -269,12 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn two_updates_of_adam_follow_its_paper() {
+        // The numbers of the test in optim/adam.rs.
+        let shared = SharedParams::new(&Tensor::from_slice(&[1.0f32; 19]), ADAM, false).unwrap();
+        for (gradient, expected) in [(2.0, 0.9), (-1.0, 0.873_366_3)] {
+            shared.update(&[gradient; 19], 0.1);
+            assert!(read(&shared).iter().all(|param| (param - expected).abs() < 1e-6));
+        }
+    }
+
+    #[test]
     fn an_initial_mean_square_shortens_the_first_step() {
         // g2 = .9·1 + .1·4 = 1.3; 1 - .1·2/sqrt(1.3 + .1).
-        let config = SharedRmsPropConfig {
+        let config = SharedOptimizerConfig::RmsProp(SharedRmsPropConfig {
             initial_mean_square: 1.0,
-            ..CONFIG
-        };
+            ..RMS_PROP
+        });
         let shared = SharedParams::new(&Tensor::from_slice(&[1.0f32]), config, false).unwrap();
         shared.update(&[2.0], 0.1);
         assert!((read(&shared)[0] - 0.830_969_1).abs() < 1e-6);
@@ -317,18 +409,20 @@ mod tests {
     #[test]
     fn a_restored_optimiser_has_the_saved_statistics() {
         let flat = Tensor::from_slice(&[1.0f32, 2.0]);
-        let saved = SharedParams::new(&flat, CONFIG, true).unwrap();
-        saved.update(&[2.0, -3.0], 0.1);
-        let mut section = Section::default();
-        saved.save(&mut section).unwrap();
-        let restored = SharedParams::new(&flat, CONFIG, true).unwrap();
-        restored.restore(&section).unwrap();
-        restored.write(&Tensor::from_slice(&read(&saved))).unwrap();
-        saved.update(&[1.0, 1.0], 0.1);
-        restored.update(&[1.0, 1.0], 0.1);
-        assert_eq!((read(&saved), saved.updates()), (read(&restored), restored.updates()));
-        let other = SharedParams::new(&Tensor::from_slice(&[1.0f32]), CONFIG, true).unwrap();
-        assert!(matches!(other.restore(&section), Err(CheckpointError::Mismatch { .. })));
+        for config in [CONFIG, ADAM] {
+            let saved = SharedParams::new(&flat, config, true).unwrap();
+            saved.update(&[2.0, -3.0], 0.1);
+            let mut section = Section::default();
+            saved.save(&mut section).unwrap();
+            let restored = SharedParams::new(&flat, config, true).unwrap();
+            restored.restore(&section).unwrap();
+            restored.write(&Tensor::from_slice(&read(&saved))).unwrap();
+            saved.update(&[1.0, 1.0], 0.1);
+            restored.update(&[1.0, 1.0], 0.1);
+            assert_eq!((read(&saved), saved.updates()), (read(&restored), restored.updates()));
+            let other = SharedParams::new(&Tensor::from_slice(&[1.0f32]), config, true).unwrap();
+            assert!(matches!(other.restore(&section), Err(CheckpointError::Mismatch { .. })));
+        }
     }
 
     #[test]

@@ -41,18 +41,29 @@ impl Elem for f32 {
     const NAME: &str = "features";
 }
 
-mod sealed {
+pub(crate) mod sealed {
+    use std::sync::Arc;
+
     use crate::{AnyFactory, EnvFactory};
 
     pub trait Sealed: Sized {
+        /// A factory of such observations as one of any.
+        fn any(factory: Arc<dyn EnvFactory<Obs = Self>>) -> AnyFactory
+        where
+            Self: super::Elem;
+
         /// The factory, if it is one of such observations.
-        fn pick(factory: AnyFactory) -> Option<Box<dyn EnvFactory<Obs = Self>>>
+        fn pick(factory: AnyFactory) -> Option<Arc<dyn EnvFactory<Obs = Self>>>
         where
             Self: super::Elem;
     }
 
     impl Sealed for u8 {
-        fn pick(factory: AnyFactory) -> Option<Box<dyn EnvFactory<Obs = Self>>> {
+        fn any(factory: Arc<dyn EnvFactory<Obs = Self>>) -> AnyFactory {
+            AnyFactory::Pixels(factory)
+        }
+
+        fn pick(factory: AnyFactory) -> Option<Arc<dyn EnvFactory<Obs = Self>>> {
             match factory {
                 AnyFactory::Pixels(factory) => Some(factory),
                 AnyFactory::Features(_) => None,
@@ -61,7 +72,11 @@ mod sealed {
     }
 
     impl Sealed for f32 {
-        fn pick(factory: AnyFactory) -> Option<Box<dyn EnvFactory<Obs = Self>>> {
+        fn any(factory: Arc<dyn EnvFactory<Obs = Self>>) -> AnyFactory {
+            AnyFactory::Features(factory)
+        }
+
+        fn pick(factory: AnyFactory) -> Option<Arc<dyn EnvFactory<Obs = Self>>> {
             match factory {
                 AnyFactory::Features(factory) => Some(factory),
                 AnyFactory::Pixels(_) => None,

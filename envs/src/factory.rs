@@ -1,5 +1,8 @@
 //! Factories: what makes environments of one kind, as many as an algorithm needs and in whichever threads it needs them.
 
+use std::sync::Arc;
+
+use crate::registry::Observations;
 use crate::vec_env::{Pooled, Remote, Serial, Threaded};
 use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 
@@ -62,13 +65,61 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
     fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
         let what = || format!("a set of {num_envs} environments");
         memory::require(what, num_envs as u64 * self.bytes, "ask for fewer")?;
-        let envs = vec![self.original.clone(); num_envs];
-        Ok(if threads == 1 {
-            Box::new(Serial::new(envs))
-        } else {
-            Box::new(Pooled::new(envs, threads)?)
-        })
+        stepped_by(vec![self.original.clone(); num_envs], threads)
     }
+}
+
+/// A factory of what a closure makes.
+#[derive(Clone, Debug)]
+pub struct Made<F> {
+    make: F,
+    spec: EnvSpec,
+}
+
+impl<E: Env, F: Fn() -> Result<E, EnvError>> Made<F> {
+    /// What `make` makes: each time an environment that is as good as new.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`, which is called once.
+    pub fn by(make: F) -> Result<Self, EnvError> {
+        let spec = make()?.spec();
+        Ok(Self { make, spec })
+    }
+}
+
+impl<E, F> EnvFactory for Made<F>
+where
+    E: Env + Send + 'static,
+    F: Fn() -> Result<E, EnvError> + Send + Sync,
+{
+    type Obs = E::Obs;
+
+    fn spec(&self) -> EnvSpec {
+        self.spec
+    }
+
+    fn make(&self) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
+        Ok(Box::new((self.make)()?))
+    }
+
+    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
+        let made = |number| (self.make)().map_err(|error| error.of(number));
+        let envs = (0..num_envs).map(made).collect::<Result<Vec<E>, EnvError>>()?;
+        stepped_by(envs, threads)
+    }
+}
+
+/// Environments, stepped by so many threads.
+fn stepped_by<E: Env + Send + 'static>(
+    envs: Vec<E>,
+    threads: usize,
+) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
+    Ok(if threads == 1 {
+        Box::new(Serial::new(envs))
+    } else {
+        Box::new(Pooled::new(envs, threads)?)
+    })
 }
 
 /// A factory of environments that must stay in the thread in which they were made: each has one of its own.
@@ -112,14 +163,24 @@ where
 }
 
 /// A factory of environments of either element type, as a name gives it.
+#[derive(Clone)]
 pub enum AnyFactory {
     /// Their observations are pixels.
-    Pixels(Box<dyn EnvFactory<Obs = u8>>),
+    Pixels(Arc<dyn EnvFactory<Obs = u8>>),
     /// Their observations are features.
-    Features(Box<dyn EnvFactory<Obs = f32>>),
+    Features(Arc<dyn EnvFactory<Obs = f32>>),
 }
 
 impl AnyFactory {
+    /// What observations are made of.
+    #[must_use]
+    pub fn observations(&self) -> Observations {
+        match self {
+            Self::Pixels(_) => Observations::Pixels,
+            Self::Features(_) => Observations::Features,
+        }
+    }
+
     /// What is constant about every environment that it makes.
     #[must_use]
     pub fn spec(&self) -> EnvSpec {
@@ -131,7 +192,7 @@ impl AnyFactory {
 
     /// The factory, if its observations are made of `O`; else `None`.
     #[must_use]
-    pub fn of<O: Elem>(self) -> Option<Box<dyn EnvFactory<Obs = O>>> {
+    pub fn of<O: Elem>(self) -> Option<Arc<dyn EnvFactory<Obs = O>>> {
         O::pick(self)
     }
 }

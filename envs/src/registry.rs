@@ -1,9 +1,10 @@
 //! Environments by name.
 //!
 //! An environment is one file, and one line here (a game of the Atari has its line in `coinop-atari`); a family of them is a variant of
-//! [`Family`], which says what can be chosen of them and how they are made.
+//! [`Family`], which says what can be chosen of them and how they are made. Environments of other crates get a name by [`register`].
 
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use coinop_atari::names::nearest;
 use coinop_atari::{Rom, find_game, games};
@@ -12,8 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::arcade::{Bricks, Catch, Game, Invaders, Snake, trained};
 use crate::atari::{AtariEnv, Protocol};
 use crate::classic::{Acrobot, CartPole, MountainCar};
+use crate::env::sealed::Sealed;
 use crate::factory::{AnyFactory, Copies};
-use crate::{Elem, Env, EnvError, VecEnv};
+use crate::{Elem, Env, EnvError, EnvFactory, VecEnv};
 
 /// Environments that have their options in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub enum Family {
     Classic,
     /// What the crate gym-rs has: features. With the feature `gym-rs`.
     GymRs,
+    /// What was [registered](register).
+    Own,
 }
 
 impl Family {
@@ -37,6 +41,7 @@ impl Family {
             Family::Arcade => "arcade",
             Family::Classic => "classic",
             Family::GymRs => "gym-rs",
+            Family::Own => "own",
         }
     }
 
@@ -45,16 +50,27 @@ impl Family {
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
             Family::Atari => &["mode", "repeat_action_probability", "roms"],
-            Family::Arcade | Family::Classic | Family::GymRs => &[],
+            Family::Arcade | Family::Classic | Family::GymRs | Family::Own => &[],
         }
     }
+}
 
-    /// What the observations of its environments are made of.
+/// What observations are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observations {
+    /// `u8`.
+    Pixels,
+    /// `f32`.
+    Features,
+}
+
+impl Observations {
+    /// What they are called.
     #[must_use]
-    pub fn observations(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
-            Family::Atari | Family::Arcade => u8::NAME,
-            Family::Classic | Family::GymRs => f32::NAME,
+            Observations::Pixels => u8::NAME,
+            Observations::Features => f32::NAME,
         }
     }
 }
@@ -66,6 +82,8 @@ pub struct EnvInfo {
     pub family: Family,
     /// The short name, e.g. `pong`.
     pub short: &'static str,
+    /// What its observations are made of.
+    pub observations: Observations,
     /// The number of actions; of an Atari game, in its minimal set.
     pub num_actions: usize,
     /// The name under which Gymnasium has the very same, if it has.
@@ -90,6 +108,7 @@ impl EnvInfo {
             (Family::Arcade, short) => known(ARCADE, short),
             (Family::Classic, short) => known(CLASSIC, short),
             (Family::GymRs, short) => gym_rs(short),
+            (Family::Own, short) => own(short),
         }
     }
 }
@@ -124,7 +143,7 @@ pub struct AtariOptions {
 #[serde(untagged)]
 enum OptionsOf<'a> {
     Atari(&'a AtariOptions),
-    Classic(NoOptions),
+    Others(NoOptions),
 }
 
 /// What can be chosen of families that leave no choice.
@@ -141,7 +160,9 @@ impl EnvOptions {
     pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
         match family {
             Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
-            Family::Arcade | Family::Classic | Family::GymRs => NoOptions::deserialize(from).map(|_| Self::default()),
+            Family::Arcade | Family::Classic | Family::GymRs | Family::Own => {
+                NoOptions::deserialize(from).map(|_| Self::default())
+            }
         }
     }
 
@@ -150,7 +171,7 @@ impl EnvOptions {
     pub fn of(&self, family: Family) -> impl Serialize + '_ {
         match family {
             Family::Atari => OptionsOf::Atari(&self.atari),
-            Family::Arcade | Family::Classic | Family::GymRs => OptionsOf::Classic(NoOptions {}),
+            Family::Arcade | Family::Classic | Family::GymRs | Family::Own => OptionsOf::Others(NoOptions {}),
         }
     }
 }
@@ -190,20 +211,26 @@ pub fn list() -> Vec<EnvInfo> {
     let game = |game: &'static coinop_atari::Game| EnvInfo {
         family: Family::Atari,
         short: game.name,
+        observations: Observations::Pixels,
         num_actions: game.minimal_actions.len(),
         gymnasium: None,
     };
     let of = |family: Family| {
-        move |known: &Known| EnvInfo {
-            family,
-            short: known.short,
-            num_actions: (known.make)().spec().num_actions,
-            gymnasium: known.gymnasium,
+        move |known: &Known| {
+            let factory = (known.make)();
+            EnvInfo {
+                family,
+                short: known.short,
+                observations: factory.observations(),
+                num_actions: factory.spec().num_actions,
+                gymnasium: known.gymnasium,
+            }
         }
     };
     let gym_rs = |(short, num_actions): &(&'static str, usize)| EnvInfo {
         family: Family::GymRs,
         short,
+        observations: Observations::Features,
         num_actions: *num_actions,
         gymnasium: None,
     };
@@ -211,7 +238,71 @@ pub fn list() -> Vec<EnvInfo> {
     let envs = ours
         .chain(games().iter().map(game))
         .chain(CLASSIC.iter().map(of(Family::Classic)));
-    envs.chain(GYM_RS.iter().map(gym_rs)).collect()
+    let envs = envs.chain(GYM_RS.iter().map(gym_rs));
+    envs.chain(registered().iter().map(|(info, _)| *info)).collect()
+}
+
+type Registered = (EnvInfo, AnyFactory);
+
+/// What was registered, sorted by name.
+static REGISTERED: RwLock<Vec<Registered>> = RwLock::new(Vec::new());
+
+fn registered() -> Vec<Registered> {
+    REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Gives a name to environments of your own, for the rest of the process: `list`, [`find`], [`make_vec`] and the program know them then, as
+/// `own/NAME`.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::registry::{EnvOptions, make_vec, register};
+/// use coinop_envs::Made;
+/// use coinop_envs::wrappers::TimeLimit;
+///
+/// // An episode of a hundred steps at most.
+/// register("short_cartpole", Made::by(|| Ok(TimeLimit::new(CartPole::v1(), 100)))?)?;
+/// let envs = make_vec::<f32>("short_cartpole", &EnvOptions::default(), 8, 1)?;
+/// assert_eq!(envs.num_envs(), 8);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+///
+/// # Errors
+///
+/// When the name is taken, or is not made of small letters, digits and `_`, beginning with a letter.
+pub fn register<F: EnvFactory + 'static>(name: &str, factory: F) -> Result<(), EnvError> {
+    let is_word = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !is_word {
+        return Err(EnvError::BadSetting(format!(
+            "`{name}` can't be the name of an environment: write small letters, digits and _, beginning with a letter"
+        )));
+    }
+    if list().iter().any(|info| squeeze(info.short) == squeeze(name)) {
+        return Err(EnvError::BadSetting(format!(
+            "there is an environment `{name}` already: choose another name"
+        )));
+    }
+    let factory = F::Obs::any(Arc::new(factory));
+    let info = EnvInfo {
+        family: Family::Own,
+        // Names are registered once and for all, and there are few.
+        short: name.to_owned().leak(),
+        observations: factory.observations(),
+        num_actions: factory.spec().num_actions,
+        gymnasium: None,
+    };
+    let mut all = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    let at = all.partition_point(|(other, _)| other.short < info.short);
+    all.insert(at, (info, factory));
+    Ok(())
+}
+
+fn own(short: &str) -> Result<AnyFactory, EnvError> {
+    let found = registered().into_iter().find(|(info, _)| info.short == short);
+    found.map(|(_, factory)| factory).ok_or_else(|| unknown(short))
 }
 
 /// What gym-rs has, sorted by name, with the number of actions; nothing where it is not built in.
@@ -226,8 +317,8 @@ fn gym_rs(short: &str) -> Result<AnyFactory, EnvError> {
     use crate::factory::InThreads;
     use crate::gym_rs::{cart_pole, mountain_car};
     Ok(AnyFactory::Features(match short {
-        "CartPole-v1" => Box::new(InThreads::new(|| Ok(cart_pole()))?),
-        "MountainCar-v0" => Box::new(InThreads::new(|| Ok(mountain_car()))?),
+        "CartPole-v1" => Arc::new(InThreads::new(|| Ok(cart_pole()))?),
+        "MountainCar-v0" => Arc::new(InThreads::new(|| Ok(mountain_car()))?),
         _ => return Err(unknown(short)),
     }))
 }
@@ -246,19 +337,19 @@ fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
         config.repeat_action_probability = probability;
     }
     let env = AtariEnv::new(&rom, &config)?;
-    Ok(AnyFactory::Pixels(Box::new(Copies::of(env, AtariEnv::BYTES))))
+    Ok(AnyFactory::Pixels(Arc::new(Copies::of(env, AtariEnv::BYTES))))
 }
 
 /// A game with the wrappers of Atari training.
 fn arcade<G: Game>() -> AnyFactory {
     // Four screens, two stacks, and the tables of the resizer.
-    AnyFactory::Pixels(Box::new(Copies::of(trained::<G>(), 250_000)))
+    AnyFactory::Pixels(Arc::new(Copies::of(trained::<G>(), 250_000)))
 }
 
 /// Small environments, that hold nothing outside themselves.
 fn features<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> AnyFactory {
     let bytes = size_of::<E>() as u64;
-    AnyFactory::Features(Box::new(Copies::of(env, bytes)))
+    AnyFactory::Features(Arc::new(Copies::of(env, bytes)))
 }
 
 /// The environment of a full or a short name, in capitals or not: `atari/pong`, `pong`, `Pong`, `SpaceInvaders`, `CartPole-v1`.
@@ -357,7 +448,7 @@ pub fn make_vec<O: Elem>(
     let info = find(name)?;
     let factory = info.factory(options)?.of::<O>().ok_or(EnvError::OtherObservations {
         env: info.id(),
-        found: info.family.observations(),
+        found: info.observations.name(),
         wanted: O::NAME,
     })?;
     factory.make_vec(num_envs, threads)
@@ -423,6 +514,51 @@ mod tests {
             error.to_string(),
             "the observations of classic/cartpole are features, and pixels are needed"
         );
+    }
+
+    #[test]
+    fn what_is_registered_is_found_by_its_name_and_made() {
+        use crate::factory::Made;
+        use crate::wrappers::TimeLimit;
+        let make = || Made::by(|| Ok(TimeLimit::new(CartPole::v1(), 3))).unwrap();
+        register("short_pole", make()).unwrap();
+        let info = find("own/short_pole").unwrap();
+        assert_eq!(
+            (info, info.observations),
+            (find("ShortPole").unwrap(), Observations::Features)
+        );
+        for threads in [1, 2] {
+            let mut envs = make_vec::<f32>("short_pole", &EnvOptions::default(), 2, threads).unwrap();
+            let (mut obs, mut last_obs, mut steps) = ([0.0; 8], [0.0; 8], [crate::Step::default(); 2]);
+            envs.reset(Some(1), &mut obs).unwrap();
+            for step in 1..=3 {
+                envs.step(&[step % 2; 2], &mut obs, &mut last_obs, &mut steps).unwrap();
+            }
+            assert_eq!(steps.map(|step| step.end), [crate::End::Truncated; 2]);
+        }
+        let error = |name: &str| register(name, make()).unwrap_err().to_string();
+        let taken = |name| format!("there is an environment `{name}` already: choose another name");
+        for name in ["short_pole", "shortpole", "pong", "cartpole"] {
+            assert_eq!(error(name), taken(name));
+        }
+        for name in ["", "Short", "a/b", "7up", "two words"] {
+            assert!(error(name).contains("can't be the name of an environment"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_closure_that_fails_is_the_error_of_the_environment_that_it_was_to_make() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        use crate::factory::Made;
+        let made = AtomicUsize::new(0);
+        let make = move || match made.fetch_add(1, Ordering::Relaxed) {
+            3 => Err(EnvError::BadSetting("no more".to_owned())),
+            _ => Ok(CartPole::v1()),
+        };
+        // One is made to know their shape, then those numbered 0, 1 and 2.
+        let error = Made::by(make).unwrap().make_vec(5, 1).err().unwrap();
+        assert_eq!(error.to_string(), "environment 2: no more");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             "{:width$}  {:>7}  {:12}  {}\n",
             env.short,
             env.num_actions,
-            env.family.observations(),
+            env.observations.name(),
             env.id()
         );
     }

@@ -13,7 +13,7 @@ use crate::algo::Threading;
 use crate::cli::TrainArgs;
 use crate::config::{Config, RunConfig, cores};
 use crate::count::short;
-use crate::output::say;
+use crate::output::{program, say};
 use crate::run::dir::RunDir;
 use crate::run::journal::Journal;
 use crate::run::metrics::WINDOW;
@@ -194,8 +194,8 @@ pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
     let device = coinop_agents::device(&run.device)?;
     coinop_agents::set_torch_threads(run.torch_threads);
     Ok(match config.env_info()?.factory(&config.env)? {
-        AnyFactory::Pixels(factory) => algo.trainer(factory.into(), run, device)?,
-        AnyFactory::Features(factory) => algo.trainer(factory.into(), run, device)?,
+        AnyFactory::Pixels(factory) => algo.trainer(factory, run, device)?,
+        AnyFactory::Features(factory) => algo.trainer(factory, run, device)?,
     })
 }
 
@@ -204,7 +204,7 @@ fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
     let run = &config.run;
     let rules = match config.env_info()?.family {
         Family::Atari => format!(" (protocol {})", config.env.atari.protocol),
-        Family::Arcade | Family::Classic | Family::GymRs => String::new(),
+        Family::Arcade | Family::Classic | Family::GymRs | Family::Own => String::new(),
     };
     say(&format!(
         "{} on {}{rules}, preset {}, seed {}, {} frames, {what}",
@@ -268,10 +268,12 @@ fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
         short(frames)
     ));
     let path = dir.path().display().to_string();
-    let quoted = quoted(&path);
+    let (program, quoted) = (program(), quoted(&path));
     match summary.outcome {
-        Outcome::Stopped { .. } => say(&format!("saved in {path}; go on with `coinop train --resume {quoted}`")),
-        _ => say(&format!("saved in {path}; evaluate it with `coinop eval {quoted}`")),
+        Outcome::Stopped { .. } => say(&format!(
+            "saved in {path}; go on with `{program} train --resume {quoted}`"
+        )),
+        _ => say(&format!("saved in {path}; evaluate it with `{program} eval {quoted}`")),
     }
 }
 

@@ -127,6 +127,8 @@ fn coerce(key: &str, old: &Value, new: Value) -> Result<Value, KeyError> {
                 .ok_or_else(|| unfit(key.to_owned(), &new, expected(old)));
         }
         (Value::Float(_), Value::Integer(number)) => return Ok(Value::Float(*number as f64)),
+        // What a word names may be described instead, e.g. the layers of a network. Whoever reads it knows how.
+        (Value::String(_), Value::Table(_)) => true,
         _ => old.same_type(&new),
     };
     if fits {

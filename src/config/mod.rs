@@ -277,7 +277,7 @@ pub(crate) fn threads_or_cores(threads: usize) -> usize {
 /// The preset `name` of an algorithm for an environment, completed by everything that presets leave to the code. An empty name is the
 /// default's.
 fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> {
-    let presets = algo.presets(env.family);
+    let presets = algo.presets(env.observations);
     let preset = presets.iter().find(|preset| preset.0 == name || name.is_empty());
     let Some((name, toml)) = preset else {
         let names: Vec<&str> = presets.iter().map(|preset| preset.0).collect();
@@ -406,10 +406,10 @@ mod tests {
     }
 
     #[test]
-    fn every_preset_is_complete_and_valid_for_every_environment_of_its_family() {
+    fn every_preset_is_complete_and_valid_for_every_environment_with_its_observations() {
         for algo in Algo::value_variants() {
             for env in registry::list() {
-                for (name, _) in algo.presets(env.family) {
+                for (name, _) in algo.presets(env.observations) {
                     let config = preset(*algo, &env.id(), name);
                     assert_eq!((config.run.preset, config.run.env), ((*name).to_owned(), env.id()));
                 }
@@ -451,7 +451,7 @@ mod tests {
         let network = |table: &mut Table| table["paac"]["network"]["body"] = Value::String("natur".to_owned());
         assert_eq!(
             error(network),
-            "unknown variant `natur`, expected one of `nature`, `a3c`, `mlp` in `paac.network.body`"
+            "unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `paac.network.body`"
         );
         let missing = |table: &mut Table| {
             table.remove("paac");

@@ -38,7 +38,7 @@ fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
                 ),
             ]);
         }
-        Family::Arcade | Family::Classic | Family::GymRs => {}
+        Family::Arcade | Family::Classic | Family::GymRs | Family::Own => {}
     }
     Ok(settings)
 }

@@ -8,7 +8,7 @@ use crate::explore::EpsilonConfig;
 use crate::limits::{above_0, at_least_0, unit, up_to_10_000};
 use crate::network::NetworkConfig;
 use crate::schedule::Schedule;
-use crate::shared::SharedRmsPropConfig;
+use crate::shared::SharedOptimizerConfig;
 
 /// The settings of A3C. Every one must be given: presets and files are the program's matter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct A3cConfig {
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
-    pub optimizer: SharedRmsPropConfig,
+    pub optimizer: SharedOptimizerConfig,
     /// Exploration beyond the policy's own.
     pub epsilon: EpsilonConfig,
 }
@@ -71,6 +71,7 @@ impl A3cConfig {
         at_least_0("entropy_weight", self.entropy_weight)?;
         at_least_0("value_weight", self.value_weight)?;
         above_0("max_grad_norm", self.max_grad_norm)?;
+        self.network.validate()?;
         self.optimizer.validate()?;
         self.epsilon.validate()
     }

@@ -8,9 +8,15 @@ use super::*;
 use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
-use crate::shared::SharedRmsPropConfig;
+use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 use crate::test_help::{Breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
+
+const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
+    decay: 0.99,
+    epsilon: 1e-3,
+    initial_mean_square: 0.0,
+};
 
 pub(super) fn config() -> A3cConfig {
     A3cConfig {
@@ -31,11 +37,7 @@ pub(super) fn config() -> A3cConfig {
             init: Init::Orthogonal,
             precision: Precision::Float32,
         },
-        optimizer: SharedRmsPropConfig {
-            decay: 0.99,
-            epsilon: 1e-3,
-            initial_mean_square: 0.0,
-        },
+        optimizer: SharedOptimizerConfig::RmsProp(RMS_PROP),
         epsilon: EpsilonConfig::Uniform {
             low: 0.0,
             high: 0.1,
@@ -89,7 +91,7 @@ fn both_kinds_of_networks_learn_from_pixels() {
 fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) -> Vec<f32> {
     let mut env = name_the_bit();
     let mut network_stream = stream(seed, "network", 0);
-    let network = ActorCritic::new(config.network, &env.spec(), &mut network_stream, Device::Cpu).unwrap();
+    let network = ActorCritic::new(&config.network, &env.spec(), &mut network_stream, Device::Cpu).unwrap();
     let mut weights = Vec::<f32>::try_from(network.params().flat()).unwrap();
     let mut mean_square = vec![0.0f32; weights.len()];
     let mut epsilons = Epsilons::new(config.epsilon.clone(), 1, seed);
@@ -157,7 +159,7 @@ fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) 
         let norm = gradient.iter().map(|d| d * d).sum::<f32>().sqrt();
         let scale = (config.max_grad_norm as f32 / norm).min(1.0);
         clipped += usize::from(scale < 1.0);
-        let (decay, root) = (config.optimizer.decay as f32, config.optimizer.epsilon as f32);
+        let (decay, root) = (RMS_PROP.decay as f32, RMS_PROP.epsilon as f32);
         for ((weight, square), d) in weights.iter_mut().zip(&mut mean_square).zip(gradient) {
             let d = scale * d;
             *square = decay * *square + (1.0 - decay) * d * d;
@@ -187,7 +189,7 @@ fn one_worker_is_the_algorithm_of_the_paper_step_by_step() {
     played += section.get::<usize>("steps").unwrap() / config.rollout_steps;
     restored.load(&section).unwrap();
     let spec = of(name_the_bit()).spec();
-    let mut network = ActorCritic::new(config.network, &spec, &mut stream(0, "x", 0), Device::Cpu).unwrap();
+    let mut network = ActorCritic::new(&config.network, &spec, &mut stream(0, "x", 0), Device::Cpu).unwrap();
     network
         .load(section.section("learner").unwrap().section("network").unwrap())
         .unwrap();
@@ -279,7 +281,9 @@ fn a_value_that_can_not_be_is_named_with_the_reason() {
             "max_learning_rate = 0.000000001: it must be 0, or at least learning_rate",
         ),
         (
-            |c| c.optimizer.decay = 1.0,
+            |c| {
+                c.optimizer = SharedOptimizerConfig::RmsProp(SharedRmsPropConfig { decay: 1.0, ..RMS_PROP });
+            },
             "optimizer.decay = 1: it must be at least 0 and below 1",
         ),
         (

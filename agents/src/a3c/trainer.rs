@@ -86,7 +86,7 @@ impl<O: Observation> Checkpoint for A3c<O> {
 /// A network with the initial weights of a run that was seeded with `seed`.
 fn initial(config: &A3cConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<ActorCritic, AgentError> {
     let mut rng = stream(seed, "network", 0);
-    ActorCritic::new(config.network, spec, &mut rng, device)
+    ActorCritic::new(&config.network, spec, &mut rng, device)
 }
 
 /// The policy of a checkpoint of [`A3c`], for environments like `spec`; it draws from `rng`.

@@ -8,7 +8,7 @@ use crate::explore::EpsilonConfig;
 use crate::limits::{above_0, check, unit, up_to_10_000};
 use crate::network::NetworkConfig;
 use crate::schedule::Schedule;
-use crate::shared::SharedRmsPropConfig;
+use crate::shared::SharedOptimizerConfig;
 
 /// What the value of an action is to become. `Q'` is the target network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct AsyncQConfig {
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
-    pub optimizer: SharedRmsPropConfig,
+    pub optimizer: SharedOptimizerConfig,
     /// Exploration.
     pub epsilon: EpsilonConfig,
 }
@@ -80,6 +80,7 @@ impl AsyncQConfig {
         check_rates(self.learning_rate, self.max_learning_rate)?;
         above_0("max_grad_norm", self.max_grad_norm)?;
         unit("eval_epsilon", self.eval_epsilon)?;
+        self.network.validate()?;
         self.network.check_feed_forward()?;
         self.optimizer.validate()?;
         self.epsilon.validate()

@@ -8,11 +8,17 @@ use super::*;
 use crate::explore::{EpsilonConfig, Epsilons, epsilon_greedy};
 use crate::init::Init;
 use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
-use crate::shared::SharedRmsPropConfig;
+use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 use crate::test_help::{Breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 const METHODS: [ValueMethod; 3] = [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ];
+
+const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
+    decay: 0.99,
+    epsilon: 1e-2,
+    initial_mean_square: 0.0,
+};
 
 fn config() -> AsyncQConfig {
     AsyncQConfig {
@@ -32,11 +38,7 @@ fn config() -> AsyncQConfig {
             init: Init::Orthogonal,
             precision: Precision::Float32,
         },
-        optimizer: SharedRmsPropConfig {
-            decay: 0.99,
-            epsilon: 1e-2,
-            initial_mean_square: 0.0,
-        },
+        optimizer: SharedOptimizerConfig::RmsProp(RMS_PROP),
         epsilon: EpsilonConfig::Annealed {
             from: 1.0,
             values: vec![0.1, 0.01],
@@ -98,7 +100,7 @@ fn reference<E: Env<Obs = f32>>(
 ) -> Vec<f32> {
     let network = |seed| {
         let mut rng = stream(seed, "network", 0);
-        QNetwork::new(config.network, Head::Plain, &env.spec(), &mut rng, Device::Cpu).unwrap()
+        QNetwork::new(&config.network, Head::Plain, &env.spec(), &mut rng, Device::Cpu).unwrap()
     };
     let (network, target) = (network(seed), network(seed));
     let obs_len = env.obs_shape().len() as i64;
@@ -165,7 +167,7 @@ fn reference<E: Env<Obs = f32>>(
         let gradient = Vec::<f32>::try_from(network.params().gradient(&loss).unwrap()).unwrap();
         let norm = gradient.iter().map(|d| d * d).sum::<f32>().sqrt();
         let scale = (config.max_grad_norm as f32 / norm).min(1.0);
-        let (decay, root) = (config.optimizer.decay as f32, config.optimizer.epsilon as f32);
+        let (decay, root) = (RMS_PROP.decay as f32, RMS_PROP.epsilon as f32);
         for ((weight, square), d) in weights.iter_mut().zip(&mut mean_square).zip(gradient) {
             let d = scale * d;
             *square = decay * *square + (1.0 - decay) * d * d;
@@ -192,7 +194,7 @@ fn compare<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(method: ValueMetho
     let section = state(&trainer);
     let played = section.get::<usize>("steps").unwrap() / config.rollout_steps;
     let mut rng = stream(0, "x", 0);
-    let mut network = QNetwork::new(config.network, Head::Plain, &env.spec(), &mut rng, Device::Cpu).unwrap();
+    let mut network = QNetwork::new(&config.network, Head::Plain, &env.spec(), &mut rng, Device::Cpu).unwrap();
     network
         .load(section.section("learner").unwrap().section("network").unwrap())
         .unwrap();

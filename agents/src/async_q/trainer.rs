@@ -92,7 +92,7 @@ impl<O: Observation> Checkpoint for AsyncQ<O> {
 /// A network with the initial weights of a run that was seeded with `seed`.
 fn initial(config: &AsyncQConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
     let mut rng = stream(seed, "network", 0);
-    QNetwork::new(config.network, Head::Plain, spec, &mut rng, device)
+    QNetwork::new(&config.network, Head::Plain, spec, &mut rng, device)
 }
 
 /// The policy of a checkpoint of [`AsyncQ`], for environments like `spec`; it draws from `rng`.

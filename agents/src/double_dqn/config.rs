@@ -89,6 +89,7 @@ impl DoubleDqnConfig {
         at_least_0("max_grad_norm", self.max_grad_norm)?;
         above_0("learning_rate", self.learning_rate)?;
         unit("eval_epsilon", self.eval_epsilon)?;
+        self.network.validate()?;
         self.network.check_feed_forward()?;
         self.optimizer.validate()?;
         self.epsilon.validate()

@@ -261,7 +261,7 @@ fn learner(config: &DoubleDqnConfig) -> DoubleDqnLearner {
     let network = || {
         let spec = envs().spec();
         let mut rng = stream(5, "network", 0);
-        QNetwork::new(config.network, config.head, &spec, &mut rng, Device::Cpu).unwrap()
+        QNetwork::new(&config.network, config.head, &spec, &mut rng, Device::Cpu).unwrap()
     };
     DoubleDqnLearner::new(config, network(), network()).unwrap()
 }

@@ -338,7 +338,7 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
 /// A network with the initial weights of a run that was seeded with `seed`.
 fn network(config: &DoubleDqnConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
     let mut rng = stream(seed, "network", 0);
-    QNetwork::new(config.network, config.head, spec, &mut rng, device)
+    QNetwork::new(&config.network, config.head, spec, &mut rng, device)
 }
 
 /// The policy of a checkpoint of [`DoubleDqn`], for environments like `spec`; it draws from `rng`, and explores with the configured epsilon of

@@ -51,20 +51,18 @@ pub struct Body {
 impl Body {
     /// The body with its hidden layers, or with all but the last `without` of them, which the heads will have each for itself.
     pub(super) fn build(
-        config: NetworkConfig,
+        config: &NetworkConfig,
         obs_shape: Shape,
         without: usize,
         device: Device,
         builder: &mut Builder<'_>,
     ) -> Result<Self, AgentError> {
-        let kind = config.body;
+        config.validate()?;
+        let kind = &config.body;
         let (convolutions, widths) = kind.layers();
         let mut layers = Vec::new();
         let mut width = if convolutions.is_empty() {
-            let [width] = obs_shape.dims() else {
-                return Err(wrong_shape(kind, obs_shape, "it needs one dimension"));
-            };
-            *width as i64
+            obs_shape.len() as i64
         } else {
             let [channels, height, width] = obs_shape.dims() else {
                 return Err(wrong_shape(kind, obs_shape, "it needs channels, height and width"));
@@ -124,13 +122,10 @@ impl Body {
 
     /// The features `[n, width]`, in `f32`, of observations `[n, obs_shape…]`, `u8` or `f32`.
     pub(super) fn forward(&self, params: &Params, obs: &Tensor) -> Result<Tensor, AgentError> {
-        let kind = if obs.dim() == 4 {
-            self.precision.kind()
-        } else {
-            Kind::Float
-        };
+        let convolves = matches!(self.layers.first(), Some(Layer::Conv { .. }));
+        let kind = if convolves { self.precision.kind() } else { Kind::Float };
         let mut x = match kind {
-            Kind::Float if obs.dim() == 4 => channels_last(obs)?.f_to_kind(kind)?,
+            Kind::Float if convolves => channels_last(obs)?.f_to_kind(kind)?,
             _ => obs.f_to_kind(kind)?,
         };
         // Weights are scaled instead of the pixels that meet them: there are far fewer.
@@ -153,7 +148,7 @@ fn channels_last(pictures: &Tensor) -> Result<Tensor, AgentError> {
         .f_permute([0, 3, 1, 2])?)
 }
 
-fn wrong_shape(kind: BodyKind, shape: Shape, reason: &'static str) -> AgentError {
+fn wrong_shape(kind: &BodyKind, shape: Shape, reason: &'static str) -> AgentError {
     AgentError::Shape {
         network: kind.name(),
         shape: shape.to_string(),

@@ -198,7 +198,7 @@ mod tests {
             precision: Precision::Float32,
         };
         let spec = EnvSpec::new(Shape::new(&[2]), 3);
-        ActorCritic::new(config, &spec, &mut stream(1, "network", 0), Device::Cpu).unwrap()
+        ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), Device::Cpu).unwrap()
     }
 
     /// Five steps of three environments.

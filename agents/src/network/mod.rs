@@ -5,6 +5,7 @@
 //! nature   conv 32 8x8/4 · conv 64 4x4/2 · conv 64 3x3/1 · 512      Mnih 2015
 //! a3c      conv 16 8x8/4 · conv 32 4x4/2 · 256                      Mnih 2013; A3C (1602.01783) and PAAC's "nips" network
 //! mlp      64 · 64                                                  for features instead of pixels
+//! layers   those that are listed                                    for observations of your own
 //!
 //! core                                                              source
 //! none     nothing: feed-forward
@@ -38,7 +39,7 @@ pub use core::{Core, RecurrentState};
 pub use q_network::{Head, QNetwork};
 
 /// How a network is built, for any observations and actions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// What reads observations.
@@ -52,45 +53,77 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// Checks the layers of its body.
+    pub(crate) fn validate(&self) -> Result<(), AgentError> {
+        let (convolutions, hidden) = self.body.layers();
+        let is_size = |size: &i64| (1..=65_536).contains(size);
+        let good = convolutions
+            .iter()
+            .all(|(filters, kernel, stride)| [filters, kernel, stride].into_iter().all(is_size));
+        let reason = "each is three numbers from 1 to 65536: filters, kernel, stride";
+        check(
+            good,
+            "network.body.layers.convolutions",
+            format!("{convolutions:?}"),
+            reason,
+        )?;
+        let good = !hidden.is_empty() && hidden.iter().all(is_size);
+        let reason = "it must be at least one number, each from 1 to 65536";
+        check(good, "network.body.layers.hidden", format!("{hidden:?}"), reason)
+    }
+
     /// Checks that it has no recurrent core, which networks of action values do not know.
-    pub(crate) fn check_feed_forward(self) -> Result<(), AgentError> {
+    pub(crate) fn check_feed_forward(&self) -> Result<(), AgentError> {
         let reason = "action values come from feed-forward networks: it must be none";
         check(self.core == Core::None, "network.core", "lstm", reason)
     }
 }
 
 /// Which body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+///
+/// In a configuration it is a word or, of layers of your own, `body = { layers = { convolutions = [[16, 3, 1]], hidden = [128] } }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BodyKind {
     /// The network of the Nature DQN paper (Mnih et al. 2015).
     Nature,
     /// The smaller network of A3C and PAAC.
     A3c,
-    /// Two layers of 64 units, for observations of one dimension.
+    /// Two layers of 64 units, for features.
     Mlp,
+    /// Layers of your own.
+    Layers {
+        /// Convolutions without padding, in order: filters, height and width of the kernel, stride. Where there is one, an observation has channels,
+        /// height and width; where there is none, all its numbers are read as one vector.
+        #[serde(default)]
+        convolutions: Vec<(i64, i64, i64)>,
+        /// The widths of the fully connected layers after them; at least one.
+        hidden: Vec<i64>,
+    },
 }
 
 impl BodyKind {
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             BodyKind::Nature => "nature",
             BodyKind::A3c => "a3c",
             BodyKind::Mlp => "mlp",
+            BodyKind::Layers { .. } => "layers",
         }
     }
 
     /// Convolutions as (channels, kernel, stride), and the widths of the hidden layers after them.
-    fn layers(self) -> (&'static [(i64, i64, i64)], &'static [i64]) {
+    fn layers(&self) -> (&[(i64, i64, i64)], &[i64]) {
         match self {
             BodyKind::Nature => (&[(32, 8, 4), (64, 4, 2), (64, 3, 1)], &[512]),
             BodyKind::A3c => (&[(16, 8, 4), (32, 4, 2)], &[256]),
             BodyKind::Mlp => (&[], &[64, 64]),
+            BodyKind::Layers { convolutions, hidden } => (convolutions, hidden),
         }
     }
 
     /// The width of the last hidden layer.
-    fn last_width(self) -> i64 {
+    fn last_width(&self) -> i64 {
         self.layers().1.last().copied().unwrap_or(1)
     }
 }
@@ -159,16 +192,23 @@ mod tests {
 
     fn actor_critic(kind: BodyKind, precision: Precision, shape: &[usize]) -> Result<ActorCritic, AgentError> {
         let rng = &mut stream(1, "init", 0);
-        ActorCritic::new(config(kind, precision), &spec(shape), rng, Device::Cpu)
+        ActorCritic::new(&config(kind, precision), &spec(shape), rng, Device::Cpu)
     }
 
     fn network(kind: BodyKind, shape: &[usize]) -> Result<ActorCritic, AgentError> {
         actor_critic(kind, Precision::Float32, shape)
     }
 
+    fn layers(convolutions: &[(i64, i64, i64)], hidden: &[i64]) -> BodyKind {
+        BodyKind::Layers {
+            convolutions: convolutions.to_vec(),
+            hidden: hidden.to_vec(),
+        }
+    }
+
     fn q_network(kind: BodyKind, head: Head, shape: &[usize]) -> QNetwork {
         let rng = &mut stream(1, "init", 0);
-        QNetwork::new(config(kind, Precision::Float32), head, &spec(shape), rng, Device::Cpu).unwrap()
+        QNetwork::new(&config(kind, Precision::Float32), head, &spec(shape), rng, Device::Cpu).unwrap()
     }
 
     /// What a feed-forward network answers.
@@ -192,13 +232,19 @@ mod tests {
             (BodyKind::Nature, &[4, 84, 84][..]),
             (BodyKind::A3c, &[4, 84, 84]),
             (BodyKind::Mlp, &[5]),
+            (BodyKind::Mlp, &[2, 5]),
+            (layers(&[(8, 3, 1)], &[32]), &[3, 10, 10]),
+            (layers(&[], &[32, 16, 8]), &[3, 10, 10]),
         ] {
-            let network = network(kind, shape).unwrap();
+            let network = network(kind.clone(), shape).unwrap();
             let obs = network.body().input(&vec![7u8; 3 * Shape::new(shape).len()]).unwrap();
             let (logits, values) = answer(&network, &obs);
             assert_eq!((logits.size(), values.size()), (vec![3, 6], vec![3]));
             for head in [Head::Plain, Head::SharedBias, Head::Dueling] {
-                assert_eq!(q_network(kind, head, shape).forward(&obs).unwrap().size(), [3, 6]);
+                assert_eq!(
+                    q_network(kind.clone(), head, shape).forward(&obs).unwrap().size(),
+                    [3, 6]
+                );
             }
         }
     }
@@ -304,7 +350,25 @@ mod tests {
             "the network `a3c` can not read observations of shape 7: it needs channels, height and width"
         );
         assert!(network(BodyKind::Nature, &[4, 20, 20]).is_err());
-        assert!(network(BodyKind::Mlp, &[4, 84, 84]).is_err());
+        let deep = layers(&[(8, 3, 1), (8, 9, 1)], &[32]);
+        let error = network(deep, &[1, 10, 10]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the network `layers` can not read observations of shape 1x10x10"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn layers_that_can_not_be_are_refused() {
+        let error = |kind| network(kind, &[1, 10, 10]).unwrap_err().to_string();
+        assert_eq!(
+            error(layers(&[(8, 3, 0)], &[32])),
+            "network.body.layers.convolutions = [(8, 3, 0)]: each is three numbers from 1 to 65536: filters, kernel, stride"
+        );
+        assert_eq!(
+            error(layers(&[(8, 3, 1)], &[])),
+            "network.body.layers.hidden = []: it must be at least one number, each from 1 to 65536"
+        );
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl QNetwork {
     ///
     /// [`AgentError::Shape`] when the network can not read such observations, [`AgentError::BadConfig`] when it has a recurrent core.
     pub fn new(
-        config: NetworkConfig,
+        config: &NetworkConfig,
         head: Head,
         spec: &EnvSpec,
         rng: &mut Rng,

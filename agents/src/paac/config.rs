@@ -80,6 +80,7 @@ impl PaacConfig {
         let divides = self.minibatches > 0 && samples.is_multiple_of(self.minibatches);
         let reason = "it must divide num_envs times rollout_steps";
         check(divides, "minibatches", self.minibatches, reason)?;
+        self.network.validate()?;
         let whole = self.network.core == Core::None || self.num_envs.is_multiple_of(self.minibatches);
         let reason = "all steps of an environment stay together for an LSTM: it must divide num_envs";
         check(whole, "minibatches", self.minibatches, reason)?;

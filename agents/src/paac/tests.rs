@@ -72,7 +72,7 @@ fn uniform_network() -> ActorCritic {
         ..config().network
     };
     let spec = EnvSpec::new(Shape::new(&[2]), 3);
-    ActorCritic::new(network_config, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap()
+    ActorCritic::new(&network_config, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap()
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
     let (steps, n) = (5, 4);
     let len = steps * n;
     let spec = EnvSpec::new(Shape::new(&[2]), 3);
-    let network = || ActorCritic::new(recurrent().network, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap();
+    let network = || ActorCritic::new(&recurrent().network, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap();
     let numbers = |count: usize, scale: f32| -> Vec<f32> { (0..count).map(|i| (i as f32 * scale).sin()).collect() };
     let mut begins = vec![false; len];
     begins[..n].fill(true);

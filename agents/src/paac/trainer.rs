@@ -79,7 +79,7 @@ impl<O: Observation> Paac<O> {
         let spec = env.spec();
         Self::check_memory(config, spec.obs_shape)?;
         let obs_len = spec.obs_shape.len();
-        let network = ActorCritic::new(config.network, &spec, &mut stream(seed, "network", 0), device)?;
+        let network = ActorCritic::new(&config.network, &spec, &mut stream(seed, "network", 0), device)?;
         Ok(Self {
             state: network.initial_state(n)?,
             first_state: RecurrentState::default(),
@@ -378,7 +378,7 @@ pub fn restore_policy<O: Observation>(
     device: Device,
 ) -> Result<ActorCriticPolicy<O>, TrainError> {
     // Any weights: those of the checkpoint replace them.
-    let mut network = ActorCritic::new(config.network, spec, &mut stream(0, "network", 0), device)?;
+    let mut network = ActorCritic::new(&config.network, spec, &mut stream(0, "network", 0), device)?;
     network.load(from.section("learner")?.section("network")?)?;
     Ok(ActorCriticPolicy::new(network, rng))
 }

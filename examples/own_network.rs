@@ -1,6 +1,8 @@
-//! An environment of one's own, trained with PAAC through the library: `cargo run --release --example own_env`.
+//! A network of layers of one's own, trained with PAAC through the library: `cargo run --release --example own_network`.
 //!
-//! Catch: a ball falls from the top of a board, one row per step, and the paddle in the last row moves to be below it.
+//! Catch: a ball falls from the top of a board, one row per step, and the paddle in the last row moves to be below it. The board is a picture of
+//! 10x5 pixels, which is too small for the networks of the Atari. On the command line the same network is
+//! `--set "body={layers={convolutions=[[16,3,1]],hidden=[64]}}"`.
 
 use coinop::agents::explore::EpsilonConfig;
 use coinop::agents::init::Init;
@@ -33,18 +35,18 @@ impl Catch {
         }
     }
 
-    fn observe(&self, obs: &mut [f32]) {
-        obs.fill(0.0);
-        obs[self.ball.0 * COLUMNS + self.ball.1] = 1.0;
-        obs[(ROWS - 1) * COLUMNS + self.paddle] = 1.0;
+    fn observe(&self, obs: &mut [u8]) {
+        obs.fill(0);
+        obs[self.ball.0 * COLUMNS + self.ball.1] = 255;
+        obs[(ROWS - 1) * COLUMNS + self.paddle] = 255;
     }
 }
 
 impl Env for Catch {
-    type Obs = f32;
+    type Obs = u8;
 
     fn obs_shape(&self) -> Shape {
-        Shape::new(&[ROWS * COLUMNS])
+        Shape::new(&[1, ROWS, COLUMNS])
     }
 
     /// Left, stay, right.
@@ -52,7 +54,7 @@ impl Env for Catch {
         3
     }
 
-    fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
         if let Some(seed) = seed {
             self.random = stream(seed, "catch", 0);
         }
@@ -63,7 +65,7 @@ impl Env for Catch {
         Ok(())
     }
 
-    fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+    fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
         if action >= 3 {
             return Err(EnvError::InvalidAction { action, num_actions: 3 });
         }
@@ -104,7 +106,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         loss_scale: 1.0,
         max_grad_norm: 0.5,
         network: NetworkConfig {
-            body: BodyKind::Mlp,
+            body: BodyKind::Layers {
+                convolutions: vec![(16, 3, 1)],
+                hidden: vec![64],
+            },
             core: Core::None,
             init: Init::Orthogonal,
             precision: Precision::Float32,
