@@ -1,5 +1,6 @@
 //! What can go wrong with an environment.
 
+use crate::EnvSpec;
 use crate::atari::Protocol;
 use crate::memory::size;
 
@@ -63,6 +64,19 @@ pub enum EnvError {
         found: &'static str,
         /// What they should be.
         wanted: &'static str,
+    },
+    /// Environments that were to be mixed differ.
+    #[error(
+        "environment {number} of those to be mixed has observations of {}, {} actions and {} frames for each step, and the first has {}, {} and {}",
+        found.obs_shape, found.num_actions, found.frames_per_step, first.obs_shape, first.num_actions, first.frames_per_step
+    )]
+    Mixed {
+        /// Which, counted from 0.
+        number: usize,
+        /// What it is.
+        found: Box<EnvSpec>,
+        /// What the first is.
+        first: Box<EnvSpec>,
     },
     /// Bytes are not a snapshot of this environment.
     #[error("this is no snapshot of {env}: {reason}")]

@@ -110,6 +110,68 @@ where
     }
 }
 
+/// A factory of different environments with the same observations and actions: of `k` kinds, environment `i` is of kind `i % k`. So one network
+/// learns several games, e.g. those of the Atari with all 18 actions.
+///
+/// ```no_run
+/// use coinop_envs::registry::{AtariOptions, EnvOptions, find};
+/// use coinop_envs::{EnvFactory, Mixed};
+///
+/// let atari = AtariOptions { all_actions: Some(true), ..AtariOptions::default() };
+/// let options = EnvOptions { atari };
+/// let games = ["pong", "breakout", "seaquest"].map(|game| find(game)?.factory(&options)?.pixels(game));
+/// let envs = Mixed::of(games.into_iter().collect::<Result<_, _>>()?)?.make_vec(12, 2)?;
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+pub struct Mixed<O> {
+    kinds: Vec<Arc<dyn EnvFactory<Obs = O>>>,
+}
+
+impl<O: Elem> Mixed<O> {
+    /// Of these kinds.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::Mixed`] when one has other observations, actions or frames than the first.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub fn of(kinds: Vec<Arc<dyn EnvFactory<Obs = O>>>) -> Result<Self, EnvError> {
+        let first = kinds.first().expect("at least one kind of environment").spec();
+        match kinds.iter().position(|kind| kind.spec() != first) {
+            Some(number) => Err(EnvError::Mixed {
+                number,
+                found: Box::new(kinds[number].spec()),
+                first: Box::new(first),
+            }),
+            None => Ok(Self { kinds }),
+        }
+    }
+}
+
+impl<O: Elem> EnvFactory for Mixed<O> {
+    type Obs = O;
+
+    fn spec(&self) -> EnvSpec {
+        self.kinds[0].spec()
+    }
+
+    /// One of the first kind.
+    fn make(&self) -> Result<Box<dyn Env<Obs = O> + Send>, EnvError> {
+        self.kinds[0].make()
+    }
+
+    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = O> + Send>, EnvError> {
+        let made = |number: usize| {
+            let kind = &self.kinds[number % self.kinds.len()];
+            kind.make().map_err(|error| error.of(number))
+        };
+        let envs = (0..num_envs).map(made).collect::<Result<Vec<_>, EnvError>>()?;
+        stepped_by(envs, threads)
+    }
+}
+
 /// Environments, stepped by so many threads.
 fn stepped_by<E: Env + Send + 'static>(
     envs: Vec<E>,
@@ -188,6 +250,34 @@ impl AnyFactory {
             Self::Pixels(factory) => factory.spec(),
             Self::Features(factory) => factory.spec(),
         }
+    }
+
+    /// The factory of environments whose observations are pixels; `name` is theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::OtherObservations`].
+    pub fn pixels(self, name: &str) -> Result<Arc<dyn EnvFactory<Obs = u8>>, EnvError> {
+        self.wanted(name)
+    }
+
+    /// The factory of environments whose observations are features; `name` is theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::OtherObservations`].
+    pub fn features(self, name: &str) -> Result<Arc<dyn EnvFactory<Obs = f32>>, EnvError> {
+        self.wanted(name)
+    }
+
+    /// The factory, if its observations are made of `O`.
+    pub(crate) fn wanted<O: Elem>(self, name: &str) -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> {
+        let found = self.observations().name();
+        self.of::<O>().ok_or_else(|| EnvError::OtherObservations {
+            env: name.to_owned(),
+            found,
+            wanted: O::NAME,
+        })
     }
 
     /// The factory, if its observations are made of `O`; else `None`.

@@ -22,7 +22,7 @@ pub use check::check_env;
 pub use coinop_atari;
 pub use env::{Elem, End, Env, EnvSpec, Step};
 pub use error::EnvError;
-pub use factory::{AnyFactory, Copies, EnvFactory, InThreads, Made};
+pub use factory::{AnyFactory, Copies, EnvFactory, InThreads, Made, Mixed};
 pub use resize::AreaResizer;
 pub use shape::Shape;
 pub use vec_env::VecEnv;

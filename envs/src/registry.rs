@@ -49,7 +49,7 @@ impl Family {
     #[must_use]
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
-            Family::Atari => &["mode", "repeat_action_probability", "roms"],
+            Family::Atari => &["all_actions", "mode", "repeat_action_probability", "roms"],
             Family::Arcade | Family::Classic | Family::GymRs | Family::Own => &[],
         }
     }
@@ -134,6 +134,9 @@ pub struct AtariOptions {
     pub mode: Option<u32>,
     /// The game's difficulty.
     pub difficulty: u32,
+    /// Whether an agent has all 18 actions instead of those that the game uses, if not the protocol's choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_actions: Option<bool>,
     /// The folder of ROMs, if not the one that set-up provides. The program makes it absolute before it is written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roms: Option<PathBuf>,
@@ -333,6 +336,7 @@ fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
     let mut config = options.protocol.config();
     config.mode = options.mode;
     config.difficulty = options.difficulty;
+    config.all_actions = options.all_actions.unwrap_or(config.all_actions);
     if let Some(probability) = options.repeat_action_probability {
         config.repeat_action_probability = probability;
     }
@@ -446,11 +450,7 @@ pub fn make_vec<O: Elem>(
     threads: usize,
 ) -> Result<Box<dyn VecEnv<Obs = O> + Send>, EnvError> {
     let info = find(name)?;
-    let factory = info.factory(options)?.of::<O>().ok_or(EnvError::OtherObservations {
-        env: info.id(),
-        found: info.observations.name(),
-        wanted: O::NAME,
-    })?;
+    let factory = info.factory(options)?.wanted::<O>(&info.id())?;
     factory.make_vec(num_envs, threads)
 }
 

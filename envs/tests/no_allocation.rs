@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use coinop_envs::arcade::{Invaders, Snake, trained};
 use coinop_envs::classic::CartPole;
 use coinop_envs::registry::{EnvOptions, make_vec};
-use coinop_envs::vec_env::{Pooled, Serial, Threaded};
+use coinop_envs::vec_env::{Asynchronous, Pooled, Serial, Threaded};
 use coinop_envs::{Elem, Step, VecEnv};
 
 /// The system's allocator, which counts.
@@ -65,6 +65,8 @@ fn steps_and_resets_of_vec_envs_allocate_nothing() {
     // The first time that a thread has to wait, it allocates what it waits with: here there are four, for both ways.
     let threaded = allocations(Threaded::new(|| Ok(CartPole::v1()), 3).unwrap());
     assert!(threaded <= 8, "{threaded} allocations in 600 steps");
+    let asynchronous = allocations(Asynchronous::new(envs(), 2).unwrap());
+    assert!(asynchronous <= 8, "{asynchronous} allocations in 600 steps");
     // rayon allocates a block of its queue now and then, however many steps it is for.
     let pooled = allocations(Pooled::new(envs(), 2).unwrap());
     assert!(pooled <= 30, "{pooled} allocations in 600 steps");

@@ -6,11 +6,11 @@
 )]
 
 use coinop_envs::classic::CartPole;
-use coinop_envs::registry::{EnvOptions, make_vec};
+use coinop_envs::registry::{AtariOptions, EnvOptions, find, make_vec};
 use coinop_envs::rng::derive_seed;
-use coinop_envs::vec_env::{Pooled, Remote, Serial, Threaded};
+use coinop_envs::vec_env::{Asynchronous, Pooled, Remote, Serial, Threaded};
 use coinop_envs::wrappers::TimeLimit;
-use coinop_envs::{End, Env, EnvError, Shape, Step, VecEnv, check_env};
+use coinop_envs::{End, Env, EnvError, EnvFactory, Mixed, Shape, Step, VecEnv, check_env};
 use proptest::prelude::*;
 
 /// The observations and steps of `steps` steps of `env` with fixed actions.
@@ -125,6 +125,7 @@ proptest! {
         let mut sets: Vec<Box<dyn VecEnv<Obs = f32>>> = vec![
             Box::new(Pooled::new(vec![env(); n], threads).unwrap()),
             Box::new(Threaded::new(bound, n).unwrap()),
+            Box::new(Asynchronous::new(vec![env(); n], threads).unwrap()),
         ];
         let blank = || (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
         let (mut obs, mut last_obs, mut steps) = blank();
@@ -155,6 +156,135 @@ proptest! {
             prop_assert_eq!((&obs, &steps), (&expected[saved].0, &expected[saved].2));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// However many are received at a time, and in whichever order they get ready.
+    #[test]
+    fn each_environment_that_is_sent_and_received_plays_as_in_the_serial_set(
+        n in 1usize..7,
+        threads in 1usize..5,
+        batch in 1usize..7,
+        seed in any::<u64>(),
+    ) {
+        let batch = batch.min(n);
+        let env = || TimeLimit::new(CartPole::new(), 15);
+        let action = |number: usize, step: usize| derive_seed(seed, "action", (100 * number + step) as u64) as u32 % 2;
+        const STEPS: usize = 40;
+
+        let mut serial = Serial::new(vec![env(); n]);
+        let (mut obs, mut last_obs, mut steps) = (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
+        serial.reset(Some(seed), &mut obs).unwrap();
+        let row = |i: usize| 4 * i..4 * (i + 1);
+        let mut expected: Vec<Vec<(Vec<f32>, Step)>> = (0..n).map(|i| vec![(obs[row(i)].to_vec(), Step::default())]).collect();
+        for t in 0..STEPS {
+            let actions: Vec<u32> = (0..n).map(|i| action(i, t)).collect();
+            serial.step(&actions, &mut obs, &mut last_obs, &mut steps).unwrap();
+            for i in 0..n {
+                expected[i].push((obs[row(i)].to_vec(), steps[i]));
+            }
+        }
+
+        let mut envs = Asynchronous::new(vec![env(); n], threads).unwrap();
+        let mut seen: Vec<Vec<(Vec<f32>, Step)>> = vec![Vec::new(); n];
+        // What is under way is forgotten when episodes begin.
+        envs.begin(None).unwrap();
+        envs.begin(Some(seed)).unwrap();
+        prop_assert_eq!(envs.under_way(), n);
+        while envs.under_way() > 0 {
+            let count = batch.min(envs.under_way());
+            let mut numbers = vec![0; count];
+            let (mut obs, mut last_obs, mut steps) = (vec![0.0; 4 * count], vec![9.0; 4 * count], vec![Step::default(); count]);
+            envs.receive(&mut numbers, &mut obs, &mut last_obs, &mut steps).unwrap();
+            for (k, &i) in numbers.iter().enumerate() {
+                prop_assert_eq!(steps[k].end.is_over(), last_obs[row(k)] != [9.0; 4]);
+                seen[i].push((obs[row(k)].to_vec(), steps[k]));
+                let done = seen[i].len() - 1;
+                if done < STEPS {
+                    envs.send(i, action(i, done)).unwrap();
+                }
+            }
+        }
+        prop_assert_eq!(seen, expected);
+    }
+}
+
+#[test]
+fn an_error_or_a_panic_of_an_environment_that_was_sent_comes_with_its_number() {
+    let mut envs = Asynchronous::new(vec![CartPole::new(); 3], 2).unwrap();
+    let (mut obs, mut last_obs) = ([0.0; 12], [0.0; 12]);
+    envs.reset(Some(1), &mut obs).unwrap();
+    envs.send(2, 7).unwrap();
+    let error = envs
+        .receive(&mut [0], &mut obs[..4], &mut last_obs[..4], &mut [Step::default()])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "environment 2: action 7 is out of range: this environment has 2 actions, 0 to 1"
+    );
+    let mut envs = Asynchronous::new(vec![Panics(0), Panics(0)], 1).unwrap();
+    let mut step = || envs.step(&[0, 0], &mut [0.0; 2], &mut [0.0; 2], &mut [Step::default(); 2]);
+    step().unwrap();
+    step().unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            step().unwrap_err().to_string(),
+            "environment 0: it panicked; its message is above"
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "environment 1 is under way: receive it before it is sent again")]
+fn an_environment_under_way_can_not_be_sent() {
+    let mut envs = Asynchronous::new(vec![CartPole::new(); 2], 1).unwrap();
+    envs.reset(None, &mut [0.0; 8]).unwrap();
+    envs.send(1, 0).unwrap();
+    envs.send(1, 0).unwrap();
+}
+
+#[test]
+fn different_games_with_all_actions_are_stepped_together() {
+    let options = |all_actions| EnvOptions {
+        atari: AtariOptions {
+            all_actions: Some(all_actions),
+            ..AtariOptions::default()
+        },
+    };
+    let mixed = |all_actions| {
+        let factory = |game| {
+            find(game)
+                .unwrap()
+                .factory(&options(all_actions))
+                .unwrap()
+                .pixels(game)
+                .unwrap()
+        };
+        Mixed::of(["pong", "breakout"].map(factory).to_vec())
+    };
+    let mut both = mixed(true).unwrap().make_vec(3, 2).unwrap();
+    assert_eq!(both.spec().num_actions, 18);
+    let (obs, _) = play(both.as_mut(), 30);
+    // Environments 0 and 2 are of Pong; those of Pong alone have the same seeds.
+    let (pong, _) = play(make_vec("pong", &options(true), 3, 1).unwrap().as_mut(), 30);
+    let len = 4 * 84 * 84;
+    // The observations after step `t`, behind which are the final ones.
+    let row = |all: &[u8], t: usize, i: usize| all[((2 * t - 1) * 3 + i) * len..][..len].to_vec();
+    for t in 1..=30 {
+        for (i, equal) in [(0, true), (1, false), (2, true)] {
+            assert_eq!(row(&obs, t, i) == row(&pong, t, i), equal, "step {t}, environment {i}");
+        }
+    }
+    let Err(error) = mixed(false) else {
+        panic!("6 actions and 4")
+    };
+    assert_eq!(
+        error.to_string(),
+        "environment 1 of those to be mixed has observations of 4x84x84, 4 actions and 4 frames for each step, and the first has 4x84x84, 6 \
+         and 4"
+    );
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
             let env = &config.env.atari;
             settings.extend([
                 ("env.protocol".to_owned(), json!(env.protocol)),
+                ("env.all_actions".to_owned(), json!(env.all_actions)),
                 ("env.mode".to_owned(), json!(env.mode)),
                 ("env.difficulty".to_owned(), json!(env.difficulty)),
                 (

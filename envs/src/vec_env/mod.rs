@@ -10,6 +10,7 @@
 //! next episode, and its row of `last_obs` the final one of the ended episode (which a learner needs when the episode
 //! was truncated). Rows of `last_obs` of environments that go on are left as they are.
 
+mod asynchronous;
 mod pooled;
 mod remote;
 mod serial;
@@ -18,6 +19,7 @@ use crate::rng::derive_seed;
 use crate::snapshot::bad;
 use crate::{Elem, Env, EnvError, EnvSpec, Step};
 
+pub use asynchronous::Asynchronous;
 pub use pooled::Pooled;
 pub use remote::{Remote, Threaded};
 pub use serial::Serial;
@@ -105,7 +107,7 @@ fn step_one<E: Env>(env: &mut E, action: u32, obs: &mut [E::Obs], last_obs: &mut
 }
 
 /// Checks the lengths of the slices of [`VecEnv::step`].
-fn check_lengths<T, U>(num_envs: usize, obs_len: usize, actions: &[u32], obs: &[T], last_obs: &[T], steps: &[U]) {
+fn check_lengths<A, T, U>(num_envs: usize, obs_len: usize, actions: &[A], obs: &[T], last_obs: &[T], steps: &[U]) {
     assert_eq!(actions.len(), num_envs, "actions for {num_envs} environments");
     assert_eq!(steps.len(), num_envs, "steps of {num_envs} environments");
     assert_eq!(

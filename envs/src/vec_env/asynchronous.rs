@@ -1,0 +1,322 @@
+//! Environments that are acted on as each gets ready, in the manner of EnvPool's asynchronous mode.
+//!
+//! ```text
+//! send(i, action) ──► tasks ──► threads, each steps whichever environment comes next ──► done ──► receive: the first that are ready
+//! ```
+//!
+//! An environment travels with its buffers through the two channels, whose places are allocated once, so that a step allocates nothing.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::{VecEnv, check_alike, check_lengths, reset_one, restore_all, step_one};
+use crate::{Env, EnvError, EnvSpec, Step};
+
+/// What an environment is asked to do.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    Reset(Option<u64>),
+    /// A step, and a reset if the episode is over.
+    Step(u32),
+}
+
+/// An environment on its way.
+#[derive(Debug)]
+struct Traveller<E: Env> {
+    number: usize,
+    env: E,
+    task: Task,
+    obs: Vec<E::Obs>,
+    last_obs: Vec<E::Obs>,
+    result: Result<Step, EnvError>,
+}
+
+impl<E: Env> Traveller<E> {
+    fn run(&mut self) {
+        let Self { number, env, .. } = self;
+        let done = catch_unwind(AssertUnwindSafe(|| match self.task {
+            Task::Reset(seed) => reset_one(env, *number, seed, &mut self.obs).map(|()| Step::default()),
+            Task::Step(action) => {
+                step_one(env, action, &mut self.obs, &mut self.last_obs).map_err(|error| error.of(*number))
+            }
+        }));
+        let panicked = || EnvError::Other("it panicked; its message is above".into()).of(*number);
+        self.result = done.unwrap_or_else(|_| Err(panicked()));
+    }
+}
+
+/// Environments stepped by a number of threads, and acted on as they get ready: who acts need not wait for the slowest.
+///
+/// As a [`VecEnv`] it waits for all, and gives what [`Serial`](super::Serial) gives. With [`send`](Self::send) and [`receive`](Self::receive) each
+/// environment by itself gives what it gives there; which are ready first depends on the threads.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::vec_env::Asynchronous;
+/// use coinop_envs::{Step, VecEnv};
+///
+/// let mut envs = Asynchronous::new(vec![CartPole::v1(); 8], 2)?;
+/// // Four at a time, whichever they are.
+/// let (mut numbers, mut steps) = ([0; 4], [Step::default(); 4]);
+/// let (mut obs, mut last_obs) = ([0.0; 4 * 4], [0.0; 4 * 4]);
+/// envs.begin(Some(1))?;
+/// for _ in 0..100 {
+///     envs.receive(&mut numbers, &mut obs, &mut last_obs, &mut steps)?;
+///     for (&number, obs) in numbers.iter().zip(obs.chunks_exact(4)) {
+///         envs.send(number, u32::from(obs[2] > 0.0))?;
+///     }
+/// }
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+#[derive(Debug)]
+pub struct Asynchronous<E: Env> {
+    spec: EnvSpec,
+    /// Those that were received, by number.
+    here: Vec<Option<Box<Traveller<E>>>>,
+    /// How many are not here.
+    under_way: usize,
+    /// `None` once this is dropped.
+    tasks: Option<Sender<Box<Traveller<E>>>>,
+    done: Receiver<Box<Traveller<E>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<E: Env + Send + 'static> Asynchronous<E> {
+    /// # Errors
+    ///
+    /// When the system starts no more threads.
+    ///
+    /// # Panics
+    ///
+    /// If there is no environment, or two differ in observations or actions, or `threads` is 0.
+    pub fn new(envs: Vec<E>, threads: usize) -> Result<Self, EnvError> {
+        check_alike(&envs);
+        assert!(threads > 0, "at least one thread");
+        let spec = envs[0].spec();
+        let blank = || vec![<E::Obs>::default(); spec.obs_shape.len()];
+        let traveller = |(number, env)| {
+            Some(Box::new(Traveller {
+                number,
+                env,
+                task: Task::Reset(None),
+                obs: blank(),
+                last_obs: blank(),
+                result: Ok(Step::default()),
+            }))
+        };
+        let here: Vec<_> = envs.into_iter().enumerate().map(traveller).collect();
+        let (tasks, received) = bounded::<Box<Traveller<E>>>(here.len());
+        let (send, done) = bounded(here.len());
+        let mut asynchronous = Self {
+            spec,
+            here,
+            under_way: 0,
+            tasks: Some(tasks),
+            done,
+            threads: Vec::with_capacity(threads),
+        };
+        for number in 0..threads {
+            let (received, send) = (received.clone(), send.clone());
+            let run = move || {
+                for mut traveller in received {
+                    traveller.run();
+                    if send.send(traveller).is_err() {
+                        break;
+                    }
+                }
+            };
+            let thread = std::thread::Builder::new().name(format!("env-{number}")).spawn(run);
+            asynchronous
+                .threads
+                .push(thread.map_err(|error| EnvError::Other(error.into()))?);
+        }
+        Ok(asynchronous)
+    }
+
+    /// How many environments are under way: they were sent, and not yet received.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way
+    }
+
+    /// Lets an episode begin in every environment, each of which is to be received. Seeds are those of [`VecEnv::reset`]. What is under way is
+    /// waited for, and forgotten.
+    ///
+    /// # Errors
+    ///
+    /// When the threads have died.
+    pub fn begin(&mut self, seed: Option<u64>) -> Result<(), EnvError> {
+        while self.under_way > 0 {
+            self.next()?;
+        }
+        (0..self.here.len()).try_for_each(|number| self.ask(number, Task::Reset(seed)))
+    }
+
+    /// Lets environment `number` do an action; it is to be received.
+    ///
+    /// # Errors
+    ///
+    /// When the threads have died. What the environment answers comes with [`receive`](Self::receive).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such environment, or it is under way.
+    pub fn send(&mut self, number: usize, action: u32) -> Result<(), EnvError> {
+        self.ask(number, Task::Step(action))
+    }
+
+    fn ask(&mut self, number: usize, task: Task) -> Result<(), EnvError> {
+        let mut traveller = self.here[number]
+            .take()
+            .unwrap_or_else(|| panic!("environment {number} is under way: receive it before it is sent again"));
+        traveller.task = task;
+        self.under_way += 1;
+        let tasks = self.tasks.as_ref().ok_or_else(died)?;
+        tasks.send(traveller).map_err(|_| died())
+    }
+
+    /// Waits for the next that is ready.
+    fn next(&mut self) -> Result<&mut Traveller<E>, EnvError> {
+        let traveller = self.done.recv().map_err(|_| died())?;
+        self.under_way -= 1;
+        Ok(self.here[traveller.number].insert(traveller))
+    }
+
+    /// Waits until as many environments are ready as `numbers` has places, and writes a row of each, in the order in which they got ready: its
+    /// number, its observation, where an episode ended the final observation of that, and its step (the default one after
+    /// [`begin`](Self::begin)).
+    ///
+    /// # Errors
+    ///
+    /// That of an environment, [`EnvError::InEnv`]; the others that were to be received with it may be lost, so that only
+    /// [`begin`](Self::begin) gives a defined state.
+    ///
+    /// # Panics
+    ///
+    /// If fewer are [under way](Self::under_way), or a slice has another length.
+    pub fn receive(
+        &mut self,
+        numbers: &mut [usize],
+        obs: &mut [E::Obs],
+        last_obs: &mut [E::Obs],
+        steps: &mut [Step],
+    ) -> Result<(), EnvError> {
+        let (count, len) = (numbers.len(), self.spec.obs_shape.len());
+        assert!(
+            count <= self.under_way,
+            "{count} environments to receive, and {} under way",
+            self.under_way
+        );
+        check_lengths(count, len, numbers, obs, last_obs, steps);
+        let rows = obs.chunks_exact_mut(len).zip(last_obs.chunks_exact_mut(len));
+        for ((number, step), (obs, last_obs)) in numbers.iter_mut().zip(steps).zip(rows) {
+            let traveller = self.next()?;
+            *number = traveller.number;
+            *step = answer(traveller, obs, last_obs)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for all, each in its row; the first error by index.
+    fn receive_all(
+        &mut self,
+        obs: &mut [E::Obs],
+        mut last_obs: Option<&mut [E::Obs]>,
+        steps: &mut [Step],
+    ) -> Result<(), EnvError> {
+        while self.under_way > 0 {
+            self.next()?;
+        }
+        let len = self.spec.obs_shape.len();
+        for (traveller, step) in self.here.iter_mut().flatten().zip(steps) {
+            let row = traveller.number * len..(traveller.number + 1) * len;
+            let last_obs = last_obs
+                .as_deref_mut()
+                .map_or(&mut [][..], |rows| &mut rows[row.clone()]);
+            *step = answer(traveller, &mut obs[row], last_obs)?;
+        }
+        Ok(())
+    }
+}
+
+/// Copies what an environment answered.
+fn answer<E: Env>(traveller: &mut Traveller<E>, obs: &mut [E::Obs], last_obs: &mut [E::Obs]) -> Result<Step, EnvError> {
+    let step = std::mem::replace(&mut traveller.result, Ok(Step::default()))?;
+    obs.copy_from_slice(&traveller.obs);
+    if step.end.is_over() {
+        last_obs.copy_from_slice(&traveller.last_obs);
+    }
+    Ok(step)
+}
+
+/// Cannot happen while the threads catch panics of environments.
+fn died() -> EnvError {
+    EnvError::Other("the threads of the environments have died".into())
+}
+
+impl<E: Env> Drop for Asynchronous<E> {
+    fn drop(&mut self) {
+        self.tasks = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<E: Env + Send + 'static> VecEnv for Asynchronous<E> {
+    type Obs = E::Obs;
+
+    fn num_envs(&self) -> usize {
+        self.here.len()
+    }
+
+    fn spec(&self) -> EnvSpec {
+        self.spec
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+        let (count, len) = (self.here.len(), self.spec.obs_shape.len());
+        assert_eq!(obs.len(), count * len, "elements of obs of {count} environments");
+        self.begin(seed)?;
+        self.receive_all(obs, None, &mut vec![Step::default(); count])
+    }
+
+    /// # Panics
+    ///
+    /// If an environment is under way.
+    fn step(
+        &mut self,
+        actions: &[u32],
+        obs: &mut [E::Obs],
+        last_obs: &mut [E::Obs],
+        steps: &mut [Step],
+    ) -> Result<(), EnvError> {
+        let (count, len) = (self.here.len(), self.spec.obs_shape.len());
+        check_lengths(count, len, actions, obs, last_obs, steps);
+        for (number, action) in actions.iter().enumerate() {
+            self.send(number, *action)?;
+        }
+        self.receive_all(obs, Some(last_obs), steps)
+    }
+
+    /// `None` also while an environment is under way.
+    fn snapshots(&self) -> Option<Vec<Vec<u8>>> {
+        let here = self.here.iter();
+        here.map(|traveller| traveller.as_ref()?.env.snapshot()).collect()
+    }
+
+    fn restore(&mut self, snapshots: &[Vec<u8>]) -> Result<(), EnvError> {
+        while self.under_way > 0 {
+            self.next()?;
+        }
+        let envs: Vec<&mut E> = self
+            .here
+            .iter_mut()
+            .flatten()
+            .map(|traveller| &mut traveller.env)
+            .collect();
+        restore_all(envs.into_iter(), snapshots)
+    }
+}
