@@ -1,14 +1,15 @@
-//! Settings of OpenMP and of the memory allocator, which libtorch's speed depends on.
+//! Settings of OpenMP and of the memory allocator, which libtorch's speed depends on, and of SDL2, which gym-rs draws with.
 //!
 //! * **Threads that wait should sleep.** libtorch computes with OpenMP, whose threads by default spin while there is nothing to compute.
 //!   Between two calls the cores belong to the environments, and on a machine that is busy otherwise spinning threads keep even the
 //!   computing ones from running: an evaluation took 20 times as long. Threads that sleep cost some microseconds per call.
 //! * **Freed memory should stay.** Every update allocates and frees the same tensors of some megabytes. By default glibc hands each
 //!   of them back to the kernel, which clears the pages again for the next: a third of the time of a training.
+//! * **Nobody watches.** SDL2 looks for a screen unless it is told to do without.
 //!
 //! `coinop` begins with [`apply`], and so should every program that trains with this library.
 //!
-//! Both libraries read their settings when the program is loaded, so the only way to choose for them is to start again with the choice
+//! These libraries read their settings when the program is loaded, so the only way to choose for them is to start again with the choice
 //! in the environment. Whoever has set one of a group has chosen that group.
 
 use std::env::var_os;
@@ -19,7 +20,7 @@ struct Group {
     instead: &'static [&'static str],
 }
 
-const GROUPS: [Group; 2] = [
+const GROUPS: [Group; 3] = [
     Group {
         settings: &[("OMP_WAIT_POLICY", "PASSIVE")],
         instead: &["GOMP_SPINCOUNT"],
@@ -31,6 +32,10 @@ const GROUPS: [Group; 2] = [
             ("MALLOC_TRIM_THRESHOLD_", "1000000000"),
         ],
         instead: &["MALLOC_TOP_PAD_", "GLIBC_TUNABLES", "LD_PRELOAD"],
+    },
+    Group {
+        settings: &[("SDL_VIDEODRIVER", "dummy"), ("SDL_RENDER_DRIVER", "software")],
+        instead: &[],
     },
 ];
 

@@ -230,10 +230,10 @@ pub fn list() -> Vec<EnvInfo> {
             }
         }
     };
-    let gym_rs = |(short, num_actions): &(&'static str, usize)| EnvInfo {
+    let gym_rs = |(short, observations, num_actions): &(&'static str, Observations, usize)| EnvInfo {
         family: Family::GymRs,
         short,
-        observations: Observations::Features,
+        observations: *observations,
         num_actions: *num_actions,
         gymnasium: None,
     };
@@ -309,21 +309,31 @@ fn own(short: &str) -> Result<AnyFactory, EnvError> {
 }
 
 /// What gym-rs has, sorted by name, with the number of actions; nothing where it is not built in.
-const GYM_RS: &[(&str, usize)] = if cfg!(feature = "gym-rs") {
-    &[("CartPole-v1", 2), ("MountainCar-v0", 3)]
+const GYM_RS: &[(&str, Observations, usize)] = if cfg!(feature = "gym-rs") {
+    &[
+        ("CartPole-v1", Observations::Features, 2),
+        ("CartPole-v1-pixels", Observations::Pixels, 2),
+        ("MountainCar-v0", Observations::Features, 3),
+        ("MountainCar-v0-pixels", Observations::Pixels, 3),
+    ]
 } else {
     &[]
 };
 
 #[cfg(feature = "gym-rs")]
 fn gym_rs(short: &str) -> Result<AnyFactory, EnvError> {
+    use ::gym_rs::envs::classical_control::cartpole::CartPoleEnv;
+    use ::gym_rs::envs::classical_control::mountain_car::MountainCarEnv;
+
     use crate::factory::InThreads;
-    use crate::gym_rs::{cart_pole, mountain_car};
-    Ok(AnyFactory::Features(match short {
-        "CartPole-v1" => Arc::new(InThreads::new(|| Ok(cart_pole()))?),
-        "MountainCar-v0" => Arc::new(InThreads::new(|| Ok(mountain_car()))?),
+    use crate::gym_rs::{cart_pole, mountain_car, pixels};
+    Ok(match short {
+        "CartPole-v1" => AnyFactory::Features(Arc::new(InThreads::new(|| Ok(cart_pole()))?)),
+        "CartPole-v1-pixels" => AnyFactory::Pixels(Arc::new(InThreads::new(|| Ok(pixels::<CartPoleEnv>(500)))?)),
+        "MountainCar-v0" => AnyFactory::Features(Arc::new(InThreads::new(|| Ok(mountain_car()))?)),
+        "MountainCar-v0-pixels" => AnyFactory::Pixels(Arc::new(InThreads::new(|| Ok(pixels::<MountainCarEnv>(200)))?)),
         _ => return Err(unknown(short)),
-    }))
+    })
 }
 
 #[cfg(not(feature = "gym-rs"))]

@@ -6,11 +6,12 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use coinop_envs::gym_rs::{GymRs, cart_pole, mountain_car};
+use coinop_envs::gym_rs::{GymRs, GymRsPixels, cart_pole, mountain_car, pixels};
 use coinop_envs::registry::{self, EnvOptions};
 use coinop_envs::vec_env::Threaded;
 use coinop_envs::{AnyFactory, End, Env, Step, VecEnv, check_env};
 use gym_rs::core::Env as Gym;
+use gym_rs::envs::classical_control::cartpole::CartPoleEnv;
 use gym_rs::envs::classical_control::mountain_car::MountainCarEnv;
 use gym_rs::utils::renderer::RenderMode;
 
@@ -86,4 +87,45 @@ fn sets_of_them_step_in_threads() {
     assert!(episodes >= 4, "{episodes}");
     set.reset(Some(1), &mut obs).unwrap();
     assert_eq!(obs, first);
+}
+
+#[test]
+fn pictures_are_those_of_gym_rs_and_keep_the_contract() {
+    check_env(&mut GymRsPixels::<CartPoleEnv>::new(1)).unwrap();
+    check_env(&mut pixels::<MountainCarEnv>(200)).unwrap();
+    let mut env = GymRsPixels::<CartPoleEnv>::new(2);
+    let mut features = GymRs::<CartPoleEnv>::new();
+    let (mut rgb, mut obs) = (vec![0; 400 * 600 * 3], [0.0; 4]);
+    env.reset(Some(4), &mut rgb).unwrap();
+    features.reset(Some(4), &mut obs).unwrap();
+    for t in 0..6 {
+        // Two steps of gym-rs for one.
+        let step = env.step(t % 2, &mut rgb).unwrap();
+        let both = [0, 1].map(|_| features.step(t % 2, &mut obs).unwrap().reward);
+        assert_eq!(step.reward, both[0] + both[1]);
+        // gym-rs draws the cart black on white, 50 wide, at x of 4.8 m on 600 pixels; its highest line is 30 above its lowest.
+        let black: Vec<usize> = (0..600).filter(|x| rgb[(300 * 600 + x) * 3..][..3] == [0; 3]).collect();
+        let middle = (black[0] + black[black.len() - 1]) as f32 / 2.0;
+        let expected = obs[0] * 600.0 / 4.8 + 300.0;
+        assert!((middle - expected).abs() < 3.0, "step {t}: {middle}, not {expected}");
+        assert_eq!(rgb[..3], [255; 3], "the background");
+    }
+}
+
+#[test]
+fn sets_of_pictures_are_drawn_in_one_thread_for_all() {
+    let mut set = registry::make_vec::<u8>("gym-rs/CartPole-v1-pixels", &EnvOptions::default(), 3, 1).unwrap();
+    assert_eq!((set.spec().frames_per_step, set.spec().stacked_frames), (2, 4));
+    let len = 4 * 84 * 84;
+    let (mut obs, mut last_obs, mut steps) = (vec![0; 3 * len], vec![0; 3 * len], [Step::default(); 3]);
+    set.reset(Some(1), &mut obs).unwrap();
+    let (mut scores, mut ends) = (0.0, 0);
+    while ends < 4 {
+        set.step(&[1; 3], &mut obs, &mut last_obs, &mut steps).unwrap();
+        scores += steps.iter().map(|step| step.score).sum::<f32>();
+        ends += steps.iter().filter(|step| step.end == End::Terminated).count();
+    }
+    // Pushed to one side, it falls after some ten frames.
+    assert!((20.0..80.0).contains(&scores), "{scores}");
+    assert_ne!(obs[..len], obs[len..2 * len]);
 }

@@ -11,7 +11,12 @@
 //!   is told the -0.05 to 0.05 of its documentation.
 //! * Neither truncates.
 //!
+//! With pictures as observations they are `gym-rs/CartPole-v1-pixels` and `gym-rs/MountainCar-v0-pixels`: gym-rs draws, and the wrappers of the
+//! Atari make stacks of four pictures of 84x84 in shades of gray ([`pixels`]).
+//!
 //! `gymnasia` is a fork of gym-rs without SDL2; this adapter takes gym-rs itself.
+
+mod pictures;
 
 use gym_rs::core::{Env as Gym, EnvProperties};
 use gym_rs::envs::classical_control::cartpole::{CartPoleEnv, CartPoleObservation};
@@ -26,13 +31,18 @@ use crate::snapshot::{bad, open, seal};
 use crate::wrappers::TimeLimit;
 use crate::{Env, EnvError, Shape, Step};
 
+pub use pictures::{GymRsPixels, pixels};
+
 /// What the adapter has to know of an environment of gym-rs.
-pub trait GymRsEnv: Gym<Action = usize> + EnvProperties<ActionSpace = Discrete> {
+pub trait GymRsEnv: Gym<Action = usize> + EnvProperties<ActionSpace = Discrete> + 'static {
     /// The name that it is listed under.
     const NAME: &'static str;
 
     /// One that draws nothing.
     fn fresh() -> Self;
+
+    /// One that draws when [`Gym::render`] asks for it.
+    fn model() -> Self;
 
     /// Where its episodes begin, if not where it begins them itself.
     fn start() -> Option<BoxR<Self::Observation>> {
@@ -50,6 +60,11 @@ impl GymRsEnv for CartPoleEnv {
     const NAME: &'static str = "gym-rs/CartPole-v1";
 
     fn fresh() -> Self {
+        Self::new(RenderMode::None)
+    }
+
+    fn model() -> Self {
+        // One that is told to draw keeps the pictures of its own steps instead.
         Self::new(RenderMode::None)
     }
 
@@ -75,6 +90,13 @@ impl GymRsEnv for MountainCarEnv {
 
     fn fresh() -> Self {
         Self::new(RenderMode::None)
+    }
+
+    fn model() -> Self {
+        // gym-rs looks at the mode the other way round than in CartPole.
+        let mut model = Self::new(RenderMode::None);
+        model.render_mode = RenderMode::RgbArray;
+        model
     }
 
     fn state(&self) -> Vec<f64> {

@@ -1,0 +1,221 @@
+//! What gym-rs draws, as observations.
+//!
+//! ```text
+//! environment, in its thread:  some steps ── state ──► studio, one thread for all: gym-rs draws it with SDL2
+//!                                          ◄── RGB ──
+//! ```
+//!
+//! SDL2 lets itself be used in one thread of a program. So there is one thread that draws for all environments, and only what an agent sees:
+//! of the frames that are skipped, none.
+//!
+//! Where there is no screen, SDL2 needs `SDL_VIDEODRIVER=dummy` and `SDL_RENDER_DRIVER=software` in the environment. The program coinop starts with
+//! them, and so do tests in this repository.
+
+use std::any::Any;
+use std::ffi::c_void;
+use std::sync::{Mutex, PoisonError};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use gym_rs::core::Env as Gym;
+use gym_rs::utils::renderer::{RenderColor, RenderMode, Renders};
+
+use super::{GymRs, GymRsEnv};
+use crate::snapshot::{bad, open, seal};
+use crate::wrappers::{FrameStack, Grayscale, Resize, TimeLimit};
+use crate::{Env, EnvError, Shape, Step};
+
+/// Height and width of what gym-rs draws.
+const SIZE: (usize, usize) = (400, 600);
+
+/// SDL2_gfx's function that waits until it is time for the next picture, replaced by one that does not wait: gym-rs lets it wait a fiftieth of a second
+/// after each, for people who watch, and leaves no other way around it. Nobody watches the window, which is hidden.
+// SAFETY: it is called by the crate `sdl2` alone, with this signature; it does not touch what the pointer points to.
+#[unsafe(no_mangle)]
+extern "C" fn SDL_framerateDelay(_manager: *mut c_void) -> u32 {
+    0
+}
+
+/// Something to do in the thread that draws.
+type Job = Box<dyn FnOnce(&mut Studio) + Send>;
+
+/// What draws: an environment, which is put into the state that is to be seen. Only one has a window at a time, because SDL2 wants it so; in a
+/// process that plays one kind, it stays.
+#[derive(Default)]
+struct Studio {
+    model: Option<Box<dyn Any>>,
+}
+
+impl Studio {
+    fn draw<E: GymRsEnv>(&mut self, state: &[f64], rgb: &mut [u8]) -> Result<(), EnvError> {
+        if self.model.as_ref().is_none_or(|model| !model.is::<E>()) {
+            // Its window is closed before the other opens.
+            self.model = None;
+            self.model = Some(Box::new(E::model()));
+        }
+        let model = self.model.as_mut().and_then(|model| model.downcast_mut::<E>());
+        let model = model.ok_or_else(no_picture)?;
+        if !model.set_state(state) {
+            return Err(no_picture());
+        }
+        let Renders::SingleRgbArray(picture) = Gym::render(model, RenderMode::RgbArray) else {
+            return Err(no_picture());
+        };
+        let pixels = picture.0.iter().flatten();
+        let mut count = 0;
+        for (out, RenderColor::RGB(r, g, b)) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+            *out = [*r, *g, *b];
+            count += 1;
+        }
+        if count == SIZE.0 * SIZE.1 {
+            Ok(())
+        } else {
+            Err(no_picture())
+        }
+    }
+}
+
+fn no_picture() -> EnvError {
+    EnvError::Other("gym-rs drew nothing; without a screen, set SDL_VIDEODRIVER=dummy and SDL_RENDER_DRIVER=software in the environment".into())
+}
+
+/// The way to the thread that draws; it starts with the first picture, and is started again if it died.
+static STUDIO: Mutex<Option<Sender<Job>>> = Mutex::new(None);
+
+fn do_in_studio(mut job: Job) -> Result<(), EnvError> {
+    let mut studio = STUDIO.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(jobs) = studio.as_ref() {
+        match jobs.send(job) {
+            Ok(()) => return Ok(()),
+            Err(returned) => job = returned.0,
+        }
+    }
+    let (jobs, received) = bounded::<Job>(64);
+    let draw = move || {
+        let mut studio = Studio::default();
+        for job in received {
+            job(&mut studio);
+        }
+    };
+    let thread = std::thread::Builder::new().name("studio".to_owned()).spawn(draw);
+    thread.map_err(|error| EnvError::Other(error.into()))?;
+    jobs.send(job).map_err(|_| no_picture())?;
+    *studio = Some(jobs);
+    Ok(())
+}
+
+/// A picture on its way, in a buffer that goes back and forth.
+type Reply = (Vec<u8>, Result<(), EnvError>);
+
+/// An environment of gym-rs whose observations are what gym-rs draws of it, `[400, 600, 3]` of red, green and blue.
+///
+/// gym-rs allocates for each picture, so that here, unlike elsewhere, steps do.
+#[derive(Debug)]
+pub struct GymRsPixels<E> {
+    env: GymRs<E>,
+    skip: u32,
+    features: Vec<f32>,
+    rgb: Vec<u8>,
+    replies: (Sender<Reply>, Receiver<Reply>),
+}
+
+impl<E: GymRsEnv> GymRsPixels<E> {
+    /// Of `skip` steps of gym-rs in a row, all with the same action, the last is drawn. There is no maximum over two frames, as the Atari has,
+    /// because what moves is darker than what is behind it.
+    ///
+    /// # Panics
+    ///
+    /// If `skip` is 0.
+    #[must_use]
+    pub fn new(skip: u32) -> Self {
+        assert!(skip > 0, "a step is at least one step of gym-rs");
+        let env = GymRs::new();
+        Self {
+            features: vec![0.0; env.obs_shape().len()],
+            env,
+            skip,
+            rgb: vec![0; SIZE.0 * SIZE.1 * 3],
+            replies: bounded(1),
+        }
+    }
+
+    fn look(&mut self, obs: &mut [u8]) -> Result<(), EnvError> {
+        let (state, mut rgb) = (self.env.env.state(), std::mem::take(&mut self.rgb));
+        let reply = self.replies.0.clone();
+        let job = move |studio: &mut Studio| {
+            // A panic of gym-rs or SDL2 ends the thread; its buffer is lost with it, and the reply tells.
+            let drawn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| studio.draw::<E>(&state, &mut rgb)));
+            let _ = reply.send((rgb, drawn.unwrap_or_else(|_| Err(no_picture()))));
+        };
+        do_in_studio(Box::new(job))?;
+        let (rgb, drawn) = self.replies.1.recv().map_err(|_| no_picture())?;
+        self.rgb = rgb;
+        drawn?;
+        obs.copy_from_slice(&self.rgb);
+        Ok(())
+    }
+}
+
+impl<E: GymRsEnv> Env for GymRsPixels<E> {
+    type Obs = u8;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[SIZE.0, SIZE.1, 3])
+    }
+
+    fn num_actions(&self) -> usize {
+        self.env.num_actions()
+    }
+
+    fn frames_per_step(&self) -> u32 {
+        self.skip
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
+        self.env.reset(seed, &mut self.features)?;
+        self.look(obs)
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
+        let mut sum = 0.0;
+        for _ in 0..self.skip {
+            let step = self.env.step(action, &mut self.features)?;
+            sum += step.reward;
+            if step.end.is_over() {
+                self.look(obs)?;
+                return Ok(Step {
+                    reward: sum,
+                    score: sum,
+                    ..step
+                });
+            }
+        }
+        self.look(obs)?;
+        Ok(Step::going_on(sum))
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("GymRsPixels", 1, &self.skip, &self.env.snapshot()?))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        let (skip, env) = open::<u32>("GymRsPixels", 1, snapshot)?;
+        if skip != self.skip {
+            return Err(bad(
+                "GymRsPixels",
+                format!("it skips {skip} frames, and this {}", self.skip),
+            ));
+        }
+        self.env.restore(env)
+    }
+}
+
+/// The pictures of an environment of gym-rs as agents are trained on: two frames a step, shades of gray, 84x84, four of them stacked; episodes of
+/// at most `max_frames` frames.
+#[must_use]
+pub fn pixels<E: GymRsEnv>(max_frames: u32) -> impl Env<Obs = u8> {
+    const SKIP: u32 = 2;
+    let gray = Grayscale::new(GymRsPixels::<E>::new(SKIP));
+    // In two steps, because one shrinks to a third at most.
+    let small = Resize::new(Resize::new(gray, 168, 252), 84, 84);
+    TimeLimit::new(FrameStack::new(small, 4), max_frames / SKIP)
+}
