@@ -27,3 +27,16 @@ mod run;
 mod signals;
 
 pub use program::Program;
+
+/// The chapters of the guide that have code, so that it is compiled with the tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/guide/src/own-environment.md")]
+    mod own_environment {}
+    #[doc = include_str!("../docs/guide/src/own-network.md")]
+    mod own_network {}
+    #[doc = include_str!("../docs/guide/src/own-algorithm.md")]
+    mod own_algorithm {}
+    #[doc = include_str!("../docs/guide/src/vec-envs.md")]
+    mod vec_envs {}
+}

@@ -107,7 +107,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             eval::run(&args)?;
         }
         Command::Envs => envs::run()?,
-        Command::Check(args) => check::run(&args)?,
+        Command::Check(args) => {
+            process_settings::apply();
+            check::run(&args)?;
+        }
         Command::Plot(args) => plot::run(&args)?,
         Command::Atari {
             command: AtariCommand::Trace(args),

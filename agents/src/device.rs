@@ -6,6 +6,14 @@ use crate::AgentError;
 
 /// The device of a name: `cpu`, `cuda`, or `cuda:1`.
 ///
+/// ```
+/// use coinop_agents::{Device, device};
+///
+/// assert_eq!(device("cpu")?, Device::Cpu);
+/// assert!(device("cup").is_err());
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`AgentError::Device`] when there is no such device, with what there is.

@@ -6,6 +6,16 @@ use crate::trainer::Episode;
 use crate::{Checkpoint, CheckpointError, Section};
 
 /// The running score and length of each actor's episode, and the episodes that ended since the last [`Episodes::begin`].
+///
+/// ```
+/// use coinop_agents::Episodes;
+/// use coinop_envs::Step;
+///
+/// let mut episodes = Episodes::new(2);
+/// episodes.add(1, &Step::going_on(1.0));
+/// episodes.add(1, &Step::terminated(2.0));
+/// assert_eq!((episodes.finished()[0].score, episodes.finished()[0].steps), (3.0, 2));
+/// ```
 #[derive(Debug)]
 pub struct Episodes {
     running: Vec<(f64, u64)>,

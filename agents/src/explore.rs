@@ -190,6 +190,18 @@ const LINE_POINTS: u64 = 100;
 const LINE_FRAMES: u64 = 10_000;
 
 /// The epsilons of some actors.
+///
+/// ```
+/// use coinop_agents::explore::{EpsilonConfig, Epsilons};
+///
+/// // Each of eight actors draws its own, and another after 50,000 frames of the run.
+/// let config = EpsilonConfig::Uniform { low: 0.0, high: 0.1, resample_frames: 50_000 };
+/// let mut epsilons = Epsilons::new(config, 8, 1);
+/// let first = epsilons.current().to_vec();
+/// assert!(first.iter().all(|epsilon| (0.0..0.1).contains(epsilon)));
+/// epsilons.resample(50_000);
+/// assert_ne!(epsilons.current(), first);
+/// ```
 #[derive(Debug)]
 pub struct Epsilons {
     config: EpsilonConfig,
@@ -297,6 +309,13 @@ pub fn sample_action(probabilities: &[f32], epsilon: f32, rng: &mut Rng) -> u32 
 }
 
 /// The most valuable action, or with probability `epsilon` any, all being equally probable.
+///
+/// ```
+/// use coinop_agents::explore::epsilon_greedy;
+/// use coinop_envs::rng::stream;
+///
+/// assert_eq!(epsilon_greedy(&[0.1, 2.0, 1.0], 0.0, &mut stream(1, "action", 0)), 1);
+/// ```
 #[must_use]
 pub fn epsilon_greedy(values: &[f32], epsilon: f32, rng: &mut Rng) -> u32 {
     if rng.random::<f32>() < epsilon {

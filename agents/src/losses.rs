@@ -28,6 +28,15 @@ fn assert_rows(rows: &Tensor, per_sample: &[&Tensor]) {
 /// `-mean(A log pi(a|s))`, the loss of the policy gradient (Mnih 2016, arXiv 1602.01783, section 4; Clemente 2017, arXiv 1705.04862,
 /// section 4), of the log-probabilities of the actions `[n]` and their advantages `[n]`.
 ///
+/// ```
+/// use coinop_agents::losses::policy_gradient_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// let loss = policy_gradient_loss(&Tensor::from_slice(&[-1.0f32, -2.0]), &Tensor::from_slice(&[1.0f32, -1.0]))?;
+/// assert_eq!(loss.double_value(&[]), -0.5);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
 /// # Errors
 ///
 /// When libtorch fails, for example for want of memory.
@@ -81,6 +90,17 @@ pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError>
 /// those that select the actions. With the online network's that is Double-DQN (van Hasselt 2015, arXiv 1509.06461, equation 4); with the
 /// target network's own it is DQN.
 ///
+/// ```
+/// use coinop_agents::losses::next_value;
+/// use coinop_agents::tch::Tensor;
+///
+/// // The online network prefers the second action, and the target network says what that is worth.
+/// let target = Tensor::from_slice(&[5.0f32, 1.0]).unsqueeze(0);
+/// let online = Tensor::from_slice(&[0.0f32, 2.0]).unsqueeze(0);
+/// assert_eq!(next_value(&target, &online)?.double_value(&[0]), 1.0);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
 /// # Errors
 ///
 /// When libtorch fails, for example for want of memory.
@@ -116,6 +136,17 @@ pub fn action_value(values: &Tensor, actions: &Tensor) -> Result<Tensor, TchErro
 /// `mean(w L(y - Q(s, a)))` of values, targets and importance weights, all `[n]`. The derivative of `L` is the error itself, within
 /// `±error_clip`: half the square, and a straight line beyond (Mnih 2015, "error clipping"); with `error_clip` 0, half the square
 /// everywhere. A weight multiplies its sample's gradient (Schaul 2015, arXiv 1511.05952, section 3.4), and stands outside of the square.
+///
+/// ```
+/// use coinop_agents::losses::td_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// let (values, targets) = (Tensor::from_slice(&[1.0f32, 0.0]), Tensor::from_slice(&[1.5f32, 3.0]));
+/// let loss = td_loss(&values, &targets, &Tensor::from_slice(&[1.0f32, 1.0]), 1.0)?;
+/// // Half of 0.5 squared, and 3 - 0.5 beyond the clip, on average.
+/// assert_eq!(loss.double_value(&[]), (0.125 + 2.5) / 2.0);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 ///
 /// # Errors
 ///

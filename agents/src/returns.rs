@@ -30,6 +30,25 @@ pub struct Rewards<'a> {
 /// where nothing of the next episode enters: behind the last step of an episode, V is that of its final observation (which counts if it
 /// was truncated, since `d_t` is 1 then), and A is 0. With `lambda` 1, `A_t + V(s_t)` is the n-step return of A3C and PAAC.
 ///
+/// ```
+/// use coinop_agents::returns::{Rewards, advantages};
+/// use coinop_envs::End;
+///
+/// // Two steps of one environment, the second of which ends the episode.
+/// let rollout = Rewards {
+///     num_envs: 1,
+///     rewards: &[0.0, 1.0],
+///     discounts: &[1.0, 0.0],
+///     ends: &[End::No, End::Terminated],
+///     final_values: &[0.0, 0.0],
+///     values: &[0.2, 0.5, 9.0],
+/// };
+/// let mut out = [0.0; 2];
+/// advantages(&rollout, 0.5, 1.0, &mut out);
+/// // 0 + 0.5 · 1 - 0.2, and 1 - 0.5.
+/// assert_eq!(out, [0.3, 0.5]);
+/// ```
+///
 /// # Panics
 ///
 /// If a slice has another length than `advantages`.

@@ -3,6 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 /// A number as a function of the frames of the run so far.
+///
+/// ```
+/// use coinop_agents::schedule::Schedule;
+///
+/// let rate = Schedule::Linear { from: 0.002, to: 0.0, frames: 10_000_000 };
+/// assert_eq!(rate.at(5_000_000), 0.001);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {

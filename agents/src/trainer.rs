@@ -47,6 +47,55 @@ pub enum Resumption {
 ///
 /// What it observes is its own matter, so that one run loop serves all. Its [`Checkpoint`] holds what was learned and all that learning
 /// depends on, and [`resumption`](Self::resumption) says what is not in it.
+///
+/// ```
+/// use coinop_agents::explore::EpsilonConfig;
+/// use coinop_agents::init::Init;
+/// use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
+/// use coinop_agents::optim::{AdamConfig, OptimizerConfig};
+/// use coinop_agents::paac::{Paac, PaacConfig};
+/// use coinop_agents::{Device, Trainer};
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::vec_env::Serial;
+///
+/// let config = PaacConfig {
+///     num_envs: 8,
+///     rollout_steps: 16,
+///     epochs: 1,
+///     minibatches: 1,
+///     clip_ratio: 0.0,
+///     gamma: 0.99,
+///     gae_lambda: 0.95,
+///     normalize_advantages: true,
+///     learning_rate: 3e-3,
+///     anneal_frames: 0,
+///     entropy_weight: 0.01,
+///     value_weight: 0.5,
+///     loss_scale: 1.0,
+///     max_grad_norm: 0.5,
+///     network: NetworkConfig {
+///         body: BodyKind::Mlp,
+///         core: Core::None,
+///         init: Init::Orthogonal,
+///         precision: Precision::Float32,
+///     },
+///     optimizer: OptimizerConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-5 }),
+///     epsilon: EpsilonConfig::Fixed { value: 0.0 },
+/// };
+/// let envs = Serial::new(vec![CartPole::v1(); config.num_envs]);
+/// let (frames, seed) = (10_000, 1);
+/// let mut trainer = Paac::new(&config, Box::new(envs), frames, seed, Device::Cpu)?;
+/// let mut scores = Vec::new();
+/// loop {
+///     let progress = trainer.step()?;
+///     scores.extend(progress.episodes.iter().map(|episode| episode.score));
+///     if progress.frames >= frames {
+///         break;
+///     }
+/// }
+/// assert!(scores.len() > 50);
+/// # Ok::<(), coinop_agents::TrainError>(())
+/// ```
 pub trait Trainer: Checkpoint {
     /// How one that is loaded from a checkpoint of this one goes on.
     fn resumption(&self) -> Resumption;

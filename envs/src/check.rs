@@ -6,6 +6,14 @@ use crate::{End, Env, EnvError, EnvSpec};
 /// itself, bad actions are refused, the four parts of a step fit together, and a snapshot, if there is one, holds all that the future depends
 /// on.
 ///
+/// ```
+/// use coinop_envs::check_env;
+/// use coinop_envs::classic::CartPole;
+///
+/// check_env(&mut CartPole::v1())?;
+/// # Ok::<(), String>(())
+/// ```
+///
 /// # Errors
 ///
 /// The first broken promise, in words.

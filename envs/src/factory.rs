@@ -37,6 +37,15 @@ pub trait EnvFactory: Send + Sync {
 }
 
 /// A factory that copies one environment.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::{Copies, EnvFactory};
+///
+/// let factory = Copies::of(CartPole::v1(), 200);
+/// assert_eq!(factory.make_vec(3, 1)?.num_envs(), 3);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Copies<E> {
     original: E,
@@ -70,6 +79,15 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
 }
 
 /// A factory of what a closure makes.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::{Made, EnvFactory};
+///
+/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// assert_eq!(factory.make_vec(3, 1)?.num_envs(), 3);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Made<F> {
     make: F,
@@ -185,6 +203,15 @@ fn stepped_by<E: Env + Send + 'static>(
 }
 
 /// A factory of environments that must stay in the thread in which they were made: each has one of its own.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::{InThreads, EnvFactory};
+///
+/// let factory = InThreads::new(|| Ok(CartPole::v1()))?;
+/// assert_eq!(factory.make_vec(3, 1)?.num_envs(), 3);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct InThreads<F> {
     make: F,

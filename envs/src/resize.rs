@@ -19,6 +19,14 @@ impl Taps {
 }
 
 /// A resizer from one size to another; makes its tables once.
+///
+/// ```
+/// use coinop_envs::AreaResizer;
+///
+/// let mut small = [0; 2];
+/// AreaResizer::new((2, 4), (1, 2)).resize(&[10, 20, 0, 0, 30, 40, 0, 4], &mut small);
+/// assert_eq!(small, [25, 1]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct AreaResizer {
     from: (usize, usize),

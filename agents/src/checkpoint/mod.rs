@@ -29,6 +29,30 @@ use bytes::{Bytes, BytesWriter};
 pub use disk::{Unpublished, begin, is_unfinished, read, strip, write, write_file};
 
 /// Something with state that a run depends on.
+///
+/// ```
+/// use coinop_agents::{Checkpoint, CheckpointError, Section};
+///
+/// struct Count(u64);
+///
+/// impl Checkpoint for Count {
+///     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+///         out.put("count", &self.0)
+///     }
+///
+///     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+///         self.0 = from.get("count")?;
+///         Ok(())
+///     }
+/// }
+///
+/// let mut section = Section::default();
+/// Count(3).save(&mut section)?;
+/// let mut count = Count(0);
+/// count.load(&section)?;
+/// assert_eq!(count.0, 3);
+/// # Ok::<(), CheckpointError>(())
+/// ```
 pub trait Checkpoint {
     /// Writes the state.
     ///

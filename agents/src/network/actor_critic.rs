@@ -15,6 +15,29 @@ const POLICY_GAIN: f64 = 0.01;
 const VALUE_GAIN: f64 = 1.0;
 
 /// An actor-critic network: one body, perhaps a recurrent core, and two heads.
+///
+/// ```
+/// use coinop_agents::Device;
+/// use coinop_agents::init::Init;
+/// use coinop_agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision};
+/// use coinop_envs::rng::stream;
+/// use coinop_envs::{EnvSpec, Shape};
+///
+/// let config = NetworkConfig {
+///     body: BodyKind::Mlp,
+///     core: Core::Lstm,
+///     init: Init::Orthogonal,
+///     precision: Precision::Float32,
+/// };
+/// let spec = EnvSpec::new(Shape::new(&[4]), 2);
+/// let network = ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
+/// // One environment, whose episode begins with this observation.
+/// let mut state = network.initial_state(1)?;
+/// let obs = network.body().input(&[0.1f32, 0.0, -0.2, 0.0])?;
+/// let (logits, values) = network.forward(&obs, &[true], &mut state)?;
+/// assert_eq!((logits.size(), values.size()), (vec![1, 2], vec![1]));
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 #[derive(Debug)]
 pub struct ActorCritic {
     params: Params,

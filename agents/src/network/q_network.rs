@@ -35,6 +35,26 @@ enum Layers {
 }
 
 /// A network of action values.
+///
+/// ```
+/// use coinop_agents::Device;
+/// use coinop_agents::init::Init;
+/// use coinop_agents::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
+/// use coinop_envs::rng::stream;
+/// use coinop_envs::{EnvSpec, Shape};
+///
+/// let config = NetworkConfig {
+///     body: BodyKind::Mlp,
+///     core: Core::None,
+///     init: Init::Orthogonal,
+///     precision: Precision::Float32,
+/// };
+/// let spec = EnvSpec::new(Shape::new(&[4]), 2);
+/// let network = QNetwork::new(&config, Head::Dueling, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
+/// let obs = network.body().input(&[0.1f32, 0.0, -0.2, 0.0])?;
+/// assert_eq!(network.forward(&obs)?.size(), [1, 2]);
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 #[derive(Debug)]
 pub struct QNetwork {
     params: Params,

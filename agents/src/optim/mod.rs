@@ -35,6 +35,19 @@ impl OptimizerConfig {
 }
 
 /// An optimiser at work.
+///
+/// ```
+/// use coinop_agents::optim::{AdamConfig, Optimizer, OptimizerConfig};
+/// use coinop_agents::tch::Tensor;
+///
+/// let mut params = Tensor::from_slice(&[1.0f32, 1.0]);
+/// let config = OptimizerConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 0.0 });
+/// let mut adam = Optimizer::new(config, &params)?;
+/// adam.step(&mut params, &Tensor::from_slice(&[3.0f32, -0.1]), 0.25)?;
+/// // The first step of Adam is as long as the learning rate, whatever the gradient.
+/// assert_eq!(Vec::<f32>::try_from(&params)?, [0.75, 1.25]);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 #[derive(Debug)]
 pub enum Optimizer {
     /// RMSProp.

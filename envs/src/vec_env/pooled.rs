@@ -6,6 +6,19 @@ use super::{VecEnv, check_alike, check_lengths, reset_one, restore_all, step_one
 use crate::{Env, EnvError, EnvSpec, Step};
 
 /// Environments stepped in parallel, by a pool of threads of its own.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::vec_env::Pooled;
+/// use coinop_envs::{Step, VecEnv};
+///
+/// let mut envs = Pooled::new(vec![CartPole::v1(); 3], 2)?;
+/// let (mut obs, mut last_obs, mut steps) = ([0.0; 12], [0.0; 12], [Step::default(); 3]);
+/// envs.reset(Some(1), &mut obs)?;
+/// envs.step(&[0, 1, 0], &mut obs, &mut last_obs, &mut steps)?;
+/// assert_eq!(steps[2].reward, 1.0);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Debug)]
 pub struct Pooled<E> {
     /// With what each answered last; kept to report the first error by index, whatever the order in which threads work.

@@ -54,6 +54,17 @@ impl<O: Elem> Errand<O> {
 }
 
 /// An environment that lives in a thread of its own, which ends with this. It may go to another thread even where the environment may not.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::vec_env::Remote;
+/// use coinop_envs::Env;
+///
+/// let mut env = Remote::new(|| Ok(CartPole::v1()))?;
+/// env.reset(Some(1), &mut [0.0; 4])?;
+/// assert_eq!(env.step(1, &mut [0.0; 4])?.reward, 1.0);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Debug)]
 pub struct Remote<O> {
     spec: EnvSpec,
@@ -195,6 +206,19 @@ impl<O: Elem> Env for Remote<O> {
 
 /// Environments that live in a thread each and step at the same time. For those that must stay in their thread; others are faster in
 /// [`Pooled`](super::Pooled).
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::vec_env::Threaded;
+/// use coinop_envs::{Step, VecEnv};
+///
+/// let mut envs = Threaded::new(|| Ok(CartPole::v1()), 3)?;
+/// let (mut obs, mut last_obs, mut steps) = ([0.0; 12], [0.0; 12], [Step::default(); 3]);
+/// envs.reset(Some(1), &mut obs)?;
+/// envs.step(&[0, 1, 0], &mut obs, &mut last_obs, &mut steps)?;
+/// assert_eq!(steps[2].reward, 1.0);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Debug)]
 pub struct Threaded<O> {
     envs: Vec<Remote<O>>,

@@ -5,6 +5,16 @@ use crate::{Env, EnvError, Step};
 
 /// Repeats every action for `skip` frames, sums the rewards, and observes the maximum of the last two frames, pixel by pixel, since the
 /// Atari draws some objects only in every other frame (Mnih 2015). If the episode ends within, the last frame alone is observed.
+///
+/// ```
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::FrameSkip;
+/// use coinop_envs::Env;
+///
+/// let env = FrameSkip::new(Arcade::<Catch>::new(Picture::Gray), 4);
+/// assert_eq!(env.frames_per_step(), 4);
+/// ```
 #[derive(Clone, Debug)]
 pub struct FrameSkip<E> {
     env: E,

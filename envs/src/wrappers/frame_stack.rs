@@ -6,6 +6,16 @@ use crate::{Elem, Env, EnvError, Shape, Step};
 
 /// Stacks the last `n` observations along a new first dimension, the oldest first. After a reset, the first observation is there `n`
 /// times.
+///
+/// ```
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::FrameStack;
+/// use coinop_envs::Env;
+///
+/// let env = FrameStack::new(Arcade::<Catch>::new(Picture::Gray), 4);
+/// assert_eq!(env.obs_shape().dims(), [4, 210, 160]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct FrameStack<E: Env> {
     env: E,

@@ -5,6 +5,16 @@ use crate::{Env, EnvError, Shape, Step};
 
 /// Turns observations `[height, width, 3]` of red, green and blue into `[height, width]` of luma, by the weights of ITU-R BT.601 (as
 /// OpenCV does): `0.299 R + 0.587 G + 0.114 B`, rounded.
+///
+/// ```
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Grayscale;
+/// use coinop_envs::Env;
+///
+/// let env = Grayscale::new(Arcade::<Catch>::new(Picture::Rgb));
+/// assert_eq!(env.obs_shape().dims(), [210, 160]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Grayscale<E> {
     env: E,

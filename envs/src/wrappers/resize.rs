@@ -5,6 +5,16 @@ use crate::resize::AreaResizer;
 use crate::{Env, EnvError, Shape, Step};
 
 /// Shrinks observations `[height, width]` by area, as OpenCV's `INTER_AREA`.
+///
+/// ```
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Resize;
+/// use coinop_envs::Env;
+///
+/// let env = Resize::new(Arcade::<Catch>::new(Picture::Gray), 84, 84);
+/// assert_eq!(env.obs_shape().dims(), [84, 84]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Resize<E> {
     env: E,

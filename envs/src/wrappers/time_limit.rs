@@ -5,6 +5,20 @@ use crate::snapshot::{bad, open, seal};
 use crate::{End, Env, EnvError, Step};
 
 /// Truncates an episode after so many steps: it ends, and the discount stays, because the task itself goes on.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::wrappers::TimeLimit;
+/// use coinop_envs::{End, Env};
+///
+/// let mut env = TimeLimit::new(CartPole::new(), 2);
+/// env.reset(Some(1), &mut [0.0; 4])?;
+/// env.step(0, &mut [0.0; 4])?;
+/// let step = env.step(0, &mut [0.0; 4])?;
+/// // Cut off, so that what would have followed still counts.
+/// assert_eq!((step.end, step.discount), (End::Truncated, 1.0));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TimeLimit<E> {
     env: E,
