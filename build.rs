@@ -3,6 +3,7 @@
 //! therefore `agents/` has the same script, and crates that depend on this one get the folder as `DEP_COINOP_LIBTORCH_LIB`.
 
 fn main() {
+    commit();
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
@@ -11,5 +12,26 @@ fn main() {
             println!("cargo::rustc-link-arg={arg}");
         }
         println!("cargo::metadata=LIBTORCH_LIB={lib}");
+    }
+}
+
+/// Says of which commit the source is, if git knows, for reports of benchmarks.
+fn commit() {
+    // It changes with every commit.
+    let log = ".git/logs/HEAD";
+    if !std::path::Path::new(log).exists() {
+        return;
+    }
+    println!("cargo::rerun-if-changed={log}");
+    let git = std::process::Command::new("git")
+        .args(["rev-parse", "--short=10", "HEAD"])
+        .output();
+    if let Ok(output) = git
+        && output.status.success()
+    {
+        println!(
+            "cargo::rustc-env=COINOP_COMMIT={}",
+            String::from_utf8_lossy(&output.stdout).trim()
+        );
     }
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use coinop_envs::atari::Protocol;
 
 use crate::algo::Algo;
+use crate::bench::suites::Suite;
 use crate::commands::eval::Which;
 use crate::config::Setting;
 use crate::count::parse_count;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Envs,
     /// Try an environment against what every environment must do
     Check(CheckArgs),
+    /// Measure how fast everything is, and where the time of training goes
+    Bench(BenchArgs),
     /// Draw the learning curves of runs
     Plot(PlotArgs),
     /// The Atari machine by itself
@@ -51,7 +54,7 @@ pub(crate) enum AtariCommand {
     Trace(TraceArgs),
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct TrainArgs {
     /// The environment, e.g. `pong` or `cartpole`; `coinop envs` lists all
     #[arg(required_unless_present = "resume")]
@@ -134,6 +137,55 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     pub(crate) device: Option<String>,
     /// The folder of the ROMs [default: that of the training]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// What to measure [default: all]
+    #[arg(value_enum)]
+    pub(crate) what: Vec<Suite>,
+    /// The environment; `envs` lists all
+    #[arg(long, default_value = "pong")]
+    pub(crate) env: String,
+    /// The algorithm, whose network and numbers of environments are taken [default: that of the config file, else paac]
+    #[arg(long, value_enum)]
+    pub(crate) algo: Option<Algo>,
+    /// The settings to start from [default: that of the config file, else fast]
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// A TOML file with settings that differ from the preset's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A setting, as for `train`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<Setting>,
+    /// Seconds of each repeat, and of warming up
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) seconds: f64,
+    /// How often each is measured
+    #[arg(long, default_value_t = 5, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) repeats: usize,
+    /// Print one JSON object instead of a table, which `--compare` reads
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw bars, too: an SVG
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// What `--json` printed before, to show ratios to
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compare: Option<PathBuf>,
+    /// Threads that step environments [default: all cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) env_threads: Option<usize>,
+    /// Threads that libtorch computes with [default: all cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) torch_threads: Option<usize>,
+    /// Where the network computes: `cpu`, `cuda`, `cuda:1`
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
 }

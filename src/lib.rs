@@ -13,6 +13,7 @@ pub use coinop_atari as atari;
 pub use coinop_envs as envs;
 
 mod algo;
+mod bench;
 mod cli;
 mod commands;
 mod config;

@@ -15,7 +15,7 @@ use coinop_atari::AtariError;
 use coinop_envs::{Env, EnvError, EnvFactory, Made, registry};
 
 use crate::cli::{self, AtariCommand, Command};
-use crate::commands::{atari, check, envs, eval, plot, train, verify_resume};
+use crate::commands::{atari, bench, check, envs, eval, plot, train, verify_resume};
 use crate::output::{self, OutputError};
 use crate::{run, signals};
 
@@ -107,6 +107,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             eval::run(&args)?;
         }
         Command::Envs => envs::run()?,
+        Command::Bench(args) => {
+            process_settings::apply();
+            bench::run(&args)?;
+        }
         Command::Check(args) => {
             process_settings::apply();
             check::run(&args)?;

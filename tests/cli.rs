@@ -18,6 +18,60 @@ use program::{
 };
 
 #[test]
+fn a_bench_measures_what_it_is_asked_for_and_compares() {
+    let dir = tempfile::tempdir().unwrap();
+    let quick = ["--seconds=0.01", "--repeats=2", "--env-threads=2", "--torch-threads=1"];
+    let bench = |args: &[&str]| succeed(dir.path(), &[&["bench"][..], &quick, args].concat());
+    let text = bench(&["--env=cartpole", "--json"]);
+    fs::write(dir.path().join("before.json"), &text).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["settings"]["env"], "classic/cartpole");
+    let measurements = report["measurements"].as_array().unwrap();
+    let what: Vec<&str> = measurements.iter().map(|m| m["what"].as_str().unwrap()).collect();
+    // CartPole has no emulator, and PAAC no memory; eight environments on one thread and on two; batches of 1, 8, 32 and 128.
+    let expected = [
+        "env",
+        "vec",
+        "vec",
+        "inference",
+        "inference",
+        "inference",
+        "inference",
+        "learner",
+        "train",
+    ];
+    assert_eq!(what, expected);
+    for one in measurements {
+        let [low, median, high] = ["low", "median", "high"].map(|key| one[key].as_f64().unwrap());
+        assert!(0.0 < low && low <= median && median <= high, "{one}");
+    }
+    let training = &measurements[8]["training"];
+    let shares = training["parts"].as_array().unwrap().iter();
+    let sum: f64 = shares.map(|part| part[1].as_f64().unwrap()).sum();
+    assert!(
+        (sum - 1.0).abs() < 1e-6 && training["floor"].as_f64().unwrap() > 0.0,
+        "{training}"
+    );
+
+    let table = bench(&["env", "--env=cartpole", "--compare=before.json", "--output=bars.svg"]);
+    assert!(
+        table.contains("  ratio\n") && table.trim_end().ends_with('x'),
+        "{table}"
+    );
+    assert!(
+        fs::read_to_string(dir.path().join("bars.svg"))
+            .unwrap()
+            .contains("env: one environment")
+    );
+    let table = bench(&["replay", "train", "--env=cartpole", "--algo=double-dqn"]);
+    assert!(
+        table.contains("steps") && table.contains("transitions") && table.contains("learning"),
+        "{table}"
+    );
+    assert!(bench(&["emulator", "--env=pong"]).contains("one core"));
+}
+
+#[test]
 fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let frames = ["--frames=12k", "--set=metrics_frames=4k"];
@@ -383,6 +437,22 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         (
             "train cartpole --set network.body={layers={width=64}}",
             "error: unknown field `width`, expected `convolutions` or `hidden` in `paac.network.body`",
+        ),
+        (
+            "bench replay --env=cartpole",
+            "error: paac has no replay memory: add --algo double-dqn",
+        ),
+        (
+            "bench emulator --env=cartpole",
+            "error: classic/cartpole has no emulator: name a game of the Atari with --env",
+        ),
+        (
+            "bench --env=cartpole --repeats=0",
+            "error: --seconds 1 and --repeats 0: they must be between 0.001 and 3600, and between 1 and 1000",
+        ),
+        (
+            "bench --env=cartpole --compare=absent.json",
+            "error: can't read `absent.json`",
         ),
         (
             "check cartpol",

@@ -25,6 +25,7 @@ use crate::params::Params;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
 use crate::shared::{SharedParams, SharedTarget};
+use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::workers::{Report, Worker, Workers};
 use crate::{
@@ -148,6 +149,8 @@ pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
     shared: Arc<SharedParams>,
     /// Agent steps that were played, and perhaps not yet taken in.
     clock: Arc<AtomicU64>,
+    watch: Stopwatch,
+    num_workers: usize,
     seed: u64,
     frames_per_step: u64,
     steps: u64,
@@ -166,6 +169,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
     ) -> Result<Self, TrainError> {
         let spec = factory.spec();
         let clock = Arc::new(AtomicU64::new(0));
+        let watch = Stopwatch::default();
         let worker = |number| {
             let seed = plan.seed;
             Ok(ActorLearner {
@@ -179,6 +183,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
                 episodes: Episodes::new(1),
                 clock: Arc::clone(&clock),
                 shared: Arc::clone(&shared),
+                watch: watch.clone(),
                 learning_rate: plan.learning_rate,
                 frames_per_step: u64::from(spec.frames_per_step),
             })
@@ -191,6 +196,8 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             workers: Workers::new(workers),
             shared,
             clock,
+            watch,
+            num_workers: plan.workers,
             seed: plan.seed,
             frames_per_step: u64::from(spec.frames_per_step),
             steps: 0,
@@ -244,6 +251,10 @@ pub(crate) fn check_device(name: &str, device: Device) -> Result<(), AgentError>
 impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
     fn resumption(&self) -> Resumption {
         Resumption::Timing
+    }
+
+    fn times(&self) -> Times {
+        self.watch.times(self.num_workers)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -315,6 +326,7 @@ struct ActorLearner<O: Observation, M> {
     episodes: Episodes,
     clock: Arc<AtomicU64>,
     shared: Arc<SharedParams>,
+    watch: Stopwatch,
     learning_rate: Schedule,
     frames_per_step: u64,
 }
@@ -364,14 +376,17 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
         self.episodes.begin();
         let epsilon = self.epsilons.current()[0];
         for t in 0..self.rollout.steps() {
-            let action = self.method.act(&mut self.rollout, t, epsilon, &mut self.actions)?;
+            let acted = || self.method.act(&mut self.rollout, t, epsilon, &mut self.actions);
+            let action = self.watch.measure(Part::Inference, acted)?;
             self.rollout.actions[t] = i64::from(action);
             self.rollout.epsilons[t] = epsilon;
-            let step = self.env.step(action, self.rollout.obs_mut(t + 1))?;
+            let stepped = || self.env.step(action, self.rollout.obs_mut(t + 1));
+            let step = self.watch.measure(Part::Envs, stepped)?;
             self.remember(t, epsilon, &step)?;
         }
         let (rollout, actions) = (&mut self.rollout, &mut self.actions);
-        Ok(self.method.finish(rollout, epsilon, actions)?)
+        let finished = || self.method.finish(rollout, epsilon, actions);
+        Ok(self.watch.measure(Part::Inference, finished)?)
     }
 
     /// Remembers what the environment answered, and begins the next episode if one ended.
@@ -394,11 +409,12 @@ impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
         let frames = self.clock.load(Ordering::Relaxed) * self.frames_per_step;
         let learning_rate = self.learning_rate.at(frames);
         self.epsilons.resample(frames);
-        self.method.synchronize(frames)?;
+        self.watch.measure(Part::Copies, || self.method.synchronize(frames))?;
         let updates = self.shared.updates();
         self.play().map_err(|error| error.of_training(updates))?;
         let mut metrics = Row::default();
-        self.method.learn(&self.rollout, learning_rate, &mut metrics)?;
+        let learned = || self.method.learn(&self.rollout, learning_rate, &mut metrics);
+        self.watch.measure(Part::Learning, learned)?;
         metrics.record("learning_rate", learning_rate);
         let steps = self.rollout.steps() as u64;
         self.clock.fetch_add(steps, Ordering::Relaxed);

@@ -31,6 +31,7 @@ pub mod schedule;
 mod shared;
 #[cfg(test)]
 mod test_help;
+pub mod times;
 mod trainer;
 mod under_way;
 mod workers;

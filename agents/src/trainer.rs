@@ -1,5 +1,6 @@
 //! What the run loop sees of an algorithm.
 
+use crate::times::Times;
 use crate::{Checkpoint, Row, TrainError};
 
 /// An episode that ended.
@@ -99,6 +100,11 @@ pub enum Resumption {
 pub trait Trainer: Checkpoint {
     /// How one that is loaded from a checkpoint of this one goes on.
     fn resumption(&self) -> Resumption;
+
+    /// Where the time of its steps went so far; nothing, of a trainer that does not measure.
+    fn times(&self) -> Times {
+        Times::default()
+    }
 
     /// The smallest piece of training that makes sense to the algorithm, e.g. one rollout and its update.
     ///

@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub(crate) mod atari;
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod envs;
 pub(crate) mod eval;

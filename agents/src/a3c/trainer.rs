@@ -14,6 +14,7 @@ use crate::network::{ActorCritic, Observation, RecurrentState};
 use crate::policy::{ActorCriticPolicy, answers};
 use crate::rollout::Rollout;
 use crate::shared::SharedParams;
+use crate::times::Times;
 use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
 };
@@ -66,6 +67,10 @@ impl<O: Observation> A3c<O> {
 impl<O: Observation> Trainer for A3c<O> {
     fn resumption(&self) -> Resumption {
         self.0.resumption()
+    }
+
+    fn times(&self) -> Times {
+        self.0.times()
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {

@@ -14,6 +14,7 @@ use crate::network::{Head, Observation, QNetwork};
 use crate::policy::{ValuePolicy, answers};
 use crate::rollout::Rollout;
 use crate::shared::{SharedParams, SharedTarget};
+use crate::times::Times;
 use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
 };
@@ -72,6 +73,10 @@ impl<O: Observation> AsyncQ<O> {
 impl<O: Observation> Trainer for AsyncQ<O> {
     fn resumption(&self) -> Resumption {
         self.0.resumption()
+    }
+
+    fn times(&self) -> Times {
+        self.0.times()
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {

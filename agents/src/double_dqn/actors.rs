@@ -10,6 +10,7 @@ use crate::explore::epsilon_greedy;
 use crate::network::{Observation, QNetwork};
 use crate::policy::answers;
 use crate::replay::Replay;
+use crate::times::{Part, Stopwatch};
 use crate::under_way;
 use crate::{AgentError, Checkpoint, CheckpointError, Section, TrainError};
 
@@ -229,14 +230,18 @@ impl<O: Observation> Actors<O> {
     /// Steps once: the most valuable action, or with an actor's epsilon any. Without a network, any.
     pub(super) fn step(
         &mut self,
+        watch: &Stopwatch,
         network: Option<&QNetwork>,
         epsilons: &[f32],
         transitions: &mut Transitions<O>,
     ) -> Result<(), TrainError> {
         let num_actions = self.env.spec().num_actions;
         if let Some(network) = network {
-            let values = no_grad(|| network.forward(&network.body().input(&self.obs)?))?;
-            answers(&values, "the value of an action", &mut self.values)?;
+            let obs = watch.measure(Part::Copies, || network.body().input(&self.obs))?;
+            watch.measure(Part::Inference, || {
+                let values = no_grad(|| network.forward(&obs))?;
+                answers(&values, "the value of an action", &mut self.values)
+            })?;
         }
         for (i, (action, rng)) in transitions.actions.iter_mut().zip(&mut self.streams).enumerate() {
             *action = match network {
@@ -248,12 +253,14 @@ impl<O: Observation> Actors<O> {
             };
         }
         std::mem::swap(&mut self.obs, &mut transitions.obs);
-        self.env.step(
-            &transitions.actions,
-            &mut self.obs,
-            &mut transitions.last_obs,
-            &mut transitions.results,
-        )?;
+        watch.measure(Part::Envs, || {
+            self.env.step(
+                &transitions.actions,
+                &mut self.obs,
+                &mut transitions.last_obs,
+                &mut transitions.results,
+            )
+        })?;
         Ok(())
     }
 }

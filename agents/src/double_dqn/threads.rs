@@ -25,6 +25,7 @@ use tch::Tensor;
 
 use super::actors::{Actors, Transitions, UnderWay};
 use crate::network::{Observation, QNetwork};
+use crate::times::Stopwatch;
 use crate::workers::Farewell;
 use crate::{AgentError, TrainError, set_torch_threads};
 
@@ -278,7 +279,7 @@ impl<O: Observation> Worker<O> {
                 version = newest;
             }
             let network = has_weights.then_some(&self.network);
-            let stepped = actors.step(network, &self.epsilons, &mut transitions);
+            let stepped = actors.step(&Stopwatch::default(), network, &self.epsilons, &mut transitions);
             stepped.map_err(|error| match error {
                 TrainError::Env(error) => error.counted_from(self.first).into(),
                 error => error,

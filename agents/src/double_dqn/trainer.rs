@@ -16,6 +16,7 @@ use crate::network::{Observation, QNetwork};
 use crate::policy::ValuePolicy;
 use crate::replay::{Replay, ReplayBatch};
 use crate::schedule::Schedule;
+use crate::times::{Part, Stopwatch, Times};
 use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
 };
@@ -37,6 +38,7 @@ pub struct DoubleDqn<O: Observation> {
     acting: Vec<f32>,
     episodes: Episodes,
     steps: u64,
+    watch: Stopwatch,
     /// Steps that the memory has been told of.
     remembered: u64,
     /// Steps since the last update.
@@ -112,6 +114,7 @@ impl<O: Observation> DoubleDqn<O> {
             acting: vec![1.0; n],
             episodes: Episodes::new(n),
             steps: 0,
+            watch: Stopwatch::default(),
             remembered: 0,
             since_update: 0,
             next_target: 0,
@@ -155,9 +158,16 @@ impl<O: Observation> DoubleDqn<O> {
                     actors.begin(seed)?;
                     *env_seed = None;
                 }
-                let acted = actors.step(acts.then(|| self.learner.network()), &self.acting, transitions);
+                let acted = actors.step(
+                    &self.watch,
+                    acts.then(|| self.learner.network()),
+                    &self.acting,
+                    transitions,
+                );
                 acted.map_err(|error| error.of_training(updates))?;
-                transitions.remember(0, &mut self.replay, &mut self.episodes)?;
+                self.watch.measure(Part::Replay, || {
+                    transitions.remember(0, &mut self.replay, &mut self.episodes)
+                })?;
                 self.config.num_envs
             }
             Source::Threads {
@@ -185,14 +195,19 @@ impl<O: Observation> DoubleDqn<O> {
                         running.insert(started)
                     }
                 };
-                let delivery = running.next().map_err(|error| error.of_training(updates))?;
-                delivery
-                    .transitions
-                    .remember(delivery.first, &mut self.replay, &mut self.episodes)?;
+                let delivery = self.watch.measure(Part::Waiting, || running.next());
+                let delivery = delivery.map_err(|error| error.of_training(updates))?;
+                self.watch.measure(Part::Replay, || {
+                    let first = delivery.first;
+                    delivery
+                        .transitions
+                        .remember(first, &mut self.replay, &mut self.episodes)
+                })?;
                 let steps = delivery.transitions.len();
                 running.give_back(delivery);
                 if acts && *told != Some(updates) {
-                    running.tell(self.learner.network(), &self.acting)?;
+                    self.watch
+                        .measure(Part::Copies, || running.tell(self.learner.network(), &self.acting))?;
                     *told = Some(updates);
                 }
                 steps
@@ -207,14 +222,19 @@ impl<O: Observation> DoubleDqn<O> {
     fn update(&mut self) -> Result<(), AgentError> {
         let frames = self.frames();
         if frames >= self.next_target {
-            self.learner.update_target()?;
+            self.watch.measure(Part::Copies, || self.learner.update_target())?;
             self.next_target = (frames / self.config.target_frames + 1) * self.config.target_frames;
         }
         let beta = self.beta.at(frames);
-        self.replay.sample(beta, &mut self.sample_stream, &mut self.batch)?;
-        let stats = self.learner.learn(&self.tensors()?)?;
-        self.replay
-            .update_priorities(&self.batch.ids, &stats.errors, self.learner.updates())?;
+        self.watch.measure(Part::Replay, || {
+            self.replay.sample(beta, &mut self.sample_stream, &mut self.batch)
+        })?;
+        let tensors = self.watch.measure(Part::Copies, || self.tensors())?;
+        let stats = self.watch.measure(Part::Learning, || self.learner.learn(&tensors))?;
+        self.watch.measure(Part::Replay, || {
+            self.replay
+                .update_priorities(&self.batch.ids, &stats.errors, self.learner.updates())
+        })?;
         stats.record(&mut self.metrics);
         self.metrics.record("beta", beta);
         Ok(())
@@ -242,6 +262,11 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
             Source::Turns { .. } => Resumption::NewEpisodes,
             Source::Threads { .. } => Resumption::Timing,
         }
+    }
+
+    /// Of the thread that learns; where actors have threads of their own, their work is not in it.
+    fn times(&self) -> Times {
+        self.watch.times(1)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {

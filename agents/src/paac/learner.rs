@@ -36,7 +36,7 @@ pub struct PaacBatch {
 
 /// What is in a minibatch.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct Minibatch {
     /// The numbers of its samples.
     pub samples: Vec<i64>,
     /// The numbers of its environments, all of whose steps are in it; for a feed-forward network, which needs no such thing, none.
@@ -49,7 +49,7 @@ impl PaacBatch {
     /// # Errors
     ///
     /// When libtorch fails.
-    pub fn select(&self, part: &Part) -> Result<Self, AgentError> {
+    pub fn select(&self, part: &Minibatch) -> Result<Self, AgentError> {
         let samples = Tensor::f_from_slice(&part.samples)?.f_to_device(self.obs.device())?;
         let pick = |tensor: &Tensor| tensor.f_index_select(0, &samples);
         Ok(Self {

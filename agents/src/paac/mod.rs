@@ -5,7 +5,7 @@ mod learner;
 mod trainer;
 
 pub use config::PaacConfig;
-pub use learner::{PaacBatch, PaacLearner, PaacStats, Part};
+pub use learner::{Minibatch, PaacBatch, PaacLearner, PaacStats};
 pub use trainer::{Paac, restore_policy};
 
 #[cfg(test)]

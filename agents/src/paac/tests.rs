@@ -392,7 +392,7 @@ fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
     let stats = |batch: &PaacBatch| PaacLearner::new(&config, network()).unwrap().learn(batch).unwrap();
     let part = |envs: [i64; 2]| {
         let samples = (0..len as i64).filter(|sample| envs.contains(&(sample % n as i64)));
-        let part = Part {
+        let part = Minibatch {
             samples: samples.collect(),
             envs: envs.to_vec(),
         };

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::config::PaacConfig;
-use super::learner::{PaacBatch, PaacLearner, Part};
+use super::learner::{Minibatch, PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::network::{ActorCritic, Observation, RecurrentState};
@@ -14,6 +14,7 @@ use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
+use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
@@ -37,6 +38,7 @@ pub struct Paac<O: Observation> {
     shuffle_stream: Rng,
     episodes: Episodes,
     steps: u64,
+    watch: Stopwatch,
     learning_rate: Schedule,
     /// The seed that the environments are reset with before the next step.
     env_seed: Option<u64>,
@@ -90,6 +92,7 @@ impl<O: Observation> Paac<O> {
             shuffle_stream: stream(seed, "shuffle", 0),
             episodes: Episodes::new(n),
             steps: 0,
+            watch: Stopwatch::default(),
             learning_rate: config.learning_rate_schedule(total_frames),
             env_seed: Some(seed),
             actions: vec![0; n],
@@ -149,12 +152,14 @@ impl<O: Observation> Paac<O> {
             let frames = self.frames();
             self.epsilons.resample(frames);
             self.choose_actions(t)?;
-            self.env.step(
-                &self.actions,
-                self.rollout.obs_mut(t + 1),
-                &mut self.last_obs,
-                &mut self.results,
-            )?;
+            self.watch.measure(Part::Envs, || {
+                self.env.step(
+                    &self.actions,
+                    self.rollout.obs_mut(t + 1),
+                    &mut self.last_obs,
+                    &mut self.results,
+                )
+            })?;
             self.steps += self.actions.len() as u64;
             self.remember(t)?;
         }
@@ -170,11 +175,15 @@ impl<O: Observation> Paac<O> {
     /// Draws an action for every environment, and remembers it.
     fn choose_actions(&mut self, t: usize) -> Result<(), AgentError> {
         let network = self.learner.network();
-        let obs = network.body().input(self.rollout.obs(t))?;
-        let (logits, values) = no_grad(|| network.forward(&obs, self.rollout.begins(t), &mut self.state))?;
+        let obs = self
+            .watch
+            .measure(Part::Copies, || network.body().input(self.rollout.obs(t)))?;
         let span = self.rollout.step(t);
-        copy_to(&values, &mut self.rollout.values[span.clone()])?;
-        copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)?;
+        self.watch.measure(Part::Inference, || -> Result<(), AgentError> {
+            let (logits, values) = no_grad(|| network.forward(&obs, self.rollout.begins(t), &mut self.state))?;
+            copy_to(&values, &mut self.rollout.values[span.clone()])?;
+            copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)
+        })?;
         self.check_finite("a value", &self.rollout.values[span.clone()])?;
         self.check_finite("the probability of an action", &self.probabilities)?;
         let num_actions = network.num_actions();
@@ -211,10 +220,13 @@ impl<O: Observation> Paac<O> {
     /// The values of observations of the environments of `state`.
     fn values(&self, obs: &[O], begins: &[bool], mut state: RecurrentState) -> Result<Vec<f32>, AgentError> {
         let network = self.learner.network();
-        let obs = network.body().input(obs)?;
-        let (_, values) = no_grad(|| network.forward(&obs, begins, &mut state))?;
-        let mut out = vec![0.0; values.numel()];
-        copy_to(&values, &mut out)?;
+        let out = self.watch.measure(Part::Inference, || -> Result<_, AgentError> {
+            let obs = network.body().input(obs)?;
+            let (_, values) = no_grad(|| network.forward(&obs, begins, &mut state))?;
+            let mut out = vec![0.0; values.numel()];
+            copy_to(&values, &mut out)?;
+            Ok(out)
+        })?;
         self.check_finite("a value", &out)?;
         Ok(out)
     }
@@ -231,15 +243,17 @@ impl<O: Observation> Paac<O> {
         if self.config.normalize_advantages {
             self.rollout.normalize_advantages();
         }
-        let whole = self.whole_batch(&returns, learning_rate)?;
+        let whole = self
+            .watch
+            .measure(Part::Copies, || self.whole_batch(&returns, learning_rate))?;
         let explained_variance = explained_variance(&self.rollout.values[..len], &returns);
         let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
         for _ in 0..self.config.epochs {
             for part in self.parts(len) {
-                let stats = match part {
-                    None => self.learner.learn(&whole)?,
-                    Some(part) => self.learner.learn(&whole.select(&part)?)?,
-                };
+                let part = part.map(|part| self.watch.measure(Part::Copies, || whole.select(&part)));
+                let part = part.transpose()?;
+                let batch = part.as_ref().unwrap_or(&whole);
+                let stats = self.watch.measure(Part::Learning, || self.learner.learn(batch))?;
                 stats.record(&mut self.metrics);
             }
         }
@@ -268,7 +282,7 @@ impl<O: Observation> Paac<O> {
     }
 
     /// What is in each minibatch, shuffled; `None` for all samples.
-    fn parts(&mut self, len: usize) -> Vec<Option<Part>> {
+    fn parts(&mut self, len: usize) -> Vec<Option<Minibatch>> {
         let minibatches = self.config.minibatches;
         if minibatches == 1 {
             return vec![None];
@@ -280,11 +294,11 @@ impl<O: Observation> Paac<O> {
         numbers.shuffle(&mut self.shuffle_stream);
         let parts = numbers.chunks_exact(numbers.len() / minibatches);
         let part = |numbers: &[i64]| match recurrent {
-            false => Part {
+            false => Minibatch {
                 samples: numbers.to_vec(),
                 envs: Vec::new(),
             },
-            true => Part {
+            true => Minibatch {
                 samples: (0..len as i64)
                     .step_by(n)
                     .flat_map(|row| numbers.iter().map(move |env| row + env))
@@ -302,6 +316,10 @@ impl<O: Observation> Trainer for Paac<O> {
             Some(_) => Resumption::Exact,
             None => Resumption::NewEpisodes,
         }
+    }
+
+    fn times(&self) -> Times {
+        self.watch.times(1)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {

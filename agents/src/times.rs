@@ -1,0 +1,124 @@
+//! Where the time of training goes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A part of the work of training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Stepping environments.
+    Envs,
+    /// Moving observations, batches and weights to where they are computed with.
+    Copies,
+    /// Answers of the network that actors act by.
+    Inference,
+    /// Losses, gradients and the optimiser.
+    Learning,
+    /// Storing in a replay memory, and sampling from it.
+    Replay,
+    /// Waiting for other threads.
+    Waiting,
+}
+
+impl Part {
+    /// All parts.
+    pub const ALL: [Part; 6] = [
+        Part::Envs,
+        Part::Copies,
+        Part::Inference,
+        Part::Learning,
+        Part::Replay,
+        Part::Waiting,
+    ];
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Envs => "environments",
+            Part::Copies => "copies",
+            Part::Inference => "inference",
+            Part::Learning => "learning",
+            Part::Replay => "replay",
+            Part::Waiting => "waiting",
+        }
+    }
+}
+
+/// The time that each part took, added up over all threads that train.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    nanoseconds: [u64; Part::ALL.len()],
+    /// How many threads the parts are added up over.
+    pub threads: usize,
+}
+
+impl Times {
+    /// The time of a part.
+    #[must_use]
+    pub fn of(&self, part: Part) -> Duration {
+        Duration::from_nanos(self.nanoseconds[part as usize])
+    }
+
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Times) -> Times {
+        let mut times = *self;
+        for (now, then) in times.nanoseconds.iter_mut().zip(earlier.nanoseconds) {
+            *now = now.saturating_sub(then);
+        }
+        times
+    }
+}
+
+/// Measures parts; a clone adds to the same times. It costs some fifty nanoseconds for each measurement.
+///
+/// ```
+/// use coinop_agents::times::{Part, Stopwatch};
+///
+/// let watch = Stopwatch::default();
+/// let sum = watch.measure(Part::Learning, || (0..1_000).sum::<u64>());
+/// assert_eq!(sum, 499_500);
+/// assert!(watch.times(1).of(Part::Learning).as_nanos() > 0);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Stopwatch(Arc<[AtomicU64; Part::ALL.len()]>);
+
+impl Stopwatch {
+    /// Does `work` and adds how long it took.
+    pub fn measure<T>(&self, part: Part, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0[part as usize].fetch_add(nanoseconds, Ordering::Relaxed);
+        result
+    }
+
+    /// What was measured so far, by so many threads.
+    #[must_use]
+    pub fn times(&self, threads: usize) -> Times {
+        let mut nanoseconds = [0; Part::ALL.len()];
+        for (out, sum) in nanoseconds.iter_mut().zip(&*self.0) {
+            *out = sum.load(Ordering::Relaxed);
+        }
+        Times { nanoseconds, threads }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_add_to_the_same_times_and_parts_are_kept_apart() {
+        let watch = Stopwatch::default();
+        let work = || (0..100_000u64).map(std::hint::black_box).sum::<u64>();
+        watch.measure(Part::Envs, work);
+        let before = watch.times(2);
+        watch.clone().measure(Part::Waiting, work);
+        let since = watch.times(2).since(&before);
+        assert!(before.of(Part::Envs) > Duration::ZERO && since.of(Part::Waiting) > Duration::ZERO);
+        assert_eq!((since.of(Part::Envs), since.threads), (Duration::ZERO, 2));
+    }
+}

@@ -1,0 +1,151 @@
+//! What `coinop bench` measures, and what it says of it.
+//!
+//! ```text
+//! suites.rs   emulator, env, vec, inference, learner, replay, train      what is measured
+//! work.rs     a network's answers and updates, with nothing around them
+//! show.rs     a table, a picture, a comparison
+//! ```
+
+pub(crate) mod show;
+pub(crate) mod suites;
+mod work;
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+/// All that was measured, and where.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) settings: Settings,
+    pub(crate) measurements: Vec<Measurement>,
+}
+
+/// Where it was measured, with which program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) memory_gigabytes: f64,
+    pub(crate) system: String,
+    pub(crate) coinop: String,
+    /// Of the source, where it is known.
+    pub(crate) commit: String,
+    pub(crate) libtorch: String,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) env: String,
+    pub(crate) algo: String,
+    pub(crate) preset: String,
+    pub(crate) env_threads: usize,
+    pub(crate) torch_threads: usize,
+    pub(crate) device: String,
+    pub(crate) precision: String,
+    pub(crate) seconds: f64,
+    pub(crate) repeats: usize,
+}
+
+/// A rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measurement {
+    /// What is named on the command line.
+    pub(crate) what: String,
+    /// Which of it.
+    pub(crate) name: String,
+    /// What is counted: `frames`, `observations`, `updates`, ...
+    pub(crate) unit: String,
+    /// Of the repeats, per second.
+    pub(crate) median: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    /// Where frames are counted: how many an agent step has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) frames_per_step: Option<u32>,
+    /// Of training: where its time went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) training: Option<Training>,
+}
+
+/// Where the time of training went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Training {
+    /// Names and shares of the time of the threads that train.
+    pub(crate) parts: Vec<(String, f64)>,
+    /// The rate of the same network's answers and updates with nothing around them, in the same unit.
+    pub(crate) floor: f64,
+}
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// At least so long for each repeat, and as long before the first.
+    pub(crate) seconds: f64,
+    pub(crate) repeats: usize,
+}
+
+impl How {
+    /// How often per second `work` does what it counts: least, median and greatest of the repeats.
+    pub(crate) fn rate(self, mut work: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<(f64, f64, f64)> {
+        let mut once = || -> anyhow::Result<f64> {
+            let start = Instant::now();
+            let mut count = 0.0;
+            loop {
+                count += work()?;
+                let seconds = start.elapsed().as_secs_f64();
+                if seconds >= self.seconds {
+                    return Ok(count / seconds);
+                }
+            }
+        };
+        once()?;
+        let mut rates = (0..self.repeats)
+            .map(|_| once())
+            .collect::<anyhow::Result<Vec<f64>>>()?;
+        rates.sort_by(f64::total_cmp);
+        Ok((rates[0], median(&rates), rates[rates.len() - 1]))
+    }
+}
+
+/// Of numbers that are sorted.
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 {
+        sorted[middle]
+    } else {
+        f64::midpoint(sorted[middle - 1], sorted[middle])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_what_was_counted_by_the_time_it_took() {
+        let how = How {
+            seconds: 0.01,
+            repeats: 3,
+        };
+        let mut calls = 0.0;
+        let (low, median, high) = how
+            .rate(|| {
+                calls += 1.0;
+                Ok(10.0)
+            })
+            .unwrap();
+        assert!(0.0 < low && low <= median && median <= high);
+        // Of four times a hundredth of a second at least, three count.
+        assert!(median <= 10.0 * calls / 0.01);
+        let failed = how.rate(|| anyhow::bail!("no"));
+        assert_eq!(failed.unwrap_err().to_string(), "no");
+    }
+
+    #[test]
+    fn a_median_is_the_one_in_the_middle_or_the_mean_of_two() {
+        assert_eq!((median(&[1.0, 2.0, 9.0]), median(&[1.0, 2.0, 4.0, 9.0])), (2.0, 3.0));
+    }
+}

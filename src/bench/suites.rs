@@ -1,0 +1,489 @@
+//! What can be measured.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::ValueEnum;
+use coinop_agents::network::{NetworkConfig, Observation};
+use coinop_agents::replay::{Replay, ReplayBatch};
+use coinop_agents::times::{Part, Times};
+use coinop_agents::{Device, Trainer, set_torch_threads};
+use coinop_atari::{Atari, Rom, Settings as AtariSettings, find_game};
+use coinop_envs::registry::Family;
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{AnyFactory, EnvFactory, EnvSpec, Step};
+use rand::RngExt;
+
+use super::work::{Kinds, Work};
+use super::{How, Measurement, Training};
+use crate::algo::AlgoConfig;
+use crate::config::{Config, cores};
+
+/// What to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// The Atari machine alone: random actions, a gray screen every fourth frame
+    Emulator,
+    /// One environment, with random actions
+    Env,
+    /// As many environments as the algorithm trains with, by numbers of threads
+    Vec,
+    /// Answers of the algorithm's network, by sizes of batches
+    Inference,
+    /// Updates of the algorithm's network
+    Learner,
+    /// A replay memory: steps stored, batches sampled
+    Replay,
+    /// Training, where its time goes, and the floor: its network's answers and updates with nothing around them
+    Train,
+    /// All of these that there are for the environment and the algorithm
+    All,
+}
+
+impl Suite {
+    /// Those that are one thing.
+    const EACH: [Suite; 7] = [
+        Suite::Emulator,
+        Suite::Env,
+        Suite::Vec,
+        Suite::Inference,
+        Suite::Learner,
+        Suite::Replay,
+        Suite::Train,
+    ];
+
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// What a network does in a piece of training: its floor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Workload {
+    pub(crate) kinds: Kinds,
+    /// Observations that are answered at a time, and how often.
+    pub(crate) act_batch: usize,
+    pub(crate) acts: f64,
+    /// Environments of a batch of the learner, whose steps are together.
+    pub(crate) learn_envs: usize,
+    /// Observations that are learned from at a time, and how often.
+    pub(crate) learn_batch: usize,
+    pub(crate) learns: f64,
+    /// Agent steps of the piece.
+    pub(crate) steps: f64,
+    /// How many do the same at the same time, each with a core of its own.
+    pub(crate) workers: usize,
+}
+
+/// A bench of one environment and one algorithm.
+pub(crate) struct Bench<'a, O> {
+    config: &'a Config,
+    how: How,
+    factory: Arc<dyn EnvFactory<Obs = O>>,
+    spec: EnvSpec,
+    device: Device,
+    measurements: Vec<Measurement>,
+}
+
+/// Whether there is what is asked for; of [`Suite::All`], what there is not is left out.
+pub(crate) fn check(config: &Config, suites: &[Suite]) -> anyhow::Result<()> {
+    let info = config.env_info()?;
+    if suites.contains(&Suite::Emulator) && !has_emulator(config)? {
+        bail!("{} has no emulator: name a game of the Atari with --env", info.id());
+    }
+    if suites.contains(&Suite::Replay) && !matches!(config.algo, AlgoConfig::DoubleDqn(_)) {
+        bail!("{} has no replay memory: add --algo double-dqn", config.run.algo.name());
+    }
+    Ok(())
+}
+
+fn has_emulator(config: &Config) -> anyhow::Result<bool> {
+    Ok(config.env_info()?.family == Family::Atari)
+}
+
+/// Measures; `watch` is told what comes next.
+pub(crate) fn run(
+    config: &Config,
+    suites: &[Suite],
+    how: How,
+    watch: &mut dyn FnMut(&str),
+) -> anyhow::Result<Vec<Measurement>> {
+    match config.env_info()?.factory(&config.env)? {
+        AnyFactory::Pixels(factory) => Bench::new(config, how, factory)?.run(suites, watch),
+        AnyFactory::Features(factory) => Bench::new(config, how, factory)?.run(suites, watch),
+    }
+}
+
+impl<'a, O: Observation> Bench<'a, O> {
+    fn new(config: &'a Config, how: How, factory: Arc<dyn EnvFactory<Obs = O>>) -> anyhow::Result<Self> {
+        Ok(Self {
+            spec: factory.spec(),
+            device: coinop_agents::device(&config.run.device)?,
+            config,
+            how,
+            factory,
+            measurements: Vec::new(),
+        })
+    }
+
+    fn run(mut self, suites: &[Suite], watch: &mut dyn FnMut(&str)) -> anyhow::Result<Vec<Measurement>> {
+        for suite in Suite::EACH {
+            let asked = suites.contains(&Suite::All) || suites.contains(&suite);
+            let is_there = check(self.config, &[suite]).is_ok();
+            if !asked || !is_there {
+                continue;
+            }
+            watch(&suite.name());
+            match suite {
+                Suite::Emulator => self.emulator()?,
+                Suite::Env => self.env()?,
+                Suite::Vec => self.vec()?,
+                Suite::Inference => self.inference()?,
+                Suite::Learner => self.learner()?,
+                Suite::Replay => self.replay()?,
+                Suite::Train => self.train()?,
+                Suite::All => {}
+            }
+        }
+        Ok(self.measurements)
+    }
+
+    /// Measures `work`, which counts in `unit`.
+    fn measure(
+        &mut self,
+        suite: Suite,
+        name: String,
+        unit: &str,
+        work: impl FnMut() -> anyhow::Result<f64>,
+    ) -> anyhow::Result<&mut Measurement> {
+        let (low, median, high) = self.how.rate(work)?;
+        self.measurements.push(Measurement {
+            what: suite.name(),
+            name,
+            unit: unit.to_owned(),
+            median,
+            low,
+            high,
+            frames_per_step: (unit == "frames").then_some(self.spec.frames_per_step),
+            training: None,
+        });
+        let last = self.measurements.len() - 1;
+        Ok(&mut self.measurements[last])
+    }
+
+    /// The machine of an Atari game.
+    fn emulator(&mut self) -> anyhow::Result<()> {
+        let info = self.config.env_info()?;
+        let rom = Rom::find(find_game(info.short)?, self.config.env.atari.roms.as_deref())?;
+        let mut atari = Atari::new(&rom, &AtariSettings::default())?;
+        let mut screen = vec![0; atari.height() * Atari::WIDTH];
+        let actions = find_game(info.short)?.minimal_actions;
+        let mut random = stream(0, "bench", 0);
+        let play = || {
+            for frame in 0..1_000 {
+                atari.act(actions[random.random_range(0..actions.len())]);
+                if frame % 4 == 0 {
+                    atari.grayscale(&mut screen);
+                }
+                if atari.is_terminal() {
+                    atari.reset();
+                }
+            }
+            Ok(1_000.0)
+        };
+        let measurement = self.measure(Suite::Emulator, "one core".to_owned(), "frames", play)?;
+        // The machine knows frames alone.
+        measurement.frames_per_step = None;
+        Ok(())
+    }
+
+    fn env(&mut self) -> anyhow::Result<()> {
+        let (mut env, spec) = (self.factory.make()?, self.spec);
+        let mut obs = vec![O::default(); spec.obs_shape.len()];
+        let mut random = stream(0, "bench", 0);
+        env.reset(Some(0), &mut obs)?;
+        let play = || {
+            for _ in 0..100 {
+                let action = random.random_range(0..spec.num_actions as u32);
+                if env.step(action, &mut obs)?.end.is_over() {
+                    env.reset(None, &mut obs)?;
+                }
+            }
+            Ok(100.0 * f64::from(spec.frames_per_step))
+        };
+        self.measure(Suite::Env, "one environment".to_owned(), "frames", play)?;
+        Ok(())
+    }
+
+    fn vec(&mut self) -> anyhow::Result<()> {
+        let (n, spec) = (self.config.algo.num_envs(), self.spec);
+        let mut threads = 1;
+        let most = self.config.run.env_threads;
+        while threads <= most {
+            let mut envs = self.factory.make_vec(n, threads)?;
+            let mut obs = vec![O::default(); n * spec.obs_shape.len()];
+            let (mut last_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);
+            let mut random = stream(0, "bench", 0);
+            let mut actions = vec![0; n];
+            envs.reset(Some(0), &mut obs)?;
+            let play = || {
+                draw(&mut random, spec.num_actions, &mut actions);
+                envs.step(&actions, &mut obs, &mut last_obs, &mut steps)?;
+                Ok((n as u32 * spec.frames_per_step).into())
+            };
+            self.measure(
+                Suite::Vec,
+                format!("{n} environments, {}", counted(threads, "thread")),
+                "frames",
+                play,
+            )?;
+            // Twice as many, and at last all.
+            threads = if threads < most {
+                (2 * threads).min(most)
+            } else {
+                most + 1
+            };
+        }
+        Ok(())
+    }
+
+    /// A network at work, with as many threads as it has in training.
+    fn work(&self, workload: &Workload) -> anyhow::Result<Work> {
+        set_torch_threads(if workload.workers > 1 {
+            1
+        } else {
+            self.config.run.torch_threads
+        });
+        let network: &NetworkConfig = self.config.algo.network();
+        Ok(Work::new(workload.kinds, network, &self.spec, self.device)?)
+    }
+
+    fn inference(&mut self) -> anyhow::Result<()> {
+        let workload = self.config.algo.workload();
+        let work = self.work(&workload)?;
+        let mut sizes = vec![1, 8, 32, 128];
+        if !sizes.contains(&workload.act_batch) {
+            sizes.push(workload.act_batch);
+            sizes.sort_unstable();
+        }
+        for n in sizes {
+            let (batch, mut state) = (work.batch::<O>(n)?, work.state(n)?);
+            let act = || {
+                work.act(&batch, &mut state)?;
+                Ok(n as f64)
+            };
+            self.measure(Suite::Inference, format!("batch of {n}"), "observations", act)?;
+        }
+        Ok(())
+    }
+
+    fn learner(&mut self) -> anyhow::Result<()> {
+        let workload = self.config.algo.workload();
+        let mut work = self.work(&workload)?;
+        let n = workload.learn_batch;
+        let (batch, state) = (work.batch::<O>(n)?, work.state(workload.learn_envs)?);
+        let learn = || {
+            work.learn(&batch, &state)?;
+            Ok(n as f64)
+        };
+        self.measure(Suite::Learner, format!("batch of {n}"), "samples", learn)?;
+        Ok(())
+    }
+
+    /// A memory as Double-DQN's, or one of its default kind, filled with random play.
+    fn replay(&mut self) -> anyhow::Result<()> {
+        let (config, n, batch_size) = match &self.config.algo {
+            AlgoConfig::DoubleDqn(config) => (config.replay_config(), config.num_envs, config.batch_size),
+            _ => return Ok(()),
+        };
+        let spec = self.spec;
+        let mut replay = Replay::<O>::new(&config, n, &spec)?;
+        let mut envs = self.factory.make_vec(n, self.config.run.env_threads)?;
+        let len = spec.obs_shape.len();
+        let mut obs = vec![O::default(); n * len];
+        let (mut last_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);
+        let (mut random, mut actions) = (stream(0, "bench", 0), vec![0; n]);
+        envs.reset(Some(0), &mut obs)?;
+        // What is stored again and again is a moment of all environments, each other than the one before.
+        let mut moments = Vec::new();
+        for _ in 0..1_000usize.div_ceil(n).max(8) {
+            let before = obs.clone();
+            draw(&mut random, spec.num_actions, &mut actions);
+            envs.step(&actions, &mut obs, &mut last_obs, &mut steps)?;
+            moments.push((before, actions.clone(), steps.clone(), last_obs.clone()));
+        }
+        let mut next = 0;
+        let mut store = |replay: &mut Replay<O>| -> anyhow::Result<f64> {
+            let (obs, actions, steps, last_obs) = &moments[next % moments.len()];
+            for (actor, step) in steps.iter().enumerate() {
+                let row = actor * len..(actor + 1) * len;
+                replay.insert(actor, &obs[row.clone()], actions[actor], step, &last_obs[row])?;
+            }
+            next += 1;
+            Ok(n as f64)
+        };
+        // Steps that can't be sampled yet take room, too, so that what can be never fills the capacity.
+        let mut stored = 0.0;
+        while stored < config.capacity.min(50_000) as f64 {
+            stored += store(&mut replay)?;
+        }
+        self.measure(Suite::Replay, "stored".to_owned(), "steps", || store(&mut replay))?;
+        let mut batch = ReplayBatch::new(batch_size, &spec);
+        let errors = vec![0.5; batch_size];
+        let sample = || {
+            replay.sample(0.5, &mut random, &mut batch)?;
+            replay.update_priorities(&batch.ids, &errors, 0)?;
+            Ok(batch_size as f64)
+        };
+        let name = format!("sampled, {batch_size} at a time");
+        self.measure(Suite::Replay, name, "transitions", sample)?;
+        Ok(())
+    }
+
+    fn train(&mut self) -> anyhow::Result<()> {
+        let mut config = self.config.clone();
+        // Soon enough to be seen here.
+        config.algo.shorten(0);
+        let floor = self.floor(&config.algo.workload())?;
+        set_torch_threads(config.run.torch_threads);
+        let mut trainer = config
+            .algo
+            .trainer(Arc::clone(&self.factory), &config.run, self.device)?;
+        until_it_learns(trainer.as_mut())?;
+        let (mut frames, mut before) = (trainer.step()?.frames, None);
+        let start = std::time::Instant::now();
+        let mut begun = start;
+        let play = || {
+            if before.is_none() && start.elapsed().as_secs_f64() >= self.how.seconds {
+                // After what is done to warm up.
+                (before, begun) = (Some(trainer.times()), std::time::Instant::now());
+            }
+            let now = trainer.step()?.frames;
+            let played = now - frames;
+            frames = now;
+            Ok(played as f64)
+        };
+        let how = self.how;
+        let (low, median, high) = how.rate(play)?;
+        let times = trainer.times().since(&before.unwrap_or_default());
+        let parts = shares(&times, begun.elapsed().as_secs_f64());
+        self.measurements.push(Measurement {
+            what: Suite::Train.name(),
+            name: format!("{}, preset {}", config.run.algo.name(), config.run.preset),
+            unit: "frames".to_owned(),
+            median,
+            low,
+            high,
+            frames_per_step: Some(self.spec.frames_per_step),
+            training: Some(Training { parts, floor }),
+        });
+        Ok(())
+    }
+
+    /// Frames per second of a network that acts and learns as in training, with nothing around it.
+    fn floor(&self, workload: &Workload) -> anyhow::Result<f64> {
+        let mut work = self.work(workload)?;
+        let how = How {
+            repeats: self.how.repeats.min(3),
+            ..self.how
+        };
+        let (acted, mut state) = (work.batch::<O>(workload.act_batch)?, work.state(workload.act_batch)?);
+        let (_, acts, _) = how.rate(|| {
+            work.act(&acted, &mut state)?;
+            Ok(1.0)
+        })?;
+        let (learned, state) = (work.batch::<O>(workload.learn_batch)?, work.state(workload.learn_envs)?);
+        let (_, learns, _) = how.rate(|| {
+            work.learn(&learned, &state)?;
+            Ok(1.0)
+        })?;
+        let seconds = workload.acts / acts + workload.learns / learns;
+        let at_once = workload.workers.min(cores()) as f64;
+        Ok(at_once * workload.steps * f64::from(self.spec.frames_per_step) / seconds)
+    }
+}
+
+/// Plays until the first update, which Double-DQN does when its memory holds enough.
+fn until_it_learns(trainer: &mut dyn Trainer) -> anyhow::Result<()> {
+    while trainer.step()?.updates == 0 {}
+    Ok(())
+}
+
+fn draw(random: &mut Rng, num_actions: usize, actions: &mut [u32]) {
+    actions.fill_with(|| random.random_range(0..num_actions as u32));
+}
+
+/// Each part's share of the time that the threads had, and what is left.
+fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
+    let whole = seconds * times.threads.min(cores()).max(1) as f64;
+    let measured: f64 = Part::ALL.iter().map(|part| times.of(*part).as_secs_f64()).sum();
+    // Threads that are more than the cores have waited for one within their parts.
+    let whole = whole.max(measured);
+    let share = |part: &Part| (part.name().to_owned(), times.of(*part).as_secs_f64() / whole);
+    let mut shares: Vec<(String, f64)> = Part::ALL.iter().map(share).collect();
+    shares.push(("the rest".to_owned(), 1.0 - measured / whole));
+    shares
+}
+
+/// `1 thread`, `2 threads`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+impl AlgoConfig {
+    /// What its network does in a piece of training.
+    pub(crate) fn workload(&self) -> Workload {
+        match self {
+            Self::Paac(config) => {
+                let (n, steps) = (config.num_envs, config.rollout_steps);
+                Workload {
+                    kinds: Kinds::ActorCritic,
+                    act_batch: n,
+                    acts: steps as f64 + 1.0,
+                    learn_envs: (n / config.minibatches).max(1),
+                    learn_batch: (n * steps / config.minibatches).max(1),
+                    learns: (config.epochs * config.minibatches) as f64,
+                    steps: (n * steps) as f64,
+                    workers: 1,
+                }
+            }
+            Self::DoubleDqn(config) => Workload {
+                kinds: Kinds::Values {
+                    head: config.head,
+                    double: config.double,
+                },
+                act_batch: config.num_envs,
+                acts: config.steps_per_update as f64 / config.num_envs as f64,
+                learn_envs: 1,
+                learn_batch: config.batch_size,
+                learns: 1.0,
+                steps: config.steps_per_update as f64,
+                workers: 1,
+            },
+            Self::A3c(config) => Workload {
+                kinds: Kinds::ActorCritic,
+                act_batch: 1,
+                acts: config.rollout_steps as f64 + 1.0,
+                learn_envs: 1,
+                learn_batch: config.rollout_steps,
+                learns: 1.0,
+                steps: config.rollout_steps as f64,
+                workers: config.workers.max(2),
+            },
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => Workload {
+                kinds: Kinds::Values {
+                    head: coinop_agents::network::Head::Plain,
+                    double: false,
+                },
+                act_batch: 1,
+                acts: config.rollout_steps as f64 + 1.0,
+                learn_envs: 1,
+                learn_batch: config.rollout_steps,
+                learns: 1.0,
+                steps: config.rollout_steps as f64,
+                workers: config.workers.max(2),
+            },
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What a network computes while it acts and while it learns, with nothing around it: no environments, no memories, tensors that are
+//! where they are needed.
+
+use coinop_agents::losses::{action_value, entropy, next_value, policy_gradient_loss, td_loss, value_loss};
+use coinop_agents::network::{ActorCritic, Head, NetworkConfig, Observation, QNetwork, RecurrentState};
+use coinop_agents::optim::{Optimizer, OptimizerConfig, RmsPropConfig, clip_grad_norm};
+use coinop_agents::tch::{Kind, Tensor, no_grad};
+use coinop_agents::{AgentError, Device};
+use coinop_envs::EnvSpec;
+use coinop_envs::rng::stream;
+
+/// Which network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kinds {
+    /// A policy and the value of states.
+    ActorCritic,
+    /// Action values, with a target network; `double` has the network choose whose value the target network says.
+    Values { head: Head, double: bool },
+}
+
+enum Networks {
+    ActorCritic(Box<ActorCritic>),
+    Values {
+        network: Box<QNetwork>,
+        target: Box<QNetwork>,
+        double: bool,
+    },
+}
+
+/// A network at work.
+pub(crate) struct Work {
+    networks: Networks,
+    optimizer: Optimizer,
+    spec: EnvSpec,
+}
+
+/// Observations and what is learned from them, made up.
+pub(crate) struct Batch {
+    obs: Tensor,
+    actions: Tensor,
+    /// Numbers around 0.
+    targets: Tensor,
+    begins: Vec<bool>,
+}
+
+impl Work {
+    pub(crate) fn new(
+        kinds: Kinds,
+        config: &NetworkConfig,
+        spec: &EnvSpec,
+        device: Device,
+    ) -> Result<Self, AgentError> {
+        let rng = || stream(0, "bench", 0);
+        let networks = match kinds {
+            Kinds::ActorCritic => Networks::ActorCritic(Box::new(ActorCritic::new(config, spec, &mut rng(), device)?)),
+            Kinds::Values { head, double } => Networks::Values {
+                network: Box::new(QNetwork::new(config, head, spec, &mut rng(), device)?),
+                target: Box::new(QNetwork::new(config, head, spec, &mut rng(), device)?),
+                double,
+            },
+        };
+        let flat = match &networks {
+            Networks::ActorCritic(network) => network.params().flat(),
+            Networks::Values { network, .. } => network.params().flat(),
+        };
+        let rms_prop = OptimizerConfig::RmsProp(RmsPropConfig {
+            decay: 0.99,
+            epsilon: 0.1,
+            epsilon_inside_root: true,
+            centered: false,
+        });
+        Ok(Self {
+            optimizer: Optimizer::new(rms_prop, &flat)?,
+            networks,
+            spec: *spec,
+        })
+    }
+
+    /// Of `n` observations.
+    pub(crate) fn batch<O: Observation>(&self, n: usize) -> Result<Batch, AgentError> {
+        let body = match &self.networks {
+            Networks::ActorCritic(network) => network.body(),
+            Networks::Values { network, .. } => network.body(),
+        };
+        let obs: Vec<O> = (0..n * self.spec.obs_shape.len())
+            .map(|i| O::from((i * i % 251) as u8))
+            .collect();
+        let actions: Vec<i64> = (0..n).map(|i| (i % self.spec.num_actions) as i64).collect();
+        let targets: Vec<f32> = (0..n).map(|i| (i as f32).sin()).collect();
+        let device = body.device();
+        Ok(Batch {
+            obs: body.input(&obs)?,
+            actions: Tensor::f_from_slice(&actions)?.f_to_device(device)?,
+            targets: Tensor::f_from_slice(&targets)?.f_to_device(device)?,
+            begins: vec![true; n],
+        })
+    }
+
+    /// What is remembered by `n` environments, by a network that remembers.
+    pub(crate) fn state(&self, n: usize) -> Result<RecurrentState, AgentError> {
+        match &self.networks {
+            Networks::ActorCritic(network) => network.initial_state(n),
+            Networks::Values { .. } => Ok(RecurrentState::default()),
+        }
+    }
+
+    /// Answers, and waits for them.
+    pub(crate) fn act(&self, batch: &Batch, state: &mut RecurrentState) -> Result<(), AgentError> {
+        let answer = no_grad(|| match &self.networks {
+            Networks::ActorCritic(network) => {
+                let (logits, _) = network.forward(&batch.obs, &batch.begins, state)?;
+                Ok::<_, AgentError>(logits.f_softmax(1, Kind::Float)?)
+            }
+            Networks::Values { network, .. } => network.forward(&batch.obs),
+        })?;
+        answer.f_double_value(&[0, 0])?;
+        Ok(())
+    }
+
+    /// One update; its weights stay as they are, because the learning rate is 0.
+    pub(crate) fn learn(&mut self, batch: &Batch, state: &RecurrentState) -> Result<(), AgentError> {
+        let (loss, params) = match &self.networks {
+            Networks::ActorCritic(network) => {
+                let (logits, values) = network.forward(&batch.obs, &batch.begins, &mut state.copy()?)?;
+                let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
+                let chosen = action_value(&log_probabilities, &batch.actions)?;
+                let loss = policy_gradient_loss(&chosen, &batch.targets)?
+                    .f_add(&value_loss(&values, &batch.targets)?)?
+                    .f_sub(&entropy(&log_probabilities)?.f_mean(Kind::Float)?)?;
+                (loss, network.params())
+            }
+            Networks::Values {
+                network,
+                target,
+                double,
+            } => {
+                let targets = no_grad(|| -> Result<Tensor, AgentError> {
+                    let values = target.forward(&batch.obs)?;
+                    let next = match double {
+                        true => next_value(&values, &network.forward(&batch.obs)?)?,
+                        false => next_value(&values, &values)?,
+                    };
+                    Ok(next.f_add(&batch.targets)?)
+                })?;
+                let chosen = action_value(&network.forward(&batch.obs)?, &batch.actions)?;
+                let weights = batch.targets.f_ones_like()?;
+                (td_loss(&chosen, &targets, &weights, 1.0)?, network.params())
+            }
+        };
+        let mut gradient = params.gradient(&loss)?;
+        clip_grad_norm(&mut gradient, 0.5)?;
+        self.optimizer.step(&mut params.flat(), &gradient, 0.0)?;
+        Ok(())
+    }
+}

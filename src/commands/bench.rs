@@ -1,0 +1,116 @@
+//! `coinop bench`: how fast everything is, and where the time of training goes.
+
+use std::path::Path;
+
+use anyhow::{anyhow, bail};
+use coinop_agents::network::Precision;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::bench::suites::{self, Suite};
+use crate::bench::{How, Machine, Report, Settings};
+use crate::cli::{BenchArgs, TrainArgs};
+use crate::config::{Config, cores};
+use crate::{files, output};
+
+pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    let before = args.compare.as_deref().map(read).transpose()?;
+    if let Some(picture) = &args.output
+        && picture.extension().is_none_or(|extension| extension != "svg")
+    {
+        bail!(
+            "`{}`: bars are drawn as SVG; give a name that ends in .svg",
+            picture.display()
+        );
+    }
+    let config = Config::resolve(&TrainArgs {
+        env: Some(args.env.clone()),
+        algo: args.algo,
+        preset: args.preset.clone(),
+        config: args.config.clone(),
+        set: args.set.clone(),
+        env_threads: args.env_threads,
+        torch_threads: args.torch_threads,
+        device: args.device.clone(),
+        roms: args.roms.clone(),
+        ..TrainArgs::default()
+    })?;
+    let how = How {
+        seconds: args.seconds,
+        repeats: args.repeats,
+    };
+    if !(0.001..=3_600.0).contains(&how.seconds) || !(1..=1_000).contains(&how.repeats) {
+        bail!(
+            "--seconds {} and --repeats {}: they must be between 0.001 and 3600, and between 1 and 1000",
+            how.seconds,
+            how.repeats
+        );
+    }
+    // Everything that can be wrong with the environment and the settings is found before anything is measured.
+    crate::commands::train::trainer(&config)?;
+    let all = [Suite::All];
+    let asked = if args.what.is_empty() { &all[..] } else { &args.what };
+    suites::check(&config, asked)?;
+    let measurements = suites::run(&config, asked, how, &mut |suite| {
+        output::say(&format!("measuring {suite}"))
+    })?;
+    let report = Report {
+        machine: machine(),
+        settings: settings(&config, how),
+        measurements,
+    };
+    if let Some(picture) = &args.output {
+        let svg = report.picture(before.as_ref());
+        files::write(picture, &svg.map_err(|error| anyhow!("can't draw the bars: {error}"))?)?;
+    }
+    let text = if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else {
+        report.table(before.as_ref())
+    };
+    output::print(&text)?;
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Report> {
+    serde_json::from_str(&files::read(path)?)
+        .map_err(|error| anyhow!("`{}` is no report of `bench --json`: {error}", path.display()))
+}
+
+fn machine() -> Machine {
+    let wanted = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing())
+        .with_memory(MemoryRefreshKind::nothing().with_ram());
+    let system = System::new_with_specifics(wanted).ok();
+    let processor = system.as_ref().and_then(|system| system.cpus().first());
+    let unknown = || "unknown".to_owned();
+    Machine {
+        processor: processor.map_or_else(unknown, |processor| processor.brand().trim().to_owned()),
+        cores: cores(),
+        memory_gigabytes: system.as_ref().map_or(0.0, |system| system.total_memory() as f64 / 1e9),
+        system: System::long_os_version().unwrap_or_else(|_| unknown()),
+        coinop: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: option_env!("COINOP_COMMIT").map_or_else(unknown, str::to_owned),
+        // The only version that the crate tch takes.
+        libtorch: "2.11".to_owned(),
+    }
+}
+
+fn settings(config: &Config, how: How) -> Settings {
+    let run = &config.run;
+    Settings {
+        env: run.env.clone(),
+        algo: run.algo.name().to_owned(),
+        preset: run.preset.clone(),
+        env_threads: run.env_threads,
+        torch_threads: run.torch_threads,
+        device: run.device.clone(),
+        precision: match config.algo.network().precision {
+            Precision::Auto => "auto",
+            Precision::Float32 => "float32",
+            Precision::Bfloat16 => "bfloat16",
+        }
+        .to_owned(),
+        seconds: how.seconds,
+        repeats: how.repeats,
+    }
+}
