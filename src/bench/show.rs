@@ -5,8 +5,8 @@ use std::fmt::Write;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::suites::counted;
 use super::{Machine, Measurement, Report, Settings};
+use crate::count::counted;
 
 impl Report {
     /// The same measurement in another report.

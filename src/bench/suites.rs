@@ -18,6 +18,7 @@ use super::work::{Kinds, Work};
 use super::{How, Measurement, Training};
 use crate::algo::AlgoConfig;
 use crate::config::{Config, cores};
+use crate::count::counted;
 
 /// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -424,11 +425,6 @@ fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
     let mut shares: Vec<(String, f64)> = Part::ALL.iter().map(share).collect();
     shares.push(("the rest".to_owned(), 1.0 - measured / whole));
     shares
-}
-
-/// `1 thread`, `2 threads`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl AlgoConfig {

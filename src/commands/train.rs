@@ -12,7 +12,7 @@ use tracing::info;
 use crate::algo::Threading;
 use crate::cli::TrainArgs;
 use crate::config::{Config, RunConfig, cores};
-use crate::count::short;
+use crate::count::{counted, short};
 use crate::output::{program, say};
 use crate::run::dir::RunDir;
 use crate::run::journal::Journal;
@@ -226,7 +226,10 @@ fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
             let at_once = config.algo.threading() == Threading::AtOnce;
             let how = if at_once { "at the same time" } else { "in turns" };
             say(&format!(
-                "{envs} environments on {env_threads} threads and libtorch on {torch_threads} ({device}), {how}, on {cores} cores"
+                "{} on {} and libtorch on {torch_threads} ({device}), {how}, on {}",
+                counted(envs, "environment"),
+                counted(*env_threads, "thread"),
+                counted(cores, "core")
             ));
             if at_once {
                 env_threads + torch_threads
@@ -236,7 +239,9 @@ fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
         }
         Threading::Workers => {
             say(&format!(
-                "{envs} workers, each with a thread and an environment, on {cores} cores"
+                "{}, each with a thread and an environment, on {}",
+                counted(envs, "worker"),
+                counted(cores, "core")
             ));
             // More workers than cores are the algorithm's matter, not a mistake.
             0

@@ -25,6 +25,14 @@ const STATE_VERSION: u8 = 1;
 struct Saved(SavedConsole, [i32; 2], twister::Saved, (u8, State, Outcome, u32, u32));
 
 /// What can be chosen of an [`Atari`], with ALE's names.
+///
+/// ```
+/// use coinop_atari::Settings;
+///
+/// // As Machado et al. (2018) play: every fourth frame repeats the action before.
+/// let settings = Settings { repeat_action_probability: 0.25, ..Settings::default() };
+/// assert_eq!(settings.frame_skip, 1);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Probability that a frame repeats the action of the frame before instead of taking the new one ("sticky actions"), from
@@ -85,6 +93,21 @@ impl Settings {
 }
 
 /// An Atari 2600 with a game in it. A clone is an exact copy: both go on in the same way, to the bit.
+///
+/// ```no_run
+/// use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+///
+/// let rom = Rom::find(find_game("breakout")?, None)?;
+/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// atari.reset();
+/// let mut screen = vec![0; atari.height() * Atari::WIDTH];
+/// atari.act(Action::Fire);
+/// atari.grayscale(&mut screen);
+/// // A copy goes on in the same way.
+/// let mut copy = atari.clone();
+/// assert_eq!(copy.act(Action::Left), atari.act(Action::Left));
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
 #[derive(Clone)]
 pub struct Atari {
     game: &'static Game,

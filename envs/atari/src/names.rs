@@ -14,6 +14,13 @@ pub fn likeness(a: &str, b: &str) -> f64 {
 /// assert_eq!(nearest("pnog", ["breakout", "pong"]), Some("pong"));
 /// assert_eq!(nearest("x", ["breakout", "pong"]), None);
 /// ```
+///
+/// ```
+/// use coinop_atari::names::nearest;
+///
+/// assert_eq!(nearest("brakout", ["pong", "breakout"]), Some("breakout"));
+/// assert_eq!(nearest("x", ["pong", "breakout"]), None);
+/// ```
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let by_likeness = |a: &&str, b: &&str| likeness(a, name).total_cmp(&likeness(b, name));
     let best = known.into_iter().max_by(by_likeness)?;

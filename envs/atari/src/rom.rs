@@ -14,6 +14,14 @@ const FOLDER_VARIABLE: &str = "COINOP_ROMS";
 const DEFAULT_FOLDER: &str = ".roms";
 
 /// A game's cartridge: the game and the verified bytes of its image. Cheap to clone.
+///
+/// ```no_run
+/// use coinop_atari::{Rom, find_game};
+///
+/// let rom = Rom::find(find_game("pong")?, None)?;
+/// assert_eq!(rom.bytes().len(), 2048);
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
 #[derive(Clone)]
 pub struct Rom {
     game: &'static Game,

@@ -11,6 +11,13 @@ pub const HEADER: &str = "frame,action,reward,lives,terminal,ram_crc32,screen_cr
 
 /// Reads a list of actions: one of ALE's numbers (0 to 17) per line. Spaces around a number and empty lines do not matter.
 ///
+/// ```
+/// use coinop_atari::{Action, trace};
+///
+/// assert_eq!(trace::parse_actions("1\n0\n")?, [Action::Fire, Action::Noop]);
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
+///
 /// # Errors
 /// [`AtariError::BadAction`] names the first line that is something else.
 ///

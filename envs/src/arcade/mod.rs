@@ -161,6 +161,14 @@ pub type Trained<G> = TimeLimit<ClipReward<FrameStack<Resize<EpisodicLife<FrameS
 
 /// The game with the wrappers of Atari training: each action for four frames, of the last two of which the maximum is seen; a lost life stops the
 /// return; 84x84 shades of gray, four of them stacked; rewards clipped to their sign; 108,000 frames at most. Observations `[4, 84, 84]`.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Snake, trained};
+///
+/// let env = trained::<Snake>();
+/// assert_eq!((env.obs_shape().dims(), env.frames_per_step()), (&[4, 84, 84][..], 4));
+/// ```
 #[must_use]
 pub fn trained<G: Game>() -> Trained<G> {
     let lives = EpisodicLife::new(FrameSkip::new(Arcade::<G>::new(Picture::Gray), 4));

@@ -4,6 +4,20 @@ use super::forward;
 use crate::{Env, EnvError, Step};
 
 /// Replaces the reward by its sign (Mnih 2015). The score stays.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::ClipReward;
+///
+/// let mut env = ClipReward::new(Arcade::<Catch>::new(Picture::Gray));
+/// let mut obs = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut obs)?;
+/// let step = env.step(0, &mut obs)?;
+/// assert_eq!(step.reward, step.score.signum() * step.score.abs().min(1.0));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ClipReward<E> {
     env: E,

@@ -18,6 +18,26 @@ pub(crate) fn lost_life(before: u32, now: u32) -> bool {
 
 /// Sets the discount to 0 where a life is lost and others are left (Mnih 2015). The episode goes on: nothing is reset, and the score is
 /// that of the whole game.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::EpisodicLife;
+///
+/// let mut env = EpisodicLife::new(Arcade::<Catch>::new(Picture::Gray));
+/// let mut obs = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut obs)?;
+/// // Doing nothing loses a life soon: the return stops there, and the episode goes on.
+/// let step = loop {
+///     let step = env.step(0, &mut obs)?;
+///     if step.discount == 0.0 {
+///         break step;
+///     }
+/// };
+/// assert!(!step.end.is_over());
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct EpisodicLife<E> {
     env: E,

@@ -9,6 +9,19 @@ use crate::{Env, EnvError, Step};
 
 /// Does action 0 (NOOP) 1 to `max` times after a reset, so that episodes do not all begin alike (Mnih 2015 has up to 30). If the episode
 /// ends meanwhile, another reset follows.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::NoopStart;
+///
+/// let mut env = NoopStart::new(Arcade::<Catch>::new(Picture::Gray), 30);
+/// let mut obs = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut obs)?;
+/// env.step(1, &mut obs)?;
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct NoopStart<E> {
     env: E,

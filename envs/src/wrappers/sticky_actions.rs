@@ -9,6 +9,19 @@ use crate::{Env, EnvError, Step};
 
 /// Repeats the action before instead of the new one, with a given probability per step (Machado 2018, arXiv 1709.06009, section 5).
 /// For Atari, the machine itself offers this per frame with ALE's own generator.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::StickyActions;
+///
+/// let mut env = StickyActions::new(Arcade::<Catch>::new(Picture::Gray), 0.25);
+/// let mut obs = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut obs)?;
+/// env.step(1, &mut obs)?;
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StickyActions<E> {
     env: E,

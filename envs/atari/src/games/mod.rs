@@ -138,6 +138,14 @@ pub fn games() -> &'static [Game] {
 
 /// The game with ALE's name `name`.
 ///
+/// ```
+/// use coinop_atari::find_game;
+///
+/// assert_eq!(find_game("pong")?.minimal_actions.len(), 6);
+/// assert!(find_game("pnog").unwrap_err().to_string().contains("did you mean `pong`?"));
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
+///
 /// # Errors
 /// [`AtariError::UnknownGame`], with the nearest name if there is one near.
 ///
