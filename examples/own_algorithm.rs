@@ -1,41 +1,71 @@
-//! An algorithm of one's own: `cargo run --release --example own_algorithm`.
+//! An algorithm of one's own, with the whole command line of coinop:
+//!
+//! ```console
+//! $ cargo run --release --example own_algorithm -- train cartpole --algo reinforce
+//! $ cargo run --release --example own_algorithm -- eval cartpole-reinforce-1
+//! $ cargo run --release --example own_algorithm -- train --resume cartpole-reinforce-1 --frames 1M
+//! ```
 //!
 //! REINFORCE with a learned baseline (Williams 1992; Sutton and Barto 2018, section 13.4): play an episode, and make each action more
 //! probable by how much more came after it than was expected. Networks, optimiser, losses, accounts of episodes and checkpoints are
 //! coinop's; what is here is the algorithm.
 
+use std::process::ExitCode;
+use std::sync::Arc;
+
 use coinop::agents::explore::sample_action;
 use coinop::agents::init::Init;
 use coinop::agents::losses::{policy_gradient_loss, value_loss};
-use coinop::agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
+use coinop::agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Observation, Precision, RecurrentState};
 use coinop::agents::optim::{AdamConfig, Optimizer, OptimizerConfig};
 use coinop::agents::tch::{Kind, Tensor, no_grad};
 use coinop::agents::{
-    AgentError, Checkpoint, CheckpointError, Device, Episodes, Learner, Progress, Resumption, Row, Section, TrainError,
-    Trainer, process_settings, set_torch_threads,
+    ActorCriticPolicy, AgentError, Checkpoint, CheckpointError, Device, Episodes, Learner, Policy, Progress,
+    Resumption, Row, Section, TrainError, Trainer,
 };
-use coinop::envs::Env;
-use coinop::envs::classic::CartPole;
+use coinop::envs::registry::Observations;
 use coinop::envs::rng::{Rng, stream};
+use coinop::envs::{Env, EnvFactory, EnvSpec};
+use coinop::{Algorithm, Program, RunSettings};
+use serde::{Deserialize, Serialize};
 
-const GAMMA: f32 = 0.99;
-const LEARNING_RATE: f64 = 0.001;
+/// What can be chosen: `--set reinforce.gamma=0.9`.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    gamma: f32,
+    learning_rate: f64,
+}
+
+const PRESET: &str = r#"
+[run]
+frames = 300_000
+seed = 1
+env_threads = 1
+torch_threads = 1
+device = "cpu"
+metrics_frames = 5_000
+eval_frames = 50_000
+
+[reinforce]
+gamma = 0.99
+learning_rate = 0.001
+"#;
 
 /// An episode: what a [`ReinforceLearner`] learns from.
-#[derive(Default)]
-struct Played {
-    obs: Vec<f32>,
+struct Played<O> {
+    obs: Vec<O>,
     actions: Vec<i64>,
     rewards: Vec<f32>,
 }
 
-impl Played {
+impl<O> Played<O> {
     /// The discounted sum of the rewards from each step on.
-    fn returns(&self) -> Vec<f32> {
+    fn returns(&self, gamma: f32) -> Vec<f32> {
         let mut following = 0.0;
         let mut returns: Vec<f32> = self.rewards.clone();
         for value in returns.iter_mut().rev() {
-            following = *value + GAMMA * following;
+            following = *value + gamma * following;
             *value = following;
         }
         returns
@@ -43,36 +73,50 @@ impl Played {
 }
 
 /// Turns an episode into better weights.
-struct ReinforceLearner {
+struct ReinforceLearner<O> {
     network: ActorCritic,
     optimizer: Optimizer,
+    settings: Settings,
+    obs: std::marker::PhantomData<O>,
 }
 
-impl Learner for ReinforceLearner {
-    type Batch = Played;
+impl<O: Observation> Learner for ReinforceLearner<O> {
+    type Batch = Played<O>;
     /// The loss.
     type Stats = f64;
 
-    fn learn(&mut self, episode: &Played) -> Result<f64, AgentError> {
+    fn learn(&mut self, episode: &Played<O>) -> Result<f64, AgentError> {
         let obs = self.network.body().input(&episode.obs)?;
         let (logits, values) = self.network.forward(&obs, &[], &mut RecurrentState::default())?;
         let actions = Tensor::f_from_slice(&episode.actions)?.f_unsqueeze(1)?;
         let chosen = logits.f_log_softmax(1, Kind::Float)?.f_gather(1, &actions, false)?;
-        let returns = Tensor::f_from_slice(&episode.returns())?;
+        let returns = Tensor::f_from_slice(&episode.returns(self.settings.gamma))?;
         let advantages = returns.f_sub(&values.f_detach()?)?;
         let loss = policy_gradient_loss(&chosen.f_squeeze_dim(1)?, &advantages)?
             .f_add(&value_loss(&values, &returns)?.f_mul_scalar(0.5)?)?;
         let gradient = self.network.params().gradient(&loss)?;
+        let rate = self.settings.learning_rate;
         self.optimizer
-            .step(&mut self.network.params().flat(), &gradient, LEARNING_RATE)?;
+            .step(&mut self.network.params().flat(), &gradient, rate)?;
         Ok(loss.f_double_value(&[])?)
     }
 }
 
+/// The network, with initial weights of a run that was seeded with `seed`.
+fn network(spec: &EnvSpec, seed: u64, device: Device) -> Result<ActorCritic, AgentError> {
+    let config = NetworkConfig {
+        body: BodyKind::Mlp,
+        core: Core::None,
+        init: Init::Orthogonal,
+        precision: Precision::Float32,
+    };
+    ActorCritic::new(&config, spec, &mut stream(seed, "network", 0), device)
+}
+
 /// Plays an episode and learns from it, again and again.
-struct Reinforce<E> {
-    env: E,
-    learner: ReinforceLearner,
+struct Reinforce<O> {
+    env: Box<dyn Env<Obs = O> + Send>,
+    learner: ReinforceLearner<O>,
     actions: Rng,
     episodes: Episodes,
     steps: u64,
@@ -80,27 +124,29 @@ struct Reinforce<E> {
     metrics: Row,
 }
 
-impl<E: Env<Obs = f32>> Reinforce<E> {
-    fn new(mut env: E, seed: u64) -> Result<Self, TrainError> {
-        let config = NetworkConfig {
-            body: BodyKind::Mlp,
-            core: Core::None,
-            init: Init::Orthogonal,
-            precision: Precision::Float32,
-        };
+impl<O: Observation> Reinforce<O> {
+    fn new(
+        settings: Settings,
+        factory: &dyn EnvFactory<Obs = O>,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self, TrainError> {
         let adam = OptimizerConfig::Adam(AdamConfig {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
         });
-        let network = ActorCritic::new(&config, &env.spec(), &mut stream(seed, "network", 0), Device::Cpu)?;
+        let mut env = factory.make()?;
+        let network = network(&env.spec(), seed, device)?;
         // Seeded once; every episode then begins with `None`.
-        env.reset(Some(seed), &mut vec![0.0; env.obs_shape().len()])?;
+        env.reset(Some(seed), &mut vec![O::default(); env.obs_shape().len()])?;
         Ok(Self {
             env,
             learner: ReinforceLearner {
                 optimizer: Optimizer::new(adam, &network.params().flat()).map_err(AgentError::from)?,
                 network,
+                settings,
+                obs: std::marker::PhantomData,
             },
             actions: stream(seed, "action", 0),
             episodes: Episodes::new(1),
@@ -110,7 +156,7 @@ impl<E: Env<Obs = f32>> Reinforce<E> {
         })
     }
 
-    fn choose(&mut self, obs: &[f32]) -> Result<u32, AgentError> {
+    fn choose(&mut self, obs: &[O]) -> Result<u32, AgentError> {
         let network = &self.learner.network;
         let obs = network.body().input(obs)?;
         let (logits, _) = no_grad(|| network.forward(&obs, &[], &mut RecurrentState::default()))?;
@@ -118,9 +164,13 @@ impl<E: Env<Obs = f32>> Reinforce<E> {
         Ok(sample_action(&probabilities, 0.0, &mut self.actions))
     }
 
-    fn play(&mut self) -> Result<Played, TrainError> {
-        let mut played = Played::default();
-        let mut obs = vec![0.0; self.env.obs_shape().len()];
+    fn play(&mut self) -> Result<Played<O>, TrainError> {
+        let mut played = Played {
+            obs: Vec::new(),
+            actions: Vec::new(),
+            rewards: Vec::new(),
+        };
+        let mut obs = vec![O::default(); self.env.obs_shape().len()];
         self.env.reset(None, &mut obs)?;
         loop {
             let action = self.choose(&obs)?;
@@ -136,7 +186,7 @@ impl<E: Env<Obs = f32>> Reinforce<E> {
     }
 }
 
-impl<E: Env<Obs = f32>> Trainer for Reinforce<E> {
+impl<O: Observation> Trainer for Reinforce<O> {
     /// Between two steps no episode is under way; but where the environment's random stream is, is not saved.
     fn resumption(&self) -> Resumption {
         Resumption::NewEpisodes
@@ -161,7 +211,7 @@ impl<E: Env<Obs = f32>> Trainer for Reinforce<E> {
     }
 }
 
-impl<E> Checkpoint for Reinforce<E> {
+impl<O> Checkpoint for Reinforce<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.network.save(out.section_mut("network"))?;
         self.learner.optimizer.save(out.section_mut("optimizer"))?;
@@ -180,17 +230,45 @@ impl<E> Checkpoint for Reinforce<E> {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    process_settings::apply();
-    set_torch_threads(1);
-    let mut trainer = Reinforce::new(CartPole::v1(), 1)?;
-    let mut scores = Vec::new();
-    while scores.len() < 1_500 {
-        scores.extend(trainer.step()?.episodes.iter().map(|episode| episode.score));
-        if scores.len() % 250 == 0 {
-            let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
-            println!("{:>4} episodes  mean score of the last 100: {mean:.1}", scores.len());
-        }
+/// Its name for the command line.
+struct ReinforceAlgorithm;
+
+impl Algorithm for ReinforceAlgorithm {
+    const NAME: &'static str = "reinforce";
+    type Settings = Settings;
+
+    fn preset(observations: Observations) -> Option<&'static str> {
+        // Two layers of 64 see little in pictures.
+        (observations == Observations::Features).then_some(PRESET)
     }
-    Ok(())
+
+    fn num_envs(_: &Settings) -> usize {
+        1
+    }
+
+    fn trainer<O: Observation>(
+        settings: &Settings,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+        run: &RunSettings,
+        device: Device,
+    ) -> Result<Box<dyn Trainer>, TrainError> {
+        Ok(Box::new(Reinforce::new(*settings, factory.as_ref(), run.seed, device)?))
+    }
+
+    fn policy<O: Observation>(
+        _: &Settings,
+        spec: &EnvSpec,
+        from: &Section,
+        rng: Rng,
+        device: Device,
+    ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
+        // Any weights: those of the checkpoint replace them.
+        let mut network = network(spec, 0, device)?;
+        network.load(from.section("network")?)?;
+        Ok(Box::new(ActorCriticPolicy::new(network, rng)))
+    }
+}
+
+fn main() -> ExitCode {
+    Program::new().algorithm::<ReinforceAlgorithm>().main()
 }

@@ -1,9 +1,10 @@
 //! The algorithms by name: the one place that knows which there are. Each question about an algorithm is one function here, and a new
 //! algorithm is a variant of both enums and an arm in each.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use coinop_agents::a3c::{self, A3c, A3cConfig};
 use coinop_agents::async_q::{self, AsyncQ, AsyncQConfig, ValueMethod};
 use coinop_agents::double_dqn::{self, DoubleDqn, DoubleDqnConfig};
@@ -13,31 +14,85 @@ use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
 use coinop_envs::registry::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
-use serde::{Deserialize, Serialize};
-use toml::Value;
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use toml::{Table, Value};
 
 use crate::config::RunConfig;
+use crate::own;
 
 /// An algorithm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Algo {
-    /// Parallel advantage actor-critic (Clemente et al. 2017)
     #[default]
     Paac,
-    /// Action values from replay, and DQN itself (Mnih et al. 2015, van Hasselt et al. 2015, Schaul et al. 2015)
     DoubleDqn,
-    /// Asynchronous advantage actor-critic (Mnih et al. 2016)
     A3c,
-    /// Asynchronous one-step Q-learning (Mnih et al. 2016)
     AsyncQ,
-    /// Asynchronous one-step Sarsa (Mnih et al. 2016)
     AsyncSarsa,
-    /// Asynchronous n-step Q-learning (Mnih et al. 2016)
     AsyncNstepQ,
+    /// One that was [registered](own::register), by its name.
+    Own(&'static str),
+}
+
+impl ValueEnum for Algo {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: Mutex<&'static [Algo]> = Mutex::new(&[]);
+        let registered = own::all();
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() != Algo::OURS.len() + registered.len() {
+            // Leaked once for each that is registered.
+            let registered = registered.into_iter().map(|own| Algo::Own(own.name));
+            *all = Vec::leak(Algo::OURS.into_iter().chain(registered).collect());
+        }
+        *all
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let about = match self {
+            Algo::Paac => "Parallel advantage actor-critic (Clemente et al. 2017)",
+            Algo::DoubleDqn => {
+                "Action values from replay, and DQN itself (Mnih et al. 2015, van Hasselt et al. 2015, Schaul et al. 2015)"
+            }
+            Algo::A3c => "Asynchronous advantage actor-critic (Mnih et al. 2016)",
+            Algo::AsyncQ => "Asynchronous one-step Q-learning (Mnih et al. 2016)",
+            Algo::AsyncSarsa => "Asynchronous one-step Sarsa (Mnih et al. 2016)",
+            Algo::AsyncNstepQ => "Asynchronous n-step Q-learning (Mnih et al. 2016)",
+            Algo::Own(_) => "An algorithm of this program's own",
+        };
+        Some(PossibleValue::new(self.name()).help(about))
+    }
+}
+
+impl Serialize for Algo {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.name().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Algo {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        let all = Self::value_variants();
+        all.iter().find(|algo| algo.name() == name).copied().ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|algo| algo.name()).collect();
+            D::Error::custom(format!("there is no algorithm `{name}`: use {}", names.join(", ")))
+        })
+    }
 }
 
 impl Algo {
+    /// Those of coinop.
+    pub(crate) const OURS: [Algo; 6] = [
+        Algo::Paac,
+        Algo::DoubleDqn,
+        Algo::A3c,
+        Algo::AsyncQ,
+        Algo::AsyncSarsa,
+        Algo::AsyncNstepQ,
+    ];
+
     /// Its name, which is also that of its section of a configuration.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -47,6 +102,7 @@ impl Algo {
             Algo::AsyncQ => "async-q",
             Algo::AsyncSarsa => "async-sarsa",
             Algo::AsyncNstepQ => "async-nstep-q",
+            Algo::Own(name) => name,
         }
     }
 
@@ -54,6 +110,7 @@ impl Algo {
     /// their section is `async`.
     pub(crate) fn presets(self, observations: Observations) -> &'static [(&'static str, &'static str)] {
         match (self, observations) {
+            (Algo::Own(name), observations) => own::find(name).presets(observations),
             (Algo::Paac, Observations::Pixels) => &[
                 ("fast", include_str!("../configs/paac-fast.toml")),
                 ("paac", include_str!("../configs/paac.toml")),
@@ -92,13 +149,16 @@ impl Algo {
             Algo::AsyncQ => section.try_into().map(AlgoConfig::AsyncQ),
             Algo::AsyncSarsa => section.try_into().map(AlgoConfig::AsyncSarsa),
             Algo::AsyncNstepQ => section.try_into().map(AlgoConfig::AsyncNstepQ),
+            Algo::Own(name) => {
+                let settings = own::find(name).algorithm.read(section)?;
+                Ok(AlgoConfig::Own(OwnConfig { name, settings }))
+            }
         }
     }
 }
 
 /// The settings of the chosen algorithm. Written down, it is the section of that name.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AlgoConfig {
     Paac(PaacConfig),
     DoubleDqn(DoubleDqnConfig),
@@ -106,6 +166,36 @@ pub(crate) enum AlgoConfig {
     AsyncQ(AsyncQConfig),
     AsyncSarsa(AsyncQConfig),
     AsyncNstepQ(AsyncQConfig),
+    Own(OwnConfig),
+}
+
+/// The settings of an algorithm that was registered.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OwnConfig {
+    name: &'static str,
+    pub(crate) settings: Table,
+}
+
+impl OwnConfig {
+    fn algorithm(&self) -> &'static dyn own::Erased {
+        own::find(self.name).algorithm
+    }
+}
+
+impl Serialize for AlgoConfig {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(1))?;
+        match self {
+            Self::Paac(config) => map.serialize_entry(Algo::Paac.name(), config)?,
+            Self::DoubleDqn(config) => map.serialize_entry(Algo::DoubleDqn.name(), config)?,
+            Self::A3c(config) => map.serialize_entry(Algo::A3c.name(), config)?,
+            Self::AsyncQ(config) => map.serialize_entry(Algo::AsyncQ.name(), config)?,
+            Self::AsyncSarsa(config) => map.serialize_entry(Algo::AsyncSarsa.name(), config)?,
+            Self::AsyncNstepQ(config) => map.serialize_entry(Algo::AsyncNstepQ.name(), config)?,
+            Self::Own(config) => map.serialize_entry(config.name, &config.settings)?,
+        }
+        map.end()
+    }
 }
 
 /// How threads that step environments and threads of libtorch share the cores.
@@ -127,6 +217,7 @@ impl AlgoConfig {
             Self::DoubleDqn(config) => config.validate(),
             Self::A3c(config) => config.validate(),
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.validate(),
+            Self::Own(config) => config.algorithm().check(&config.settings),
         }
     }
 
@@ -137,6 +228,8 @@ impl AlgoConfig {
             Self::DoubleDqn(config) => &mut config.network,
             Self::A3c(config) => &mut config.network,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => &mut config.network,
+            // It resolves what it has itself.
+            Self::Own(_) => return,
         };
         network.precision = network.precision.resolved(device);
     }
@@ -148,6 +241,7 @@ impl AlgoConfig {
             Self::DoubleDqn(config) => config.num_envs,
             Self::A3c(config) => config.workers,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.workers,
+            Self::Own(config) => config.algorithm().num_envs(&config.settings),
         }
     }
 
@@ -155,19 +249,20 @@ impl AlgoConfig {
     pub(crate) fn threading(&self) -> Threading {
         match self {
             Self::DoubleDqn(config) if config.asynchronous => Threading::AtOnce,
-            Self::Paac(_) | Self::DoubleDqn(_) => Threading::Turns,
+            Self::Paac(_) | Self::DoubleDqn(_) | Self::Own(_) => Threading::Turns,
             Self::A3c(_) | Self::AsyncQ(_) | Self::AsyncSarsa(_) | Self::AsyncNstepQ(_) => Threading::Workers,
         }
     }
 
-    /// The network.
-    pub(crate) fn network(&self) -> &NetworkConfig {
-        match self {
+    /// The network; that of an algorithm that was registered is its own matter.
+    pub(crate) fn network(&self) -> Option<&NetworkConfig> {
+        Some(match self {
             Self::Paac(config) => &config.network,
             Self::DoubleDqn(config) => &config.network,
             Self::A3c(config) => &config.network,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => &config.network,
-        }
+            Self::Own(_) => return None,
+        })
     }
 
     /// What can be in a run of so many frames, and is probably not meant.
@@ -233,6 +328,16 @@ impl AlgoConfig {
             Self::AsyncQ(config) => async_q(ValueMethod::OneStepQ, config, factory.as_ref(), run, device),
             Self::AsyncSarsa(config) => async_q(ValueMethod::OneStepSarsa, config, factory.as_ref(), run, device),
             Self::AsyncNstepQ(config) => async_q(ValueMethod::NStepQ, config, factory.as_ref(), run, device),
+            Self::Own(config) => {
+                let run = own::RunSettings {
+                    frames: run.frames,
+                    seed: run.seed,
+                    env_threads: run.env_threads,
+                };
+                config
+                    .algorithm()
+                    .trainer(&config.settings, factory.into(), &run, device)
+            }
         }
     }
 
@@ -250,6 +355,14 @@ impl AlgoConfig {
             Self::A3c(config) => Ok(Box::new(a3c::restore_policy(config, spec, from, rng, device)?)),
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => {
                 Ok(Box::new(async_q::restore_policy(config, spec, from, rng, device)?))
+            }
+            Self::Own(config) => {
+                let (algorithm, settings) = (config.algorithm(), &config.settings);
+                let policy = algorithm.policy(O::OBSERVATIONS, settings, spec, from, rng, device)?;
+                match policy.downcast::<Box<dyn Policy<Obs = O>>>() {
+                    Ok(policy) => Ok(*policy),
+                    Err(_) => unreachable!("a policy for {} was asked for", O::NAME),
+                }
             }
         }
     }

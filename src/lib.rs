@@ -22,11 +22,13 @@ mod evaluation;
 mod files;
 mod log;
 mod output;
+mod own;
 mod program;
 mod report;
 mod run;
 mod signals;
 
+pub use own::{Algorithm, RunSettings};
 pub use program::Program;
 
 /// The chapters of the guide that have code, so that it is compiled with the tests.

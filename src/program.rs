@@ -14,10 +14,12 @@ use coinop_agents::{AgentError, TrainError, process_settings};
 use coinop_atari::AtariError;
 use coinop_envs::{Env, EnvError, EnvFactory, Made, registry};
 
+use crate::algo::Algo;
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{atari, bench, check, envs, eval, plot, train, verify_resume};
 use crate::output::{self, OutputError};
-use crate::{run, signals};
+use crate::own::Algorithm;
+use crate::{own, run, signals};
 
 const FAILED: u8 = 1;
 
@@ -64,6 +66,17 @@ impl Program {
     #[must_use]
     pub fn factory<F: EnvFactory + 'static>(self, name: &str, factory: F) -> Self {
         self.register(name, Ok(factory))
+    }
+
+    /// With an algorithm of your own: `--algo NAME`.
+    #[must_use]
+    pub fn algorithm<A: Algorithm>(mut self) -> Self {
+        let ours = Algo::OURS.into_iter().map(Algo::name);
+        let others = own::all().into_iter().map(|own| own.name);
+        let taken: Vec<&str> = ours.chain(others).collect();
+        let registered = own::register::<A>(&taken).map_err(EnvError::BadSetting);
+        self.error = self.error.or(registered.err());
+        self
     }
 
     fn register<F: EnvFactory + 'static>(mut self, name: &str, factory: Result<F, EnvError>) -> Self {

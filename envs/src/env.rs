@@ -11,6 +11,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::registry::Observations;
 use crate::{EnvError, Shape};
 
 /// The element type of an observation: `u8` for pixels, `f32` for features.
@@ -29,15 +30,20 @@ pub trait Elem:
     + std::fmt::Debug
     + 'static
 {
+    /// What observations of such elements are.
+    const OBSERVATIONS: Observations;
+
     /// What observations of such elements are called.
     const NAME: &str;
 }
 
 impl Elem for u8 {
+    const OBSERVATIONS: Observations = Observations::Pixels;
     const NAME: &str = "pixels";
 }
 
 impl Elem for f32 {
+    const OBSERVATIONS: Observations = Observations::Features;
     const NAME: &str = "features";
 }
 

@@ -260,6 +260,12 @@ pub enum AnyFactory {
     Features(Arc<dyn EnvFactory<Obs = f32>>),
 }
 
+impl<O: Elem> From<Arc<dyn EnvFactory<Obs = O>>> for AnyFactory {
+    fn from(factory: Arc<dyn EnvFactory<Obs = O>>) -> Self {
+        O::any(factory)
+    }
+}
+
 impl AnyFactory {
     /// What observations are made of.
     #[must_use]

@@ -75,8 +75,8 @@ pub(crate) struct Measurement {
 pub(crate) struct Training {
     /// Names and shares of the time of the threads that train.
     pub(crate) parts: Vec<(String, f64)>,
-    /// The rate of the same network's answers and updates with nothing around them, in the same unit.
-    pub(crate) floor: f64,
+    /// The rate of the same network's answers and updates with nothing around them, in the same unit, where the network is known.
+    pub(crate) floor: Option<f64>,
 }
 
 /// How to measure.

@@ -58,15 +58,16 @@ impl Report {
                     .filter(|(_, share)| *share >= 0.0005)
                     .map(|(name, share)| format!("{name} {:.1} %", 100.0 * share))
                     .collect();
-                let _ = writeln!(
-                    text,
-                    "{:9}  {}\n{:9}  floor {} frames/s; this is {:.0} % of it",
-                    "",
-                    parts.join(", "),
-                    "",
-                    grouped(training.floor),
-                    100.0 * one.median / training.floor
-                );
+                let _ = writeln!(text, "{:9}  {}", "", parts.join(", "));
+                if let Some(floor) = training.floor {
+                    let share = 100.0 * one.median / floor;
+                    let _ = writeln!(
+                        text,
+                        "{:9}  floor {} frames/s; this is {share:.0} % of it",
+                        "",
+                        grouped(floor)
+                    );
+                }
             }
         }
         text
@@ -199,7 +200,7 @@ mod tests {
                 frames_per_step: Some(4),
                 training: Some(Training {
                     parts: vec![("environments".to_owned(), 0.25), ("replay".to_owned(), 0.0)],
-                    floor: 2.0 * rate,
+                    floor: Some(2.0 * rate),
                 }),
             }],
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use coinop_agents::network::{NetworkConfig, Observation};
+use coinop_agents::network::Observation;
 use coinop_agents::replay::{Replay, ReplayBatch};
 use coinop_agents::times::{Part, Times};
 use coinop_agents::{Device, Trainer, set_torch_threads};
@@ -92,6 +92,16 @@ pub(crate) fn check(config: &Config, suites: &[Suite]) -> anyhow::Result<()> {
     let info = config.env_info()?;
     if suites.contains(&Suite::Emulator) && !has_emulator(config)? {
         bail!("{} has no emulator: name a game of the Atari with --env", info.id());
+    }
+    if suites
+        .iter()
+        .any(|suite| [Suite::Inference, Suite::Learner].contains(suite))
+        && config.algo.workload().is_none()
+    {
+        bail!(
+            "{} has a network of its own, which is not known here",
+            config.run.algo.name()
+        );
     }
     if suites.contains(&Suite::Replay) && !matches!(config.algo, AlgoConfig::DoubleDqn(_)) {
         bail!("{} has no replay memory: add --algo double-dqn", config.run.algo.name());
@@ -251,17 +261,21 @@ impl<'a, O: Observation> Bench<'a, O> {
 
     /// A network at work, with as many threads as it has in training.
     fn work(&self, workload: &Workload) -> anyhow::Result<Work> {
+        let Some(network) = self.config.algo.network() else {
+            bail!("{} has a network of its own", self.config.run.algo.name())
+        };
         set_torch_threads(if workload.workers > 1 {
             1
         } else {
             self.config.run.torch_threads
         });
-        let network: &NetworkConfig = self.config.algo.network();
         Ok(Work::new(workload.kinds, network, &self.spec, self.device)?)
     }
 
     fn inference(&mut self) -> anyhow::Result<()> {
-        let workload = self.config.algo.workload();
+        let Some(workload) = self.config.algo.workload() else {
+            return Ok(());
+        };
         let work = self.work(&workload)?;
         let mut sizes = vec![1, 8, 32, 128];
         if !sizes.contains(&workload.act_batch) {
@@ -280,7 +294,9 @@ impl<'a, O: Observation> Bench<'a, O> {
     }
 
     fn learner(&mut self) -> anyhow::Result<()> {
-        let workload = self.config.algo.workload();
+        let Some(workload) = self.config.algo.workload() else {
+            return Ok(());
+        };
         let mut work = self.work(&workload)?;
         let n = workload.learn_batch;
         let (batch, state) = (work.batch::<O>(n)?, work.state(workload.learn_envs)?);
@@ -346,7 +362,11 @@ impl<'a, O: Observation> Bench<'a, O> {
         let mut config = self.config.clone();
         // Soon enough to be seen here.
         config.algo.shorten(0);
-        let floor = self.floor(&config.algo.workload())?;
+        let floor = config
+            .algo
+            .workload()
+            .map(|workload| self.floor(&workload))
+            .transpose()?;
         set_torch_threads(config.run.torch_threads);
         let mut trainer = config
             .algo
@@ -429,8 +449,9 @@ fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
 
 impl AlgoConfig {
     /// What its network does in a piece of training.
-    pub(crate) fn workload(&self) -> Workload {
-        match self {
+    pub(crate) fn workload(&self) -> Option<Workload> {
+        Some(match self {
+            Self::Own(_) => return None,
             Self::Paac(config) => {
                 let (n, steps) = (config.num_envs, config.rollout_steps);
                 Workload {
@@ -480,6 +501,6 @@ impl AlgoConfig {
                 steps: config.rollout_steps as f64,
                 workers: config.workers.max(2),
             },
-        }
+        })
     }
 }

@@ -104,10 +104,11 @@ fn settings(config: &Config, how: How) -> Settings {
         env_threads: run.env_threads,
         torch_threads: run.torch_threads,
         device: run.device.clone(),
-        precision: match config.algo.network().precision {
-            Precision::Auto => "auto",
-            Precision::Float32 => "float32",
-            Precision::Bfloat16 => "bfloat16",
+        precision: match config.algo.network().map(|network| network.precision) {
+            None => "its own precision",
+            Some(Precision::Auto) => "auto",
+            Some(Precision::Float32) => "float32",
+            Some(Precision::Bfloat16) => "bfloat16",
         }
         .to_owned(),
         seconds: how.seconds,

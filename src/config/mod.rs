@@ -278,6 +278,14 @@ pub(crate) fn threads_or_cores(threads: usize) -> usize {
 /// default's.
 fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> {
     let presets = algo.presets(env.observations);
+    if presets.is_empty() {
+        bail!(
+            "{} can't learn from {}, which {} has: choose another environment",
+            algo.name(),
+            env.observations.name(),
+            env.id()
+        );
+    }
     let preset = presets.iter().find(|preset| preset.0 == name || name.is_empty());
     let Some((name, toml)) = preset else {
         let names: Vec<&str> = presets.iter().map(|preset| preset.0).collect();
@@ -383,11 +391,10 @@ fn one_line(text: &str) -> String {
         .join(" ")
 }
 
-/// The configuration of the default preset for an environment.
+/// The configuration of an algorithm's default preset for an environment.
 #[cfg(test)]
-pub(crate) fn of_preset(env: &str) -> Config {
-    let env = registry::find(env).unwrap();
-    Config::valid(preset_table(Algo::default(), &env, "").unwrap()).unwrap()
+pub(crate) fn of_preset(algo: Algo, env: &str) -> anyhow::Result<Config> {
+    Config::valid(preset_table(algo, &registry::find(env)?, "")?)
 }
 
 #[cfg(test)]
@@ -407,7 +414,7 @@ mod tests {
 
     #[test]
     fn every_preset_is_complete_and_valid_for_every_environment_with_its_observations() {
-        for algo in Algo::value_variants() {
+        for algo in &Algo::OURS {
             for env in registry::list() {
                 for (name, _) in algo.presets(env.observations) {
                     let config = preset(*algo, &env.id(), name);

@@ -18,13 +18,17 @@ const SECTION: &str = "of";
 
 /// The settings that a checkpoint has a meaning with, by name.
 fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
-    let (run, algo, network) = (&config.run, config.run.algo.name(), config.algo.network());
+    let (run, algo) = (&config.run, config.run.algo.name());
     let mut settings = BTreeMap::from([
         ("run.algo".to_owned(), json!(run.algo)),
         ("run.env".to_owned(), json!(run.env)),
-        (format!("{algo}.network.body"), json!(network.body)),
-        (format!("{algo}.network.core"), json!(network.core)),
     ]);
+    if let Some(network) = config.algo.network() {
+        settings.extend([
+            (format!("{algo}.network.body"), json!(network.body)),
+            (format!("{algo}.network.core"), json!(network.core)),
+        ]);
+    }
     match config.env_info()?.family {
         Family::Atari => {
             let env = &config.env.atari;

@@ -404,6 +404,7 @@ mod tests {
     use coinop_agents::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row};
 
     use super::*;
+    use crate::algo::Algo;
     use crate::config::of_preset;
 
     /// Fails with its second step.
@@ -449,7 +450,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let dir = RunDir::create(&base.path().join("run")).unwrap();
         let stop = crate::signals::listen().unwrap();
-        let config = of_preset("cartpole");
+        let config = of_preset(Algo::default(), "cartpole").unwrap();
         let mut run = Run {
             journal: Journal::create(&dir, &config).unwrap(),
             trainer: Box::new(Fails::default()),

@@ -1,0 +1,410 @@
+//! Algorithms of other crates, known by name to the command line.
+
+use std::any::Any;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use coinop_agents::network::Observation;
+use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
+use coinop_envs::registry::Observations;
+use coinop_envs::rng::Rng;
+use coinop_envs::{AnyFactory, EnvFactory, EnvSpec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+/// An algorithm of your own, for [`Program::algorithm`](crate::Program::algorithm): the command line then trains, resumes, evaluates and plots it like
+/// those of coinop. `examples/own_algorithm.rs` is one, whole.
+pub trait Algorithm: Send + Sync + 'static {
+    /// What it is called, in small letters, digits and `-`: `--algo NAME`, and its section of a configuration.
+    const NAME: &'static str;
+
+    /// What can be chosen of it; read from its section. Unknown settings should be an error: `#[serde(deny_unknown_fields)]`.
+    type Settings: Serialize + DeserializeOwned;
+
+    /// The settings to start from, for environments with such observations: a TOML text with the sections `run` (at least `frames`, `seed`,
+    /// `env_threads`, `torch_threads`, `device` and `metrics_frames`) and [`NAME`](Self::NAME). `None` if it can't learn from them.
+    fn preset(observations: Observations) -> Option<&'static str>;
+
+    /// How many environments it trains with.
+    fn num_envs(settings: &Self::Settings) -> usize;
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::BadConfig`] with the first that can not be.
+    fn validate(settings: &Self::Settings) -> Result<(), AgentError> {
+        let _ = settings;
+        Ok(())
+    }
+
+    /// A trainer for a new run.
+    ///
+    /// # Errors
+    ///
+    /// When a setting does not fit the environments, or there is not enough memory.
+    fn trainer<O: Observation>(
+        settings: &Self::Settings,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+        run: &RunSettings,
+        device: Device,
+    ) -> Result<Box<dyn Trainer>, TrainError>;
+
+    /// The policy of a checkpoint of its trainer, for environments like `spec`; it draws from `rng`.
+    ///
+    /// # Errors
+    ///
+    /// When the checkpoint is of something else.
+    fn policy<O: Observation>(
+        settings: &Self::Settings,
+        spec: &EnvSpec,
+        from: &Section,
+        rng: Rng,
+        device: Device,
+    ) -> Result<Box<dyn Policy<Obs = O>>, TrainError>;
+}
+
+/// What a trainer has to know of its run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunSettings {
+    /// Emulator frames to train for, over all environments.
+    pub frames: u64,
+    /// The seed of every random stream.
+    pub seed: u64,
+    /// Threads that step environments.
+    pub env_threads: usize,
+}
+
+/// An [`Algorithm`] without its types. Settings are a table that [`check`](Self::check) found good.
+pub(crate) trait Erased: Send + Sync {
+    fn read(&self, settings: Value) -> Result<Table, toml::de::Error>;
+    fn check(&self, settings: &Table) -> Result<(), AgentError>;
+    fn num_envs(&self, settings: &Table) -> usize;
+    fn trainer(
+        &self,
+        settings: &Table,
+        factory: AnyFactory,
+        run: &RunSettings,
+        device: Device,
+    ) -> Result<Box<dyn Trainer>, TrainError>;
+    /// A `Box<dyn Policy<Obs = O>>`, of the `O` that is asked for.
+    fn policy(
+        &self,
+        observations: Observations,
+        settings: &Table,
+        spec: &EnvSpec,
+        from: &Section,
+        rng: Rng,
+        device: Device,
+    ) -> Result<Box<dyn Any>, TrainError>;
+}
+
+struct Eraser<A>(std::marker::PhantomData<fn() -> A>);
+
+/// Settings that were read before are read again: they are what they were.
+fn settings_of<A: Algorithm>(table: &Table) -> A::Settings {
+    let read = table.clone().try_into();
+    read.unwrap_or_else(|error| panic!("settings of {} that were good before: {error}", A::NAME))
+}
+
+impl<A: Algorithm> Erased for Eraser<A> {
+    fn read(&self, settings: Value) -> Result<Table, toml::de::Error> {
+        // What it has not got, its default writes down.
+        let settings: A::Settings = settings.try_into()?;
+        Table::try_from(settings).map_err(serde::de::Error::custom)
+    }
+
+    fn check(&self, settings: &Table) -> Result<(), AgentError> {
+        A::validate(&settings_of::<A>(settings))
+    }
+
+    fn num_envs(&self, settings: &Table) -> usize {
+        A::num_envs(&settings_of::<A>(settings))
+    }
+
+    fn trainer(
+        &self,
+        settings: &Table,
+        factory: AnyFactory,
+        run: &RunSettings,
+        device: Device,
+    ) -> Result<Box<dyn Trainer>, TrainError> {
+        let settings = settings_of::<A>(settings);
+        match factory {
+            AnyFactory::Pixels(factory) => A::trainer(&settings, factory, run, device),
+            AnyFactory::Features(factory) => A::trainer(&settings, factory, run, device),
+        }
+    }
+
+    fn policy(
+        &self,
+        observations: Observations,
+        settings: &Table,
+        spec: &EnvSpec,
+        from: &Section,
+        rng: Rng,
+        device: Device,
+    ) -> Result<Box<dyn Any>, TrainError> {
+        let settings = settings_of::<A>(settings);
+        Ok(match observations {
+            Observations::Pixels => Box::new(A::policy::<u8>(&settings, spec, from, rng, device)?),
+            Observations::Features => Box::new(A::policy::<f32>(&settings, spec, from, rng, device)?),
+        })
+    }
+}
+
+/// Presets, each a name and a TOML text.
+type Presets = &'static [(&'static str, &'static str)];
+
+/// An algorithm that was registered.
+#[derive(Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) name: &'static str,
+    pixels: Presets,
+    features: Presets,
+    pub(crate) algorithm: &'static dyn Erased,
+}
+
+impl Own {
+    pub(crate) fn presets(&self, observations: Observations) -> Presets {
+        match observations {
+            Observations::Pixels => self.pixels,
+            Observations::Features => self.features,
+        }
+    }
+}
+
+static REGISTERED: RwLock<Vec<Own>> = RwLock::new(Vec::new());
+
+/// What was registered, in that order.
+pub(crate) fn all() -> Vec<Own> {
+    REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// The algorithm of a name that was registered.
+pub(crate) fn find(name: &str) -> Own {
+    let found = all().into_iter().find(|own| own.name == name);
+    found.unwrap_or_else(|| panic!("there is no algorithm `{name}`, which was there before"))
+}
+
+/// Registers an algorithm for the rest of the process; `taken` are names of others.
+pub(crate) fn register<A: Algorithm>(taken: &[&str]) -> Result<(), String> {
+    let name = A::NAME;
+    let is_word = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !is_word {
+        return Err(format!(
+            "`{name}` can't be the name of an algorithm: write small letters, digits and -, beginning with a letter"
+        ));
+    }
+    if taken.contains(&name) || ["run", "env", "async"].contains(&name) {
+        return Err(format!("there is an algorithm `{name}` already: choose another name"));
+    }
+    // Registered once and for all, and there are few.
+    let presets = |observations| -> Presets {
+        let preset = A::preset(observations).map(|toml| ("fast", toml));
+        Vec::leak(preset.into_iter().collect())
+    };
+    let own = Own {
+        name,
+        pixels: presets(Observations::Pixels),
+        features: presets(Observations::Features),
+        algorithm: Box::leak(Box::new(Eraser::<A>(std::marker::PhantomData))),
+    };
+    REGISTERED.write().unwrap_or_else(PoisonError::into_inner).push(own);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop_agents::{Checkpoint, CheckpointError, Mode, Progress, Resumption, Row};
+    use coinop_envs::registry;
+    use coinop_envs::rng::stream;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::algo::Algo;
+    use crate::config::of_preset;
+
+    /// Does nothing, a frame at a time, and always acts alike.
+    struct Idle {
+        frames: u64,
+        metrics: Row,
+    }
+
+    impl Checkpoint for Idle {
+        fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+            out.put("frames", &self.frames)
+        }
+
+        fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+            self.frames = from.get("frames")?;
+            Ok(())
+        }
+    }
+
+    impl Trainer for Idle {
+        fn resumption(&self) -> Resumption {
+            Resumption::Exact
+        }
+
+        fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+            self.frames += 1;
+            Ok(Progress {
+                frames: self.frames,
+                steps: self.frames,
+                updates: 0,
+                episodes: &[],
+                metrics: &self.metrics,
+                epsilons: &[],
+            })
+        }
+    }
+
+    struct Always<O>(u32, std::marker::PhantomData<O>);
+
+    impl<O: Observation> Policy for Always<O> {
+        type Obs = O;
+
+        fn act(&mut self, _: &[O], _: &[bool], _: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+            actions.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        action: u32,
+    }
+
+    struct Idleness;
+
+    impl Algorithm for Idleness {
+        const NAME: &'static str = "idle-1";
+        type Settings = Settings;
+
+        fn preset(observations: Observations) -> Option<&'static str> {
+            let preset = "[run]\nframes = 9\nseed = 1\nenv_threads = 1\ntorch_threads = 1\ndevice = \"cpu\"\nmetrics_frames = 3\n\
+                          [idle-1]\naction = 1";
+            (observations == Observations::Features).then_some(preset)
+        }
+
+        fn num_envs(_: &Settings) -> usize {
+            1
+        }
+
+        fn validate(settings: &Settings) -> Result<(), AgentError> {
+            match settings.action {
+                0 | 1 => Ok(()),
+                other => Err(AgentError::BadConfig {
+                    name: "action",
+                    value: other.to_string(),
+                    reason: "it must be 0 or 1",
+                }),
+            }
+        }
+
+        fn trainer<O: Observation>(
+            _: &Settings,
+            _: Arc<dyn EnvFactory<Obs = O>>,
+            run: &RunSettings,
+            _: Device,
+        ) -> Result<Box<dyn Trainer>, TrainError> {
+            assert_eq!((run.frames, run.seed), (9, 1));
+            let metrics = Row::default();
+            Ok(Box::new(Idle { frames: 0, metrics }))
+        }
+
+        fn policy<O: Observation>(
+            settings: &Settings,
+            _: &EnvSpec,
+            from: &Section,
+            _: Rng,
+            _: Device,
+        ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
+            from.get::<u64>("frames")?;
+            Ok(Box::new(Always(settings.action, std::marker::PhantomData)))
+        }
+    }
+
+    struct Bad;
+
+    impl Algorithm for Bad {
+        const NAME: &'static str = "run";
+        type Settings = Settings;
+
+        fn preset(_: Observations) -> Option<&'static str> {
+            None
+        }
+
+        fn num_envs(_: &Settings) -> usize {
+            1
+        }
+
+        fn trainer<O: Observation>(
+            _: &Settings,
+            _: Arc<dyn EnvFactory<Obs = O>>,
+            _: &RunSettings,
+            _: Device,
+        ) -> Result<Box<dyn Trainer>, TrainError> {
+            unreachable!("it is not registered")
+        }
+
+        fn policy<O: Observation>(
+            _: &Settings,
+            _: &EnvSpec,
+            _: &Section,
+            _: Rng,
+            _: Device,
+        ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
+            unreachable!("it is not registered")
+        }
+    }
+
+    #[test]
+    fn an_algorithm_that_was_registered_has_its_section_its_trainer_and_its_policy() {
+        register::<Idleness>(&["paac"]).unwrap();
+        let error = register::<Idleness>(&["paac", "idle-1"]).unwrap_err();
+        assert_eq!(error, "there is an algorithm `idle-1` already: choose another name");
+        assert!(register::<Bad>(&[]).is_err());
+        let algo = Algo::Own("idle-1");
+        assert!(clap::ValueEnum::from_str("idle-1", false) == Ok(algo));
+
+        let config = of_preset(algo, "cartpole").unwrap();
+        let text = config.to_toml().unwrap();
+        let table: Table = toml::from_str(&text).unwrap();
+        assert_eq!(
+            table["idle-1"],
+            Value::Table(Table::from_iter([("action".to_owned(), Value::Integer(1))]))
+        );
+        assert_eq!(table["run"]["algo"].as_str(), Some("idle-1"));
+        let error = of_preset(algo, "bricks").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "idle-1 can't learn from pixels, which arcade/bricks has: choose another environment"
+        );
+
+        let factory = registry::find("cartpole").unwrap().factory(&config.env).unwrap();
+        let factory = factory.features("cartpole").unwrap();
+        let mut trainer = config
+            .algo
+            .trainer(Arc::clone(&factory), &config.run, Device::Cpu)
+            .unwrap();
+        assert_eq!(trainer.step().unwrap().frames, 1);
+        let mut section = Section::default();
+        trainer.save(&mut section).unwrap();
+        let (spec, rng) = (factory.spec(), stream(1, "x", 0));
+        let mut policy = config.algo.policy::<f32>(&spec, &section, rng, Device::Cpu).unwrap();
+        let mut actions = [7];
+        policy.act(&[0.0; 4], &[true], Mode::Greedy, &mut actions).unwrap();
+        assert_eq!(actions, [1]);
+
+        let read = |text: &str| algo.read(toml::from_str::<Table>(text).unwrap().into());
+        assert!(read("action = 1\nspeed = 2").is_err());
+        let error = read("action = 3").unwrap().validate().unwrap_err().to_string();
+        assert_eq!(error, "action = 3: it must be 0 or 1");
+    }
+}
