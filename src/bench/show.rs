@@ -58,7 +58,9 @@ impl Report {
                     .filter(|(_, share)| *share >= 0.0005)
                     .map(|(name, share)| format!("{name} {:.1} %", 100.0 * share))
                     .collect();
-                let _ = writeln!(text, "{:9}  {}", "", parts.join(", "));
+                if !parts.is_empty() {
+                    let _ = writeln!(text, "{:9}  {}", "", parts.join(", "));
+                }
                 if let Some(floor) = training.floor {
                     let share = 100.0 * one.median / floor;
                     let _ = writeln!(

@@ -439,6 +439,10 @@ fn draw(random: &mut Rng, num_actions: usize, actions: &mut [u32]) {
 fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
     let whole = seconds * times.threads.min(cores()).max(1) as f64;
     let measured: f64 = Part::ALL.iter().map(|part| times.of(*part).as_secs_f64()).sum();
+    if measured == 0.0 {
+        // It does not measure.
+        return Vec::new();
+    }
     // Threads that are more than the cores have waited for one within their parts.
     let whole = whole.max(measured);
     let share = |part: &Part| (part.name().to_owned(), times.of(*part).as_secs_f64() / whole);
