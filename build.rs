@@ -15,16 +15,18 @@ fn main() {
     }
 }
 
-/// Says of which commit the source is, if git knows, for reports of benchmarks.
+/// Says of which commit the source is, if git knows, and whether it was changed since: for reports of benchmarks.
 fn commit() {
     // It changes with every commit.
     let log = ".git/logs/HEAD";
     if !std::path::Path::new(log).exists() {
         return;
     }
-    println!("cargo::rerun-if-changed={log}");
+    for path in [log, "src", "agents/src", "envs/src", "envs/atari/src"] {
+        println!("cargo::rerun-if-changed={path}");
+    }
     let git = std::process::Command::new("git")
-        .args(["rev-parse", "--short=10", "HEAD"])
+        .args(["describe", "--always", "--dirty", "--exclude=*", "--abbrev=10"])
         .output();
     if let Ok(output) = git
         && output.status.success()

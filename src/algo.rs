@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use toml::{Table, Value};
 
 use crate::config::RunConfig;
-use crate::own;
+use crate::custom;
 
 /// An algorithm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,18 +32,18 @@ pub(crate) enum Algo {
     AsyncQ,
     AsyncSarsa,
     AsyncNstepQ,
-    /// One that was [registered](own::register), by its name.
-    Own(&'static str),
+    /// One that was [registered](custom::register), by its name.
+    Custom(&'static str),
 }
 
 impl ValueEnum for Algo {
     fn value_variants<'a>() -> &'a [Self] {
         static ALL: Mutex<&'static [Algo]> = Mutex::new(&[]);
-        let registered = own::all();
+        let registered = custom::all();
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() != Algo::OURS.len() + registered.len() {
             // Leaked once for each that is registered.
-            let registered = registered.into_iter().map(|own| Algo::Own(own.name));
+            let registered = registered.into_iter().map(|algorithm| Algo::Custom(algorithm.name));
             *all = Vec::leak(Algo::OURS.into_iter().chain(registered).collect());
         }
         *all
@@ -59,7 +59,7 @@ impl ValueEnum for Algo {
             Algo::AsyncQ => "Asynchronous one-step Q-learning (Mnih et al. 2016)",
             Algo::AsyncSarsa => "Asynchronous one-step Sarsa (Mnih et al. 2016)",
             Algo::AsyncNstepQ => "Asynchronous n-step Q-learning (Mnih et al. 2016)",
-            Algo::Own(_) => "An algorithm of this program's own",
+            Algo::Custom(_) => "An algorithm of this program's own",
         };
         Some(PossibleValue::new(self.name()).help(about))
     }
@@ -102,7 +102,7 @@ impl Algo {
             Algo::AsyncQ => "async-q",
             Algo::AsyncSarsa => "async-sarsa",
             Algo::AsyncNstepQ => "async-nstep-q",
-            Algo::Own(name) => name,
+            Algo::Custom(name) => name,
         }
     }
 
@@ -110,7 +110,7 @@ impl Algo {
     /// their section is `async`.
     pub(crate) fn presets(self, observations: Observations) -> &'static [(&'static str, &'static str)] {
         match (self, observations) {
-            (Algo::Own(name), observations) => own::find(name).presets(observations),
+            (Algo::Custom(name), observations) => custom::find(name).presets(observations),
             (Algo::Paac, Observations::Pixels) => &[
                 ("fast", include_str!("../configs/paac-fast.toml")),
                 ("paac", include_str!("../configs/paac.toml")),
@@ -149,9 +149,9 @@ impl Algo {
             Algo::AsyncQ => section.try_into().map(AlgoConfig::AsyncQ),
             Algo::AsyncSarsa => section.try_into().map(AlgoConfig::AsyncSarsa),
             Algo::AsyncNstepQ => section.try_into().map(AlgoConfig::AsyncNstepQ),
-            Algo::Own(name) => {
-                let settings = own::find(name).algorithm.read(section)?;
-                Ok(AlgoConfig::Own(OwnConfig { name, settings }))
+            Algo::Custom(name) => {
+                let settings = custom::find(name).algorithm.read(section)?;
+                Ok(AlgoConfig::Custom(CustomConfig { name, settings }))
             }
         }
     }
@@ -166,19 +166,19 @@ pub(crate) enum AlgoConfig {
     AsyncQ(AsyncQConfig),
     AsyncSarsa(AsyncQConfig),
     AsyncNstepQ(AsyncQConfig),
-    Own(OwnConfig),
+    Custom(CustomConfig),
 }
 
 /// The settings of an algorithm that was registered.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OwnConfig {
+pub(crate) struct CustomConfig {
     name: &'static str,
     pub(crate) settings: Table,
 }
 
-impl OwnConfig {
-    fn algorithm(&self) -> &'static dyn own::Erased {
-        own::find(self.name).algorithm
+impl CustomConfig {
+    fn algorithm(&self) -> &'static dyn custom::Erased {
+        custom::find(self.name).algorithm
     }
 }
 
@@ -192,7 +192,7 @@ impl Serialize for AlgoConfig {
             Self::AsyncQ(config) => map.serialize_entry(Algo::AsyncQ.name(), config)?,
             Self::AsyncSarsa(config) => map.serialize_entry(Algo::AsyncSarsa.name(), config)?,
             Self::AsyncNstepQ(config) => map.serialize_entry(Algo::AsyncNstepQ.name(), config)?,
-            Self::Own(config) => map.serialize_entry(config.name, &config.settings)?,
+            Self::Custom(config) => map.serialize_entry(config.name, &config.settings)?,
         }
         map.end()
     }
@@ -217,7 +217,7 @@ impl AlgoConfig {
             Self::DoubleDqn(config) => config.validate(),
             Self::A3c(config) => config.validate(),
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.validate(),
-            Self::Own(config) => config.algorithm().check(&config.settings),
+            Self::Custom(config) => config.algorithm().check(&config.settings),
         }
     }
 
@@ -229,7 +229,7 @@ impl AlgoConfig {
             Self::A3c(config) => &mut config.network,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => &mut config.network,
             // It resolves what it has itself.
-            Self::Own(_) => return,
+            Self::Custom(_) => return,
         };
         network.precision = network.precision.resolved(device);
     }
@@ -241,7 +241,7 @@ impl AlgoConfig {
             Self::DoubleDqn(config) => config.num_envs,
             Self::A3c(config) => config.workers,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.workers,
-            Self::Own(config) => config.algorithm().num_envs(&config.settings),
+            Self::Custom(config) => config.algorithm().num_envs(&config.settings),
         }
     }
 
@@ -249,7 +249,7 @@ impl AlgoConfig {
     pub(crate) fn threading(&self) -> Threading {
         match self {
             Self::DoubleDqn(config) if config.asynchronous => Threading::AtOnce,
-            Self::Paac(_) | Self::DoubleDqn(_) | Self::Own(_) => Threading::Turns,
+            Self::Paac(_) | Self::DoubleDqn(_) | Self::Custom(_) => Threading::Turns,
             Self::A3c(_) | Self::AsyncQ(_) | Self::AsyncSarsa(_) | Self::AsyncNstepQ(_) => Threading::Workers,
         }
     }
@@ -261,7 +261,7 @@ impl AlgoConfig {
             Self::DoubleDqn(config) => &config.network,
             Self::A3c(config) => &config.network,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => &config.network,
-            Self::Own(_) => return None,
+            Self::Custom(_) => return None,
         })
     }
 
@@ -328,8 +328,8 @@ impl AlgoConfig {
             Self::AsyncQ(config) => async_q(ValueMethod::OneStepQ, config, factory.as_ref(), run, device),
             Self::AsyncSarsa(config) => async_q(ValueMethod::OneStepSarsa, config, factory.as_ref(), run, device),
             Self::AsyncNstepQ(config) => async_q(ValueMethod::NStepQ, config, factory.as_ref(), run, device),
-            Self::Own(config) => {
-                let run = own::RunSettings {
+            Self::Custom(config) => {
+                let run = custom::RunSettings {
                     frames: run.frames,
                     seed: run.seed,
                     env_threads: run.env_threads,
@@ -356,7 +356,7 @@ impl AlgoConfig {
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => {
                 Ok(Box::new(async_q::restore_policy(config, spec, from, rng, device)?))
             }
-            Self::Own(config) => {
+            Self::Custom(config) => {
                 let (algorithm, settings) = (config.algorithm(), &config.settings);
                 let policy = algorithm.policy(O::OBSERVATIONS, settings, spec, from, rng, device)?;
                 match policy.downcast::<Box<dyn Policy<Obs = O>>>() {

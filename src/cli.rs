@@ -54,15 +54,9 @@ pub(crate) enum AtariCommand {
     Trace(TraceArgs),
 }
 
-#[derive(Args, Default)]
-pub(crate) struct TrainArgs {
-    /// The environment, e.g. `pong` or `cartpole`; `coinop envs` lists all
-    #[arg(required_unless_present = "resume")]
-    pub(crate) env: Option<String>,
-    /// Go on with a run, a folder or its name under runs/, where its newest checkpoint was written; of its settings, only the frames, the threads, the
-    /// device and the folder of the ROMs may be others
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "algo", "preset", "config", "seed", "set", "run_dir"])]
-    pub(crate) resume: Option<PathBuf>,
+/// Which settings, for whatever trains.
+#[derive(Args, Clone, Default)]
+pub(crate) struct SettingArgs {
     /// The algorithm [default: that of the config file, else paac]
     #[arg(long, value_enum)]
     pub(crate) algo: Option<Algo>,
@@ -72,12 +66,6 @@ pub(crate) struct TrainArgs {
     /// A TOML file with settings that differ from the preset's, e.g. the config.toml of another run
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Emulator frames to train for, over all environments, e.g. 10M or 1e7
-    #[arg(long, value_parser = parse_count, allow_negative_numbers = true)]
-    pub(crate) frames: Option<u64>,
-    /// The seed; the same seed gives the same run
-    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), allow_negative_numbers = true)]
-    pub(crate) seed: Option<u64>,
     /// A setting, e.g. `paac.gamma=0.98` or, where no two sections have it, `gamma=0.98`; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<Setting>,
@@ -93,6 +81,25 @@ pub(crate) struct TrainArgs {
     /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args, Default)]
+pub(crate) struct TrainArgs {
+    /// The environment, e.g. `pong` or `cartpole`; `coinop envs` lists all
+    #[arg(required_unless_present = "resume")]
+    pub(crate) env: Option<String>,
+    /// Go on with a run, a folder or its name under runs/, where its newest checkpoint was written; of its settings, only the frames, the threads, the
+    /// device and the folder of the ROMs may be others
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "algo", "preset", "config", "seed", "set", "run_dir"])]
+    pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
+    /// Emulator frames to train for, over all environments, e.g. 10M or 1e7
+    #[arg(long, value_parser = parse_count, allow_negative_numbers = true)]
+    pub(crate) frames: Option<u64>,
+    /// The seed; the same seed gives the same run
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
     /// The run folder, which must not exist [default: runs/ENV-ALGO-N]
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
@@ -149,18 +156,8 @@ pub(crate) struct BenchArgs {
     /// The environment; `envs` lists all
     #[arg(long, default_value = "pong")]
     pub(crate) env: String,
-    /// The algorithm, whose network and numbers of environments are taken [default: that of the config file, else paac]
-    #[arg(long, value_enum)]
-    pub(crate) algo: Option<Algo>,
-    /// The settings to start from [default: that of the config file, else fast]
-    #[arg(long)]
-    pub(crate) preset: Option<String>,
-    /// A TOML file with settings that differ from the preset's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// A setting, as for `train`; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<Setting>,
+    #[command(flatten)]
+    pub(crate) settings: SettingArgs,
     /// Seconds of each repeat, and of warming up
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) seconds: f64,
@@ -176,18 +173,6 @@ pub(crate) struct BenchArgs {
     /// What `--json` printed before, to show ratios to
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
-    /// Threads that step environments [default: all cores]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) env_threads: Option<usize>,
-    /// Threads that libtorch computes with [default: all cores]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) torch_threads: Option<usize>,
-    /// Where the network computes: `cpu`, `cuda`, `cuda:1`
-    #[arg(long)]
-    pub(crate) device: Option<String>,
-    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) roms: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -18,28 +18,28 @@ mod cli;
 mod commands;
 mod config;
 mod count;
+mod custom;
 mod evaluation;
 mod files;
 mod log;
 mod output;
-mod own;
 mod program;
 mod report;
 mod run;
 mod signals;
 
-pub use own::{Algorithm, RunSettings};
+pub use custom::{Algorithm, RunSettings};
 pub use program::Program;
 
 /// The chapters of the guide that have code, so that it is compiled with the tests.
 #[cfg(doctest)]
 mod guide {
-    #[doc = include_str!("../docs/guide/src/own-environment.md")]
-    mod own_environment {}
-    #[doc = include_str!("../docs/guide/src/own-network.md")]
-    mod own_network {}
-    #[doc = include_str!("../docs/guide/src/own-algorithm.md")]
-    mod own_algorithm {}
+    #[doc = include_str!("../docs/guide/src/custom-environment.md")]
+    mod custom_environment {}
+    #[doc = include_str!("../docs/guide/src/custom-network.md")]
+    mod custom_network {}
+    #[doc = include_str!("../docs/guide/src/custom-algorithm.md")]
+    mod custom_algorithm {}
     #[doc = include_str!("../docs/guide/src/vec-envs.md")]
     mod vec_envs {}
 }

@@ -17,9 +17,9 @@ use coinop_envs::{Env, EnvError, EnvFactory, Made, registry};
 use crate::algo::Algo;
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{atari, bench, check, envs, eval, plot, train, verify_resume};
+use crate::custom::Algorithm;
 use crate::output::{self, OutputError};
-use crate::own::Algorithm;
-use crate::{own, run, signals};
+use crate::{custom, run, signals};
 
 const FAILED: u8 = 1;
 
@@ -72,9 +72,9 @@ impl Program {
     #[must_use]
     pub fn algorithm<A: Algorithm>(mut self) -> Self {
         let ours = Algo::OURS.into_iter().map(Algo::name);
-        let others = own::all().into_iter().map(|own| own.name);
+        let others = custom::all().into_iter().map(|custom| custom.name);
         let taken: Vec<&str> = ours.chain(others).collect();
-        let registered = own::register::<A>(&taken).map_err(EnvError::BadSetting);
+        let registered = custom::register::<A>(&taken).map_err(EnvError::BadSetting);
         self.error = self.error.or(registered.err());
         self
     }

@@ -29,7 +29,7 @@ pub enum Family {
     /// What the crate gym-rs has: features. With the feature `gym-rs`.
     GymRs,
     /// What was [registered](register).
-    Own,
+    Custom,
 }
 
 impl Family {
@@ -41,7 +41,7 @@ impl Family {
             Family::Arcade => "arcade",
             Family::Classic => "classic",
             Family::GymRs => "gym-rs",
-            Family::Own => "own",
+            Family::Custom => "custom",
         }
     }
 
@@ -50,7 +50,7 @@ impl Family {
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
             Family::Atari => &["all_actions", "mode", "repeat_action_probability", "roms"],
-            Family::Arcade | Family::Classic | Family::GymRs | Family::Own => &[],
+            Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => &[],
         }
     }
 }
@@ -108,7 +108,7 @@ impl EnvInfo {
             (Family::Arcade, short) => known(ARCADE, short),
             (Family::Classic, short) => known(CLASSIC, short),
             (Family::GymRs, short) => gym_rs(short),
-            (Family::Own, short) => own(short),
+            (Family::Custom, short) => custom(short),
         }
     }
 }
@@ -163,7 +163,7 @@ impl EnvOptions {
     pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
         match family {
             Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
-            Family::Arcade | Family::Classic | Family::GymRs | Family::Own => {
+            Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => {
                 NoOptions::deserialize(from).map(|_| Self::default())
             }
         }
@@ -174,7 +174,7 @@ impl EnvOptions {
     pub fn of(&self, family: Family) -> impl Serialize + '_ {
         match family {
             Family::Atari => OptionsOf::Atari(&self.atari),
-            Family::Arcade | Family::Classic | Family::GymRs | Family::Own => OptionsOf::Others(NoOptions {}),
+            Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => OptionsOf::Others(NoOptions {}),
         }
     }
 }
@@ -255,7 +255,7 @@ fn registered() -> Vec<Registered> {
 }
 
 /// Gives a name to environments of your own, for the rest of the process: `list`, [`find`], [`make_vec`] and the program know them then, as
-/// `own/NAME`.
+/// `custom/NAME`.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -290,7 +290,7 @@ pub fn register<F: EnvFactory + 'static>(name: &str, factory: F) -> Result<(), E
     }
     let factory = F::Obs::any(Arc::new(factory));
     let info = EnvInfo {
-        family: Family::Own,
+        family: Family::Custom,
         // Names are registered once and for all, and there are few.
         short: name.to_owned().leak(),
         observations: factory.observations(),
@@ -303,7 +303,7 @@ pub fn register<F: EnvFactory + 'static>(name: &str, factory: F) -> Result<(), E
     Ok(())
 }
 
-fn own(short: &str) -> Result<AnyFactory, EnvError> {
+fn custom(short: &str) -> Result<AnyFactory, EnvError> {
     let found = registered().into_iter().find(|(info, _)| info.short == short);
     found.map(|(_, factory)| factory).ok_or_else(|| unknown(short))
 }
@@ -532,7 +532,7 @@ mod tests {
         use crate::wrappers::TimeLimit;
         let make = || Made::by(|| Ok(TimeLimit::new(CartPole::v1(), 3))).unwrap();
         register("short_pole", make()).unwrap();
-        let info = find("own/short_pole").unwrap();
+        let info = find("custom/short_pole").unwrap();
         assert_eq!(
             (info, info.observations),
             (find("ShortPole").unwrap(), Observations::Features)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::ValueEnum;
-use coinop_agents::network::Observation;
+use coinop_agents::network::{Head, Observation};
 use coinop_agents::replay::{Replay, ReplayBatch};
 use coinop_agents::times::{Part, Times};
 use coinop_agents::{Device, Trainer, set_torch_threads};
@@ -455,7 +455,7 @@ impl AlgoConfig {
     /// What its network does in a piece of training.
     pub(crate) fn workload(&self) -> Option<Workload> {
         Some(match self {
-            Self::Own(_) => return None,
+            Self::Custom(_) => return None,
             Self::Paac(config) => {
                 let (n, steps) = (config.num_envs, config.rollout_steps);
                 Workload {
@@ -482,29 +482,28 @@ impl AlgoConfig {
                 steps: config.steps_per_update as f64,
                 workers: 1,
             },
-            Self::A3c(config) => Workload {
-                kinds: Kinds::ActorCritic,
-                act_batch: 1,
-                acts: config.rollout_steps as f64 + 1.0,
-                learn_envs: 1,
-                learn_batch: config.rollout_steps,
-                learns: 1.0,
-                steps: config.rollout_steps as f64,
-                workers: config.workers.max(2),
-            },
-            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => Workload {
-                kinds: Kinds::Values {
-                    head: coinop_agents::network::Head::Plain,
+            Self::A3c(config) => of_workers(Kinds::ActorCritic, config.workers, config.rollout_steps),
+            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => {
+                let kinds = Kinds::Values {
+                    head: Head::Plain,
                     double: false,
-                },
-                act_batch: 1,
-                acts: config.rollout_steps as f64 + 1.0,
-                learn_envs: 1,
-                learn_batch: config.rollout_steps,
-                learns: 1.0,
-                steps: config.rollout_steps as f64,
-                workers: config.workers.max(2),
-            },
+                };
+                of_workers(kinds, config.workers, config.rollout_steps)
+            }
         })
+    }
+}
+
+/// What the network of a worker does for a rollout, which it answers one observation at a time.
+fn of_workers(kinds: Kinds, workers: usize, rollout_steps: usize) -> Workload {
+    Workload {
+        kinds,
+        act_batch: 1,
+        acts: rollout_steps as f64 + 1.0,
+        learn_envs: 1,
+        learn_batch: rollout_steps,
+        learns: 1.0,
+        steps: rollout_steps as f64,
+        workers,
     }
 }

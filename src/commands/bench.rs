@@ -24,14 +24,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     }
     let config = Config::resolve(&TrainArgs {
         env: Some(args.env.clone()),
-        algo: args.algo,
-        preset: args.preset.clone(),
-        config: args.config.clone(),
-        set: args.set.clone(),
-        env_threads: args.env_threads,
-        torch_threads: args.torch_threads,
-        device: args.device.clone(),
-        roms: args.roms.clone(),
+        settings: args.settings.clone(),
         ..TrainArgs::default()
     })?;
     let how = How {

@@ -204,7 +204,7 @@ fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
     let run = &config.run;
     let rules = match config.env_info()?.family {
         Family::Atari => format!(" (protocol {})", config.env.atari.protocol),
-        Family::Arcade | Family::Classic | Family::GymRs | Family::Own => String::new(),
+        Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => String::new(),
     };
     say(&format!(
         "{} on {}{rules}, preset {}, seed {}, {} frames, {what}",

@@ -82,15 +82,22 @@ impl Config {
     /// The configuration of a new run.
     pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
         let env = registry::find(args.env.as_deref().unwrap_or_default())?;
-        let file = args.config.as_deref().map(read_table).transpose()?.unwrap_or_default();
-        let in_file = |error: anyhow::Error| in_file(args.config.as_deref(), &error);
-        let algo = args.algo.map_or_else(|| algo_of(&file).map_err(in_file), Ok)?;
+        let file = args
+            .settings
+            .config
+            .as_deref()
+            .map(read_table)
+            .transpose()?
+            .unwrap_or_default();
+        let in_file = |error: anyhow::Error| in_file(args.settings.config.as_deref(), &error);
+        let algo = args.settings.algo.map_or_else(|| algo_of(&file).map_err(in_file), Ok)?;
         let preset = args
+            .settings
             .preset
             .clone()
             .or_else(|| run_setting(&file, "preset"))
             .unwrap_or_default();
-        let mut table = preset_table(algo, &env, &preset).map_err(|error| match args.preset {
+        let mut table = preset_table(algo, &env, &preset).map_err(|error| match args.settings.preset {
             None => in_file(error),
             Some(_) => error,
         })?;
@@ -106,7 +113,7 @@ impl Config {
         merge(&mut table, section_of("run", chosen), &optional)?;
         let of_file = table.clone();
         merge(&mut table, flags(args), &optional)?;
-        for setting in &args.set {
+        for setting in &args.settings.set {
             set(&mut table, setting, &optional)?;
         }
         // A value that can not be is the file's fault if it is there without what the command line adds.
@@ -114,7 +121,7 @@ impl Config {
             Err(same) if same.to_string() == error.to_string() => in_file(error),
             _ => error,
         })?;
-        if let Some(roms) = &args.roms {
+        if let Some(roms) = &args.settings.roms {
             config.set_roms(roms)?;
         }
         let roms = &mut config.env.atari.roms;
@@ -145,12 +152,12 @@ impl Config {
     pub(crate) fn resumed(mut self, args: &TrainArgs) -> anyhow::Result<Self> {
         let run = &mut self.run;
         run.frames = args.frames.unwrap_or(run.frames);
-        run.env_threads = threads_or_cores(args.env_threads.unwrap_or(run.env_threads));
-        run.torch_threads = threads_or_cores(args.torch_threads.unwrap_or(run.torch_threads));
-        if let Some(device) = &args.device {
+        run.env_threads = threads_or_cores(args.settings.env_threads.unwrap_or(run.env_threads));
+        run.torch_threads = threads_or_cores(args.settings.torch_threads.unwrap_or(run.torch_threads));
+        if let Some(device) = &args.settings.device {
             run.device.clone_from(device);
         }
-        if let Some(roms) = &args.roms {
+        if let Some(roms) = &args.settings.roms {
             self.set_roms(&files::absolute(roms)?)?;
         }
         self.validate()?;
@@ -340,10 +347,18 @@ fn flags(args: &TrainArgs) -> Table {
     let mut run = Table::new();
     run.extend(args.frames.map(|frames| count("frames", frames)));
     run.extend(args.seed.map(|seed| count("seed", seed)));
-    run.extend(args.env_threads.map(|threads| count("env_threads", threads as u64)));
-    run.extend(args.torch_threads.map(|threads| count("torch_threads", threads as u64)));
-    run.extend(args.device.as_ref().map(|device| text("device", device)));
-    run.extend(args.preset.as_ref().map(|preset| text("preset", preset)));
+    run.extend(
+        args.settings
+            .env_threads
+            .map(|threads| count("env_threads", threads as u64)),
+    );
+    run.extend(
+        args.settings
+            .torch_threads
+            .map(|threads| count("torch_threads", threads as u64)),
+    );
+    run.extend(args.settings.device.as_ref().map(|device| text("device", device)));
+    run.extend(args.settings.preset.as_ref().map(|preset| text("preset", preset)));
     section_of("run", run)
 }
 

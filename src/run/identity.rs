@@ -43,7 +43,7 @@ fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
                 ),
             ]);
         }
-        Family::Arcade | Family::Classic | Family::GymRs | Family::Own => {}
+        Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => {}
     }
     Ok(settings)
 }

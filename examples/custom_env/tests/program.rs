@@ -19,8 +19,8 @@ fn run(folder: &Path, args: &str) -> String {
 fn it_is_checked_trained_resumed_evaluated_and_plotted_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    assert!(run(folder, "check courier").contains("own/courier does what every environment must do"));
-    assert!(run(folder, "envs").contains("own/courier"));
+    assert!(run(folder, "check courier").contains("custom/courier does what every environment must do"));
+    assert!(run(folder, "envs").contains("custom/courier"));
     for algo in ["paac", "a3c", "double-dqn"] {
         let text = run(
             folder,

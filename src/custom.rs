@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// An algorithm of your own, for [`Program::algorithm`](crate::Program::algorithm): the command line then trains, resumes, evaluates and plots it like
-/// those of coinop. `examples/own_algorithm.rs` is one, whole.
+/// those of coinop. `examples/custom_algorithm.rs` is one, whole.
 pub trait Algorithm: Send + Sync + 'static {
     /// What it is called, in small letters, digits and `-`: `--algo NAME`, and its section of a configuration.
     const NAME: &'static str;
@@ -158,14 +158,14 @@ type Presets = &'static [(&'static str, &'static str)];
 
 /// An algorithm that was registered.
 #[derive(Clone, Copy)]
-pub(crate) struct Own {
+pub(crate) struct Custom {
     pub(crate) name: &'static str,
     pixels: Presets,
     features: Presets,
     pub(crate) algorithm: &'static dyn Erased,
 }
 
-impl Own {
+impl Custom {
     pub(crate) fn presets(&self, observations: Observations) -> Presets {
         match observations {
             Observations::Pixels => self.pixels,
@@ -174,16 +174,16 @@ impl Own {
     }
 }
 
-static REGISTERED: RwLock<Vec<Own>> = RwLock::new(Vec::new());
+static REGISTERED: RwLock<Vec<Custom>> = RwLock::new(Vec::new());
 
 /// What was registered, in that order.
-pub(crate) fn all() -> Vec<Own> {
+pub(crate) fn all() -> Vec<Custom> {
     REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// The algorithm of a name that was registered.
-pub(crate) fn find(name: &str) -> Own {
-    let found = all().into_iter().find(|own| own.name == name);
+pub(crate) fn find(name: &str) -> Custom {
+    let found = all().into_iter().find(|custom| custom.name == name);
     found.unwrap_or_else(|| panic!("there is no algorithm `{name}`, which was there before"))
 }
 
@@ -207,13 +207,13 @@ pub(crate) fn register<A: Algorithm>(taken: &[&str]) -> Result<(), String> {
         let preset = A::preset(observations).map(|toml| ("fast", toml));
         Vec::leak(preset.into_iter().collect())
     };
-    let own = Own {
+    let custom = Custom {
         name,
         pixels: presets(Observations::Pixels),
         features: presets(Observations::Features),
         algorithm: Box::leak(Box::new(Eraser::<A>(std::marker::PhantomData))),
     };
-    REGISTERED.write().unwrap_or_else(PoisonError::into_inner).push(own);
+    REGISTERED.write().unwrap_or_else(PoisonError::into_inner).push(custom);
     Ok(())
 }
 
@@ -370,7 +370,7 @@ mod tests {
         let error = register::<Idleness>(&["paac", "idle-1"]).unwrap_err();
         assert_eq!(error, "there is an algorithm `idle-1` already: choose another name");
         assert!(register::<Bad>(&[]).is_err());
-        let algo = Algo::Own("idle-1");
+        let algo = Algo::Custom("idle-1");
         assert!(clap::ValueEnum::from_str("idle-1", false) == Ok(algo));
 
         let config = of_preset(algo, "cartpole").unwrap();

@@ -1,9 +1,9 @@
 //! An algorithm of one's own, with the whole command line of coinop:
 //!
 //! ```console
-//! $ cargo run --release --example own_algorithm -- train cartpole --algo reinforce
-//! $ cargo run --release --example own_algorithm -- eval cartpole-reinforce-1
-//! $ cargo run --release --example own_algorithm -- train --resume cartpole-reinforce-1 --frames 1M
+//! $ cargo run --release --example custom_algorithm -- train cartpole --algo reinforce
+//! $ cargo run --release --example custom_algorithm -- eval cartpole-reinforce-1
+//! $ cargo run --release --example custom_algorithm -- train --resume cartpole-reinforce-1 --frames 1M
 //! ```
 //!
 //! REINFORCE with a learned baseline (Williams 1992; Sutton and Barto 2018, section 13.4): play an episode, and make each action more
