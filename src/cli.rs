@@ -10,7 +10,7 @@ use coinop_envs::atari::Protocol;
 use crate::algo::Algo;
 use crate::bench::suites::Suite;
 use crate::commands::eval::Which;
-use crate::config::Setting;
+use crate::config::{EnvName, Setting};
 use crate::count::parse_count;
 use crate::output;
 use crate::report::curve::Over;
@@ -33,8 +33,11 @@ pub(crate) enum Command {
     VerifyResume(VerifyArgs),
     /// Play episodes with a trained agent and report its scores
     Eval(EvalArgs),
-    /// List the environments
-    Envs,
+    /// List the environments, or say of one what can be chosen
+    Envs {
+        /// An environment
+        env: Option<String>,
+    },
     /// Try an environment against what every environment must do
     Check(CheckArgs),
     /// Measure how fast everything is, and where the time of training goes
@@ -85,9 +88,9 @@ pub(crate) struct SettingArgs {
 
 #[derive(Args, Default)]
 pub(crate) struct TrainArgs {
-    /// The environment, e.g. `pong` or `cartpole`; `coinop envs` lists all
+    /// The environment, e.g. `pong`, `cartpole`, or with options `pong@mode=1,difficulty=3`; `coinop envs` lists all
     #[arg(required_unless_present = "resume")]
-    pub(crate) env: Option<String>,
+    pub(crate) env: Option<EnvName>,
     /// Go on with a run, a folder or its name under runs/, where its newest checkpoint was written; of its settings, only the frames, the threads, the
     /// device and the folder of the ROMs may be others
     #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "algo", "preset", "config", "seed", "set", "run_dir"])]
@@ -153,9 +156,9 @@ pub(crate) struct BenchArgs {
     /// What to measure [default: all]
     #[arg(value_enum)]
     pub(crate) what: Vec<Suite>,
-    /// The environment; `envs` lists all
+    /// The environment, perhaps with options, e.g. `pong@mode=1`; `envs` lists all
     #[arg(long, default_value = "pong")]
-    pub(crate) env: String,
+    pub(crate) env: EnvName,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
     /// Seconds of each repeat, and of warming up
@@ -177,8 +180,8 @@ pub(crate) struct BenchArgs {
 
 #[derive(Args)]
 pub(crate) struct CheckArgs {
-    /// The environment; `envs` lists all
-    pub(crate) env: String,
+    /// The environment, perhaps with options, e.g. `pong@mode=1`; `envs` lists all
+    pub(crate) env: EnvName,
     /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,

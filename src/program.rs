@@ -119,7 +119,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             process_settings::apply();
             eval::run(&args)?;
         }
-        Command::Envs => envs::run()?,
+        Command::Envs { env } => envs::run(env.as_deref())?,
         Command::Bench(args) => {
             process_settings::apply();
             bench::run(&args)?;

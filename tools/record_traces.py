@@ -17,6 +17,7 @@ from multiprocessing import Pool
 from pathlib import Path
 
 import ale_py
+import ale_py.roms
 
 # Games that ale-py has a ROM of but no rules for.
 UNSUPPORTED = {"combat", "joust", "maze_craze", "warlords"}

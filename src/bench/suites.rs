@@ -187,7 +187,13 @@ impl<'a, O: Observation> Bench<'a, O> {
     fn emulator(&mut self) -> anyhow::Result<()> {
         let info = self.config.env_info()?;
         let rom = Rom::find(find_game(info.short)?, self.config.env.atari.roms.as_deref())?;
-        let mut atari = Atari::new(&rom, &AtariSettings::default())?;
+        let options = &self.config.env.atari;
+        let settings = AtariSettings {
+            mode: options.mode,
+            difficulty: options.difficulty,
+            ..AtariSettings::default()
+        };
+        let mut atari = Atari::new(&rom, &settings)?;
         let mut screen = vec![0; atari.height() * Atari::WIDTH];
         let actions = find_game(info.short)?.minimal_actions;
         let mut random = stream(0, "bench", 0);

@@ -1,19 +1,17 @@
 //! `coinop check`: tries an environment against the contract of every environment.
 
 use anyhow::bail;
-use coinop_envs::registry::{self, AtariOptions, EnvOptions};
 use coinop_envs::{AnyFactory, Elem, EnvFactory, EnvSpec, check_env};
 
 use crate::cli::CheckArgs;
 use crate::output;
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
-    let info = registry::find(&args.env)?;
-    let atari = AtariOptions {
-        roms: args.roms.clone(),
-        ..AtariOptions::default()
-    };
-    let factory = info.factory(&EnvOptions { atari })?;
+    let (info, mut options) = args.env.resolve()?;
+    if let Some(roms) = &args.roms {
+        options.atari.roms = Some(roms.clone());
+    }
+    let factory = info.factory(&options)?;
     let found = match &factory {
         AnyFactory::Pixels(factory) => check(factory.as_ref()),
         AnyFactory::Features(factory) => check(factory.as_ref()),

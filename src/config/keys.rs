@@ -52,6 +52,16 @@ pub(crate) struct Setting {
     value: Value,
 }
 
+impl Setting {
+    /// The same one in a section.
+    pub(super) fn of(self, section: &str) -> Self {
+        Self {
+            key: format!("{section}.{}", self.key),
+            ..self
+        }
+    }
+}
+
 impl FromStr for Setting {
     type Err = KeyError;
 

@@ -1,5 +1,6 @@
 //! The configuration of a run: preset, then config file, then command line, checked and complete.
 
+mod env_name;
 mod keys;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::cli::TrainArgs;
 use crate::files;
 use keys::{merge, set};
 
+pub(crate) use env_name::EnvName;
 pub(crate) use keys::Setting;
 
 /// Every setting of a run; what `config.toml` in the run folder says.
@@ -81,7 +83,8 @@ fn keep_checkpoints() -> u64 {
 impl Config {
     /// The configuration of a new run.
     pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
-        let env = registry::find(args.env.as_deref().unwrap_or_default())?;
+        let EnvName { name, options } = args.env.clone().unwrap_or_default();
+        let env = registry::find(&name)?;
         let file = args
             .settings
             .config
@@ -101,19 +104,14 @@ impl Config {
             None => in_file(error),
             Some(_) => error,
         })?;
-        let optional: Vec<String> = env
-            .family
-            .options_without_default()
-            .iter()
-            .map(|name| format!("env.{name}"))
-            .collect();
+        let optional = optional(&env);
         merge(&mut table, file, &optional).map_err(|error| in_file(error.into()))?;
         // Those that the command line says, whatever the file was of.
         let chosen = Table::from_iter([text("env", &env.id()), text("algo", algo.name())]);
         merge(&mut table, section_of("run", chosen), &optional)?;
         let of_file = table.clone();
         merge(&mut table, flags(args), &optional)?;
-        for setting in &args.settings.set {
+        for setting in options.iter().chain(&args.settings.set) {
             set(&mut table, setting, &optional)?;
         }
         // A value that can not be is the file's fault if it is there without what the command line adds.
@@ -248,6 +246,12 @@ impl Config {
             .validate()
             .map_err(|error| anyhow!("{}.{error}", run.algo.name()))
     }
+}
+
+/// Settings of an environment that have no value unless one is given.
+fn optional(env: &EnvInfo) -> Vec<String> {
+    let names = env.family.options_without_default().iter();
+    names.map(|name| format!("env.{name}")).collect()
 }
 
 /// Takes a section out of a configuration, and reads it.

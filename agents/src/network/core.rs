@@ -139,31 +139,37 @@ impl Lstm {
             "steps of {n} environments, not {}",
             begins.len()
         );
-        let weights: Vec<&Tensor> = [0, 2, 1, 3].map(|i| params.leaf(self.at + i)).to_vec();
-        let features = features.f_view([-1, n as i64, features.size()[1]])?;
-        let rows: Vec<&[bool]> = begins.chunks_exact(n).collect();
-        let mut out = Vec::new();
-        let mut first = 0;
-        // Libtorch takes several steps at once, which are those up to the next beginning of an episode.
-        while first < rows.len() {
-            state.forget(rows[first])?;
-            let more = rows[first + 1..].iter().take_while(|row| !row.contains(&true)).count();
-            let steps = features.f_narrow(0, first as i64, 1 + more as i64)?;
-            let (hidden, cell) = (state.hidden.f_unsqueeze(0)?, state.cell.f_unsqueeze(0)?);
-            let (after, hidden, cell) = steps.f_lstm(&[&hidden, &cell], &weights, true, 1, 0.0, false, false, false)?;
-            (state.hidden, state.cell) = (hidden.f_squeeze_dim(0)?, cell.f_squeeze_dim(0)?);
-            out.push(after.f_view([-1, CELLS])?);
-            first += 1 + more;
+        let [input_weight, input_bias, weight, bias] = [0, 1, 2, 3].map(|i| params.leaf(self.at + i));
+        // What the features say to the gates, in one product for all steps. The loop is ours, because training with libtorch's `lstm` takes
+        // several times as long on a processor: it lays the weights out anew for every call.
+        let gates = features
+            .f_linear(input_weight, Some(input_bias.f_add(bias)?))?
+            .f_view([-1, n as i64, 4 * CELLS])?
+            .f_unbind(0)?;
+        let weight = weight.f_tr()?;
+        let mut out = Vec::with_capacity(gates.len());
+        for (gates, begins) in gates.iter().zip(begins.chunks_exact(n)) {
+            state.forget(begins)?;
+            state.step(&gates.f_addmm(&state.hidden, &weight)?)?;
+            out.push(state.hidden.shallow_clone());
         }
-        Ok(if out.len() == 1 {
-            out.remove(0)
-        } else {
-            Tensor::f_cat(&out, 0)?
-        })
+        Ok(Tensor::f_cat(&out, 0)?)
     }
 }
 
 impl LstmState {
+    /// One step, whose gates `[n, 4 · 256]` are, in libtorch's order, input, forget, cell and output, each before its sigmoid or tanh.
+    fn step(&mut self, gates: &Tensor) -> Result<(), TchError> {
+        let parts = gates.f_split_with_sizes([2 * CELLS, CELLS, CELLS], 1)?;
+        let input_and_forget = parts[0].f_sigmoid()?;
+        let (new, output) = (parts[1].f_tanh()?, parts[2].f_sigmoid()?);
+        let input = input_and_forget.f_narrow(1, 0, CELLS)?;
+        let forget = input_and_forget.f_narrow(1, CELLS, CELLS)?;
+        self.cell = forget.f_mul(&self.cell)?.f_addcmul(&input, &new)?;
+        self.hidden = output.f_mul(&self.cell.f_tanh()?)?;
+        Ok(())
+    }
+
     /// Makes the rows where an episode begins 0.
     fn forget(&mut self, begins: &[bool]) -> Result<(), TchError> {
         if begins.contains(&true) {

@@ -18,7 +18,7 @@ const START_FRAMES: u32 = 60;
 const RESET_FRAMES: u32 = 4;
 
 /// The format of saved states.
-const STATE_VERSION: u8 = 1;
+const STATE_VERSION: u8 = 2;
 
 /// What a saved state holds behind its header.
 #[derive(Deserialize)]
@@ -183,11 +183,15 @@ impl Atari {
         }
         self.soft_reset();
         self.state = self.game.state;
+        self.outcome.terminal = false;
         if let Some(set_mode) = self.game.set_mode {
             let mode = self.mode;
             set_mode(&mut Menu::new(self), mode);
         }
         self.soft_reset();
+        if self.game.starts_with_reset {
+            self.press_reset();
+        }
         for &(action, frames) in self.game.start_actions {
             for _ in 0..frames {
                 self.emulate(action);
@@ -196,8 +200,10 @@ impl Atari {
     }
 
     /// Does `action` for [`Settings::frame_skip`] frames and returns the sum of their rewards. Once the episode is over, nothing
-    /// is emulated and the reward is 0.
+    /// is emulated and the reward is 0. An action that the game does not allow ([`Game::legal_actions`]) is none.
     pub fn act(&mut self, action: Action) -> i32 {
+        let legal = self.game.legal_actions.contains(&action);
+        let action = if legal { action } else { Action::Noop };
         let repeat = f64::from(self.settings.repeat_action_probability);
         let mut reward = 0;
         for _ in 0..self.settings.frame_skip {
@@ -402,7 +408,11 @@ pub struct Snapshot(Box<Atari>);
 /// What a reset is made of; the games' menus use it too.
 impl Atari {
     pub(crate) fn ram_view(&self) -> Ram<'_> {
-        Ram::new(self.console.ram())
+        Ram::new(self.console.ram(), self.console.cartridge_ram())
+    }
+
+    pub(crate) fn state(&mut self) -> &mut State {
+        &mut self.state
     }
 
     /// Holds SELECT for some frames, during which the game's rules do not run; then one frame without action.
@@ -421,22 +431,32 @@ impl Atari {
 
     /// Holds RESET for some frames.
     pub(crate) fn soft_reset(&mut self) {
-        let controls = Controls {
-            reset: true,
-            ..self.controls(Action::Noop)
-        };
         for _ in 0..RESET_FRAMES {
-            self.console.run_frame(&self.ports, &controls);
-            self.outcome = (self.game.step)(&Ram::new(self.console.ram()), &mut self.state);
+            self.press_reset();
         }
         self.last_action = Action::Noop;
     }
 
-    /// One frame with an action, and what the game's rules say of it.
+    /// One frame with RESET held.
+    fn press_reset(&mut self) {
+        let controls = Controls {
+            reset: true,
+            ..self.controls(Action::Noop)
+        };
+        self.run_frame(&controls);
+    }
+
+    /// One frame with an action.
     fn emulate(&mut self, action: Action) {
         self.ports.turn_paddle(action);
-        self.console.run_frame(&self.ports, &self.controls(action));
-        self.outcome = (self.game.step)(&Ram::new(self.console.ram()), &mut self.state);
+        self.run_frame(&self.controls(action));
+    }
+
+    /// One frame, and what the game's rules say of it.
+    fn run_frame(&mut self, controls: &Controls) {
+        self.console.run_frame(&self.ports, controls);
+        let ram = Ram::new(self.console.ram(), self.console.cartridge_ram());
+        self.outcome = (self.game.step)(&ram, &mut self.state);
     }
 
     fn controls(&self, action: Action) -> Controls {
@@ -450,7 +470,11 @@ impl Atari {
 
     /// A number from 0 to 1, without 1.
     fn random_unit(&mut self) -> f64 {
-        f64::from(self.random.next_u32()) / 4_294_967_296.0
+        f64::from(self.random_u32()) / 4_294_967_296.0
+    }
+
+    pub(crate) fn random_u32(&mut self) -> u32 {
+        self.random.next_u32()
     }
 }
 

@@ -6,7 +6,11 @@
 //! ```text
 //! 2K, 4K   no hotspots; a 2 KiB image appears twice
 //! F8       two banks of 4 KiB: $FF8 selects bank 0, $FF9 bank 1 (in place at reset)
+//! F6       four banks of 4 KiB: $FF6 selects bank 0 (in place at reset), up to $FF9 for bank 3
+//! ... RAM  with 128 bytes of RAM, which are written at $000-$07F and read at $080-$0FF
 //! E0       eight banks of 1 KiB: $FE0-7 choose slice 0, $FE8-F slice 1, $FF0-7 slice 2; slice 3 is always bank 7
+//! FE       two banks of 4 KiB, chosen by address line 13: programs at $F000 are in bank 0, those at $D000 in bank 1
+//! DPC      F8 with a chip that serves pictures; see [`dpc`](crate::dpc)
 //! ```
 //!
 //! Addresses with neither hotspot nor cartridge RAM are *plain*: reading them has no effect. Instructions are fetched whole
@@ -17,8 +21,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cpu::Op;
+use crate::dpc::{self, Dpc};
 use crate::error::AtariError;
+use crate::twister::Twister;
 
 /// How a cartridge is wired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +35,27 @@ pub(crate) enum Mapper {
     Flat,
     /// Two banks of 4 KiB.
     F8,
+    /// The same with RAM.
+    F8Ram,
+    /// Four banks of 4 KiB.
+    F6,
+    /// The same with RAM.
+    F6Ram,
     /// Eight banks of 1 KiB, of which three are chosen (Parker Brothers).
     E0,
+    /// Two banks of 4 KiB, one for each state of an address line (Activision).
+    Fe,
+    /// Two banks of 4 KiB, and 2 KiB behind a chip (Pitfall II).
+    Dpc,
 }
 
 const SLICE: u32 = 0x400;
 /// Bytes of the largest image.
 const IMAGE: usize = 0x4000;
+/// The address lines of a cartridge.
+const LINES: u16 = 0x1FFF;
+/// One more, which an FE cartridge looks at.
+const LINE_13: u16 = 0x2000;
 
 impl Mapper {
     /// # Errors
@@ -41,7 +63,9 @@ impl Mapper {
     pub(crate) fn check_size(self, game: &'static str, bytes: usize) -> Result<(), AtariError> {
         let (fits, expected) = match self {
             Mapper::Flat => (bytes == 2048 || bytes == 4096, "2048 or 4096"),
-            Mapper::F8 | Mapper::E0 => (bytes == 8192, "8192"),
+            Mapper::F8 | Mapper::F8Ram | Mapper::E0 | Mapper::Fe => (bytes == 8192, "8192"),
+            Mapper::F6 | Mapper::F6Ram => (bytes == 16_384, "16384"),
+            Mapper::Dpc => (bytes == 10_240 || bytes == 10_495, "10240 or 10495"),
         };
         if fits {
             Ok(())
@@ -55,8 +79,33 @@ impl Mapper {
         match self {
             Mapper::Flat => 0..0x1000,
             Mapper::F8 => 0..0xFF8,
+            Mapper::F8Ram => 0x100..0xFF8,
+            Mapper::F6 => 0..0xFF6,
+            Mapper::F6Ram => 0x100..0xFF6,
             Mapper::E0 => 0..0xFE0,
+            Mapper::Fe => 0..0, // What any address reads depends on a line outside the window.
+            Mapper::Dpc => dpc::REGISTERS.end..dpc::TICKS_FROM,
         }
+    }
+
+    /// The addresses of the window from which instructions are fetched whole.
+    fn fetchable(self) -> Range<u16> {
+        match self {
+            Mapper::Fe => 0..0x1000,
+            _ => self.plain(),
+        }
+    }
+
+    /// The address lines that decide what is fetched.
+    fn lines(self) -> u16 {
+        match self {
+            Mapper::Fe => LINES | LINE_13,
+            _ => LINES,
+        }
+    }
+
+    fn has_ram(self) -> bool {
+        matches!(self, Mapper::F8Ram | Mapper::F6Ram)
     }
 }
 
@@ -68,7 +117,20 @@ pub(crate) struct Cartridge {
     /// Offset of each quarter of the window in the image; all are within it.
     slices: [u32; 4],
     plain: Range<u16>,
+    /// See [`Mapper::lines`].
+    lines: u16,
     stretch: Stretch,
+    ram: [u8; 128],
+    dpc: Dpc,
+}
+
+/// What a cartridge was switched to, and what it remembers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Banks {
+    slices: [u32; 4],
+    #[serde(with = "serde_bytes")]
+    ram: [u8; 128],
+    dpc: Dpc,
 }
 
 /// Where instructions are fetched from without further ado.
@@ -110,7 +172,10 @@ impl Cartridge {
             mapper,
             slices: [0; 4],
             plain: mapper.plain(),
+            lines: mapper.lines(),
             stretch: Stretch::NONE,
+            ram: [0; 128],
+            dpc: Dpc::new(),
         };
         cartridge.reset();
         cartridge
@@ -119,25 +184,40 @@ impl Cartridge {
     /// Back to the banks that are in place when the console is switched on.
     pub(crate) fn reset(&mut self) {
         match self.mapper {
-            Mapper::Flat => self.select_4k(0),
-            Mapper::F8 => self.select_4k(1),
+            Mapper::Flat | Mapper::F6 | Mapper::F6Ram | Mapper::Fe => self.select_4k(0),
+            Mapper::F8 | Mapper::F8Ram | Mapper::Dpc => self.select_4k(1),
             Mapper::E0 => self.slices = [4, 5, 6, 7].map(|bank| bank * SLICE),
         }
         self.stretch = Stretch::NONE;
     }
 
-    /// Which slices are in the window.
-    pub(crate) fn slices(&self) -> [u32; 4] {
-        self.slices
+    /// Fills the RAM, if there is any, with random bytes, which is what a system reset does.
+    pub(crate) fn fill_ram(&mut self, random: &mut Twister) {
+        if self.mapper.has_ram() {
+            self.ram.fill_with(|| random.next_u32() as u8);
+        }
     }
 
-    /// Puts saved slices into the window.
-    pub(crate) fn restore(&mut self, slices: [u32; 4]) -> Result<(), &'static str> {
+    /// The RAM; zeros if there is none.
+    pub(crate) fn ram(&self) -> &[u8; 128] {
+        &self.ram
+    }
+
+    pub(crate) fn banks(&self) -> Banks {
+        Banks {
+            slices: self.slices,
+            ram: self.ram,
+            dpc: self.dpc.clone(),
+        }
+    }
+
+    /// Goes back to saved banks.
+    pub(crate) fn restore(&mut self, banks: Banks) -> Result<(), &'static str> {
         let fits = |slice: &u32| slice.is_multiple_of(SLICE) && *slice < IMAGE as u32;
-        if !slices.iter().all(fits) {
+        if !banks.slices.iter().all(fits) {
             return Err("banks");
         }
-        self.slices = slices;
+        (self.slices, self.ram, self.dpc) = (banks.slices, banks.ram, banks.dpc);
         self.stretch = Stretch::NONE;
         Ok(())
     }
@@ -145,7 +225,7 @@ impl Cartridge {
     /// The instruction at `pc`, and what follows it, if all of it lies in the stretch.
     #[inline(always)]
     pub(crate) fn fetch(&self, pc: u16) -> Option<Op> {
-        let at = (pc & 0x1FFF).wrapping_sub(self.stretch.start);
+        let at = (pc & self.lines).wrapping_sub(self.stretch.start);
         if at >= self.stretch.len {
             return None;
         }
@@ -154,17 +234,21 @@ impl Cartridge {
 
     /// Moves the stretch to `pc`, an address of the cartridge, as far as it is plain there.
     pub(crate) fn move_stretch(&mut self, pc: u16) {
+        if self.mapper == Mapper::Fe {
+            self.select_by_line_13(pc);
+        }
+        let plain = self.mapper.fetchable();
         let slice = pc & 0xC00;
-        let start = slice.max(self.plain.start);
+        let start = slice.max(plain.start);
         // Slices that follow each other in the image make one stretch.
         let mut end = slice + 0x400;
         while end < 0x1000 && self.offset(end) == self.offset(end - 1) + 1 {
             end += 0x400;
         }
-        let end = end.min(self.plain.end);
+        let end = end.min(plain.end);
         let len = (end.saturating_sub(start) + 1).saturating_sub(Self::FETCHED);
         self.stretch = Stretch {
-            start: 0x1000 | start,
+            start: pc & self.lines & LINE_13 | 0x1000 | start,
             len,
             offset: self.offset(start) as u32,
         };
@@ -173,15 +257,40 @@ impl Cartridge {
     /// Reads the byte at an address of the cartridge (A12 set).
     #[inline(always)]
     pub(crate) fn read(&mut self, address: u16) -> u8 {
-        if !self.plain.contains(&(address & 0xFFF)) {
-            self.access(address & 0xFFF);
+        if self.plain.contains(&(address & 0xFFF)) {
+            self.rom(address)
+        } else {
+            self.read_special(address)
         }
-        self.code[self.offset(address) % IMAGE].opcode()
+    }
+
+    /// Reads an address that is not plain.
+    #[cold]
+    fn read_special(&mut self, address: u16) -> u8 {
+        self.access(address);
+        match address & 0xFFF {
+            at @ 0x080..0x100 if self.mapper.has_ram() => self.ram[usize::from(at & 0x7F)],
+            at @ 0x000..0x040 if self.mapper == Mapper::Dpc => {
+                let code = &self.code;
+                self.dpc.read(at, |index| code[index % IMAGE].opcode())
+            }
+            _ => self.rom(address),
+        }
     }
 
     /// A write to the cartridge: ROM stays as it is, hotspots answer.
-    pub(crate) fn write(&mut self, address: u16, _value: u8) {
-        self.access(address & 0xFFF);
+    pub(crate) fn write(&mut self, address: u16, value: u8) {
+        self.access(address);
+        match address & 0xFFF {
+            at @ 0x000..0x080 if self.mapper.has_ram() => self.ram[usize::from(at)] = value,
+            at @ 0x040..0x080 if self.mapper == Mapper::Dpc => self.dpc.write(at, value),
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn rom(&self, address: u16) -> u8 {
+        self.code[self.offset(address) % IMAGE].opcode()
     }
 
     #[inline(always)]
@@ -189,18 +298,28 @@ impl Cartridge {
         self.slices[usize::from((address >> 10) & 3)] as usize + usize::from(address & 0x3FF)
     }
 
-    /// What an access to an address of the window does to the banks. It comes before the byte is read.
+    /// What an access to an address does to the cartridge. It comes before the byte is read or written.
     #[cold]
     fn access(&mut self, address: u16) {
-        match (self.mapper, address) {
-            (Mapper::F8, 0xFF8..=0xFF9) => self.select_4k(u32::from(address - 0xFF8)),
-            (Mapper::E0, 0xFE0..=0xFF7) => {
-                let slice = usize::from((address - 0xFE0) >> 3);
-                self.slices[slice] = u32::from(address & 7) * SLICE;
+        if self.mapper == Mapper::Dpc {
+            self.dpc.tick(address & 0xFFF);
+        }
+        match (self.mapper, address & 0xFFF) {
+            (Mapper::F8 | Mapper::F8Ram | Mapper::Dpc, at @ 0xFF8..=0xFF9) => self.select_4k(u32::from(at - 0xFF8)),
+            (Mapper::F6 | Mapper::F6Ram, at @ 0xFF6..=0xFF9) => self.select_4k(u32::from(at - 0xFF6)),
+            (Mapper::E0, at @ 0xFE0..=0xFF7) => {
+                let slice = usize::from((at - 0xFE0) >> 3);
+                self.slices[slice] = u32::from(at & 7) * SLICE;
             }
+            // The stretch knows the line that it was fetched with.
+            (Mapper::Fe, _) => return self.select_by_line_13(address),
             _ => return,
         }
         self.stretch = Stretch::NONE;
+    }
+
+    fn select_by_line_13(&mut self, address: u16) {
+        self.select_4k(u32::from(address & LINE_13 == 0));
     }
 
     fn select_4k(&mut self, bank: u32) {
@@ -255,6 +374,48 @@ mod tests {
         assert_eq!(slices(&mut cartridge), [0, 1, 7, 7]);
         cartridge.read(0x1FF8);
         assert_eq!(slices(&mut cartridge), [0, 1, 7, 7], "$FF8 is no hotspot here");
+    }
+
+    #[test]
+    fn f6_starts_in_bank_0_and_has_four() {
+        let mut cartridge = Cartridge::new(Mapper::F6, &numbered(16_384));
+        assert_eq!(slices(&mut cartridge), [0, 1, 2, 3]);
+        for (hotspot, bank) in [(0x1FF9, 3), (0x1FF7, 1), (0x1FF8, 2), (0x1FF6, 0)] {
+            cartridge.read(hotspot);
+            assert_eq!(slices(&mut cartridge), [0, 1, 2, 3].map(|slice| 4 * bank + slice));
+        }
+    }
+
+    #[test]
+    fn ram_is_written_below_where_it_is_read_and_filled_by_a_reset() {
+        for (mapper, size) in [(Mapper::F8Ram, 8192), (Mapper::F6Ram, 16_384)] {
+            let mut cartridge = Cartridge::new(mapper, &numbered(size));
+            cartridge.write(0x1005, 77);
+            assert_eq!((cartridge.read(0x1085), cartridge.ram()[5]), (77, 77));
+            let rom = cartridge.read(0x1100);
+            assert_eq!(cartridge.read(0x1005), rom, "where it is written, the ROM is read");
+            cartridge.write(0x1085, 78);
+            assert_eq!(cartridge.read(0x1085), 77, "where it is read, nothing is written");
+            assert_eq!(cartridge.fetch(0x1080), None);
+            // The first numbers of mt19937 with seed 5489 are 3499211612 and 581869302.
+            cartridge.fill_ram(&mut Twister::new(5489));
+            assert_eq!(cartridge.ram()[..2], [0x5C, 0xF6]);
+        }
+    }
+
+    #[test]
+    fn fe_chooses_the_bank_by_address_line_13() {
+        let mut cartridge = Cartridge::new(Mapper::Fe, &numbered(8192));
+        assert_eq!((cartridge.read(0xF000), cartridge.read(0xD000)), (0, 4));
+        cartridge.move_stretch(0xD400);
+        assert_eq!(cartridge.fetch(0xD400), Some(Op::new([5; 3])));
+        assert_eq!(cartridge.fetch(0xF400), None, "it is in the other bank");
+        assert_eq!(cartridge.read(0xF800), 2, "data of the other bank");
+        assert_eq!(
+            cartridge.fetch(0xD800),
+            Some(Op::new([6; 3])),
+            "while the program goes on"
+        );
     }
 
     /// The first and the last address of the window at which an instruction can be fetched after the stretch moved to `pc`.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bus::Bus;
-use crate::cartridge::{Cartridge, Mapper};
+use crate::cartridge::{Banks, Cartridge, Mapper};
 use crate::controllers::{Controls, Ports};
 use crate::cpu::Cpu;
 use crate::riot::Riot;
@@ -33,7 +33,7 @@ pub(crate) struct Console {
 
 /// What [`Console::saved`] writes, in its order.
 #[derive(Deserialize)]
-pub(crate) struct SavedConsole(Cpu, [u32; 4], Riot, Tia, u8, twister::Saved, bool);
+pub(crate) struct SavedConsole(Cpu, Banks, Riot, Tia, u8, twister::Saved, bool);
 
 impl Console {
     /// Switches the console on with a cartridge in it: RAM is filled with random bytes. [`Console::reset`] must follow.
@@ -56,6 +56,7 @@ impl Console {
         self.bus.riot.reset(Self::random_timer(&mut self.random));
         self.bus.tia.reset();
         self.bus.cartridge.reset();
+        self.bus.cartridge.fill_ram(&mut self.random);
         self.cpu = Cpu::reset(&mut self.bus);
         self.partial = false;
     }
@@ -70,7 +71,7 @@ impl Console {
         } = &self.bus;
         (
             &self.cpu,
-            cartridge.slices(),
+            cartridge.banks(),
             riot,
             tia,
             fetched,
@@ -81,12 +82,12 @@ impl Console {
 
     /// Becomes what was saved. After an error it is as it was.
     pub(crate) fn restore(&mut self, saved: SavedConsole) -> Result<(), &'static str> {
-        let SavedConsole(cpu, slices, riot, mut tia, fetched, random, partial) = saved;
+        let SavedConsole(cpu, banks, riot, mut tia, fetched, random, partial) = saved;
         cpu.check()?;
         riot.check()?;
         tia.adopt(self.bus.tia.display())?;
         let random = Twister::restored(&random)?;
-        self.bus.cartridge.restore(slices)?;
+        self.bus.cartridge.restore(banks)?;
         self.bus.riot = riot;
         self.bus.tia = tia;
         self.bus.fetched = fetched;
@@ -118,6 +119,11 @@ impl Console {
 
     pub(crate) fn ram(&self) -> &[u8; 128] {
         &self.bus.riot.ram
+    }
+
+    /// The memory of the cartridge.
+    pub(crate) fn cartridge_ram(&self) -> &[u8; 128] {
+        self.bus.cartridge.ram()
     }
 
     /// Palette indices of the last finished frame.

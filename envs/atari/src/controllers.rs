@@ -78,13 +78,8 @@ impl Ports {
     /// SWCHA while `action` is done.
     pub(crate) fn port_a(&self, action: Action) -> u8 {
         match self.kind {
-            Controllers::Joysticks => {
-                let pushed = u8::from(action.up()) << 4
-                    | u8::from(action.down()) << 5
-                    | u8::from(action.left()) << 6
-                    | u8::from(action.right()) << 7;
-                !pushed
-            }
+            Controllers::Joysticks => !(pushed(action) << 4),
+            Controllers::SwappedJoysticks => !pushed(action),
             Controllers::Paddles { swapped, .. } => !(u8::from(action.fire()) << if swapped { 6 } else { 7 }),
         }
     }
@@ -95,6 +90,10 @@ impl Ports {
             Controllers::Joysticks => Inputs {
                 paddle_resistance: [None; 4],
                 fire_pressed: [action.fire(), false],
+            },
+            Controllers::SwappedJoysticks => Inputs {
+                paddle_resistance: [None; 4],
+                fire_pressed: [false, action.fire()],
             },
             Controllers::Paddles {
                 swapped, both_ports, ..
@@ -110,6 +109,11 @@ impl Ports {
             }
         }
     }
+}
+
+/// The four directions of a stick, as they lie in SWCHA, with 1 for pushed.
+fn pushed(action: Action) -> u8 {
+    u8::from(action.up()) | u8::from(action.down()) << 1 | u8::from(action.left()) << 2 | u8::from(action.right()) << 3
 }
 
 #[cfg(test)]
@@ -131,6 +135,13 @@ mod tests {
         assert_eq!(ports.port_a(Action::Right), 0x7F);
         assert_eq!(ports.inputs(Action::DownLeftFire).fire_pressed, [true, false]);
         assert_eq!(ports.inputs(Action::Noop).paddle_resistance, [None; 4]);
+    }
+
+    #[test]
+    fn swapped_joysticks_pull_bits_0_to_3_low() {
+        let ports = Ports::new(Controllers::SwappedJoysticks);
+        assert_eq!(ports.port_a(Action::DownLeftFire), 0xF9);
+        assert_eq!(ports.inputs(Action::DownLeftFire).fire_pressed, [false, true]);
     }
 
     #[test]

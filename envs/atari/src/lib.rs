@@ -43,6 +43,7 @@ mod cartridge;
 mod console;
 mod controllers;
 mod cpu;
+mod dpc;
 mod error;
 mod games;
 pub mod names;

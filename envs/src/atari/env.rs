@@ -88,13 +88,13 @@ impl AtariEnv {
         if let Some(seed) = seed {
             self.noops = noop_stream(seed);
         }
-        self.game.begin(seed);
+        self.game.begin(seed)?;
         if self.config.max_noops > 0 {
             for _ in 0..draw_noops(self.config.max_noops, &mut self.noops) {
                 let noop = self.game.action(0)?;
                 self.game.machine.act(noop);
                 if self.game.machine.is_terminal() {
-                    self.game.begin(None);
+                    self.game.begin(None)?;
                 }
             }
         }

@@ -63,13 +63,20 @@ impl AtariGame {
     }
 
     /// Begins an episode without looking.
-    pub(super) fn begin(&mut self, seed: Option<u64>) {
+    pub(super) fn begin(&mut self, seed: Option<u64>) -> Result<(), EnvError> {
         if let Some(seed) = seed {
             self.machine.clone_from(&self.fresh);
             self.machine.seed(seed as i32);
         }
         self.machine.reset();
         self.begun = true;
+        if self.machine.is_terminal() {
+            // So it is with ALE: Demon Attack in its modes 3, 5 and 7.
+            let name = self.machine.game().name;
+            let text = format!("{name} is over as soon as it begins in this mode; choose another one");
+            return Err(EnvError::BadSetting(text));
+        }
+        Ok(())
     }
 
     /// The action of a number, if the game is on.
@@ -109,7 +116,7 @@ impl Env for AtariGame {
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
-        self.begin(seed);
+        self.begin(seed)?;
         self.look(obs);
         Ok(())
     }

@@ -49,6 +49,37 @@ impl Dump {
         let Some(ohms) = resistance else { return false };
         // 1.6 RC seconds with 0.01 microfarad, at 1.19 million cycles per second.
         let needed = ((1.6 * f64::from(ohms) * 0.01E-6) * 1.19E6) as i32;
-        !self.enabled && cycles as i32 > self.end_cycle + needed
+        // ALE compares without sign: what should have been charged before this frame began is not charged in it.
+        !self.enabled && (ohms == 0 || cycles > (self.end_cycle + needed) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capacitor_is_charged_in_the_frame_in_which_it_is_full() {
+        // 1.6 times 444725 ohms times 0.01 microfarad are 8467 cycles.
+        let charged = |end_cycle: i32, cycles| {
+            let dump = Dump {
+                enabled: false,
+                end_cycle,
+            };
+            dump.charged(Some(444_725), cycles)
+        };
+        assert_eq!([charged(-456, 8011), charged(-456, 8012)], [false, true]);
+        // Backgammon thinks longer than a frame, and reads its paddle in the next: it was full before that began.
+        assert_eq!([charged(-20_368, 0), charged(-20_368, 17_507)], [false, false]);
+    }
+
+    #[test]
+    fn a_paddle_without_resistance_charges_at_once_unless_it_is_held_at_ground() {
+        let mut dump = Dump::default();
+        dump.rebase(20_000);
+        assert!(dump.charged(Some(0), 0));
+        dump.set(true, 100);
+        assert!(!dump.charged(Some(0), 200));
+        assert!(!Dump::default().charged(None, 20_000), "nothing is connected");
     }
 }

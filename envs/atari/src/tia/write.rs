@@ -20,6 +20,7 @@ static DELAY: [u8; 64] = {
     delay[REFP0 as usize] = 1;
     delay[REFP1 as usize] = 1;
     delay[RESM0 as usize] = 8;
+    delay[RESM1 as usize] = 8;
     delay[GRP0 as usize] = 1;
     delay[GRP1 as usize] = 1;
     delay
@@ -301,5 +302,16 @@ impl Picture {
         objects.players.iter_mut().for_each(|player| player.motion = 0);
         objects.missiles.iter_mut().for_each(|missile| missile.motion = 0);
         objects.ball.motion = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_missiles_are_drawn_eight_clocks_longer_where_they_were() {
+        // Phoenix shows the difference: frame 127 of its trace `fire` 13, and frame 804 of `all` 5.
+        assert_eq!([RESM0, RESM1].map(|register| effect(register, 144)), [152, 152]);
     }
 }
