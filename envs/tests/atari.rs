@@ -5,9 +5,11 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use coinop_envs::atari::{AtariConfig, AtariEnv, AtariGame, Picture, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};
-use coinop_envs::registry::{self, EnvOptions};
+use coinop_envs::registry::{self, EnvInfo, EnvOptions};
 use coinop_envs::rng::derive_seed;
 use coinop_envs::wrappers::{
     ClipReward, EpisodicLife, FireStart, FrameSkip, FrameStack, Lives, NoopStart, Resize, TimeLimit,
@@ -131,23 +133,54 @@ fn rewards_are_clipped_and_scores_are_not() {
 }
 
 #[test]
-fn every_registered_environment_keeps_the_contract_under_every_protocol() {
-    for info in registry::list() {
-        for protocol in Protocol::ALL {
-            let mut options = EnvOptions::default();
-            options.atari.protocol = protocol;
-            let factory = info.factory(&options).unwrap();
-            // `machado` plays with all of the joystick's actions.
-            if protocol != Protocol::Machado {
-                assert_eq!(factory.spec().num_actions, info.num_actions, "{}", info.id());
-            }
-            let checked = match factory {
-                AnyFactory::Pixels(factory) => check_env(&mut factory.make().unwrap()),
-                AnyFactory::Features(factory) => check_env(&mut factory.make().unwrap()),
-            };
-            checked.unwrap_or_else(|flaw| panic!("{} under {protocol}: {flaw}", info.id()));
+fn every_registered_environment_keeps_the_contract() {
+    let (envs, next) = (registry::list(), AtomicUsize::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(info) = envs.get(number) else { break };
+                    // There are many games: each is checked under one protocol, and one of them under all.
+                    let protocols = match info.short {
+                        "pong" => &Protocol::ALL[..],
+                        _ => &Protocol::ALL[number % Protocol::ALL.len()..][..1],
+                    };
+                    protocols.iter().for_each(|&protocol| check(info, protocol));
+                }
+            });
         }
+    });
+}
+
+fn check(info: &EnvInfo, protocol: Protocol) {
+    let mut options = EnvOptions::default();
+    options.atari.protocol = protocol;
+    let factory = info.factory(&options).unwrap();
+    // `machado` plays with all of the joystick's actions.
+    if protocol != Protocol::Machado {
+        assert_eq!(factory.spec().num_actions, info.num_actions, "{}", info.id());
     }
+    let checked = match factory {
+        AnyFactory::Pixels(factory) => check_env(&mut factory.make().unwrap()),
+        AnyFactory::Features(factory) => check_env(&mut factory.make().unwrap()),
+    };
+    checked.unwrap_or_else(|flaw| panic!("{} under {protocol}: {flaw}", info.id()));
+}
+
+#[test]
+fn a_game_that_is_over_as_soon_as_it_begins_is_an_error() {
+    let config = AtariConfig {
+        mode: Some(3),
+        ..Protocol::Sb3.config()
+    };
+    let mut env = AtariEnv::new(&rom("demon_attack"), &config).unwrap();
+    let error = env.reset(Some(1), &mut vec![0; 4 * 84 * 84]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "demon_attack is over as soon as it begins in this mode; choose another one"
+    );
 }
 
 #[test]

@@ -149,7 +149,10 @@ fn copy_from(from: &Path, own: &Path, table: &Table) -> Result<String, SetupErro
     let is_missing = |name: &&str| !own.join(file_name(name)).exists();
     let missing: Vec<&str> = table.keys().copied().filter(is_missing).collect();
     if !missing.is_empty() {
-        let missing = missing.join(", ");
+        let missing = match missing.len() {
+            0..10 => missing.join(", "),
+            many => format!("{many} of {} games", table.len()),
+        };
         say(&format!(
             "{} has no ROM of: {missing}; `cargo xtask setup --force` fetches all",
             from.display()
