@@ -14,6 +14,85 @@ use toml::{Table, Value};
 
 /// An algorithm of your own, for [`Program::algorithm`](crate::Program::algorithm): the command line then trains, resumes, evaluates and plots it like
 /// those of coinop. `examples/custom_algorithm.rs` is one, whole.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use coinop::agents::network::Observation;
+/// use coinop::agents::paac::{Paac, PaacConfig, restore_policy};
+/// use coinop::agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
+/// use coinop::envs::registry::Observations;
+/// use coinop::envs::rng::Rng;
+/// use coinop::envs::{EnvFactory, EnvSpec};
+/// use coinop::{Algorithm, RunSettings};
+///
+/// /// PAAC of which only the learning rate can be chosen.
+/// struct SimplePaac;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Settings {
+///     learning_rate: f64,
+/// }
+///
+/// fn config(settings: &Settings) -> PaacConfig {
+/// #   let preset: toml::Table =
+/// #       include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/paac-classic.toml")).parse().expect("a preset");
+/// #   let preset: PaacConfig = preset["paac"].clone().try_into().expect("its section");
+///     PaacConfig { learning_rate: settings.learning_rate, ..preset }
+/// }
+///
+/// impl Algorithm for SimplePaac {
+///     const NAME: &'static str = "simple-paac";
+///     type Settings = Settings;
+///
+///     fn preset(observations: Observations) -> Option<&'static str> {
+///         (observations == Observations::Features).then_some(
+///             r#"
+///             [run]
+///             frames = 100_000
+///             seed = 1
+///             env_threads = 1
+///             torch_threads = 1
+///             device = "cpu"
+///             metrics_frames = 5_000
+///
+///             [simple-paac]
+///             learning_rate = 0.003
+///             "#,
+///         )
+///     }
+///
+///     fn num_envs(settings: &Settings) -> usize {
+///         config(settings).num_envs
+///     }
+///
+///     fn trainer<O: Observation>(
+///         settings: &Settings,
+///         factory: Arc<dyn EnvFactory<Obs = O>>,
+///         run: &RunSettings,
+///         device: Device,
+///     ) -> Result<Box<dyn Trainer>, TrainError> {
+///         let config = config(settings);
+///         let envs = factory.make_vec(config.num_envs, run.env_threads)?;
+///         Ok(Box::new(Paac::new(&config, envs, run.frames, run.seed, device)?))
+///     }
+///
+///     fn policy<O: Observation>(
+///         settings: &Settings,
+///         spec: &EnvSpec,
+///         from: &Section,
+///         rng: Rng,
+///         device: Device,
+///     ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
+///         Ok(Box::new(restore_policy(&config(settings), spec, from, rng, device)?))
+///     }
+/// }
+///
+/// // In `main`, this has `train cartpole --algo simple-paac` and all other commands.
+/// let program = coinop::Program::new().algorithm::<SimplePaac>();
+/// # let _ = program;
+/// ```
 pub trait Algorithm: Send + Sync + 'static {
     /// What it is called, in small letters, digits and `-`: `--algo NAME`, and its section of a configuration.
     const NAME: &'static str;
@@ -65,6 +144,13 @@ pub trait Algorithm: Send + Sync + 'static {
 }
 
 /// What a trainer has to know of its run.
+///
+/// ```
+/// use coinop::RunSettings;
+///
+/// let run = RunSettings { frames: 1_000_000, seed: 1, env_threads: 2 };
+/// assert_eq!(run.frames, 1_000_000);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RunSettings {
     /// Emulator frames to train for, over all environments.

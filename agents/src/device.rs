@@ -43,6 +43,10 @@ pub fn device(name: &str) -> Result<Device, AgentError> {
 /// Sets the number of threads that libtorch computes with.
 ///
 /// libtorch's results on the CPU can depend on it: a run is repeated bit for bit only with the same number.
+///
+/// ```
+/// coinop_agents::set_torch_threads(1);
+/// ```
 pub fn set_torch_threads(threads: usize) {
     tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
 }

@@ -4,6 +4,12 @@ use crate::CheckpointError;
 use coinop_envs::EnvError;
 
 /// An error of a network, a policy or a learner.
+///
+/// ```
+/// use coinop_agents::{AgentError, device};
+///
+/// assert!(matches!(device("tpu"), Err(AgentError::Device(_))));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgentError {
@@ -67,6 +73,14 @@ fn first_line(error: &tch::TchError) -> String {
 }
 
 /// Why training stopped.
+///
+/// ```
+/// use coinop_agents::TrainError;
+/// use coinop_envs::EnvError;
+///
+/// let error = TrainError::from(EnvError::ResetNeeded);
+/// assert!(!error.is_divergence());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {

@@ -14,6 +14,21 @@ use crate::schedule::Schedule;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// Where the actors' epsilons come from.
+///
+/// ```
+/// use coinop_agents::explore::EpsilonConfig;
+///
+/// let uniform: EpsilonConfig = toml::from_str(
+///     r#"
+///     kind = "uniform"
+///     low = 0.0
+///     high = 0.1
+///     resample_frames = 50_000
+///     "#,
+/// )?;
+/// uniform.validate()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EpsilonConfig {
@@ -293,6 +308,15 @@ impl Checkpoint for Epsilons {
 }
 
 /// Draws an action from the mixture of a distribution over actions and the uniform one.
+///
+/// ```
+/// use coinop_agents::explore::sample_action;
+/// use coinop_envs::rng::stream;
+///
+/// let mut rng = stream(1, "action", 0);
+/// let drawn: Vec<u32> = (0..1000).map(|_| sample_action(&[0.9, 0.1], 0.0, &mut rng)).collect();
+/// assert!((50..150).contains(&drawn.iter().sum::<u32>()));
+/// ```
 #[must_use]
 pub fn sample_action(probabilities: &[f32], epsilon: f32, rng: &mut Rng) -> u32 {
     let actions = probabilities.len();
@@ -326,6 +350,12 @@ pub fn epsilon_greedy(values: &[f32], epsilon: f32, rng: &mut Rng) -> u32 {
 }
 
 /// The action with the largest value; the first of equals.
+///
+/// ```
+/// use coinop_agents::explore::greedy_action;
+///
+/// assert_eq!(greedy_action(&[0.1, 2.0, 2.0]), 1);
+/// ```
 #[must_use]
 pub fn greedy_action(values: &[f32]) -> u32 {
     let mut best = 0;

@@ -6,6 +6,14 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
 /// How weights and biases start.
+///
+/// ```
+/// use coinop_agents::init::Init;
+///
+/// let init: Init = serde_json::from_str("\"orthogonal\"")?;
+/// assert_eq!(init, Init::Orthogonal);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {

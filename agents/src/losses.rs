@@ -52,6 +52,17 @@ pub fn policy_gradient_loss(log_probabilities: &Tensor, advantages: &Tensor) -> 
 /// `-mean(min(r A, clip(r, 1 - c, 1 + c) A))` (Schulman 2017, arXiv 1707.06347, equation 7), where `r` is the ratio of an action's
 /// probability to the one it had when it was done. All tensors are `[n]`.
 ///
+/// ```
+/// use coinop_agents::losses::clipped_policy_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// // An action has become twice as probable: beyond the clip of 0.2, its advantage counts no further.
+/// let (new, old) = (Tensor::from_slice(&[0.8f32.ln()]), Tensor::from_slice(&[0.4f32.ln()]));
+/// let loss = clipped_policy_loss(&new, &old, &Tensor::from_slice(&[10.0f32]), 0.2)?;
+/// assert!((loss.double_value(&[]) + 12.0).abs() < 1e-5);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
 /// # Errors
 ///
 /// When libtorch fails, for example for want of memory.
@@ -73,6 +84,15 @@ pub fn clipped_policy_loss(
 }
 
 /// `mean((R - V(s))²)`, of returns `[n]` and values `[n]` (Mnih 2016, arXiv 1602.01783, algorithm S3).
+///
+/// ```
+/// use coinop_agents::losses::value_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// let loss = value_loss(&Tensor::from_slice(&[1.0f32, 0.0]), &Tensor::from_slice(&[2.0f32, 3.0]))?;
+/// assert_eq!(loss.double_value(&[]), (1.0 + 9.0) / 2.0);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -120,6 +140,16 @@ pub fn next_value(target_values: &Tensor, selecting_values: &Tensor) -> Result<T
 }
 
 /// The values `[n]` of actions `[n]` among action values `[n, actions]`.
+///
+/// ```
+/// use coinop_agents::losses::action_value;
+/// use coinop_agents::tch::Tensor;
+///
+/// let values = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0]).reshape([2, 2]);
+/// let chosen = action_value(&values, &Tensor::from_slice(&[1i64, 0]))?;
+/// assert_eq!(Vec::<f32>::try_from(chosen)?, [2.0, 3.0]);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -169,6 +199,17 @@ pub fn td_loss(values: &Tensor, targets: &Tensor, weights: &Tensor, error_clip: 
 /// first estimates the Kullback-Leibler divergence without bias and is never negative (Schulman 2020,
 /// <http://joschu.net/blog/kl-approx.html>, k3). Numbers to watch, without gradient; both tensors are `[n]`.
 ///
+/// ```
+/// use coinop_agents::losses::policy_change;
+/// use coinop_agents::tch::Tensor;
+///
+/// let old = Tensor::from_slice(&[0.5f32.ln(), 0.5f32.ln()]);
+/// assert_eq!(policy_change(&old, &old, 0.2)?, (0.0, 0.0));
+/// let new = Tensor::from_slice(&[0.9f32.ln(), 0.5f32.ln()]);
+/// assert_eq!(policy_change(&new, &old, 0.2)?.1, 0.5, "half of the actions are beyond the clip");
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
 /// # Errors
 ///
 /// When libtorch fails, for example for want of memory.
@@ -199,6 +240,15 @@ pub fn policy_change(
 ///
 /// From the logarithm of the softmax: the logarithm of a softmax that has become 0 would be infinite.
 ///
+/// ```
+/// use coinop_agents::losses::entropy;
+/// use coinop_agents::tch::Tensor;
+///
+/// let uniform = Tensor::from_slice(&[0.25f32.ln(); 4]).reshape([1, 4]);
+/// assert!((entropy(&uniform)?.double_value(&[0]) - 4f64.ln()).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
 /// # Errors
 ///
 /// When libtorch fails, for example for want of memory.
@@ -216,6 +266,17 @@ pub fn entropy(log_probabilities: &Tensor) -> Result<Tensor, TchError> {
 }
 
 /// The log-probability `[n]` of actions `[n]` under the mixture `(1 - epsilon) policy + epsilon uniform` that acted.
+///
+/// ```
+/// use coinop_agents::losses::mixture_log_probability;
+/// use coinop_agents::tch::Tensor;
+///
+/// // A tenth of the time any of two actions: 0.9 * 0.8 + 0.1 / 2.
+/// let policy = Tensor::from_slice(&[0.8f32.ln(), 0.2f32.ln()]).reshape([1, 2]);
+/// let log = mixture_log_probability(&policy, &Tensor::from_slice(&[0i64]), &Tensor::from_slice(&[0.1f32]))?;
+/// assert!((log.double_value(&[0]).exp() - 0.77).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -14,6 +14,27 @@ use crate::{Checkpoint, CheckpointError, Section};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 /// Named leaves over one flat tensor.
+///
+/// ```
+/// # use coinop_agents::network::ActorCritic;
+/// # use coinop_agents::Device;
+/// # use coinop_agents::init::Init;
+/// # use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # use coinop_envs::Env;
+/// # let config = NetworkConfig { body: BodyKind::Mlp, core: Core::None, init: Init::Orthogonal, precision: Precision::Float32 };
+/// # let spec = CartPole::v1().spec();
+/// # use coinop_agents::tch::Kind;
+/// let network = ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
+/// let params = network.params();
+/// let obs = network.body().input(&[0.1f32; 4])?;
+/// let (_, value) = network.forward(&obs, &[true], &mut network.initial_state(1)?)?;
+/// // The gradient of one number with respect to all, in the order of the flat tensor; 0 where it does not depend on one.
+/// let gradient = params.gradient(&value.f_sum(Kind::Float)?)?;
+/// assert_eq!(gradient.size(), params.flat().size());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Params {
     flat: Tensor,
@@ -69,13 +90,22 @@ impl Params {
         &self.leaves[i]
     }
 
-    /// The gradient of a scalar loss, flat. The loss's graph is used up.
+    /// The gradient of a scalar loss, flat; 0 where it does not depend on a parameter. The loss's graph is used up.
     ///
     /// # Errors
     ///
     /// When libtorch fails, for example for want of memory.
     pub fn gradient(&self, loss: &Tensor) -> Result<Tensor, TchError> {
-        concatenate(&Tensor::f_run_backward(&[loss], &self.leaves, false, false)?)
+        let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
+        let or_0 = |(gradient, leaf): (Tensor, &Tensor)| {
+            if gradient.defined() {
+                Ok(gradient)
+            } else {
+                leaf.f_zeros_like()
+            }
+        };
+        let gradients: Result<Vec<Tensor>, _> = gradients.into_iter().zip(&self.leaves).map(or_0).collect();
+        concatenate(&gradients?)
     }
 }
 

@@ -11,6 +11,13 @@ use crate::explore::{epsilon_greedy, greedy_action, sample_action};
 use crate::network::{ActorCritic, Observation, QNetwork, RecurrentState};
 
 /// How a policy chooses.
+///
+/// ```
+/// use coinop_agents::Mode;
+///
+/// let modes = [Mode::Sample, Mode::Greedy];
+/// assert_ne!(modes[0], modes[1]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// As the policy's distribution says.
@@ -20,6 +27,30 @@ pub enum Mode {
 }
 
 /// Turns a batch of observations into actions.
+///
+/// ```
+/// use coinop_agents::{AgentError, Mode, Policy};
+///
+/// /// Pushes the cart to where its pole leans.
+/// struct Lean;
+///
+/// impl Policy for Lean {
+///     type Obs = f32;
+///
+///     fn act(&mut self, obs: &[f32], begins: &[bool], _: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+///         let each = obs.len() / begins.len();
+///         for (obs, action) in obs.chunks_exact(each).zip(actions) {
+///             *action = u32::from(obs[2] > 0.0);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut actions = [9, 9];
+/// Lean.act(&[0.0, 0.0, 0.1, 0.0, 0.0, 0.0, -0.1, 0.0], &[true, true], Mode::Sample, &mut actions)?;
+/// assert_eq!(actions, [1, 0]);
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 pub trait Policy {
     /// The element type of observations.
     type Obs: Elem;
@@ -57,6 +88,25 @@ fn assert_lengths<T>(obs: &[T], obs_len: usize, begins: &[bool], actions: &[u32]
 }
 
 /// The policy of an actor-critic network.
+///
+/// ```
+/// use coinop_agents::network::ActorCritic;
+/// use coinop_agents::{ActorCriticPolicy, Mode, Policy};
+/// # use coinop_agents::Device;
+/// # use coinop_agents::init::Init;
+/// # use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # use coinop_envs::Env;
+/// # let config = NetworkConfig { body: BodyKind::Mlp, core: Core::None, init: Init::Orthogonal, precision: Precision::Float32 };
+/// # let spec = CartPole::v1().spec();
+/// let network = ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
+/// let mut policy = ActorCriticPolicy::<f32>::new(network, stream(1, "policy", 0));
+/// let mut actions = [9; 2];
+/// policy.act(&[0.1; 8], &[true, true], Mode::Sample, &mut actions)?;
+/// assert!(actions.iter().all(|&action| action < 2));
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 #[derive(Debug)]
 pub struct ActorCriticPolicy<O> {
     network: ActorCritic,
@@ -106,6 +156,25 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
 }
 
 /// The policy of action values: the most valuable action, or with probability epsilon any.
+///
+/// ```
+/// use coinop_agents::network::{Head, QNetwork};
+/// use coinop_agents::{Mode, Policy, ValuePolicy};
+/// # use coinop_agents::Device;
+/// # use coinop_agents::init::Init;
+/// # use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # use coinop_envs::Env;
+/// # let config = NetworkConfig { body: BodyKind::Mlp, core: Core::None, init: Init::Orthogonal, precision: Precision::Float32 };
+/// # let spec = CartPole::v1().spec();
+/// let network = QNetwork::new(&config, Head::Plain, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
+/// let mut policy = ValuePolicy::<f32>::new(network, 0.05, stream(1, "policy", 0));
+/// let mut actions = [9];
+/// policy.act(&[0.1; 4], &[true], Mode::Sample, &mut actions)?;
+/// assert!(actions[0] < 2);
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 #[derive(Debug)]
 pub struct ValuePolicy<O> {
     network: QNetwork,

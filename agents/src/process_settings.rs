@@ -48,6 +48,11 @@ impl Group {
 
 /// Starts the program again, in the same process, with the settings that nobody has chosen yet; or returns, if all are chosen or it can
 /// not be done, which costs speed alone. For the beginning of `main`: whatever the program did before, it does once more.
+///
+/// ```
+/// // The first line of a program that trains.
+/// coinop_agents::process_settings::apply();
+/// ```
 pub fn apply() {
     let missing: Vec<_> = GROUPS
         .iter()

@@ -4,6 +4,24 @@ use coinop_envs::End;
 
 /// What is known of a rollout when it is complete. All slices are `[steps, envs]`, one step's environments after another, except
 /// `values`, which has one more step.
+///
+/// ```
+/// use coinop_agents::returns::{Rewards, advantages};
+/// use coinop_envs::End;
+///
+/// // Two steps of one environment. The second ends the episode, so that nothing follows.
+/// let rollout = Rewards {
+///     num_envs: 1,
+///     rewards: &[1.0, 2.0],
+///     discounts: &[1.0, 0.0],
+///     ends: &[End::No, End::Terminated],
+///     final_values: &[0.0, 0.0],
+///     values: &[0.5, 0.5, 9.0],
+/// };
+/// let mut gains = [0.0; 2];
+/// advantages(&rollout, 0.5, 1.0, &mut gains);
+/// assert_eq!(gains, [1.0 + 0.5 * 2.0 - 0.5, 2.0 - 0.5]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rewards<'a> {
     /// The number of environments.
@@ -85,6 +103,13 @@ pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &m
 
 /// The share of the returns' variance that the values foretold: 1 for perfect values, 0 for values as good as a constant, below 0 for
 /// worse ones. Not finite where all returns are the same.
+///
+/// ```
+/// use coinop_agents::returns::explained_variance;
+///
+/// assert_eq!(explained_variance(&[1.0, 2.0, 3.0], &[1.0, 2.0, 3.0]), 1.0);
+/// assert_eq!(explained_variance(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0]), 0.0);
+/// ```
 ///
 /// # Panics
 ///

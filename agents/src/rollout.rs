@@ -12,6 +12,21 @@ use coinop_envs::{End, Step};
 use crate::returns::Rewards;
 
 /// The memory of an on-policy learner. All slices are allocated once.
+///
+/// ```
+/// use coinop_agents::rollout::Rollout;
+/// use coinop_envs::Step;
+///
+/// let (steps, envs, obs_len) = (2, 1, 3);
+/// let mut rollout = Rollout::<f32>::new(steps, envs, obs_len);
+/// rollout.obs_mut(0).fill(0.5);
+/// for t in 0..steps {
+///     rollout.actions[t] = 1;
+///     rollout.remember(t, 0, &Step::going_on(1.0));
+/// }
+/// rollout.finish(0.5, 1.0);
+/// assert_eq!(rollout.returns(), [1.5, 1.0]);
+/// ```
 #[derive(Debug)]
 pub struct Rollout<O> {
     steps: usize,

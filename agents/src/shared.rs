@@ -18,6 +18,14 @@ use crate::optim::AdamConfig;
 use crate::{AgentError, CheckpointError, Section};
 
 /// Which optimiser all threads share, with its settings.
+///
+/// ```
+/// use coinop_agents::SharedOptimizerConfig;
+///
+/// let config: SharedOptimizerConfig = toml::from_str("kind = \"rms_prop\"\ndecay = 0.99\nepsilon = 0.1\ninitial_mean_square = 0.0")?;
+/// assert!(matches!(config, SharedOptimizerConfig::RmsProp(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SharedOptimizerConfig {
@@ -45,6 +53,14 @@ impl SharedOptimizerConfig {
 }
 
 /// The settings of the RMSProp that all threads share (Mnih 2016, arXiv 1602.01783, equations S2 and S3).
+///
+/// ```
+/// use coinop_agents::SharedRmsPropConfig;
+///
+/// let config: SharedRmsPropConfig = toml::from_str("decay = 0.99\nepsilon = 0.1\ninitial_mean_square = 0.0")?;
+/// assert_eq!(config.decay, 0.99);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SharedRmsPropConfig {

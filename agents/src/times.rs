@@ -5,6 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A part of the work of training.
+///
+/// ```
+/// use coinop_agents::times::Part;
+///
+/// let names: Vec<&str> = Part::ALL.into_iter().map(Part::name).collect();
+/// assert_eq!(names.len(), 6);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Stepping environments.
@@ -47,6 +54,16 @@ impl Part {
 }
 
 /// The time that each part took, added up over all threads that train.
+///
+/// ```
+/// use coinop_agents::times::{Part, Stopwatch};
+///
+/// let stopwatch = Stopwatch::default();
+/// let before = stopwatch.times(1);
+/// stopwatch.measure(Part::Learning, || std::hint::black_box(2 + 2));
+/// let spent = stopwatch.times(1).since(&before);
+/// assert!(spent.of(Part::Learning) >= spent.of(Part::Inference));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     nanoseconds: [u64; Part::ALL.len()],

@@ -4,6 +4,15 @@ use crate::times::Times;
 use crate::{Checkpoint, Row, TrainError};
 
 /// An episode that ended.
+///
+/// ```
+/// use coinop_agents::Episode;
+///
+/// fn mean(episodes: &[Episode]) -> f64 {
+///     episodes.iter().map(|episode| episode.score).sum::<f64>() / episodes.len() as f64
+/// }
+/// # let _ = mean;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Episode {
     /// The actor (environment) that played it.
@@ -15,6 +24,24 @@ pub struct Episode {
 }
 
 /// What one [`Trainer::step`] did, and where the run stands.
+///
+/// ```
+/// use coinop_agents::{Progress, TrainError, Trainer};
+///
+/// /// Trains for so many frames, and prints scores.
+/// fn run(trainer: &mut dyn Trainer, frames: u64) -> Result<(), TrainError> {
+///     loop {
+///         let Progress { frames: played, episodes, .. } = trainer.step()?;
+///         for episode in episodes {
+///             println!("{played} frames: actor {} scored {}", episode.actor, episode.score);
+///         }
+///         if played >= frames {
+///             return Ok(());
+///         }
+///     }
+/// }
+/// # let _ = run;
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// Emulator frames so far, over all actors: agent steps times the frames per step.
@@ -34,6 +61,15 @@ pub struct Progress<'a> {
 
 /// How a trainer that was loaded from a checkpoint goes on, beside the one that the checkpoint is of. With another number of threads of libtorch
 /// numbers are added up in another order, so that no run is exact then.
+///
+/// ```
+/// use coinop_agents::{Resumption, Trainer};
+///
+/// fn is_bit_for_bit(trainer: &dyn Trainer) -> bool {
+///     trainer.resumption() == Resumption::Exact
+/// }
+/// # let _ = is_bit_for_bit;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resumption {
     /// In the same way, bit for bit.

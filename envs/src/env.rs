@@ -17,6 +17,15 @@ use crate::{EnvError, Shape};
 /// The element type of an observation: `u8` for pixels, `f32` for features.
 ///
 /// Sealed: networks know how to read these two.
+///
+/// ```
+/// use coinop_envs::Elem;
+///
+/// fn bytes_of<O: Elem>(obs: &[O]) -> usize {
+///     size_of_val(obs)
+/// }
+/// assert_eq!((bytes_of(&[0u8; 4]), bytes_of(&[0f32; 4])), (4, 16));
+/// ```
 pub trait Elem:
     sealed::Sealed
     + Copy
@@ -92,6 +101,12 @@ pub(crate) mod sealed {
 }
 
 /// Whether, and why, an episode ended with a step. The words are Gymnasium's.
+///
+/// ```
+/// use coinop_envs::End;
+///
+/// assert!(End::Truncated.is_over() && End::Terminated.is_over() && !End::No.is_over());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
     /// The episode goes on.
@@ -118,6 +133,14 @@ impl End {
 /// * `discount` multiplies everything after this step: 0 when nothing follows (terminal, or a life lost under
 ///   `EpisodicLife`), else 1. A truncated step keeps 1, so that a learner bootstraps from the last observation.
 /// * `end` says whether `reset` must follow.
+///
+/// ```
+/// use coinop_envs::{End, Step};
+///
+/// // A lost life: the return stops, the episode goes on, and the score counts what the agent's reward does not.
+/// let step = Step { discount: 0.0, reward: 0.0, ..Step::going_on(50.0) };
+/// assert_eq!((step.score, step.end), (50.0, End::No));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// The reward that is learned from.
@@ -176,6 +199,13 @@ impl Step {
 }
 
 /// What is constant about an environment, and all that a network, a policy or a memory needs to know of it.
+///
+/// ```
+/// use coinop_envs::{EnvSpec, Shape};
+///
+/// let spec = EnvSpec { frames_per_step: 4, ..EnvSpec::new(Shape::new(&[4, 84, 84]), 6) };
+/// assert_eq!((spec.obs_shape.len(), spec.num_actions), (28_224, 6));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvSpec {
     /// The shape of one observation.

@@ -5,6 +5,15 @@ use crate::atari::Protocol;
 use crate::memory::size;
 
 /// An error of an environment. Every text names the cause, and the way out where there is one.
+///
+/// ```
+/// use coinop_envs::EnvError;
+/// use coinop_envs::registry::find;
+///
+/// let error = find("pnog").unwrap_err();
+/// assert!(matches!(error, EnvError::UnknownEnv { .. }));
+/// assert!(error.to_string().contains("did you mean `pong`?"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvError {

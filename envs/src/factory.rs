@@ -10,6 +10,16 @@ use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 ///
 /// An algorithm that steps many together asks for [`make_vec`](Self::make_vec); one whose actors step theirs alone, for [`make`](Self::make).
 /// Both begin at [`Env::reset`] with a seed, which is what tells them apart.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::{Env, EnvFactory, Made, VecEnv};
+///
+/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// let (one, many) = (factory.make()?, factory.make_vec(8, 2)?);
+/// assert_eq!((one.num_actions(), many.num_envs()), (factory.spec().num_actions, 8));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 pub trait EnvFactory: Send + Sync {
     /// The element type of observations.
     type Obs: Elem;
@@ -252,6 +262,17 @@ where
 }
 
 /// A factory of environments of either element type, as a name gives it.
+///
+/// ```
+/// use coinop_envs::AnyFactory;
+/// use coinop_envs::registry::{EnvOptions, find};
+///
+/// match find("catch")?.factory(&EnvOptions::default())? {
+///     AnyFactory::Pixels(factory) => assert_eq!(factory.spec().obs_shape.dims(), [4, 84, 84]),
+///     AnyFactory::Features(_) => unreachable!("it shows pictures"),
+/// }
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone)]
 pub enum AnyFactory {
     /// Their observations are pixels.

@@ -6,6 +6,12 @@ use crate::EnvError;
 
 /// The bytes that this process may still allocate without driving others out: what the system has available, or what is left of a limit
 /// that a container sets. `None` where the system does not say.
+///
+/// ```
+/// if let Some(bytes) = coinop_envs::memory::available() {
+///     println!("{} MiB are left", bytes >> 20);
+/// }
+/// ```
 #[must_use]
 pub fn available() -> Option<u64> {
     let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
@@ -18,6 +24,13 @@ pub fn available() -> Option<u64> {
 }
 
 /// Checks that there are `bytes` for `what`, e.g. `a set of 32 environments`; `way_out` is what to do if not.
+///
+/// ```
+/// use coinop_envs::memory::require;
+///
+/// let error = require(|| "a table".to_owned(), u64::MAX / 2, "make it smaller").unwrap_err();
+/// assert!(error.to_string().ends_with("make it smaller"));
+/// ```
 ///
 /// # Errors
 ///

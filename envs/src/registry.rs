@@ -18,6 +18,14 @@ use crate::factory::{AnyFactory, Copies};
 use crate::{Elem, Env, EnvError, EnvFactory, VecEnv};
 
 /// Environments that have their options in common.
+///
+/// ```
+/// use coinop_envs::registry::{Family, find};
+///
+/// assert_eq!(find("breakout")?.family, Family::Atari);
+/// assert_eq!(find("snake")?.family.name(), "arcade");
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// Games of the Atari 2600: pixels.
@@ -56,6 +64,13 @@ impl Family {
 }
 
 /// What observations are made of.
+///
+/// ```
+/// use coinop_envs::registry::{Observations, find};
+///
+/// assert_eq!(find("cartpole")?.observations, Observations::Features);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observations {
     /// `u8`.
@@ -76,6 +91,14 @@ impl Observations {
 }
 
 /// An environment that is known by name.
+///
+/// ```
+/// use coinop_envs::registry::find;
+///
+/// let env = find("CartPole-v1")?;
+/// assert_eq!((env.id(), env.num_actions), ("classic/cartpole".to_owned(), 2));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvInfo {
     /// The family.
@@ -114,6 +137,15 @@ impl EnvInfo {
 }
 
 /// What can be chosen of environments: of each family, its own. What belongs to another family than an environment's is not looked at.
+///
+/// ```
+/// use coinop_envs::registry::{AtariOptions, EnvOptions, find};
+///
+/// let atari = AtariOptions { mode: Some(1), difficulty: 3, ..AtariOptions::default() };
+/// let factory = find("pong")?.factory(&EnvOptions { atari })?;
+/// assert_eq!(factory.spec().num_actions, 6);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EnvOptions {
     /// Of Atari games.
@@ -121,6 +153,16 @@ pub struct EnvOptions {
 }
 
 /// What can be chosen of an Atari game.
+///
+/// ```
+/// use coinop_envs::atari::Protocol;
+/// use coinop_envs::registry::{AtariOptions, EnvOptions, make_vec};
+///
+/// let atari = AtariOptions { protocol: Protocol::Machado, ..AtariOptions::default() };
+/// let envs = make_vec::<u8>("breakout", &EnvOptions { atari }, 8, 2)?;
+/// assert_eq!(envs.spec().num_actions, 18);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AtariOptions {
@@ -209,6 +251,13 @@ fn known(list: &[Known], short: &str) -> Result<AnyFactory, EnvError> {
 }
 
 /// All environments, sorted by family and name.
+///
+/// ```
+/// use coinop_envs::registry::{Family, list};
+///
+/// let games = list().into_iter().filter(|env| env.family == Family::Atari).count();
+/// assert_eq!(games, 104);
+/// ```
 #[must_use]
 pub fn list() -> Vec<EnvInfo> {
     let game = |game: &'static coinop_atari::Game| EnvInfo {
@@ -367,6 +416,13 @@ fn features<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> AnyFac
 }
 
 /// The environment of a full or a short name, in capitals or not: `atari/pong`, `pong`, `Pong`, `SpaceInvaders`, `CartPole-v1`.
+///
+/// ```
+/// use coinop_envs::registry::find;
+///
+/// assert_eq!(find("SpaceInvaders")?.id(), "atari/space_invaders");
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -5,6 +5,16 @@ use rand_xoshiro::rand_core::SeedableRng;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The generator of every random stream. Its stream is the same on every platform, and it can be saved.
+///
+/// ```
+/// use coinop_envs::rng::{Rng, stream};
+///
+/// // It is part of snapshots, and goes on where it was.
+/// let mut rng: Rng = stream(1, "example", 0);
+/// let mut copy = rng.clone();
+/// assert_eq!(rng, copy);
+/// # let _ = (&mut rng, &mut copy);
+/// ```
 pub type Rng = Xoshiro256PlusPlus;
 
 /// A seed for the consumer `label` number `index` of a run that was seeded with `seed`.
@@ -24,6 +34,13 @@ pub fn derive_seed(seed: u64, label: &str, index: u64) -> u64 {
 }
 
 /// The stream of the consumer `label` number `index` of a run that was seeded with `seed`.
+///
+/// ```
+/// use coinop_envs::rng::stream;
+///
+/// assert_eq!(stream(1, "policy", 0), stream(1, "policy", 0));
+/// assert_ne!(stream(1, "policy", 0), stream(1, "policy", 1));
+/// ```
 #[must_use]
 pub fn stream(seed: u64, label: &str, index: u64) -> Rng {
     Rng::seed_from_u64(derive_seed(seed, label, index))

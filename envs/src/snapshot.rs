@@ -40,6 +40,17 @@ pub fn seal<T: Serialize>(name: &str, version: u8, state: &T, inner: &[u8]) -> V
 
 /// Takes apart what [`seal`] made: the state, and the snapshot of the environment within. Whether the state is possible is the caller's to check.
 ///
+/// ```
+/// use coinop_envs::snapshot::{open, seal};
+///
+/// let bytes = seal("Corridor", 1, &7u32, b"within");
+/// let (cell, within): (u32, _) = open("Corridor", 1, &bytes)?;
+/// assert_eq!((cell, within), (7, &b"within"[..]));
+/// // Another version, another environment, or damage is an error.
+/// assert!(open::<u32>("Corridor", 2, &bytes).is_err());
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`EnvError::BadSnapshot`].
@@ -67,6 +78,13 @@ pub fn open<'a, T: Deserialize<'a>>(
 }
 
 /// The error of a snapshot that does not fit an environment of the kind `name`.
+///
+/// ```
+/// use coinop_envs::snapshot::bad;
+///
+/// let error = bad("Corridor", "its cell is beyond the end");
+/// assert!(error.to_string().contains("Corridor") && error.to_string().contains("beyond the end"));
+/// ```
 pub fn bad(name: &'static str, reason: impl Into<String>) -> EnvError {
     EnvError::BadSnapshot {
         env: name,

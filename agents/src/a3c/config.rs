@@ -11,6 +11,17 @@ use crate::schedule::Schedule;
 use crate::shared::SharedOptimizerConfig;
 
 /// The settings of A3C. Every one must be given: presets and files are the program's matter.
+///
+/// ```
+/// use coinop_agents::a3c::A3cConfig;
+///
+/// // The section of a preset, as the program `coinop` reads it.
+/// let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/a3c-classic.toml")).parse()?;
+/// let config: A3cConfig = preset["a3c"].clone().try_into()?;
+/// config.validate()?;
+/// assert_eq!((config.workers, config.rollout_steps), (4, 20));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct A3cConfig {

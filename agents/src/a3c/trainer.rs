@@ -20,6 +20,21 @@ use crate::{
 };
 
 /// The A3C trainer. One [`step`](Trainer::step) takes in one rollout of one worker.
+///
+/// ```
+/// use coinop_agents::a3c::{A3c, A3cConfig};
+/// use coinop_agents::{Device, Trainer};
+/// use coinop_envs::Made;
+/// use coinop_envs::classic::CartPole;
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/a3c-classic.toml")).parse()?;
+/// # let config: A3cConfig = preset["a3c"].clone().try_into()?;
+/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// let (frames, seed) = (2_000, 1);
+/// let mut trainer = A3c::new(&config, &factory, frames, seed, Device::Cpu)?;
+/// while trainer.step()?.frames < frames {}
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct A3c<O: Observation>(ActorLearners<O, A3cMethod>);
 
 impl<O: Observation> A3c<O> {
@@ -95,6 +110,28 @@ fn initial(config: &A3cConfig, spec: &EnvSpec, seed: u64, device: Device) -> Res
 }
 
 /// The policy of a checkpoint of [`A3c`], for environments like `spec`; it draws from `rng`.
+///
+/// ```
+/// use coinop_agents::a3c::{A3c, A3cConfig, restore_policy};
+/// use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::rng::stream;
+/// use coinop_envs::{EnvFactory, Made};
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/a3c-classic.toml")).parse()?;
+/// # let config: A3cConfig = preset["a3c"].clone().try_into()?;
+/// # let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// # let spec = factory.spec();
+/// # let (frames, seed) = (2_000, 1);
+/// # let mut trainer = A3c::new(&config, &factory, frames, seed, Device::Cpu)?;
+/// # trainer.step()?;
+/// let mut checkpoint = Section::default();
+/// trainer.save(&mut checkpoint)?;
+/// let mut policy = restore_policy::<f32>(&config, &spec, &checkpoint, stream(1, "example", 0), Device::Cpu)?;
+/// let mut action = [0];
+/// policy.act(&[0.0, 0.0, 0.05, 0.0], &[true], Mode::Greedy, &mut action)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

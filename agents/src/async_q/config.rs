@@ -11,6 +11,13 @@ use crate::schedule::Schedule;
 use crate::shared::SharedOptimizerConfig;
 
 /// What the value of an action is to become. `Q'` is the target network.
+///
+/// ```
+/// use coinop_agents::async_q::ValueMethod;
+///
+/// // What `coinop train --algo async-sarsa` learns by.
+/// assert_ne!(ValueMethod::OneStepSarsa, ValueMethod::OneStepQ);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueMethod {
     /// `r + γ max_b Q'(s', b)`: algorithm 1.
@@ -22,6 +29,17 @@ pub enum ValueMethod {
 }
 
 /// The settings of an asynchronous value method. Every one must be given: presets and files are the program's matter.
+///
+/// ```
+/// use coinop_agents::async_q::AsyncQConfig;
+///
+/// // The section of a preset, as the program `coinop` reads it.
+/// let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/async-classic.toml")).parse()?;
+/// let config: AsyncQConfig = preset["async"].clone().try_into()?;
+/// config.validate()?;
+/// assert_eq!((config.workers, config.target_frames), (4, 400));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AsyncQConfig {

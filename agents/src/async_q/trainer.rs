@@ -20,6 +20,22 @@ use crate::{
 };
 
 /// The trainer of an asynchronous value method. One [`step`](Trainer::step) takes in one rollout of one worker.
+///
+/// ```
+/// use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod};
+/// use coinop_agents::{Device, Trainer};
+/// use coinop_envs::Made;
+/// use coinop_envs::classic::CartPole;
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/async-classic.toml")).parse()?;
+/// # let config: AsyncQConfig = preset["async"].clone().try_into()?;
+/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// let (frames, seed) = (2_000, 1);
+/// let method = ValueMethod::NStepQ;
+/// let mut trainer = AsyncQ::new(method, &config, &factory, frames, seed, Device::Cpu)?;
+/// while trainer.step()?.frames < frames {}
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct AsyncQ<O: Observation>(ActorLearners<O, AsyncQMethod>);
 
 impl<O: Observation> AsyncQ<O> {
@@ -101,6 +117,29 @@ fn initial(config: &AsyncQConfig, spec: &EnvSpec, seed: u64, device: Device) -> 
 }
 
 /// The policy of a checkpoint of [`AsyncQ`], for environments like `spec`; it draws from `rng`.
+///
+/// ```
+/// use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod, restore_policy};
+/// use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::rng::stream;
+/// use coinop_envs::{EnvFactory, Made};
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/async-classic.toml")).parse()?;
+/// # let config: AsyncQConfig = preset["async"].clone().try_into()?;
+/// # let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// # let spec = factory.spec();
+/// # let (frames, seed) = (2_000, 1);
+/// # let method = ValueMethod::NStepQ;
+/// # let mut trainer = AsyncQ::new(method, &config, &factory, frames, seed, Device::Cpu)?;
+/// # trainer.step()?;
+/// let mut checkpoint = Section::default();
+/// trainer.save(&mut checkpoint)?;
+/// let mut policy = restore_policy::<f32>(&config, &spec, &checkpoint, stream(1, "example", 0), Device::Cpu)?;
+/// let mut action = [0];
+/// policy.act(&[0.0, 0.0, 0.05, 0.0], &[true], Mode::Greedy, &mut action)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

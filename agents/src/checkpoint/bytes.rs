@@ -69,6 +69,18 @@ impl Bytes {
 const BUFFER: usize = 1 << 18;
 
 /// Reads a byte string from its beginning. [`finish`](Self::finish) says whether it was what was written.
+///
+/// ```
+/// use coinop_agents::Section;
+///
+/// let mut section = Section::default();
+/// section.put_bytes("frames", [&[1u8, 2][..], &[3]])?;
+/// let mut reader = section.reader("frames")?;
+/// let mut first = [0; 2];
+/// reader.read(&mut first)?;
+/// assert_eq!((first, reader.rest()?), ([1, 2], vec![3]));
+/// # Ok::<(), coinop_agents::CheckpointError>(())
+/// ```
 #[derive(Debug)]
 pub struct BytesReader<'a> {
     source: Source<'a>,

@@ -69,6 +69,17 @@ impl FileEntry {
 /// Writes a checkpoint to the folder `path`, which it replaces if it is there: what `save` puts into a section. Until everything is on the disk,
 /// nothing is seen under that name.
 ///
+/// ```
+/// use coinop_agents::checkpoint::{read, write};
+/// use coinop_agents::{CheckpointError, Section};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("checkpoint");
+/// write(&path, |section: &mut Section| section.put("count", &3))?;
+/// assert_eq!(read(&path)?.get::<i32>("count")?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of `save`. [`CheckpointError::Io`] with the file and what the system said; also when the folder that `path` is in does not exist, because
@@ -78,6 +89,19 @@ pub fn write<E: From<CheckpointError>>(path: &Path, save: impl FnOnce(&mut Secti
 }
 
 /// A checkpoint that the system has and perhaps not yet its disk, so that nobody can see it.
+///
+/// ```
+/// use coinop_agents::checkpoint::begin;
+/// use coinop_agents::{CheckpointError, Section};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("checkpoint");
+/// let unpublished = begin(&path, |section: &mut Section| section.put("count", &3))?;
+/// // The count may change now, while another thread waits for the disk.
+/// std::thread::spawn(move || unpublished.publish()).join().expect("no panic")?;
+/// assert!(path.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "it becomes a checkpoint when it is published"]
 pub struct Unpublished {
@@ -107,6 +131,19 @@ impl Unpublished {
 }
 
 /// The first half of [`write()`]: when it returns, what is saved may change again.
+///
+/// ```
+/// use coinop_agents::checkpoint::begin;
+/// use coinop_agents::{CheckpointError, Section};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("checkpoint");
+/// let unpublished = begin(&path, |section: &mut Section| section.put("count", &3))?;
+/// assert!(!path.exists());
+/// unpublished.publish()?;
+/// assert!(path.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -157,6 +194,23 @@ fn fill<E: From<CheckpointError>>(
 
 /// Takes the byte strings out of a checkpoint, which may be most of it. It still has the weights, and nothing can go on from it.
 ///
+/// ```
+/// use coinop_agents::checkpoint::{read, strip, write};
+/// use coinop_agents::{CheckpointError, Section};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("checkpoint");
+/// write(&path, |section: &mut Section| {
+///     section.put("count", &3)?;
+///     section.put_bytes("frames", [&[0u8; 1000][..]])
+/// })?;
+/// strip(&path)?;
+/// let section = read(&path)?;
+/// assert_eq!(section.get::<i32>("count")?, 3);
+/// assert!(section.bytes("frames").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`CheckpointError::Io`].
@@ -165,6 +219,16 @@ pub fn strip(path: &Path) -> Result<(), CheckpointError> {
 }
 
 /// Writes the file `path`, which it replaces if it is there. Until everything is on the disk, nothing is seen under that name.
+///
+/// ```
+/// use coinop_agents::checkpoint::write_file;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("checkpoint");
+/// write_file(&path, b"whole")?;
+/// assert_eq!(std::fs::read(&path)?, b"whole");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -192,6 +256,16 @@ fn rename(aside: &Path, path: &Path) -> Result<(), CheckpointError> {
 }
 
 /// Reads the checkpoint in the folder `path`.
+///
+/// ```
+/// use coinop_agents::checkpoint::read;
+/// use coinop_agents::CheckpointError;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("checkpoint");
+/// assert!(matches!(read(&path), Err(CheckpointError::Io { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -413,6 +487,12 @@ pub(super) fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> Checkpoint
 const SUFFIXES: [&str; 2] = [".partial", ".old"];
 
 /// Whether a name is that of what [`write()`] left behind where its process was killed.
+///
+/// ```
+/// use coinop_agents::checkpoint::is_unfinished;
+///
+/// assert!(is_unfinished("1000000.partial") && !is_unfinished("1000000"));
+/// ```
 #[must_use]
 pub fn is_unfinished(name: &str) -> bool {
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))

@@ -70,6 +70,18 @@ pub trait Checkpoint {
 }
 
 /// Named tensors, values and byte strings, and named sections within.
+///
+/// ```
+/// use coinop_agents::Section;
+/// use coinop_agents::tch::Tensor;
+///
+/// let mut section = Section::default();
+/// section.put("frames", &1_000_000u64)?;
+/// section.section_mut("network").put_tensor("weight", &Tensor::from_slice(&[1.0f32, 2.0]))?;
+/// assert_eq!(section.get::<u64>("frames")?, 1_000_000);
+/// assert_eq!(section.section("network")?.tensor("weight")?.size(), [2]);
+/// # Ok::<(), coinop_agents::CheckpointError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Section {
     tensors: BTreeMap<String, Tensor>,
@@ -81,6 +93,13 @@ pub struct Section {
 }
 
 /// A checkpoint could not be written or read.
+///
+/// ```
+/// use coinop_agents::Section;
+///
+/// let error = Section::default().get::<u64>("frames").unwrap_err();
+/// assert!(error.to_string().contains("frames"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {

@@ -10,6 +10,17 @@ use crate::optim::OptimizerConfig;
 use crate::replay::{ReplayConfig, SamplerConfig, Store};
 
 /// The settings of Double-DQN. Every one must be given: presets and files are the program's matter.
+///
+/// ```
+/// use coinop_agents::double_dqn::DoubleDqnConfig;
+///
+/// // The section of a preset, as the program `coinop` reads it.
+/// let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
+/// let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
+/// config.validate()?;
+/// assert_eq!((config.batch_size, config.n_step, config.double), (128, 3, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DoubleDqnConfig {

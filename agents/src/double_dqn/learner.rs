@@ -10,6 +10,22 @@ use crate::policy::not_finite;
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
 /// What an update learns from: tensors whose first dimension is the transition, on the network's device.
+///
+/// ```
+/// use coinop_agents::double_dqn::DoubleDqnBatch;
+/// use coinop_agents::tch::{Kind, Tensor};
+///
+/// // Two transitions of observations of four numbers, the second of which ends its episode.
+/// let batch = DoubleDqnBatch {
+///     obs: Tensor::zeros([2, 4], (Kind::Float, coinop_agents::Device::Cpu)),
+///     actions: Tensor::from_slice(&[0i64, 1]),
+///     returns: Tensor::from_slice(&[1.0f32, 1.0]),
+///     discounts: Tensor::from_slice(&[0.99f32, 0.0]),
+///     next_obs: Tensor::zeros([2, 4], (Kind::Float, coinop_agents::Device::Cpu)),
+///     weights: Tensor::from_slice(&[1.0f32, 1.0]),
+/// };
+/// assert_eq!(batch.actions.size(), [2]);
+/// ```
 #[derive(Debug)]
 pub struct DoubleDqnBatch {
     /// Observations `[n, obs_shape…]`.
@@ -27,6 +43,16 @@ pub struct DoubleDqnBatch {
 }
 
 /// What an update was like.
+///
+/// ```
+/// use coinop_agents::double_dqn::DoubleDqnStats;
+///
+/// // Of the errors, the memory makes priorities.
+/// fn worst(stats: &DoubleDqnStats) -> f32 {
+///     stats.errors.iter().fold(0.0, |worst, error| error.abs().max(worst))
+/// }
+/// # let _ = worst;
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct DoubleDqnStats {
     /// `mean(w L(error))`.
@@ -59,6 +85,37 @@ impl DoubleDqnStats {
 ///
 /// The target of `Q(s, a)` is `y = R + γⁿ Q'(s', argmax_b Q(s', b))`, a constant to the loss `mean(w L(y - Q(s, a)))` (van Hasselt 2015, arXiv
 /// 1509.06461, equation 4; for `L` and `w` see [`td_loss`]).
+///
+/// ```
+/// use coinop_agents::double_dqn::{DoubleDqnBatch, DoubleDqnConfig, DoubleDqnLearner};
+/// use coinop_agents::network::QNetwork;
+/// use coinop_agents::tch::{Kind, Tensor};
+/// use coinop_agents::{Device, Learner};
+/// # use coinop_envs::Env;
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
+/// # let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
+/// let spec = CartPole::v1().spec();
+/// let network = || QNetwork::new(&config.network, config.head, &spec, &mut stream(1, "network", 0), Device::Cpu);
+/// let mut learner = DoubleDqnLearner::new(&config, network()?, network()?)?;
+/// let zeros = || Tensor::zeros([8, 4], (Kind::Float, Device::Cpu));
+/// let batch = DoubleDqnBatch {
+///     obs: zeros(),
+///     actions: Tensor::zeros([8], (Kind::Int64, Device::Cpu)),
+///     returns: Tensor::ones([8], (Kind::Float, Device::Cpu)),
+///     discounts: Tensor::zeros([8], (Kind::Float, Device::Cpu)),
+///     next_obs: zeros(),
+///     weights: Tensor::ones([8], (Kind::Float, Device::Cpu)),
+/// };
+/// // The same transitions again and again: the network learns what they return.
+/// let first = learner.learn(&batch)?.loss;
+/// (0..50).try_for_each(|_| learner.learn(&batch).map(|_| ()))?;
+/// assert!(learner.learn(&batch)?.loss < first);
+/// assert_eq!(learner.updates(), 52);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct DoubleDqnLearner {
     network: QNetwork,

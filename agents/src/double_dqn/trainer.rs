@@ -22,6 +22,21 @@ use crate::{
 };
 
 /// The Double-DQN trainer. One [`step`](Trainer::step) is a step of every actor, or of those of one thread, and the updates that are due then.
+///
+/// ```
+/// use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig};
+/// use coinop_agents::{Device, Trainer};
+/// use coinop_envs::Made;
+/// use coinop_envs::classic::CartPole;
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
+/// # let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
+/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// let (frames, seed) = (2_000, 1);
+/// let mut trainer = DoubleDqn::new(&config, std::sync::Arc::new(factory), 1, frames, seed, Device::Cpu)?;
+/// while trainer.step()?.frames < frames {}
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct DoubleDqn<O: Observation> {
     config: DoubleDqnConfig,
     spec: EnvSpec,
@@ -368,6 +383,28 @@ fn network(config: &DoubleDqnConfig, spec: &EnvSpec, seed: u64, device: Device) 
 
 /// The policy of a checkpoint of [`DoubleDqn`], for environments like `spec`; it draws from `rng`, and explores with the configured epsilon of
 /// evaluations.
+///
+/// ```
+/// use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig, restore_policy};
+/// use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::rng::stream;
+/// use coinop_envs::{EnvFactory, Made};
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
+/// # let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
+/// # let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// # let spec = factory.spec();
+/// # let (frames, seed) = (2_000, 1);
+/// # let mut trainer = DoubleDqn::new(&config, std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?), 1, frames, seed, Device::Cpu)?;
+/// # trainer.step()?;
+/// let mut checkpoint = Section::default();
+/// trainer.save(&mut checkpoint)?;
+/// let mut policy = restore_policy::<f32>(&config, &spec, &checkpoint, stream(1, "example", 0), Device::Cpu)?;
+/// let mut action = [0];
+/// policy.act(&[0.0, 0.0, 0.05, 0.0], &[true], Mode::Greedy, &mut action)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

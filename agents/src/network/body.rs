@@ -39,6 +39,23 @@ impl Layer {
 }
 
 /// The layers that read observations, up to where the heads of a network begin.
+///
+/// ```
+/// # use coinop_agents::network::ActorCritic;
+/// # use coinop_agents::Device;
+/// # use coinop_agents::init::Init;
+/// # use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # use coinop_envs::Env;
+/// # let config = NetworkConfig { body: BodyKind::Mlp, core: Core::None, init: Init::Orthogonal, precision: Precision::Float32 };
+/// # let spec = CartPole::v1().spec();
+/// let network = ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
+/// // Two observations of CartPole, as the network wants them.
+/// let input = network.body().input(&[0.0f32; 8])?;
+/// assert_eq!(input.size(), [2, 4]);
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 #[derive(Debug)]
 pub struct Body {
     layers: Vec<Layer>,

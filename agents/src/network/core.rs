@@ -20,6 +20,14 @@ const CELLS: i64 = 256;
 const SECTION: &str = "recurrent_state";
 
 /// What stands between body and heads.
+///
+/// ```
+/// use coinop_agents::network::Core;
+///
+/// let core: Core = serde_json::from_str("\"lstm\"")?;
+/// assert_eq!(core, Core::Lstm);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Core {
@@ -31,6 +39,27 @@ pub enum Core {
 }
 
 /// What a network remembers of the episodes under way, a row for each environment; nothing if it is feed-forward.
+///
+/// ```
+/// # use coinop_agents::network::ActorCritic;
+/// # use coinop_agents::Device;
+/// # use coinop_agents::init::Init;
+/// # use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # use coinop_envs::Env;
+/// # let config = NetworkConfig { body: BodyKind::Mlp, core: Core::Lstm, init: Init::Orthogonal, precision: Precision::Float32 };
+/// # let spec = CartPole::v1().spec();
+/// let network = ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
+/// let mut state = network.initial_state(2)?;
+/// let obs = network.body().input(&[0.1f32; 8])?;
+/// let (first, _) = network.forward(&obs, &[true, true], &mut state)?;
+/// // The same observations again, of which the second begins an episode: there, nothing is remembered.
+/// let (second, _) = network.forward(&obs, &[false, true], &mut state)?;
+/// assert_eq!(first.get(1), second.get(1));
+/// assert_ne!(first.get(0), second.get(0));
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct RecurrentState(Option<LstmState>);
 

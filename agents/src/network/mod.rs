@@ -39,6 +39,21 @@ pub use core::{Core, RecurrentState};
 pub use q_network::{Head, QNetwork};
 
 /// How a network is built, for any observations and actions.
+///
+/// ```
+/// use coinop_agents::network::{BodyKind, NetworkConfig};
+///
+/// let config: NetworkConfig = toml::from_str(
+///     r#"
+///     body = { layers = { convolutions = [[16, 3, 1]], hidden = [128] } }
+///     core = "none"
+///     init = "orthogonal"
+///     precision = "float32"
+///     "#,
+/// )?;
+/// assert!(matches!(config.body, BodyKind::Layers { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
@@ -82,6 +97,14 @@ impl NetworkConfig {
 /// Which body.
 ///
 /// In a configuration it is a word or, of layers of your own, `body = { layers = { convolutions = [[16, 3, 1]], hidden = [128] } }`.
+///
+/// ```
+/// use coinop_agents::network::BodyKind;
+///
+/// let nature: BodyKind = serde_json::from_str("\"nature\"")?;
+/// assert_eq!(nature, BodyKind::Nature);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BodyKind {
@@ -129,6 +152,15 @@ impl BodyKind {
 }
 
 /// How precisely a network's hidden layers compute with pixels. Parameters, heads, losses and optimisers are `f32` either way.
+///
+/// ```
+/// use coinop_agents::Device;
+/// use coinop_agents::network::Precision;
+///
+/// // What `auto` is depends on the processor; what is chosen stays as it is.
+/// assert_ne!(Precision::Auto.resolved(Device::Cpu), Precision::Auto);
+/// assert_eq!(Precision::Float32.resolved(Device::Cpu), Precision::Float32);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -165,6 +197,14 @@ impl Precision {
 }
 
 /// An element of observations that libtorch knows too, and that is its bytes.
+///
+/// ```
+/// use coinop_agents::network::Observation;
+///
+/// fn is_observation<O: Observation>(_: O) {}
+/// is_observation(255u8);
+/// is_observation(0.5f32);
+/// ```
 pub trait Observation: Elem + tch::kind::Element + bytemuck::Pod {}
 
 impl<T: Elem + tch::kind::Element + bytemuck::Pod> Observation for T {}

@@ -14,6 +14,14 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 const VALUE_GAIN: f64 = 1.0;
 
 /// How action values come out of the body.
+///
+/// ```
+/// use coinop_agents::network::Head;
+///
+/// let head: Head = serde_json::from_str("\"dueling\"")?;
+/// assert_eq!(head, Head::Dueling);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {

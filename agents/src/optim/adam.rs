@@ -7,6 +7,14 @@ use crate::limits::{decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// The settings of [`Adam`].
+///
+/// ```
+/// use coinop_agents::optim::AdamConfig;
+///
+/// let config: AdamConfig = toml::from_str("beta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-5")?;
+/// assert_eq!(config.epsilon, 1e-5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdamConfig {
@@ -27,6 +35,19 @@ impl AdamConfig {
 }
 
 /// Algorithm 1 of the paper, with bias-corrected moments.
+///
+/// ```
+/// use coinop_agents::optim::{Adam, AdamConfig};
+/// use coinop_agents::tch::Tensor;
+///
+/// let config = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+/// let mut weights = Tensor::from_slice(&[1.0f32, -1.0]);
+/// let mut optimizer = Adam::new(config, &weights)?;
+/// optimizer.step(&mut weights, &Tensor::from_slice(&[1.0f32, 0.0]), 0.1)?;
+/// // The first step is as long as the learning rate, whatever the gradient.
+/// assert!((weights.double_value(&[0]) - 0.9).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 #[derive(Debug)]
 pub struct Adam {
     config: AdamConfig,

@@ -11,6 +11,14 @@ use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
 /// Which optimiser, with its settings. The learning rate is given at each step.
+///
+/// ```
+/// use coinop_agents::optim::OptimizerConfig;
+///
+/// let config: OptimizerConfig = toml::from_str("kind = \"adam\"\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-5")?;
+/// assert!(matches!(config, OptimizerConfig::Adam(_)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum OptimizerConfig {
@@ -99,6 +107,16 @@ impl Checkpoint for Optimizer {
 }
 
 /// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns the norm it had.
+///
+/// ```
+/// use coinop_agents::optim::clip_grad_norm;
+/// use coinop_agents::tch::Tensor;
+///
+/// let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
+/// assert_eq!(clip_grad_norm(&mut gradient, 1.0)?, 5.0);
+/// assert!((gradient.double_value(&[0]) - 0.6).abs() < 1e-5);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -7,6 +7,14 @@ use crate::limits::{decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// The settings of [`RmsProp`].
+///
+/// ```
+/// use coinop_agents::optim::RmsPropConfig;
+///
+/// let config: RmsPropConfig = toml::from_str("decay = 0.99\nepsilon = 0.1\nepsilon_inside_root = true\ncentered = false")?;
+/// assert!(!config.centered);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RmsPropConfig {
@@ -29,6 +37,19 @@ impl RmsPropConfig {
 
 /// `g2 <- decay g2 + (1 - decay) grad²; params <- params - lr grad / sqrt(g2 + epsilon)` (Mnih 2016, arXiv 1602.01783,
 /// equations S2 and S3).
+///
+/// ```
+/// use coinop_agents::optim::{RmsProp, RmsPropConfig};
+/// use coinop_agents::tch::Tensor;
+///
+/// let config = RmsPropConfig { decay: 0.99, epsilon: 0.0, epsilon_inside_root: true, centered: false };
+/// let mut weights = Tensor::from_slice(&[1.0f32, -1.0]);
+/// let mut optimizer = RmsProp::new(config, &weights)?;
+/// optimizer.step(&mut weights, &Tensor::from_slice(&[1.0f32, 1.0]), 0.1)?;
+/// // The first mean square is a hundredth of the gradient's: the step is ten times the learning rate.
+/// assert!(weights.double_value(&[0]).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
 #[derive(Debug)]
 pub struct RmsProp {
     config: RmsPropConfig,

@@ -10,6 +10,17 @@ use crate::optim::OptimizerConfig;
 use crate::schedule::Schedule;
 
 /// The settings of PAAC. Every one must be given: presets and files are the program's matter.
+///
+/// ```
+/// use coinop_agents::paac::PaacConfig;
+///
+/// // The section of a preset, as the program `coinop` reads it.
+/// let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
+/// let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// config.validate()?;
+/// assert!(config.num_envs > 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaacConfig {

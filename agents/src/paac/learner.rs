@@ -11,6 +11,35 @@ use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
 /// What an update learns from: tensors whose first dimension is the sample, on the network's device.
+///
+/// ```
+/// use coinop_agents::paac::{PaacBatch, PaacConfig};
+/// # use coinop_agents::Device;
+/// # use coinop_agents::network::ActorCritic;
+/// # use coinop_agents::tch::Tensor;
+/// # use coinop_envs::Env;
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
+/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// # let network = ActorCritic::new(&config.network, &CartPole::v1().spec(), &mut stream(1, "network", 0), Device::Cpu)?;
+/// // A step of eight environments.
+/// let n = 8;
+/// let floats = |value: f32| Tensor::from_slice(&vec![value; n]);
+/// let batch = PaacBatch {
+///     obs: network.body().input(&vec![0.1f32; n * 4])?,
+///     actions: Tensor::from_slice(&vec![1i64; n]),
+///     epsilons: floats(0.0),
+///     log_probabilities: floats(0.5f32.ln()),
+///     advantages: floats(1.0),
+///     returns: floats(2.0),
+///     begins: vec![false; n],
+///     state: network.initial_state(n)?,
+///     learning_rate: 1e-3,
+/// };
+/// assert_eq!(batch.obs.size(), [8, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct PaacBatch {
     /// Observations `[n, obs_shape…]`.
@@ -35,6 +64,36 @@ pub struct PaacBatch {
 }
 
 /// What is in a minibatch.
+///
+/// ```
+/// use coinop_agents::paac::{Minibatch, PaacBatch, PaacConfig};
+/// # use coinop_agents::Device;
+/// # use coinop_agents::network::ActorCritic;
+/// # use coinop_agents::tch::Tensor;
+/// # use coinop_envs::Env;
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
+/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// # let network = ActorCritic::new(&config.network, &CartPole::v1().spec(), &mut stream(1, "network", 0), Device::Cpu)?;
+/// # let n = 8;
+/// # let floats = |value: f32| Tensor::from_slice(&vec![value; n]);
+/// # let batch = PaacBatch {
+/// #     obs: network.body().input(&vec![0.1f32; n * 4])?,
+/// #     actions: Tensor::from_slice(&vec![1i64; n]),
+/// #     epsilons: floats(0.0),
+/// #     log_probabilities: floats(0.5f32.ln()),
+/// #     advantages: floats(1.0),
+/// #     returns: floats(2.0),
+/// #     begins: vec![false; n],
+/// #     state: network.initial_state(n)?,
+/// #     learning_rate: 1e-3,
+/// # };
+/// // Two of eight samples.
+/// let part = batch.select(&Minibatch { samples: vec![6, 1], envs: vec![6, 1] })?;
+/// assert_eq!(part.obs.size(), [2, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Minibatch {
     /// The numbers of its samples.
@@ -71,6 +130,16 @@ impl PaacBatch {
 }
 
 /// What an update was like.
+///
+/// ```
+/// use coinop_agents::paac::PaacStats;
+///
+/// // How far an update went, in nats and in probability ratios beyond the clip.
+/// fn went_far(stats: &PaacStats) -> bool {
+///     stats.approx_kl > 0.05 || stats.clip_fraction > 0.5
+/// }
+/// assert!(!went_far(&PaacStats::default()));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PaacStats {
     /// The whole loss.
@@ -105,6 +174,38 @@ impl PaacStats {
 ///
 /// The loss is `scale · (-mean(A log pi(a|s)) - beta mean(H) + c mean((R - V)²))` (Clemente 2017, arXiv 1705.04862, section 4, where the
 /// gradients of policy and value are given apart).
+///
+/// ```
+/// use coinop_agents::Learner;
+/// use coinop_agents::paac::{PaacBatch, PaacConfig, PaacLearner};
+/// # use coinop_agents::Device;
+/// # use coinop_agents::network::ActorCritic;
+/// # use coinop_agents::tch::Tensor;
+/// # use coinop_envs::Env;
+/// # use coinop_envs::classic::CartPole;
+/// # use coinop_envs::rng::stream;
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
+/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// # let network = ActorCritic::new(&config.network, &CartPole::v1().spec(), &mut stream(1, "network", 0), Device::Cpu)?;
+/// # let n = 8;
+/// # let floats = |value: f32| Tensor::from_slice(&vec![value; n]);
+/// # let batch = PaacBatch {
+/// #     obs: network.body().input(&vec![0.1f32; n * 4])?,
+/// #     actions: Tensor::from_slice(&vec![1i64; n]),
+/// #     epsilons: floats(0.0),
+/// #     log_probabilities: floats(0.5f32.ln()),
+/// #     advantages: floats(1.0),
+/// #     returns: floats(2.0),
+/// #     begins: vec![false; n],
+/// #     state: network.initial_state(n)?,
+/// #     learning_rate: 1e-3,
+/// # };
+/// let mut learner = PaacLearner::new(&config, network)?;
+/// let first = learner.learn(&batch)?;
+/// (0..50).try_for_each(|_| learner.learn(&batch).map(|_| ()))?;
+/// assert!(learner.learn(&batch)?.value_loss < first.value_loss);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct PaacLearner {
     network: ActorCritic,

@@ -21,6 +21,21 @@ use crate::{
 };
 
 /// The PAAC trainer. One [`step`](Trainer::step) is one rollout and the updates from it.
+///
+/// ```
+/// use coinop_agents::paac::{Paac, PaacConfig};
+/// use coinop_agents::{Device, Trainer};
+/// use coinop_envs::{EnvFactory, Made};
+/// use coinop_envs::classic::CartPole;
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
+/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// let (frames, seed) = (2_000, 1);
+/// let mut trainer = Paac::new(&config, factory.make_vec(config.num_envs, 1)?, frames, seed, Device::Cpu)?;
+/// while trainer.step()?.frames < frames {}
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Paac<O: Observation> {
     config: PaacConfig,
     env: Box<dyn VecEnv<Obs = O>>,
@@ -384,6 +399,28 @@ impl<O: Observation> Checkpoint for Paac<O> {
 }
 
 /// The policy of a checkpoint of [`Paac`], for environments like `spec`; it draws from `rng`.
+///
+/// ```
+/// use coinop_agents::paac::{Paac, PaacConfig, restore_policy};
+/// use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::rng::stream;
+/// use coinop_envs::{EnvFactory, Made};
+///
+/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
+/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// # let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// # let spec = factory.spec();
+/// # let (frames, seed) = (2_000, 1);
+/// # let mut trainer = Paac::new(&config, factory.make_vec(config.num_envs, 1)?, frames, seed, Device::Cpu)?;
+/// # trainer.step()?;
+/// let mut checkpoint = Section::default();
+/// trainer.save(&mut checkpoint)?;
+/// let mut policy = restore_policy::<f32>(&config, &spec, &checkpoint, stream(1, "example", 0), Device::Cpu)?;
+/// let mut action = [0];
+/// policy.act(&[0.0, 0.0, 0.05, 0.0], &[true], Mode::Greedy, &mut action)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

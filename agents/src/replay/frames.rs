@@ -8,6 +8,14 @@ use zstd::bulk::{Compressor, Decompressor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// How a memory keeps frames.
+///
+/// ```
+/// use coinop_agents::replay::Store;
+///
+/// let store: Store = serde_json::from_str("\"compressed\"")?;
+/// assert_eq!(store, Store::Compressed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Store {

@@ -39,6 +39,21 @@ pub use frames::{GROUP, Store};
 pub use sampler::{Normalize, SamplerConfig};
 
 /// The settings of [`Replay`].
+///
+/// ```
+/// use coinop_agents::replay::{ReplayConfig, SamplerConfig, Store};
+///
+/// let config = ReplayConfig {
+///     capacity: 1_000_000,
+///     store: Store::Compressed,
+///     n_step: 3,
+///     gamma: 0.99,
+///     sampler: SamplerConfig::PROPORTIONAL,
+/// };
+/// let (actors, batch_size) = (8, 32);
+/// config.validate(actors, batch_size)?;
+/// # Ok::<(), coinop_agents::AgentError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayConfig {
@@ -89,6 +104,31 @@ impl ReplayConfig {
 }
 
 /// Names a transition for as long as it is there, and never another.
+///
+/// ```
+/// # use coinop_agents::replay::{Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
+/// # use coinop_envs::rng::stream;
+/// # use coinop_envs::{EnvSpec, Shape, Step};
+/// #
+/// # let config = ReplayConfig {
+/// #     capacity: 100,
+/// #     store: Store::Raw,
+/// #     n_step: 1,
+/// #     gamma: 0.99,
+/// #     sampler: SamplerConfig::PROPORTIONAL,
+/// # };
+/// # let spec = EnvSpec::new(Shape::new(&[2]), 3);
+/// # let mut replay = Replay::<f32>::new(&config, 1, &spec)?;
+/// # // Ten steps of actor 0: what it saw, what it did, and what came of it.
+/// # for t in 0..10 {
+/// #     replay.insert(0, &[t as f32, 0.0], 1, &Step::going_on(1.0), &[0.0; 2])?;
+/// # }
+/// # let mut batch = ReplayBatch::new(4, &spec);
+/// # replay.sample(0.4, &mut stream(1, "replay", 0), &mut batch)?;
+/// // Each transition of a batch has a name, by which the memory is told its error.
+/// replay.update_priorities(&batch.ids, &[0.5; 4], 1)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Id {
     actor: u32,
@@ -96,6 +136,32 @@ pub struct Id {
 }
 
 /// What an update learns from: one row for each transition. Allocated once.
+///
+/// ```
+/// # use coinop_agents::replay::{Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
+/// # use coinop_envs::rng::stream;
+/// # use coinop_envs::{EnvSpec, Shape, Step};
+/// #
+/// # let config = ReplayConfig {
+/// #     capacity: 100,
+/// #     store: Store::Raw,
+/// #     n_step: 1,
+/// #     gamma: 0.99,
+/// #     sampler: SamplerConfig::PROPORTIONAL,
+/// # };
+/// # let spec = EnvSpec::new(Shape::new(&[2]), 3);
+/// # let mut replay = Replay::<f32>::new(&config, 1, &spec)?;
+/// # // Ten steps of actor 0: what it saw, what it did, and what came of it.
+/// # for t in 0..10 {
+/// #     replay.insert(0, &[t as f32, 0.0], 1, &Step::going_on(1.0), &[0.0; 2])?;
+/// # }
+/// # let mut batch = ReplayBatch::new(4, &spec);
+/// # replay.sample(0.4, &mut stream(1, "replay", 0), &mut batch)?;
+/// assert_eq!((batch.obs.len(), batch.actions.len()), (4 * 2, 4));
+/// // A step further, and one reward on the way.
+/// assert_eq!((batch.next_obs[0], batch.returns[0]), (batch.obs[0] + 1.0, 1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ReplayBatch<O> {
     /// Observations, `[n, obs_shape…]`.
@@ -204,6 +270,31 @@ struct Ring {
 }
 
 /// The memory.
+///
+/// ```
+/// use coinop_agents::replay::{Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
+/// use coinop_envs::rng::stream;
+/// use coinop_envs::{EnvSpec, Shape, Step};
+///
+/// let config = ReplayConfig {
+///     capacity: 100,
+///     store: Store::Raw,
+///     n_step: 1,
+///     gamma: 0.99,
+///     sampler: SamplerConfig::PROPORTIONAL,
+/// };
+/// let spec = EnvSpec::new(Shape::new(&[2]), 3);
+/// let mut replay = Replay::<f32>::new(&config, 1, &spec)?;
+/// // Ten steps of actor 0: what it saw, what it did, and what came of it.
+/// for t in 0..10 {
+///     replay.insert(0, &[t as f32, 0.0], 1, &Step::going_on(1.0), &[0.0; 2])?;
+/// }
+/// let mut batch = ReplayBatch::new(4, &spec);
+/// replay.sample(0.4, &mut stream(1, "replay", 0), &mut batch)?;
+/// assert_eq!(batch.actions, [1; 4]);
+/// replay.update_priorities(&batch.ids, &[0.5, 0.1, 2.0, 0.0], 1)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Replay<O> {
     rings: Vec<Ring>,
     /// Slots of a ring: the slot of entry `i` of actor `a` is `a * slots + i % slots`.

@@ -11,6 +11,22 @@ use crate::schedule::Schedule;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// How transitions are sampled.
+///
+/// ```
+/// use coinop_agents::replay::SamplerConfig;
+///
+/// let sampler: SamplerConfig = toml::from_str(
+///     r#"
+///     kind = "rank_based"
+///     alpha = 0.7
+///     beta = 0.5
+///     beta_frames = 0
+///     normalize = "batch"
+///     "#,
+/// )?;
+/// assert!(matches!(sampler, SamplerConfig::RankBased { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SamplerConfig {
@@ -43,6 +59,14 @@ pub enum SamplerConfig {
 }
 
 /// Importance weights are divided by the largest, so that they only make updates smaller. The paper does not say of which.
+///
+/// ```
+/// use coinop_agents::replay::Normalize;
+///
+/// let normalize: Normalize = serde_json::from_str("\"memory\"")?;
+/// assert_eq!(normalize, Normalize::Memory);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {

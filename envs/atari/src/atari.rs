@@ -402,6 +402,19 @@ impl Atari {
 }
 
 /// The state of an [`Atari`] at one moment, from [`Atari::snapshot`].
+///
+/// ```
+/// use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+///
+/// let rom = Rom::find(find_game("pong")?, None)?;
+/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// atari.reset();
+/// let snapshot = atari.snapshot();
+/// atari.act(Action::Right);
+/// atari.restore(&snapshot);
+/// assert_eq!(atari.episode_frame_number(), 0);
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
 #[derive(Clone)]
 pub struct Snapshot(Box<Atari>);
 

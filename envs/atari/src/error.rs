@@ -3,6 +3,14 @@
 use std::path::PathBuf;
 
 /// An error of this crate. Every text is one line that names the cause, and the way out where there is one.
+///
+/// ```
+/// use coinop_atari::{AtariError, find_game};
+///
+/// let error = find_game("pitfal").unwrap_err();
+/// assert!(matches!(error, AtariError::UnknownGame { .. }));
+/// assert!(error.to_string().contains("did you mean `pitfall`?"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AtariError {

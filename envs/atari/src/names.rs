@@ -1,6 +1,12 @@
 //! Names that are nearly right.
 
 /// How alike two names are, from 0 to 1: 1 less the share of characters that must be inserted, removed, replaced or swapped.
+///
+/// ```
+/// use coinop_atari::names::likeness;
+///
+/// assert!(likeness("pong", "pnog") > likeness("pong", "breakout"));
+/// ```
 #[must_use]
 pub fn likeness(a: &str, b: &str) -> f64 {
     strsim::normalized_damerau_levenshtein(a, b)

@@ -50,6 +50,17 @@ pub fn parse_actions(text: &str) -> Result<Vec<Action>, AtariError> {
 /// digits, of the 128 bytes of RAM and of the screen's palette indices. Where the game is over the row is written first, and a
 /// reset follows.
 ///
+/// ```
+/// use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
+///
+/// let rom = Rom::find(find_game("pong")?, None)?;
+/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// let mut csv = Vec::new();
+/// trace::write_trace(&mut atari, &[Action::Fire, Action::Noop], &mut csv).expect("memory takes it");
+/// assert_eq!(String::from_utf8_lossy(&csv).lines().count(), 3);
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
+///
 /// # Errors
 /// Those of `out`.
 pub fn write_trace(atari: &mut Atari, actions: &[Action], out: &mut impl Write) -> io::Result<()> {
@@ -65,6 +76,18 @@ pub fn write_trace(atari: &mut Atari, actions: &[Action], out: &mut impl Write) 
 }
 
 /// Does an action and writes its row.
+///
+/// ```
+/// use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
+///
+/// let rom = Rom::find(find_game("pong")?, None)?;
+/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// atari.reset();
+/// let mut row = Vec::new();
+/// trace::write_act(&mut atari, Action::Fire, &mut row).expect("memory takes it");
+/// assert!(String::from_utf8_lossy(&row).starts_with("1,1,0,0,0,"));
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
 ///
 /// # Errors
 /// Those of `out`.

@@ -31,6 +31,19 @@ const COLORS: [Color; ROWS as usize] = [
 
 /// The ball bounces off walls, bricks and the paddle, by where it meets that; it grows faster with every twelfth hit of the paddle. A ball that falls
 /// takes a life. A wall that is gone is replaced.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Bricks};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Lives;
+///
+/// let mut env = Arcade::<Bricks>::new(Picture::Gray);
+/// let mut screen = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut screen)?;
+/// assert_eq!((env.num_actions(), env.lives()), (3, 5));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bricks {
     paddle: i32,

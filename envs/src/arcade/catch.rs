@@ -13,6 +13,19 @@ const BALL: i32 = 6;
 const TOP: i32 = 16;
 
 /// One ball at a time falls, the faster the more have been caught; one that reaches the ground takes a life.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Lives;
+///
+/// let mut env = Arcade::<Catch>::new(Picture::Gray);
+/// let mut screen = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut screen)?;
+/// assert_eq!((env.num_actions(), env.lives()), (3, 5));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catch {
     paddle: i32,

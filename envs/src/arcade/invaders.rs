@@ -32,6 +32,19 @@ const COLORS: [Color; ROWS as usize] = [
 
 /// The fleet goes from side to side and comes down a step at each, faster the fewer ships it has and with every new fleet. Its bombs take a life; when
 /// it lands, all are lost. One shot of the player's is under way at a time.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Invaders};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Lives;
+///
+/// let mut env = Arcade::<Invaders>::new(Picture::Gray);
+/// let mut screen = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut screen)?;
+/// assert_eq!((env.num_actions(), env.lives()), (6, 3));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invaders {
     player: i32,

@@ -34,6 +34,59 @@ pub use screen::{Color, HEIGHT, Screen, WIDTH};
 pub use snake::Snake;
 
 /// The rules of a game. A state is whole numbers, and saved as such.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Color, Game, HEIGHT, Screen, WIDTH};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::rng::Rng;
+///
+/// /// A dot that must be kept from the edges for as long as it goes.
+/// #[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+/// struct Balance {
+///     x: i32,
+/// }
+///
+/// impl Game for Balance {
+///     const NAME: &'static str = "balance";
+///     const ACTIONS: &'static [&'static str] = &["nothing", "left", "right"];
+///
+///     fn begin(&mut self, _: &mut Rng) {
+///         self.x = WIDTH as i32 / 2 + 1;
+///     }
+///
+///     fn tick(&mut self, action: u32, _: &mut Rng) -> i32 {
+///         self.x += [0, -2, 2][action as usize] + (self.x - WIDTH as i32 / 2).signum();
+///         1
+///     }
+///
+///     fn lives(&self) -> u32 {
+///         u32::from((0..WIDTH as i32).contains(&self.x))
+///     }
+///
+///     fn draw(&self, screen: &mut Screen) {
+///         screen.fill(self.x, HEIGHT as i32 / 2, 4, 4, Color::White);
+///     }
+///
+///     fn is_possible(&self) -> bool {
+///         self.x.abs() <= 2 * WIDTH as i32
+///     }
+/// }
+///
+/// let mut env = Arcade::<Balance>::new(Picture::Gray);
+/// let mut screen = vec![0; WIDTH * HEIGHT];
+/// env.reset(None, &mut screen)?;
+/// let mut score = 0.0;
+/// while score < 1000.0 {
+///     let step = env.step(0, &mut screen)?;
+///     score += step.reward;
+///     if step.end.is_over() {
+///         break;
+///     }
+/// }
+/// assert_eq!(score, 79.0);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 pub trait Game: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What it is called.
     const NAME: &'static str;
@@ -57,6 +110,19 @@ pub trait Game: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
 }
 
 /// A game as an environment: a frame per step, observations `[210, 160]` or `[210, 160, 3]`.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Snake};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Lives;
+///
+/// let mut env = Arcade::<Snake>::new(Picture::Gray);
+/// let mut screen = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut screen)?;
+/// assert_eq!((env.num_actions(), env.lives()), (5, 3));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Arcade<G> {
     game: G,
@@ -157,6 +223,14 @@ impl<G: Game> Lives for Arcade<G> {
 }
 
 /// What agents are trained on: the chain of [`trained`].
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Snake, Trained, trained};
+///
+/// let env: Trained<Snake> = trained();
+/// assert_eq!(env.obs_shape().dims(), [4, 84, 84]);
+/// ```
 pub type Trained<G> = TimeLimit<ClipReward<FrameStack<Resize<EpisodicLife<FrameSkip<Arcade<G>>>>>>>;
 
 /// The game with the wrappers of Atari training: each action for four frames, of the last two of which the maximum is seen; a lost life stops the

@@ -6,6 +6,12 @@ pub const WIDTH: usize = 160;
 pub const HEIGHT: usize = 210;
 
 /// A colour of the palette.
+///
+/// ```
+/// use coinop_envs::arcade::Color;
+///
+/// assert_ne!(Color::Red, Color::Green);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the names say it all")]

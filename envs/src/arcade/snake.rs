@@ -16,6 +16,19 @@ const MOST: usize = 128;
 
 /// The snake moves a cell every so many frames, fewer the more it has eaten. It grows with each bite. A wall and its own body take a life, after
 /// which it begins anew at its first length.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Snake};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Lives;
+///
+/// let mut env = Arcade::<Snake>::new(Picture::Gray);
+/// let mut screen = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut screen)?;
+/// assert_eq!((env.num_actions(), env.lives()), (5, 3));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snake {
     /// Columns and rows, the head first.

@@ -24,6 +24,20 @@ use crate::{End, Env, EnvError, Shape, Step};
 const SIZE: usize = 84;
 
 /// An Atari game as agents are trained on: observations `[4, 84, 84]`.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::atari::{AtariEnv, Protocol};
+/// use coinop_envs::coinop_atari::{Rom, find_game};
+///
+/// let rom = Rom::find(find_game("pong")?, None)?;
+/// let mut env = AtariEnv::new(&rom, &Protocol::Sb3.config())?;
+/// let mut obs = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut obs)?;
+/// let step = env.step(2, &mut obs)?;
+/// assert_eq!((env.obs_shape().to_string(), step.reward), ("4x84x84".to_owned(), 0.0));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone)]
 pub struct AtariEnv {
     game: AtariGame,

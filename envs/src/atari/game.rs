@@ -8,6 +8,15 @@ use crate::wrappers::Lives;
 use crate::{Env, EnvError, Shape, Step};
 
 /// What an [`AtariGame`] shows.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Catch};
+/// use coinop_envs::atari::Picture;
+///
+/// assert_eq!(Arcade::<Catch>::new(Picture::Gray).obs_shape().dims(), [210, 160]);
+/// assert_eq!(Arcade::<Catch>::new(Picture::Rgb).obs_shape().dims(), [210, 160, 3]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picture {
     /// `[height, 160]` shades of gray, as ALE's `getScreenGrayscale`.
@@ -17,6 +26,20 @@ pub enum Picture {
 }
 
 /// A game on the machine: one frame per step, the whole screen, rewards as the game pays them.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::atari::{AtariGame, Picture, Protocol};
+/// use coinop_envs::coinop_atari::{Rom, find_game};
+/// use coinop_envs::wrappers::{FrameSkip, Resize};
+///
+/// // A chain of one's own: every eighth frame, 105x80.
+/// let rom = Rom::find(find_game("pong")?, None)?;
+/// let game = AtariGame::new(&rom, &Protocol::Nature.config(), Picture::Gray)?;
+/// let env = Resize::new(FrameSkip::new(game, 8), 105, 80);
+/// assert_eq!(env.obs_shape().dims(), [105, 80]);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone)]
 pub struct AtariGame {
     pub(super) machine: Atari,

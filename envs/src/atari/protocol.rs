@@ -32,6 +32,14 @@ use serde::{Deserialize, Serialize};
 use crate::EnvError;
 
 /// A protocol by name.
+///
+/// ```
+/// use coinop_envs::atari::Protocol;
+///
+/// let protocol: Protocol = "machado".parse()?;
+/// assert_eq!(protocol.config().repeat_action_probability, 0.25);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
@@ -111,6 +119,14 @@ impl FromStr for Protocol {
 }
 
 /// What an [`AtariEnv`](super::AtariEnv) does beyond the game. Begin with [`Protocol::config`].
+///
+/// ```
+/// use coinop_envs::atari::{AtariConfig, Protocol};
+///
+/// // Double-DQN's rules with the whole joystick, on the harder side.
+/// let config = AtariConfig { all_actions: true, difficulty: 1, ..Protocol::Nature.config() };
+/// assert_eq!((config.frame_skip, config.stack), (4, 4));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AtariConfig {
     /// Probability per frame that the machine repeats the action before.

@@ -41,9 +41,30 @@ type State = [f64; 4];
 /// The two links. Observations `[6]`: cosine and sine of both angles, then both angular speeds.
 ///
 /// Without a limit of steps; [`Acrobot::v1`] has Gymnasium's.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::classic::Acrobot;
+///
+/// let mut env = Acrobot::v1();
+/// let mut obs = [0.0; 6];
+/// env.reset(Some(1), &mut obs)?;
+/// let mut steps = 1;
+/// while !env.step(1, &mut obs)?.end.is_over() {
+///     steps += 1;
+/// }
+/// assert!(steps <= 500);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 pub type Acrobot = ClassicControl<AcrobotPhysics>;
 
 /// The physics of [`Acrobot`]; a state is theta1, theta2, and how fast each changes.
+///
+/// ```
+/// use coinop_envs::classic::{Physics, AcrobotPhysics};
+///
+/// assert_eq!((AcrobotPhysics::OBS_LEN, AcrobotPhysics::NUM_ACTIONS), (6, 3));
+/// ```
 #[derive(Clone, Debug)]
 pub struct AcrobotPhysics;
 

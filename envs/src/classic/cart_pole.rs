@@ -38,9 +38,30 @@ const START: f64 = 0.05;
 /// and seconds.
 ///
 /// Without a limit of steps; [`CartPole::v1`] has Gymnasium's.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::classic::CartPole;
+///
+/// let mut env = CartPole::v1();
+/// let mut obs = [0.0; 4];
+/// env.reset(Some(1), &mut obs)?;
+/// let mut steps = 1;
+/// while !env.step(1, &mut obs)?.end.is_over() {
+///     steps += 1;
+/// }
+/// assert!(steps <= 500);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 pub type CartPole = ClassicControl<CartPolePhysics>;
 
 /// The physics of [`CartPole`]; a state is in the order of an observation.
+///
+/// ```
+/// use coinop_envs::classic::{Physics, CartPolePhysics};
+///
+/// assert_eq!((CartPolePhysics::OBS_LEN, CartPolePhysics::NUM_ACTIONS), (4, 2));
+/// ```
 #[derive(Clone, Debug)]
 pub struct CartPolePhysics;
 

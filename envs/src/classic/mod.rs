@@ -18,6 +18,44 @@ pub use cart_pole::{CartPole, CartPolePhysics};
 pub use mountain_car::{MountainCar, MountainCarPhysics};
 
 /// What is particular to a task.
+///
+/// ```
+/// use coinop_envs::classic::{ClassicControl, Physics};
+/// use coinop_envs::rng::Rng;
+/// use coinop_envs::{Env, Step};
+///
+/// /// A ball that rolls away from the top of a hill.
+/// #[derive(Clone, Debug)]
+/// struct Ball;
+///
+/// impl Physics for Ball {
+///     const NAME: &'static str = "ball";
+///     const OBS_LEN: usize = 1;
+///     const NUM_ACTIONS: usize = 3;
+///
+///     type State = [f64; 1];
+///
+///     fn start(_: &mut Rng) -> [f64; 1] {
+///         [0.1]
+///     }
+///
+///     fn step([x]: &mut [f64; 1], action: u32) -> Step {
+///         *x = *x * 1.5 + 0.1 * (f64::from(action) - 1.0);
+///         if x.abs() < 1.0 { Step::going_on(1.0) } else { Step::terminated(0.0) }
+///     }
+///
+///     fn observe([x]: &[f64; 1], obs: &mut [f32]) {
+///         obs[0] = *x as f32;
+///     }
+/// }
+///
+/// let mut env = ClassicControl::<Ball>::new();
+/// let mut obs = [0.0];
+/// env.reset(None, &mut obs)?;
+/// env.step(0, &mut obs)?;
+/// assert!((obs[0] - 0.05).abs() < 1e-6);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 pub trait Physics: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// Its name, also that of its random stream.
     const NAME: &'static str;
@@ -40,6 +78,19 @@ pub trait Physics: Clone + std::fmt::Debug + Send + Sync + 'static {
 }
 
 /// A task of classic control as an environment, without a limit of steps.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::classic::{CartPolePhysics, ClassicControl};
+///
+/// let mut env = ClassicControl::<CartPolePhysics>::new();
+/// let mut obs = [0.0; 4];
+/// // Where to begin may be said, instead of drawn.
+/// env.begin_at([0.0, 0.0, 0.05, 0.0], &mut obs);
+/// env.step(1, &mut obs)?;
+/// assert!(obs[1] > 0.0, "pushed to the right");
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ClassicControl<P: Physics> {
     random: Rng,

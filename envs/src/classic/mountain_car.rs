@@ -34,9 +34,30 @@ const START: std::ops::Range<f64> = -0.6..-0.4;
 /// The car in its valley. Observations `[2]`: position and speed.
 ///
 /// Without a limit of steps; [`MountainCar::v0`] has Gymnasium's.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::classic::MountainCar;
+///
+/// let mut env = MountainCar::v0();
+/// let mut obs = [0.0; 2];
+/// env.reset(Some(1), &mut obs)?;
+/// let mut steps = 1;
+/// while !env.step(1, &mut obs)?.end.is_over() {
+///     steps += 1;
+/// }
+/// assert!(steps <= 200);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 pub type MountainCar = ClassicControl<MountainCarPhysics>;
 
 /// The physics of [`MountainCar`]; a state is in the order of an observation.
+///
+/// ```
+/// use coinop_envs::classic::{Physics, MountainCarPhysics};
+///
+/// assert_eq!((MountainCarPhysics::OBS_LEN, MountainCarPhysics::NUM_ACTIONS), (2, 3));
+/// ```
 #[derive(Clone, Debug)]
 pub struct MountainCarPhysics;
 

@@ -26,6 +26,21 @@ pub use serial::Serial;
 
 /// Many environments stepped together. Every implementation gives what [`Serial`] gives for the same
 /// seeds and actions, whatever the number of threads.
+///
+/// ```
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::vec_env::Serial;
+/// use coinop_envs::{Step, VecEnv};
+///
+/// let mut envs = Serial::new(vec![CartPole::v1(); 2]);
+/// // Observations of both, one after the other; where an episode ends, `final_obs` has its last one and `obs` the next one's first.
+/// let (mut obs, mut final_obs) = ([0.0; 8], [0.0; 8]);
+/// let mut steps = [Step::default(); 2];
+/// envs.reset(Some(1), &mut obs)?;
+/// envs.step(&[0, 1], &mut obs, &mut final_obs, &mut steps)?;
+/// assert_eq!(steps.map(|step| step.reward), [1.0, 1.0]);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 pub trait VecEnv {
     /// The element type of observations.
     type Obs: Elem;

@@ -5,6 +5,14 @@ use crate::snapshot::{open, seal};
 use crate::{Env, EnvError, Step};
 
 /// An environment in which lives can be lost.
+///
+/// ```
+/// use coinop_envs::arcade::{Arcade, Bricks};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::Lives;
+///
+/// assert_eq!(Arcade::<Bricks>::new(Picture::Gray).lives(), 0, "before the first reset");
+/// ```
 pub trait Lives {
     /// Lives left; 0 where there are none to lose.
     fn lives(&self) -> u32;

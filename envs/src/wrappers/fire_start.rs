@@ -5,6 +5,18 @@ use crate::{Env, EnvError, Step};
 
 /// Does action 1 (FIRE) and then action 2 after every reset, and after every lost life (a discount of 0 within an episode), as the
 /// wrappers of OpenAI's Baselines do. What these steps pay counts in the score but not in the reward: the agent did not choose them.
+///
+/// ```
+/// use coinop_envs::Env;
+/// use coinop_envs::arcade::{Arcade, Invaders};
+/// use coinop_envs::atari::Picture;
+/// use coinop_envs::wrappers::FireStart;
+///
+/// let mut env = FireStart::new(Arcade::<Invaders>::new(Picture::Gray));
+/// let mut obs = vec![0; env.obs_shape().len()];
+/// env.reset(Some(1), &mut obs)?;
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FireStart<E> {
     env: E,

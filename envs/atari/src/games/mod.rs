@@ -47,6 +47,15 @@ use crate::error::AtariError;
 use crate::names::nearest;
 
 /// Everything that is particular to one game.
+///
+/// ```
+/// use coinop_atari::find_game;
+///
+/// let game = find_game("pong")?;
+/// assert_eq!((game.modes, game.difficulties), (&[0, 1][..], &[0, 1, 2, 3][..]));
+/// assert!(game.has_paddles());
+/// # Ok::<(), coinop_atari::AtariError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Game {
@@ -257,6 +266,13 @@ static GAMES: [Game; 104] = [
 ];
 
 /// The supported games, sorted by name.
+///
+/// ```
+/// use coinop_atari::games;
+///
+/// let combinations = games().iter().map(|game| game.modes.len() * game.difficulties.len());
+/// assert_eq!((games().len(), combinations.sum::<usize>()), (104, 1090));
+/// ```
 pub fn games() -> &'static [Game] {
     &GAMES
 }
