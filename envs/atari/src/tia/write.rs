@@ -276,7 +276,8 @@ impl Picture {
         self.catch_up(time, canvas);
         let cycle = (time % LINE / 3) as u8;
         self.hmove_time = time;
-        self.hmove_blank = self.display.hmove_blanks && motion::blanks(cycle);
+        // Another HMOVE, in time for its motion alone, does not take the blank back.
+        self.hmove_blank |= self.display.hmove_blanks && motion::blanks(cycle);
         self.star_field = None;
         let mut dirty = 0;
         // An object that stays as it is needs no new mask.
