@@ -222,6 +222,9 @@ pub(crate) struct TraceArgs {
     /// Frames per action
     #[arg(long, value_name = "K", default_value_t = 1, allow_negative_numbers = true)]
     pub(crate) frame_skip: u32,
+    /// Write what is there at the end to a file: the 128 bytes of memory, then the screen's palette indices
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dump: Option<PathBuf>,
     /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,

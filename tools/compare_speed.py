@@ -2,7 +2,7 @@
 
     cargo build --release --workspace --examples --bins
     pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 envpool==1.2.5 stable-baselines3==2.9.2 opencv-python-headless
-    python tools/compare_speed.py machine env train dqn
+    python tools/compare_speed.py machine atari57 env train dqn
 
 Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and the ratio to coinop. Nothing else
 should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 on both sides.
@@ -136,6 +136,26 @@ def machine():
         ])
 
 
+ATARI_57 = """alien amidar assault asterix asteroids atlantis bank_heist battle_zone beam_rider berzerk bowling boxing breakout
+    centipede chopper_command crazy_climber defender demon_attack double_dunk enduro fishing_derby freeway frostbite gopher gravitar hero
+    ice_hockey jamesbond kangaroo krull kung_fu_master montezuma_revenge ms_pacman name_this_game phoenix pitfall pong private_eye qbert
+    riverraid road_runner robotank seaquest skiing solaris space_invaders star_gunner surround tennis time_pilot tutankham up_n_down venture
+    video_pinball wizard_of_wor yars_revenge zaxxon""".split()
+
+
+def atari57():
+    """Each game of the Atari-57 list, on one core that both are bound to."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    print("\n| game, one core, gray screen every 4th frame | coinop-atari, frames/s | ale-py 0.12.1 | coinop is |\n|---|---:|---:|---:|")
+    ratios = []
+    for game in ATARI_57:
+        pairs = [(example("frames", game, 30_000), python("ale_act", game, 15_000)) for _ in range(ROUNDS)]
+        ours, theirs = (statistics.median(column) for column in zip(*pairs))
+        ratios.append(ours / theirs)
+        print(f"| {game} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.2f}x |", flush=True)
+    print(f"| **geometric mean; least; most** | | | {statistics.geometric_mean(ratios):.2f}x; {min(ratios):.2f}x; {max(ratios):.2f}x |")
+
+
 def env():
     for game in ("pong", "breakout"):
         for threads in (1, 2):
@@ -169,4 +189,4 @@ def dqn():
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ("machine", "env", "train", "dqn"):
-        {"machine": machine, "env": env, "train": training, "dqn": dqn}[name]()
+        {"machine": machine, "atari57": atari57, "env": env, "train": training, "dqn": dqn}[name]()

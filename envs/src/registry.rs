@@ -57,7 +57,13 @@ impl Family {
     #[must_use]
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
-            Family::Atari => &["all_actions", "mode", "repeat_action_probability", "roms"],
+            Family::Atari => &[
+                "all_actions",
+                "mode",
+                "pooled_frames",
+                "repeat_action_probability",
+                "roms",
+            ],
             Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => &[],
         }
     }
@@ -171,6 +177,9 @@ pub struct AtariOptions {
     /// Probability per frame that the machine repeats the action before, if not the protocol's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_action_probability: Option<f32>,
+    /// The maximum of so many frames is observed, the last of an agent step, if not the protocol's two. Four show every object that flickers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooled_frames: Option<u32>,
     /// The game's mode, if not its default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
@@ -395,6 +404,7 @@ fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
     let mut config = options.protocol.config();
     config.mode = options.mode;
     config.difficulty = options.difficulty;
+    config.pooled_frames = options.pooled_frames.unwrap_or(config.pooled_frames);
     config.all_actions = options.all_actions.unwrap_or(config.all_actions);
     if let Some(probability) = options.repeat_action_probability {
         config.repeat_action_probability = probability;

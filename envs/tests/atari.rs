@@ -31,7 +31,7 @@ fn chain(rom: &Rom, config: &AtariConfig) -> Box<dyn Env<Obs = u8>> {
 }
 
 fn skip<E: Env<Obs = u8> + Lives + 'static>(env: E, config: &AtariConfig) -> Box<dyn Env<Obs = u8>> {
-    let env = FrameSkip::new(env, config.frame_skip);
+    let env = FrameSkip::pooling(env, config.frame_skip, config.pooled_frames);
     if config.noop_after_lost_life {
         fire(EpisodicLife::with_noop(env), config)
     } else if config.lost_life_stops_return {
@@ -95,6 +95,23 @@ fn the_fused_environment_equals_the_chain_of_wrappers() {
     ] {
         assert_equal(game, &protocol.config(), 3, 700);
     }
+}
+
+#[test]
+fn more_frames_than_two_may_be_pooled() {
+    for pooled_frames in [1, 3, 4, 9] {
+        let config = AtariConfig {
+            pooled_frames,
+            ..Protocol::Sb3.config()
+        };
+        assert_equal("space_invaders", &config, 3, 200);
+    }
+    let rom = rom("pong");
+    let config = AtariConfig {
+        pooled_frames: 0,
+        ..Protocol::Sb3.config()
+    };
+    assert!(AtariEnv::new(&rom, &config).is_err());
 }
 
 #[test]

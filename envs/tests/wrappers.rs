@@ -85,6 +85,52 @@ fn frame_skip_repeats_sums_and_shows_the_larger_of_the_last_two() {
     assert_eq!(env.frames_per_step(), 4);
 }
 
+/// Four pixels, of which each frame shows the next one.
+struct Flicker(usize);
+
+impl Env for Flicker {
+    type Obs = u8;
+
+    fn obs_shape(&self) -> Shape {
+        Shape::new(&[4])
+    }
+
+    fn num_actions(&self) -> usize {
+        1
+    }
+
+    fn reset(&mut self, _: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
+        self.0 = 0;
+        obs.fill(0);
+        Ok(())
+    }
+
+    fn step(&mut self, _: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
+        obs.fill(0);
+        obs[self.0] = 255;
+        self.0 = (self.0 + 1) % 4;
+        Ok(Step::going_on(0.0))
+    }
+}
+
+#[test]
+fn frame_skip_shows_the_largest_of_as_many_frames_as_are_pooled() {
+    for (pooled, seen) in [
+        (1, [0, 0, 0, 255]),
+        (2, [0, 0, 255, 255]),
+        (3, [0, 255, 255, 255]),
+        (4, [255; 4]),
+        (9, [255; 4]),
+    ] {
+        let (mut env, mut obs) = (FrameSkip::pooling(Flicker(0), 4, pooled), [9; 4]);
+        env.reset(None, &mut obs).unwrap();
+        for _ in 0..3 {
+            env.step(0, &mut obs).unwrap();
+            assert_eq!(obs, seen, "{pooled} frames");
+        }
+    }
+}
+
 #[test]
 fn frame_skip_stops_at_the_end_and_shows_the_last_frame() {
     let (env, tape) = Taped::new();

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use coinop_agents::checkpoint::write_file;
 use coinop_atari::{Atari, Rom, Settings, find_game, trace};
 
 use crate::cli::TraceArgs;
@@ -25,5 +26,10 @@ pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
     trace::write_trace(&mut atari, &actions, &mut out)
         .and_then(|()| out.flush())
         .map_err(OutputError::from)?;
+    if let Some(path) = &args.dump {
+        let mut bytes = atari.ram().to_vec();
+        bytes.extend_from_slice(atari.screen());
+        write_file(path, &bytes)?;
+    }
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::protocol::AtariConfig;
 use crate::resize::AreaResizer;
 use crate::rng::Rng;
 use crate::snapshot::{bad, open, seal};
-use crate::wrappers::fused::{Stack, draw_noops, lost_life, max_into, noop_stream, sign};
+use crate::wrappers::fused::{Stack, draw_noops, is_pooled, lost_life, max_into, noop_stream, sign};
 use crate::wrappers::{FireStart, Lives};
 use crate::{End, Env, EnvError, Shape, Step};
 
@@ -62,10 +62,10 @@ impl AtariEnv {
     ///
     /// When the machine refuses the settings, or there is nothing to skip or to stack.
     pub fn new(rom: &Rom, config: &AtariConfig) -> Result<Self, EnvError> {
-        if config.frame_skip == 0 || config.stack == 0 {
+        if config.frame_skip == 0 || config.pooled_frames == 0 || config.stack == 0 {
             let text = format!(
-                "frame_skip = {} and stack = {}: both must be at least 1",
-                config.frame_skip, config.stack
+                "frame_skip = {}, pooled_frames = {} and stack = {}: they must be at least 1",
+                config.frame_skip, config.pooled_frames, config.stack
             );
             return Err(EnvError::BadSetting(text));
         }
@@ -133,26 +133,31 @@ impl AtariEnv {
         Ok(step)
     }
 
-    /// Repeats an action, and leaves the maximum of the last two frames in `screen`.
+    /// Repeats an action, and leaves the maximum of the last frames in `screen`.
     fn skip(&mut self, action: u32) -> Result<Step, EnvError> {
         let action = self.game.action(action)?;
         let machine = &mut self.game.machine;
-        let skip = self.config.frame_skip;
+        let (skip, pooled) = (self.config.frame_skip, self.config.pooled_frames);
         let mut reward = 0;
         for frame in 1..=skip {
-            if frame == skip && skip > 1 {
-                machine.grayscale(&mut self.before_last);
-            }
             reward += machine.act(action);
             if machine.is_terminal() {
                 break;
+            }
+            if is_pooled(frame, skip, pooled) {
+                if is_pooled(frame - 1, skip, pooled) {
+                    machine.grayscale(&mut self.screen);
+                    max_into(&mut self.before_last, &self.screen);
+                } else {
+                    machine.grayscale(&mut self.before_last);
+                }
             }
         }
         machine.grayscale(&mut self.screen);
         let mut step = Step::going_on(reward as f32);
         if machine.is_terminal() {
             step = Step::terminated(reward as f32);
-        } else if skip > 1 {
+        } else if is_pooled(skip - 1, skip, pooled) {
             max_into(&mut self.screen, &self.before_last);
         }
         Ok(step)

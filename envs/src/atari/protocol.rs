@@ -78,6 +78,7 @@ impl Protocol {
             all_actions: false,
             clip_reward: true,
             frame_skip: 4,
+            pooled_frames: 2,
             stack: 4,
             max_frames: 108_000,
             mode: None,
@@ -145,6 +146,8 @@ pub struct AtariConfig {
     pub clip_reward: bool,
     /// Frames per agent step.
     pub frame_skip: u32,
+    /// The maximum of so many frames, the last of an agent step, is observed.
+    pub pooled_frames: u32,
     /// Frames per observation.
     pub stack: usize,
     /// Frames after which an episode is truncated, counted in whole agent steps from where the agent begins; 0 for never.

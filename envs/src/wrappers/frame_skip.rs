@@ -19,7 +19,10 @@ use crate::{Env, EnvError, Step};
 pub struct FrameSkip<E> {
     env: E,
     skip: u32,
-    before_last: Vec<u8>,
+    /// Frames whose maximum is observed.
+    pooled: u32,
+    /// The maximum of those so far.
+    before: Vec<u8>,
 }
 
 impl<E: Env<Obs = u8>> FrameSkip<E> {
@@ -28,10 +31,32 @@ impl<E: Env<Obs = u8>> FrameSkip<E> {
     /// If `skip` is 0.
     #[must_use]
     pub fn new(env: E, skip: u32) -> Self {
-        assert!(skip > 0, "an action is done for at least one frame");
-        let before_last = vec![0; env.obs_shape().len()];
-        Self { env, skip, before_last }
+        Self::pooling(env, skip, 2)
     }
+
+    /// Observes the maximum of the last `pooled` frames, or of all if there are fewer: objects that flicker at a slower pace than every other
+    /// frame are hidden from the maximum of two.
+    ///
+    /// # Panics
+    ///
+    /// If `skip` or `pooled` is 0.
+    #[must_use]
+    pub fn pooling(env: E, skip: u32, pooled: u32) -> Self {
+        assert!(skip > 0, "an action is done for at least one frame");
+        assert!(pooled > 0, "at least one frame is observed");
+        let before = vec![0; env.obs_shape().len()];
+        Self {
+            env,
+            skip,
+            pooled,
+            before,
+        }
+    }
+}
+
+/// Whether frame `frame` of `skip`, counted from 1, is one of those before the last whose maximum is observed.
+pub(crate) fn is_pooled(frame: u32, skip: u32, pooled: u32) -> bool {
+    0 < frame && frame < skip && skip - frame < pooled
 }
 
 /// `out` becomes the larger of `out` and `other`, byte by byte.
@@ -53,9 +78,6 @@ impl<E: Env<Obs = u8>> Env for FrameSkip<E> {
     fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
         let mut sum = Step::default();
         for frame in 1..=self.skip {
-            if frame == self.skip {
-                self.before_last.copy_from_slice(obs);
-            }
             let step = self.env.step(action, obs)?;
             sum.reward += step.reward;
             sum.score += step.score;
@@ -64,9 +86,16 @@ impl<E: Env<Obs = u8>> Env for FrameSkip<E> {
             if sum.end.is_over() {
                 return Ok(sum);
             }
+            if is_pooled(frame, self.skip, self.pooled) {
+                if is_pooled(frame - 1, self.skip, self.pooled) {
+                    max_into(&mut self.before, obs);
+                } else {
+                    self.before.copy_from_slice(obs);
+                }
+            }
         }
-        if self.skip > 1 {
-            max_into(obs, &self.before_last);
+        if is_pooled(self.skip - 1, self.skip, self.pooled) {
+            max_into(obs, &self.before);
         }
         Ok(sum)
     }

@@ -32,7 +32,7 @@ pub use time_limit::TimeLimit;
 pub(crate) mod fused {
     pub(crate) use super::clip_reward::sign;
     pub(crate) use super::episodic_life::lost_life;
-    pub(crate) use super::frame_skip::max_into;
+    pub(crate) use super::frame_skip::{is_pooled, max_into};
     pub(crate) use super::frame_stack::Stack;
     pub(crate) use super::noop_start::{draw_noops, noop_stream};
 }
