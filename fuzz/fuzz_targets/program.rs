@@ -16,8 +16,12 @@ fuzz_target!(|bytes: &[u8]| {
     for size in SIZES {
         // The program is there again and again, so that it is met wherever the processor begins.
         let image: Vec<u8> = program.iter().copied().cycle().take(size).collect();
-        let Ok(rom) = Rom::unverified(game, &image) else { continue };
-        let Ok(mut atari) = Atari::new(&rom, &Settings::default()) else { return };
+        let Ok(rom) = Rom::unverified(game, &image) else {
+            continue;
+        };
+        let Ok(mut atari) = Atari::new(&rom, &Settings::default()) else {
+            return;
+        };
         for &action in actions {
             if let Some(action) = Action::from_number(action % 18) {
                 atari.act(action);

@@ -12,7 +12,8 @@ use libfuzzer_sys::fuzz_target;
 /// Waits for lines, changes colours, and ends its frames.
 const PROGRAM: [u8; 35] = [
     0x78, 0xD8, 0xA2, 0xFF, 0x9A, // SEI, CLD, LDX #$FF, TXS
-    0xA9, 0x02, 0x85, 0x02, 0x85, 0x00, 0x85, 0x02, 0x85, 0x02, 0x85, 0x02, 0xA9, 0x00, 0x85, 0x00, // VSYNC for 3 lines
+    0xA9, 0x02, 0x85, 0x02, 0x85, 0x00, 0x85, 0x02, 0x85, 0x02, 0x85, 0x02, 0xA9, 0x00, 0x85,
+    0x00, // VSYNC for 3 lines
     0xA2, 0xFF, 0x85, 0x02, 0x86, 0x09, 0x86, 0x1B, 0xCA, 0xD0, 0xF7, // 255 lines: COLUBK, GRP0
     0x4C, 0x05, 0xF0, // JMP to the frame
 ];
@@ -38,7 +39,11 @@ fuzz_target!(|bytes: &[u8]| {
     for change in bytes.chunks_exact(3) {
         let at = usize::from(u16::from_le_bytes([change[0], change[1]]));
         // Both ends decide; between them are the pictures.
-        let at = if at % 2 == 0 { at / 2 % len } else { len - 1 - at / 2 % len };
+        let at = if at % 2 == 0 {
+            at / 2 % len
+        } else {
+            len - 1 - at / 2 % len
+        };
         state[at] = change[2];
     }
     let sum = crc32fast::hash(&state[..len]).to_le_bytes();
