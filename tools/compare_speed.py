@@ -169,10 +169,12 @@ def env():
 def training():
     table("Pong, Nature network, 16 environments, one update per 5 steps, 2 threads", [
         ("coinop PAAC", lambda: train(320_000, "paac", "network.body=nature", "num_envs=16", "protocol=sb3")),
+        ("coinop PAAC in bfloat16", lambda: train(320_000, "paac", "network.body=nature", "num_envs=16", "protocol=sb3", "precision=bfloat16")),
         ("Stable-Baselines3 A2C", lambda: python("sb3", "a2c", 2)),
     ])
     table("Pong, Nature network, 32 environments, 32 steps, 2 epochs of 4 minibatches, 2 threads", [
         ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "epochs=2", "precision=float32")),
+        ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "epochs=2", "precision=bfloat16")),
         ("Stable-Baselines3 PPO", lambda: python("sb3", "ppo", 2)),
     ])
 
