@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(error("cartpole@mode=1"), "there is no setting `env.mode`");
         assert_eq!(
             error("pong@difficulty=high"),
-            "env.difficulty = \"high\": it must be a whole number of at least 0"
+            "env.difficulty = \"high\": it must be a whole number from 0 to 9223372036854775807, e.g. 10M"
         );
     }
 }
