@@ -130,3 +130,18 @@ impl Checkpoint for Params {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gradient_is_0_where_the_loss_does_not_depend_on_a_parameter() {
+        let value = |value: f32| Tensor::from_slice(&[value]);
+        let values = vec![("used".to_owned(), value(3.0)), ("unused".to_owned(), value(5.0))];
+        let params = Params::new(values, Device::Cpu).unwrap();
+        let loss = params.leaf(0).square().sum(Kind::Float);
+        let gradient = params.gradient(&loss).unwrap();
+        assert_eq!(Vec::<f32>::try_from(gradient).unwrap(), [6.0, 0.0]);
+    }
+}

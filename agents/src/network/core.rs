@@ -169,8 +169,8 @@ impl Lstm {
             begins.len()
         );
         let [input_weight, input_bias, weight, bias] = [0, 1, 2, 3].map(|i| params.leaf(self.at + i));
-        // What the features say to the gates, in one product for all steps. The loop is ours, because training with libtorch's `lstm` takes
-        // several times as long on a processor: it lays the weights out anew for every call.
+        // What the features say to the gates, in one product for all steps. The loop is ours: with libtorch's `lstm`, updates of
+        // A3C from 20 steps took 2.7 times as long (`coinop bench learner --algo a3c --set core=lstm`).
         let gates = features
             .f_linear(input_weight, Some(input_bias.f_add(bias)?))?
             .f_view([-1, n as i64, 4 * CELLS])?

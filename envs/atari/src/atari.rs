@@ -186,7 +186,7 @@ impl Atari {
         self.outcome.terminal = false;
         if let Some(set_mode) = self.game.set_mode {
             let mode = self.mode;
-            set_mode(&mut Menu::new(self), mode);
+            set_mode(&mut Menu::new(self), mode as i32);
         }
         self.soft_reset();
         if self.game.starts_with_reset {

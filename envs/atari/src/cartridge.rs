@@ -7,7 +7,7 @@
 //! 2K, 4K   no hotspots; a 2 KiB image appears twice
 //! F8       two banks of 4 KiB: $FF8 selects bank 0, $FF9 bank 1 (in place at reset)
 //! F6       four banks of 4 KiB: $FF6 selects bank 0 (in place at reset), up to $FF9 for bank 3
-//! ... RAM  with 128 bytes of RAM, which are written at $000-$07F and read at $080-$0FF
+//! F8, F6   with 128 bytes of RAM besides: written at $000-$07F, read at $080-$0FF
 //! E0       eight banks of 1 KiB: $FE0-7 choose slice 0, $FE8-F slice 1, $FF0-7 slice 2; slice 3 is always bank 7
 //! FE       two banks of 4 KiB, chosen by address line 13: programs at $F000 are in bank 0, those at $D000 in bank 1
 //! DPC      F8 with a chip that serves pictures; see [`dpc`](crate::dpc)
@@ -15,8 +15,8 @@
 //!
 //! Addresses with neither hotspot nor cartridge RAM are *plain*: reading them has no effect. Instructions are fetched whole
 //! from the *stretch*, plain addresses around the program counter that follow each other in the image too; it moves when the
-//! program leaves it. To add a mapper: a variant of [`Mapper`], its arm in [`Cartridge::reset`] and in [`Cartridge::access`],
-//! and its plain range.
+//! program leaves it. To add a mapper: a variant of [`Mapper`], its size, its plain range, its arm in [`Cartridge::reset`] and in
+//! [`Cartridge::access`], and in [`Cartridge::read_special`] and [`Cartridge::write`] if there is more behind the window than ROM.
 
 use std::ops::Range;
 use std::sync::Arc;

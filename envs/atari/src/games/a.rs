@@ -22,7 +22,7 @@ pub(super) const ADVENTURE: Game = Game {
     set_mode: Some(|menu, mode| {
         // Each try holds SELECT for a random time, which decides where things lie.
         menu.until(
-            |ram| (ram.get(0xDD) >> 1) & 3 == mode as i32,
+            |ram| (ram.get(0xDD) >> 1) & 3 == mode,
             |menu| {
                 let frames = 2 + menu.random_u32() % 256;
                 menu.select(frames);
@@ -48,7 +48,7 @@ pub(super) const AIR_RAID: Game = Game {
     },
     set_mode: Some(|menu, mode| {
         menu.select(20);
-        menu.select_until(10, |ram| ram.get(0xAA) == mode as i32);
+        menu.select_until(10, |ram| ram.get(0xAA) == mode);
     }),
     ..Game::DEFAULT
 };
@@ -65,7 +65,7 @@ pub(super) const ALIEN: Game = Game {
         let lives = ram.get(0xC0) & 15;
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x81) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x81) == mode)),
     ..Game::DEFAULT
 };
 
@@ -146,7 +146,7 @@ pub(super) const ASTEROIDS: Game = Game {
         let lives = ram.get(0xBC) >> 4;
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -167,7 +167,7 @@ pub(super) const ATLANTIS: Game = Game {
         };
         Outcome::new(reward, terminal, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x8D) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x8D) == mode)),
     ..Game::DEFAULT
 };
 

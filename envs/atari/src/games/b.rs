@@ -47,7 +47,7 @@ pub(super) const BANK_HEIST: Game = Game {
         let spare = ram.get(0xD5);
         Outcome::new(reward, spare == 0 && ram.get(0xCE) == 1, spare)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -63,7 +63,7 @@ pub(super) const BASIC_MATH: Game = Game {
         let reward = state.gain(ram.bcd(0x84));
         Outcome::new(reward, ram.get(0x86) != 0, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xC5) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xC5) == mode)),
     ..Game::DEFAULT
 };
 
@@ -84,7 +84,7 @@ pub(super) const BATTLE_ZONE: Game = Game {
         let lives = ram.get(0xBA) & 15;
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xA1) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xA1) == mode)),
     ..Game::DEFAULT
 };
 
@@ -121,7 +121,7 @@ pub(super) const BERZERK: Game = Game {
     },
     set_mode: Some(|menu, mode| {
         (0..20).for_each(|_| menu.act(Noop));
-        menu.select_until(2, |ram| ram.get(0x80) == mode as i32);
+        menu.select_until(2, |ram| ram.get(0x80) == mode);
     }),
     ..Game::DEFAULT
 };
@@ -157,7 +157,7 @@ pub(super) const BOWLING: Game = Game {
         let reward = state.gain(ram.bcd2(0xA1, 0xA6));
         Outcome::new(reward, ram.get(0xA4) > 0x10, 0)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x82) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x82) == mode)),
     ..Game::DEFAULT
 };
 
@@ -195,6 +195,6 @@ pub(super) const BREAKOUT: Game = Game {
         state.begun |= balls == 5;
         Outcome::new(reward, state.begun && balls == 0, balls)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0xB2) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0xB2) == mode)),
     ..Game::DEFAULT
 };

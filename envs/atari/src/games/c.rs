@@ -49,7 +49,7 @@ pub(super) const CASINO: Game = Game {
         };
         Outcome::new(state.reward, terminal, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xD4) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xD4) == mode)),
     ..Game::DEFAULT
 };
 
@@ -64,7 +64,7 @@ pub(super) const CENTIPEDE: Game = Game {
         let lives = (ram.get(0xED) >> 4 & 7) + 1;
         Outcome::new(reward, ram.get(0xA6) & 0x40 != 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xA7) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xA7) == mode)),
     ..Game::DEFAULT
 };
 
@@ -80,7 +80,7 @@ pub(super) const CHOPPER_COMMAND: Game = Game {
         let lives = ram.get(0xE4) & 15;
         Outcome::new(reward, state.begun && lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xE0) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xE0) == mode)),
     ..Game::DEFAULT
 };
 
@@ -97,7 +97,7 @@ pub(super) const CRAZY_CLIMBER: Game = Game {
         let lives = ram.get(0xAA);
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -111,6 +111,6 @@ pub(super) const CROSSBOW: Game = Game {
         let reward = state.gain(ram.bcd3(0x8D, 0x8C, 0x8B));
         Outcome::new(reward, ram.get(0xE7) == 0x82, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x8D) == mode as i32 + 1)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x8D) == mode + 1)),
     ..Game::DEFAULT
 };

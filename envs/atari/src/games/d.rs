@@ -46,7 +46,7 @@ pub(super) const DEFENDER: Game = Game {
         let lives = ram.get(0xC2);
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x9B) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x9B) == mode)),
     ..Game::DEFAULT
 };
 
@@ -67,7 +67,7 @@ pub(super) const DEMON_ATTACK: Game = Game {
         Outcome::new(reward, spare == 0 && ram.get(0xF1) == 0xBD && !chosen, spare + 1)
     },
     set_mode: Some(|menu, mode| {
-        menu.until(|ram| ram.get(0xEA) == mode as i32, |menu| menu.select(1));
+        menu.until(|ram| ram.get(0xEA) == mode, |menu| menu.select(1));
         menu.state().begun = true;
         menu.soft_reset();
     }),

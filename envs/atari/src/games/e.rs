@@ -73,6 +73,6 @@ pub(super) const ET: Game = Game {
         let lives = i32::from((ram.get(0xE5) + 1) as i8);
         Outcome::new(reward, lives == 0 && ram.get(0x80) == 8, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(25, |ram| ram.get(0xEA) == mode as i32 + 1)),
+    set_mode: Some(|menu, mode| menu.select_until(25, |ram| ram.get(0xEA) == mode + 1)),
     ..Game::DEFAULT
 };

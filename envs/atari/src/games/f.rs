@@ -26,7 +26,7 @@ pub(super) const FLAG_CAPTURE: Game = Game {
         let time = ram.get(0xEB);
         Outcome::new(reward, time == 0, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xD6) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xD6) == mode)),
     ..Game::DEFAULT
 };
 
@@ -41,7 +41,7 @@ pub(super) const FREEWAY: Game = Game {
         let reward = state.gain(ram.bcd(0xE7)).clamp(0, 1);
         Outcome::new(reward, ram.get(0x96) == 1, 0)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -57,7 +57,7 @@ pub(super) const FROGGER: Game = Game {
         let spare = ram.get(0xD0);
         Outcome::new(reward, spare == 0xFF, spare)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDD) == 2 * mode as i32 + 1)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDD) == 2 * mode + 1)),
     ..Game::DEFAULT
 };
 
@@ -71,6 +71,6 @@ pub(super) const FROSTBITE: Game = Game {
         let spare = ram.get(0xCC) & 15;
         Outcome::new(reward, spare == 0 && ram.get(0xF1) >= 0x80, spare + 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };

@@ -15,7 +15,7 @@ pub(super) const GALAXIAN: Game = Game {
         let reward = if gain < 0 { gain + 1_000_000 } else { gain }; // The digits went round.
         Outcome::new(reward, ram.get(0xBF) >= 0x80, ram.get(0xB9) + 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0xB3) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0xB3) == mode)),
     ..Game::DEFAULT
 };
 
@@ -34,7 +34,7 @@ pub(super) const GOPHER: Game = Game {
     },
     set_mode: Some(|menu, mode| {
         menu.soft_reset();
-        menu.select_until(5, |ram| ram.get(0xD3) == mode as i32);
+        menu.select_until(5, |ram| ram.get(0xD3) == mode);
     }),
     ..Game::DEFAULT
 };
@@ -51,6 +51,6 @@ pub(super) const GRAVITAR: Game = Game {
         let lives = if screen == 0 { 6 } else { ram.get(0x84) + 1 };
         Outcome::new(reward, screen == 1, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(10, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(10, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };

@@ -20,7 +20,7 @@ pub(super) const HANGMAN: Game = Game {
         state.previous = clock;
         Outcome::new(reward, reward != 0 || ran_out, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xEE) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xEE) == mode)),
     ..Game::DEFAULT
 };
 
@@ -37,7 +37,7 @@ pub(super) const HAUNTED_HOUSE: Game = Game {
         let lives = ram.get(0x96);
         Outcome::new(reward, lives == 0 || won, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xCC) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xCC) == mode)),
     ..Game::DEFAULT
 };
 
@@ -51,7 +51,7 @@ pub(super) const HERO: Game = Game {
         let lives = ram.get(0xB3);
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -67,7 +67,7 @@ pub(super) const HUMAN_CANNONBALL: Game = Game {
         Outcome::new(reward, hits == 7 || ram.bcd(0xB7) == 7, 1)
     },
     set_mode: Some(|menu, mode| {
-        let one_player = (mode as i32 + 1, 1);
+        let one_player = (mode + 1, 1);
         menu.select_until(2, |ram| (ram.get(0xB6), ram.get(0xB7)) == one_player);
     }),
     ..Game::DEFAULT

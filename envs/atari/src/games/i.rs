@@ -13,6 +13,6 @@ pub(super) const ICE_HOCKEY: Game = Game {
         let time_is_up = ram.get(0x87) == 0 && ram.get(0x86) == 0;
         Outcome::new(reward, time_is_up, 0)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };

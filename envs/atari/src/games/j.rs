@@ -13,7 +13,7 @@ pub(super) const JAMESBOND: Game = Game {
         Outcome::new(reward, spare == 0 && ram.get(0x8C) == 0x68, spare + 1)
     },
     set_mode: Some(|menu, mode| {
-        let shown = [mode as i32, mode as i32 + 0x48];
+        let shown = [mode, mode + 0x48];
         menu.select_until(20, |ram| shown.contains(&ram.get(0x8C)));
     }),
     ..Game::DEFAULT

@@ -33,7 +33,7 @@ pub(super) const KANGAROO: Game = Game {
         Outcome::new(reward, spare == 0xFF, (spare & 7) + 1)
     },
     set_mode: Some(|menu, mode| {
-        let shown = [mode as i32, mode as i32 + 0x80];
+        let shown = [mode, mode + 0x80];
         menu.select_until(2, |ram| shown.contains(&ram.get(0xBA)));
     }),
     ..Game::DEFAULT
@@ -66,7 +66,7 @@ pub(super) const KING_KONG: Game = Game {
         let lives = ram.get(0xEE);
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xEC) == 2 * mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xEC) == 2 * mode)),
     ..Game::DEFAULT
 };
 
@@ -87,7 +87,7 @@ pub(super) const KLAX: Game = Game {
         let terminal = full || allowed > 0 && missed == allowed || last_level;
         Outcome::new(reward, terminal, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.cartridge(0x6A) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.cartridge(0x6A) == mode)),
     ..Game::DEFAULT
 };
 

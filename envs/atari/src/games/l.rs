@@ -30,6 +30,6 @@ pub(super) const LOST_LUGGAGE: Game = Game {
         let terminal = (lives, ram.get(0xC8), ram.get(0xA5), ram.get(0xA9)) == (0, 10, 0, 0);
         Outcome::new(reward, terminal, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x94) == 1 + 3 * mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x94) == 1 + 3 * mode)),
     ..Game::DEFAULT
 };

@@ -13,7 +13,7 @@ pub(super) const MARIO_BROS: Game = Game {
         let lives = ram.get(0x87);
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(5, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(5, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -72,7 +72,7 @@ pub(super) const MR_DO: Game = Game {
         let reward = state.gain(10 * ram.bcd2(0x82, 0x83));
         Outcome::new(reward, ram.get(0xDA) == 0x40, ram.get(0xDB))
     },
-    set_mode: Some(|menu, mode| menu.select_until(5, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(5, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -92,7 +92,7 @@ pub(super) const MS_PACMAN: Game = Game {
         Outcome::new(reward, spare == 0 && ram.get(0xA7) == 0x53, 1 + spare % 8)
     },
     set_mode: Some(|menu, mode| {
-        let wanted = if mode == 0 { (1, 1) } else { (mode as i32, 0) };
+        let wanted = if mode == 0 { (1, 1) } else { (mode, 0) };
         menu.select_until(10, |ram| (ram.get(0x99), ram.get(0xA1)) == wanted);
     }),
     ..Game::DEFAULT

@@ -86,7 +86,7 @@ pub struct Game {
     /// Runs after every frame.
     pub(crate) step: fn(&Ram<'_>, &mut State) -> Outcome,
     /// Selects a mode from the reset console; `None` where the game has only one and nothing is pressed.
-    pub(crate) set_mode: Option<fn(&mut Menu<'_>, u32)>,
+    pub(crate) set_mode: Option<fn(&mut Menu<'_>, i32)>,
 }
 
 /// What is plugged into the console.

@@ -15,6 +15,6 @@ pub(super) const NAME_THIS_GAME: Game = Game {
         let lives = ram.get(0xC7) % 8;
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDE) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDE) == mode)),
     ..Game::DEFAULT
 };

@@ -11,10 +11,11 @@ pub(super) const OTHELLO: Game = Game {
     difficulties: &[0, 2],
     step: |ram, state| {
         let reward = state.gain(ram.bcd(0xCE) - ram.bcd(0xD0));
-        // State: `previous` counts the frames in which nobody is to move.
-        state.previous = if ram.get(0xC0) == 0 { state.previous + 1 } else { 0 };
-        Outcome::new(reward, state.previous > 50, 1)
+        // The frames in which nobody is to move.
+        let [quiet, ..] = &mut state.counters;
+        *quiet = if ram.get(0xC0) == 0 { *quiet + 1 } else { 0 };
+        Outcome::new(reward, *quiet > 50, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDE) == mode as i32 + 1)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDE) == mode + 1)),
     ..Game::DEFAULT
 };

@@ -15,7 +15,7 @@ pub(super) const PACMAN: Game = Game {
         Outcome::new(reward, spare == 0 && ram.get(0xE4) == 0x3F, spare + 1)
     },
     set_mode: Some(|menu, mode| {
-        let one_player = (mode as i32 + 1, 0);
+        let one_player = (mode + 1, 0);
         menu.select_until(2, |ram| (ram.get(0xCC), ram.get(0xE6)) == one_player);
     }),
     ..Game::DEFAULT
@@ -94,7 +94,7 @@ pub(super) const PONG: Game = Game {
             lives: 0,
         }
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x96) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x96) == mode)),
     ..Game::DEFAULT
 };
 
@@ -117,7 +117,7 @@ pub(super) const POOYAN: Game = Game {
     },
     set_mode: Some(|menu, mode| {
         menu.select(2);
-        menu.select_until(2, |ram| ram.get(0xBD) == mode as i32);
+        menu.select_until(2, |ram| ram.get(0xBD) == mode);
     }),
     ..Game::DEFAULT
 };
@@ -137,6 +137,6 @@ pub(super) const PRIVATE_EYE: Game = Game {
         let reward = state.gain(ram.bcd3(0xCA, 0xC9, 0xC8));
         Outcome::new(reward, ram.get(0xC2) > 1, 0)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };

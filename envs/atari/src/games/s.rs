@@ -70,7 +70,7 @@ pub(super) const SPACE_INVADERS: Game = Game {
         let lives = ram.get(0xC9);
         Outcome::new(reward, lives == 0 || ram.get(0x98) >= 0x80, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDC) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDC) == mode)),
     ..Game::DEFAULT
 };
 
@@ -86,7 +86,7 @@ pub(super) const SPACE_WAR: Game = Game {
         let time = ram.get(0x80);
         Outcome::new(reward, hits == 10 || time == 0, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.bcd(0xA7) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.bcd(0xA7) == mode)),
     ..Game::DEFAULT
 };
 
@@ -103,7 +103,7 @@ pub(super) const STAR_GUNNER: Game = Game {
         let shown = if state.begun { lives & 15 } else { 5 };
         Outcome::new(reward, lives == 0, shown)
     },
-    set_mode: Some(|menu, mode| menu.select_until(15, |ram| ram.get(0xF4) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(15, |ram| ram.get(0xF4) == mode)),
     ..Game::DEFAULT
 };
 
@@ -136,6 +136,6 @@ pub(super) const SURROUND: Game = Game {
         let reward = state.gain(player - computer);
         Outcome::new(reward, player == 10 || computer == 10, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xF9) == mode as i32 + 1)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xF9) == mode + 1)),
     ..Game::DEFAULT
 };

@@ -18,7 +18,7 @@ pub(super) const TENNIS: Game = Game {
         let terminal = player.max(computer) >= 6 && games.abs() >= 2 || player == 7 || computer == 7;
         Outcome::new(reward, terminal, 0)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x80) == mode)),
     ..Game::DEFAULT
 };
 
@@ -56,7 +56,7 @@ pub(super) const TIC_TAC_TOE_3D: Game = Game {
         state.over |= won || full;
         Outcome::new(reward, state.over, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x88) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0x88) == mode)),
     ..Game::DEFAULT
 };
 
@@ -104,7 +104,7 @@ pub(super) const TURMOIL: Game = Game {
         let lives = ram.get(0xB9);
         Outcome::new(reward, lives == 0 && ram.get(0xC5) == 1, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xEA) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xEA) == mode)),
     ..Game::DEFAULT
 };
 
@@ -119,6 +119,6 @@ pub(super) const TUTANKHAM: Game = Game {
         let lives = ram.get(0x9E);
         Outcome::new(reward, lives == 0 && ram.get(0x81) != 0x84, lives & 3)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xAB) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xAB) == mode)),
     ..Game::DEFAULT
 };

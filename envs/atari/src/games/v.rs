@@ -44,7 +44,7 @@ pub(super) const VIDEO_CHECKERS: Game = Game {
     set_mode: Some(|menu, mode| {
         let giveaway = mode >= 11;
         menu.state().begun = giveaway;
-        let shown = if giveaway { mode + 6 } else { mode } as i32;
+        let shown = if giveaway { mode + 6 } else { mode };
         menu.select_until(1, |ram| ram.get(0xF6) == shown);
     }),
     ..Game::DEFAULT
@@ -66,7 +66,7 @@ pub(super) const VIDEO_CHESS: Game = Game {
         state.over |= reward != 0;
         Outcome::new(reward, state.over, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0xEA) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(1, |ram| ram.get(0xEA) == mode)),
     ..Game::DEFAULT
 };
 
@@ -93,7 +93,7 @@ pub(super) const VIDEO_CUBE: Game = Game {
     },
     // A hundred times the cube, and one of three ways to play it.
     set_mode: Some(|menu, mode| {
-        let cube = (mode / 100).max(1) as i32;
+        let cube = (mode / 100).max(1);
         let shown = [0, 2, 8][mode as usize % 100 % 3];
         menu.select_until(2, |ram| ram.get(0xFB) & 0x1F == shown);
         menu.until(|ram| ram.bcd(0x9F) == cube, |menu| menu.act(Right));
@@ -113,7 +113,7 @@ pub(super) const VIDEO_PINBALL: Game = Game {
         let (ball, extra) = (ram.get(0x99) & 7, ram.get(0xA8) & 1);
         Outcome::new(reward, ram.get(0xAF) & 1 == 1, 4 - ball + extra)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xC1) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xC1) == mode)),
     ..Game::DEFAULT
 };
 

@@ -40,6 +40,6 @@ pub(super) const WORD_ZAPPER: Game = Game {
         }
         Outcome::new(state.reward, state.over, 1)
     },
-    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDB) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(2, |ram| ram.get(0xDB) == mode)),
     ..Game::DEFAULT
 };

@@ -16,7 +16,7 @@ pub(super) const YARS_REVENGE: Game = Game {
     },
     set_mode: Some(|menu, mode| {
         menu.select(2);
-        menu.select_until(1, |ram| ram.get(0xE3) == mode as i32);
+        menu.select_until(1, |ram| ram.get(0xE3) == mode);
     }),
     ..Game::DEFAULT
 };

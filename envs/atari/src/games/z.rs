@@ -12,6 +12,6 @@ pub(super) const ZAXXON: Game = Game {
         let lives = ram.get(0xEA) & 7;
         Outcome::new(reward, lives == 0, lives)
     },
-    set_mode: Some(|menu, mode| menu.select_until(10, |ram| ram.get(0x82) == mode as i32)),
+    set_mode: Some(|menu, mode| menu.select_until(10, |ram| ram.get(0x82) == mode)),
     ..Game::DEFAULT
 };
