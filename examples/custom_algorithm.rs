@@ -18,7 +18,7 @@ use coinop::agents::init::Init;
 use coinop::agents::losses::{policy_gradient_loss, value_loss};
 use coinop::agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Observation, Precision, RecurrentState};
 use coinop::agents::optim::{AdamConfig, Optimizer, OptimizerConfig};
-use coinop::agents::tch::{Kind, Tensor, no_grad};
+use coinop::agents::tch::{Kind, Tensor};
 use coinop::agents::{
     ActorCriticPolicy, AgentError, Checkpoint, CheckpointError, Device, Episodes, Learner, Policy, Progress,
     Resumption, Row, Section, TrainError, Trainer,
@@ -159,7 +159,7 @@ impl<O: Observation> Reinforce<O> {
     fn choose(&mut self, obs: &[O]) -> Result<u32, AgentError> {
         let network = &self.learner.network;
         let obs = network.body().input(obs)?;
-        let (logits, _) = no_grad(|| network.forward(&obs, &[], &mut RecurrentState::default()))?;
+        let (logits, _) = network.infer(&obs, &[], &mut RecurrentState::default())?;
         let probabilities = Vec::<f32>::try_from(logits.f_softmax(1, Kind::Float)?.f_squeeze()?)?;
         Ok(sample_action(&probabilities, 0.0, &mut self.actions))
     }

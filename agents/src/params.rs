@@ -75,6 +75,11 @@ impl Params {
         self.flat.shallow_clone()
     }
 
+    /// A number that is another one whenever a value has been changed.
+    pub(crate) fn version(&self) -> Result<i64, TchError> {
+        self.flat.f_internal_version()
+    }
+
     /// Takes over the values of parameters of the same layout. They stay two.
     pub(crate) fn copy_from(&mut self, other: &Params) -> Result<(), TchError> {
         no_grad(|| self.flat.f_copy_(&other.flat))

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use coinop_envs::Elem;
 use coinop_envs::rng::Rng;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor};
 
 use crate::AgentError;
 use crate::explore::{epsilon_greedy, greedy_action, sample_action};
@@ -141,7 +141,7 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
             Some(state) => state,
             None => self.state.insert(network.initial_state(actions.len())?),
         };
-        let (logits, _) = no_grad(|| network.forward(&network.body().input(obs)?, begins, state))?;
+        let (logits, _) = network.infer(&network.body().input(obs)?, begins, state)?;
         let what = "the probability of an action";
         answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
         let rows = self.probabilities.chunks_exact(network.num_actions());
@@ -205,7 +205,7 @@ impl<O: Observation> Policy for ValuePolicy<O> {
     fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
         let network = &self.network;
         assert_lengths(obs, network.body().obs_shape().len(), begins, actions);
-        let values = no_grad(|| network.forward(&network.body().input(obs)?))?;
+        let values = network.infer(&network.body().input(obs)?)?;
         answers(&values, "the value of an action", &mut self.values)?;
         let num_actions = network.num_actions();
         for (action, values) in actions.iter_mut().zip(self.values.chunks_exact(num_actions)) {

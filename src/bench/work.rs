@@ -4,7 +4,7 @@
 use coinop_agents::losses::{action_value, entropy, next_value, policy_gradient_loss, td_loss, value_loss};
 use coinop_agents::network::{ActorCritic, Head, NetworkConfig, Observation, QNetwork, RecurrentState};
 use coinop_agents::optim::{Optimizer, OptimizerConfig, RmsPropConfig, clip_grad_norm};
-use coinop_agents::tch::{Kind, Tensor, no_grad};
+use coinop_agents::tch::{Kind, Tensor};
 use coinop_agents::{AgentError, Device};
 use coinop_envs::EnvSpec;
 use coinop_envs::rng::stream;
@@ -106,13 +106,13 @@ impl Work {
 
     /// Answers, and waits for them.
     pub(crate) fn act(&self, batch: &Batch, state: &mut RecurrentState) -> Result<(), AgentError> {
-        let answer = no_grad(|| match &self.networks {
+        let answer = match &self.networks {
             Networks::ActorCritic(network) => {
-                let (logits, _) = network.forward(&batch.obs, &batch.begins, state)?;
-                Ok::<_, AgentError>(logits.f_softmax(1, Kind::Float)?)
+                let (logits, _) = network.infer(&batch.obs, &batch.begins, state)?;
+                logits.f_softmax(1, Kind::Float)?
             }
-            Networks::Values { network, .. } => network.forward(&batch.obs),
-        })?;
+            Networks::Values { network, .. } => network.infer(&batch.obs)?,
+        };
         answer.f_double_value(&[0, 0])?;
         Ok(())
     }
@@ -134,14 +134,12 @@ impl Work {
                 target,
                 double,
             } => {
-                let targets = no_grad(|| -> Result<Tensor, AgentError> {
-                    let values = target.forward(&batch.obs)?;
-                    let next = match double {
-                        true => next_value(&values, &network.forward(&batch.obs)?)?,
-                        false => next_value(&values, &values)?,
-                    };
-                    Ok(next.f_add(&batch.targets)?)
-                })?;
+                let values = target.infer(&batch.obs)?;
+                let next = match double {
+                    true => next_value(&values, &network.infer(&batch.obs)?)?,
+                    false => next_value(&values, &values)?,
+                };
+                let targets = next.f_add(&batch.targets)?;
                 let chosen = action_value(&network.forward(&batch.obs)?, &batch.actions)?;
                 let weights = batch.targets.f_ones_like()?;
                 (td_loss(&chosen, &targets, &weights, 1.0)?, network.params())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{EnvFactory, EnvSpec};
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor};
 
 use super::config::A3cConfig;
 use super::learner::{A3cBatch, A3cLearner, NAMES};
@@ -168,7 +168,7 @@ impl A3cMethod {
     fn value_of<O: Observation>(&mut self, rollout: &Rollout<O>, t: usize, begins: &[bool]) -> Result<f32, AgentError> {
         let network = &self.learner.network;
         let obs = network.body().input(rollout.obs(t))?;
-        let (_, value) = no_grad(|| network.forward(&obs, begins, &mut self.state.copy()?))?;
+        let (_, value) = network.infer(&obs, begins, &mut self.state.copy()?)?;
         answers(&value, "a value", &mut self.value)?;
         Ok(self.value[0])
     }
@@ -200,7 +200,7 @@ impl<O: Observation> Method<O> for A3cMethod {
         }
         let network = &self.learner.network;
         let obs = network.body().input(rollout.obs(t))?;
-        let (logits, value) = no_grad(|| network.forward(&obs, rollout.begins(t), &mut self.state))?;
+        let (logits, value) = network.infer(&obs, rollout.begins(t), &mut self.state)?;
         let what = "the probability of an action";
         answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
         answers(&value, "a value", &mut self.value)?;

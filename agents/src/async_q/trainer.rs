@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{EnvFactory, EnvSpec};
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Tensor};
 
 use super::config::{AsyncQConfig, ValueMethod};
 use super::learner::{AsyncQBatch, AsyncQLearner, NAMES};
@@ -178,20 +178,18 @@ impl AsyncQMethod {
         rng: &mut Rng,
     ) -> Result<u32, AgentError> {
         let network = &self.learner.network;
-        let values = no_grad(|| network.forward(&network.body().input(rollout.obs(t))?))?;
+        let values = network.infer(&network.body().input(rollout.obs(t))?)?;
         answers(&values, "the value of an action", &mut self.values)?;
         Ok(epsilon_greedy(&self.values, epsilon, rng))
     }
 
     /// What the target network's values `[n, actions]` of observations say that these are worth, given the actions that are done there.
     fn worth(&mut self, obs: &Tensor, actions: &[i64]) -> Result<(), AgentError> {
-        let values = no_grad(|| -> Result<Tensor, AgentError> {
-            let values = self.learner.target.forward(obs)?;
-            Ok(match self.method {
-                ValueMethod::OneStepSarsa => crate::losses::action_value(&values, &Tensor::f_from_slice(actions)?)?,
-                ValueMethod::OneStepQ | ValueMethod::NStepQ => values.f_amax([1i64], false)?,
-            })
-        })?;
+        let values = self.learner.target.infer(obs)?;
+        let values = match self.method {
+            ValueMethod::OneStepSarsa => crate::losses::action_value(&values, &Tensor::f_from_slice(actions)?)?,
+            ValueMethod::OneStepQ | ValueMethod::NStepQ => values.f_amax([1i64], false)?,
+        };
         answers(&values, "the value of an action", &mut self.values)
     }
 }

@@ -15,8 +15,8 @@ use tch::{Kind, Tensor};
 use super::bytes::{Bytes, BytesWriter, Span};
 use super::{CheckpointError, Section};
 
-/// The format that this version writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The format that this version writes and reads. It is another one whenever what is written before would be read wrongly.
+const FORMAT: u32 = 2;
 const MANIFEST: &str = "manifest.json";
 const TENSORS: &str = "tensors.safetensors";
 const STATE: &str = "state.json";
@@ -270,13 +270,13 @@ fn rename(aside: &Path, path: &Path) -> Result<(), CheckpointError> {
 /// # Errors
 ///
 /// [`CheckpointError::Io`], [`CheckpointError::Damaged`] when a file is not what was written, [`CheckpointError::NotFinite`],
-/// [`CheckpointError::Newer`].
+/// [`CheckpointError::Format`].
 pub fn read(path: &Path) -> Result<Section, CheckpointError> {
     let manifest_path = path.join(MANIFEST);
     let manifest = read_file(&manifest_path)?;
     let manifest: Manifest = serde_json::from_slice(&manifest).map_err(|error| damaged(&manifest_path, &error))?;
-    if manifest.format > FORMAT {
-        return Err(CheckpointError::Newer {
+    if manifest.format != FORMAT {
+        return Err(CheckpointError::Format {
             path: path.to_owned(),
             found: manifest.format,
             known: FORMAT,
@@ -787,17 +787,20 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_and_a_missing_file_are_told_apart() {
+    fn another_format_and_a_missing_file_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
         write_example(&path, 1).unwrap();
         fs::remove_file(path.join(STATE)).unwrap();
         assert!(matches!(read(&path), Err(CheckpointError::Io { .. })));
-        fs::write(path.join(MANIFEST), r#"{"format": 2, "files": {}}"#).unwrap();
-        assert!(matches!(
-            read(&path),
-            Err(CheckpointError::Newer { found: 2, known: 1, .. })
-        ));
+        for other in [1, 3] {
+            fs::write(path.join(MANIFEST), format!(r#"{{"format": {other}, "files": {{}}}}"#)).unwrap();
+            let error = read(&path).unwrap_err();
+            assert!(
+                matches!(error, CheckpointError::Format { found, known: 2, .. } if found == other),
+                "{error}"
+            );
+        }
         fs::write(path.join(MANIFEST), "{").unwrap();
         assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
     }

@@ -130,14 +130,14 @@ pub enum CheckpointError {
         /// The tensor's name.
         tensor: String,
     },
-    /// The format is newer than this program.
-    #[error("the checkpoint `{}` has format {found}, this program reads up to {known}; use a newer coinop", path.display())]
-    Newer {
+    /// The format is another version's.
+    #[error("the checkpoint `{}` has format {found}, this program reads {known}: use the coinop that wrote it", path.display())]
+    Format {
         /// The folder.
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest format that this program reads.
+        /// The format that this program reads.
         known: u32,
     },
     /// The file system refused.

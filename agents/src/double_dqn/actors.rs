@@ -3,7 +3,6 @@
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{End, EnvError, Step, VecEnv};
 use rand::RngExt;
-use tch::no_grad;
 
 use crate::episodes::Episodes;
 use crate::explore::epsilon_greedy;
@@ -239,7 +238,7 @@ impl<O: Observation> Actors<O> {
         if let Some(network) = network {
             let obs = watch.measure(Part::Copies, || network.body().input(&self.obs))?;
             watch.measure(Part::Inference, || {
-                let values = no_grad(|| network.forward(&obs))?;
+                let values = network.infer(&obs)?;
                 answers(&values, "the value of an action", &mut self.values)
             })?;
         }

@@ -1,6 +1,6 @@
 //! The update of Double-DQN: the error of a batch's action values, through the optimiser.
 
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Tensor};
 
 use super::config::DoubleDqnConfig;
 use crate::losses::{action_value, next_value, td_loss};
@@ -172,15 +172,13 @@ impl DoubleDqnLearner {
 
     /// `R + γⁿ Q'(s', …)`.
     fn targets(&self, batch: &DoubleDqnBatch) -> Result<Tensor, AgentError> {
-        no_grad(|| {
-            let target_values = self.target.forward(&batch.next_obs)?;
-            let next_value = if self.double {
-                next_value(&target_values, &self.network.forward(&batch.next_obs)?)?
-            } else {
-                next_value(&target_values, &target_values)?
-            };
-            Ok(next_value.f_mul(&batch.discounts)?.f_add(&batch.returns)?)
-        })
+        let target_values = self.target.infer(&batch.next_obs)?;
+        let next_value = if self.double {
+            next_value(&target_values, &self.network.infer(&batch.next_obs)?)?
+        } else {
+            next_value(&target_values, &target_values)?
+        };
+        Ok(next_value.f_mul(&batch.discounts)?.f_add(&batch.returns)?)
     }
 }
 

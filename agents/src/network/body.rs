@@ -1,8 +1,19 @@
 //! The body of a network, and the layers that bodies and heads are made of.
+//!
+//! Pictures are kept with the channels of a pixel next to each other, which libtorch calls channels last:
+//!
+//! ```text
+//! an environment's   [n, channels, height, width]   in memory, too
+//! a network's        the same size                  in memory [n, height, width, channels]
+//! ```
+//!
+//! oneDNN convolves in this order. Of the other one, every convolution makes a copy in its own, and so does every gradient.
+
+use std::cell::RefCell;
 
 use coinop_envs::Shape;
 use coinop_envs::rng::Rng;
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use super::{BodyKind, NetworkConfig, Observation, Precision};
 use crate::AgentError;
@@ -23,19 +34,43 @@ pub(super) enum Layer {
 }
 
 impl Layer {
-    /// The layer's answer to `x`, with its weights times `scale`, in the precision of `x`.
-    pub(super) fn apply(self, params: &Params, x: &Tensor, scale: Option<f64>) -> Result<Tensor, TchError> {
+    /// The layer's answer to `x`, in the precision of `x`.
+    pub(super) fn apply(self, params: &Params, x: &Tensor) -> Result<Tensor, TchError> {
+        self.compute(x, &self.weights(params, x.kind(), None)?)
+    }
+
+    /// Its weights, those that meet inputs times `scale`, as numbers of `kind`.
+    fn weights(self, params: &Params, kind: Kind, scale: Option<f64>) -> Result<Weights, TchError> {
         let (Layer::Conv { weight: at, .. } | Layer::Linear { weight: at }) = self;
         let weight = match scale {
-            Some(scale) => params.leaf(at).f_mul_scalar(scale)?.f_to_kind(x.kind())?,
-            None => params.leaf(at).f_to_kind(x.kind())?,
+            Some(scale) => params.leaf(at).f_mul_scalar(scale)?.f_to_kind(kind)?,
+            None => params.leaf(at).f_to_kind(kind)?,
         };
-        let bias = Some(params.leaf(at + 1).f_to_kind(x.kind())?);
+        let bias = params.leaf(at + 1).f_to_kind(kind)?;
+        Ok(Weights { weight, bias })
+    }
+
+    fn compute(self, x: &Tensor, Weights { weight, bias }: &Weights) -> Result<Tensor, TchError> {
         match self {
-            Layer::Conv { stride, .. } => x.f_conv2d(&weight, bias, [stride, stride], [0, 0], [1, 1], 1),
-            Layer::Linear { .. } => x.f_linear(&weight, bias),
+            Layer::Conv { stride, .. } => x.f_conv2d(weight, Some(bias), [stride, stride], [0, 0], [1, 1], 1),
+            Layer::Linear { .. } => x.f_linear(weight, Some(bias)),
         }
     }
+}
+
+/// What a layer computes with.
+#[derive(Debug)]
+struct Weights {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+/// What all layers of a body compute with, as long as the parameters do not change.
+#[derive(Debug)]
+struct Kept {
+    version: i64,
+    obs_kind: Kind,
+    weights: Vec<Weights>,
 }
 
 /// The layers that read observations, up to where the heads of a network begin.
@@ -63,6 +98,7 @@ pub struct Body {
     width: i64,
     device: Device,
     precision: Precision,
+    kept: RefCell<Option<Kept>>,
 }
 
 impl Body {
@@ -106,6 +142,7 @@ impl Body {
             width,
             device,
             precision: config.precision.resolved(device),
+            kept: RefCell::new(None),
         })
     }
 
@@ -126,43 +163,125 @@ impl Body {
         self.device
     }
 
-    /// Observations, one after another, as a tensor `[n, obs_shape…]` on the network's device.
+    /// Observations, one after another, as a tensor `[n, obs_shape…]` on the network's device, in memory as the network reads it fastest.
     ///
     /// # Errors
     ///
     /// When libtorch has no memory for it.
     pub fn input<O: Observation>(&self, obs: &[O]) -> Result<Tensor, AgentError> {
-        let mut size = vec![(obs.len() / self.obs_shape.len()) as i64];
-        size.extend(self.obs_shape.dims().iter().map(|&dim| dim as i64));
-        Ok(Tensor::f_from_slice(obs)?.f_reshape(size)?.f_to_device(self.device)?)
+        let n = (obs.len() / self.obs_shape.len()) as i64;
+        let dims = self.obs_shape.dims();
+        if let ([channels, height, width], true) = (dims, self.convolves()) {
+            let pictures = Tensor::f_from_slice(&channels_last(obs, *channels, height * width))?
+                .f_view([n, *height as i64, *width as i64, *channels as i64])?
+                .f_to_device(self.device)?;
+            return Ok(pictures.f_permute([0, 3, 1, 2])?);
+        }
+        let size: Vec<i64> = std::iter::once(n).chain(dims.iter().map(|&dim| dim as i64)).collect();
+        Ok(Tensor::f_from_slice(obs)?
+            .f_view(size.as_slice())?
+            .f_to_device(self.device)?)
     }
 
     /// The features `[n, width]`, in `f32`, of observations `[n, obs_shape…]`, `u8` or `f32`.
     pub(super) fn forward(&self, params: &Params, obs: &Tensor) -> Result<Tensor, AgentError> {
-        let convolves = matches!(self.layers.first(), Some(Layer::Conv { .. }));
-        let kind = if convolves { self.precision.kind() } else { Kind::Float };
-        let mut x = match kind {
-            Kind::Float if convolves => channels_last(obs)?.f_to_kind(kind)?,
-            _ => obs.f_to_kind(kind)?,
-        };
+        Ok(self.compute(obs, &self.weights(params, obs.kind())?)?)
+    }
+
+    /// The same without a gradient; and weights that have not changed are not converted again.
+    pub(super) fn infer(&self, params: &Params, obs: &Tensor) -> Result<Tensor, AgentError> {
+        let (version, obs_kind) = (params.version()?, obs.kind());
+        no_grad(|| {
+            let mut kept = self.kept.borrow_mut();
+            let kept = match kept.take() {
+                Some(known) if (known.version, known.obs_kind) == (version, obs_kind) => kept.insert(known),
+                _ => kept.insert(Kept {
+                    version,
+                    obs_kind,
+                    weights: self.weights(params, obs_kind)?,
+                }),
+            };
+            Ok(self.compute(obs, &kept.weights)?)
+        })
+    }
+
+    /// What the layers compute with where observations are numbers of `obs_kind`.
+    fn weights(&self, params: &Params, obs_kind: Kind) -> Result<Vec<Weights>, TchError> {
+        let kind = self.kind();
         // Weights are scaled instead of the pixels that meet them: there are far fewer.
-        let mut scale = (obs.kind() == Kind::Uint8).then_some(PIXEL_SCALE);
-        for &layer in &self.layers {
+        let mut scale = (obs_kind == Kind::Uint8).then_some(PIXEL_SCALE);
+        let weights = |layer: &Layer| layer.weights(params, kind, scale.take());
+        self.layers.iter().map(weights).collect()
+    }
+
+    fn compute(&self, obs: &Tensor, weights: &[Weights]) -> Result<Tensor, TchError> {
+        let mut x = obs.f_to_kind(self.kind())?;
+        for (layer, weights) in self.layers.iter().zip(weights) {
             if matches!(layer, Layer::Linear { .. }) {
-                x = x.f_flatten(1, -1)?;
+                x = self.flat(&x)?;
             }
-            x = layer.apply(params, &x, scale.take())?.f_relu_()?;
+            x = layer.compute(&x, weights)?.f_relu_()?;
         }
-        Ok(x.f_flatten(1, -1)?.f_to_kind(Kind::Float)?)
+        self.flat(&x)?.f_to_kind(Kind::Float)
+    }
+
+    /// One vector for each sample; of pictures, in the order in which they lie in memory.
+    fn flat(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        match x.dim() {
+            4 if self.convolves() => x.f_permute([0, 2, 3, 1])?.f_flatten(1, -1),
+            _ => x.f_flatten(1, -1),
+        }
+    }
+
+    fn convolves(&self) -> bool {
+        matches!(self.layers.first(), Some(Layer::Conv { .. }))
+    }
+
+    /// The numbers that the layers compute with.
+    fn kind(&self) -> Kind {
+        if self.convolves() {
+            self.precision.kind()
+        } else {
+            Kind::Float
+        }
     }
 }
 
-/// The same pictures with the channels of a pixel next to each other in memory, the order in which libtorch convolves fastest.
-fn channels_last(pictures: &Tensor) -> Result<Tensor, AgentError> {
-    Ok(pictures
-        .f_permute([0, 2, 3, 1])?
-        .f_contiguous()?
-        .f_permute([0, 3, 1, 2])?)
+/// Pictures `[n, channels, plane]` as `[n, plane, channels]`.
+fn channels_last<O: Copy>(pictures: &[O], channels: usize, plane: usize) -> Vec<O> {
+    let mut out = Vec::with_capacity(pictures.len());
+    for picture in pictures.chunks_exact(channels * plane) {
+        if channels == 4 {
+            // A stack of four frames, written so that the compiler takes many pixels at a time.
+            let (first, second) = picture.split_at(2 * plane);
+            let ((a, b), (c, d)) = (first.split_at(plane), second.split_at(plane));
+            let pixels = a.iter().zip(b).zip(c).zip(d);
+            out.extend(pixels.flat_map(|(((a, b), c), d)| [*a, *b, *c, *d]));
+        } else {
+            out.extend((0..plane).flat_map(|pixel| picture[pixel..].iter().step_by(plane)));
+        }
+    }
+    out
+}
+
+/// The samples of several tensors `[n, …]`, one after another, copied; pictures stay in their order in memory.
+pub(crate) fn joined(parts: &[Tensor]) -> Result<Tensor, TchError> {
+    if parts.iter().any(|part| part.dim() != 4) {
+        return Tensor::f_cat(parts, 0);
+    }
+    let parts: Result<Vec<_>, _> = parts.iter().map(|part| part.f_permute([0, 2, 3, 1])).collect();
+    Tensor::f_cat(&parts?, 0)?.f_permute([0, 3, 1, 2])
+}
+
+/// Some of the samples of a tensor `[n, …]`, copied; pictures stay in their order in memory.
+pub(crate) fn rows(samples: &Tensor, numbers: &Tensor) -> Result<Tensor, TchError> {
+    match samples.dim() {
+        4 => samples
+            .f_permute([0, 2, 3, 1])?
+            .f_index_select(0, numbers)?
+            .f_permute([0, 3, 1, 2]),
+        _ => samples.f_index_select(0, numbers),
+    }
 }
 
 fn wrong_shape(kind: &BodyKind, shape: Shape, reason: &'static str) -> AgentError {

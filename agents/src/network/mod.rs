@@ -35,6 +35,7 @@ use crate::limits::check;
 
 pub use actor_critic::ActorCritic;
 pub use body::Body;
+pub(crate) use body::{joined, rows};
 pub use core::{Core, RecurrentState};
 pub use q_network::{Head, QNetwork};
 
@@ -351,6 +352,92 @@ mod tests {
             answer(&network, &network.body().input(&scaled).unwrap()),
         );
         assert!(largest_difference(&a.0, &b.0) < 1e-5 && largest_difference(&a.1, &b.1) < 1e-5);
+    }
+
+    #[test]
+    fn the_order_of_pictures_in_memory_is_not_seen() {
+        for (shape, convolutions) in [
+            ([4, 12, 10], (8, 4, 2)),
+            ([3, 12, 10], (8, 3, 1)),
+            ([1, 12, 10], (8, 3, 1)),
+        ] {
+            let network = network(layers(&[convolutions], &[16]), &shape).unwrap();
+            let pixels: Vec<u8> = (0..5 * Shape::new(&shape).len()).map(|i| (i * i % 251) as u8).collect();
+            let planes = Tensor::from_slice(&pixels).view([5, shape[0] as i64, 12, 10]);
+            let input = network.body().input(&pixels).unwrap();
+            assert_eq!(input, planes);
+            assert!(input.permute([0, 2, 3, 1]).is_contiguous());
+            let (a, b) = (answer(&network, &input), answer(&network, &planes));
+            assert!(largest_difference(&a.0, &b.0) < 1e-5 && largest_difference(&a.1, &b.1) < 1e-5);
+            // And it stays in parts of them.
+            let numbers = Tensor::from_slice(&[3i64, 0]);
+            let some = rows(&joined(&[input.shallow_clone(), input]).unwrap(), &numbers).unwrap();
+            assert_eq!(some, planes.index_select(0, &numbers));
+            assert!(some.permute([0, 2, 3, 1]).is_contiguous());
+        }
+    }
+
+    #[test]
+    fn without_a_gradient_a_network_answers_the_same_whatever_happened_to_its_parameters() {
+        for precision in [Precision::Float32, Precision::Bfloat16] {
+            let mut network = actor_critic(BodyKind::A3c, precision, &[4, 84, 84]).unwrap();
+            let input = network.body().input(&vec![77u8; 4 * 84 * 84]).unwrap();
+            let infer = |network: &ActorCritic, input: &Tensor| {
+                let answer = network.infer(input, &[], &mut RecurrentState::default());
+                answer.unwrap()
+            };
+            let mut answers = Vec::new();
+            for change in 0..4 {
+                match change {
+                    0 => {}
+                    1 => drop(tch::no_grad(|| network.params().flat().g_mul_scalar_(1.5))),
+                    2 => {
+                        let mut flat = network.params().flat();
+                        let gradient = flat.ones_like();
+                        let config = crate::optim::AdamConfig {
+                            beta1: 0.9,
+                            beta2: 0.999,
+                            epsilon: 1e-5,
+                        };
+                        let mut adam = crate::optim::Adam::new(config, &flat).unwrap();
+                        adam.step(&mut flat, &gradient, 0.01).unwrap();
+                    }
+                    _ => {
+                        let mut section = crate::Section::default();
+                        let other = actor_critic(BodyKind::A3c, precision, &[4, 84, 84]).unwrap();
+                        crate::Checkpoint::save(&other, &mut section).unwrap();
+                        crate::Checkpoint::load(&mut network, &section).unwrap();
+                    }
+                }
+                // Pixels, and the same as numbers from 0 to 1, which meet other weights.
+                for input in [&input, &(&input / 255.0)] {
+                    let (logits, values) = infer(&network, input);
+                    assert!(!logits.requires_grad() && !values.requires_grad());
+                    assert_eq!((logits, values), answer(&network, input));
+                }
+                answers.push(infer(&network, &input));
+            }
+            assert!(answers.windows(2).all(|pair| pair[0] != pair[1]));
+            assert_eq!(answers[0], answers[3]);
+        }
+    }
+
+    #[test]
+    fn action_values_without_a_gradient_are_the_same_whatever_happened_to_the_parameters() {
+        let network = |seed| {
+            let config = config(BodyKind::A3c, Precision::Float32);
+            let rng = &mut stream(seed, "init", 0);
+            QNetwork::new(&config, Head::Dueling, &spec(&[4, 84, 84]), rng, Device::Cpu).unwrap()
+        };
+        let (mut target, online) = (network(1), network(2));
+        let input = target.body().input(&vec![77u8; 4 * 84 * 84]).unwrap();
+        let before = target.infer(&input).unwrap();
+        assert_eq!(before, target.forward(&input).unwrap());
+        target.copy_from(&online).unwrap();
+        assert_eq!(target.infer(&input).unwrap(), online.forward(&input).unwrap());
+        assert_ne!(target.infer(&input).unwrap(), before);
+        target.params().take(&vec![0.0; target.params().numel()]).unwrap();
+        assert_eq!(target.infer(&input).unwrap(), before.zeros_like());
     }
 
     #[test]

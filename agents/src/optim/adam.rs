@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
+use super::fused;
 use crate::limits::{decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -77,10 +78,45 @@ impl Adam {
     ///
     /// When libtorch fails.
     pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
-        let AdamConfig { beta1, beta2, epsilon } = self.config;
         self.updates += 1;
         let correction = |beta: f64| 1.0 - beta.powf(self.updates as f64);
-        let (first, second) = (correction(beta1), correction(beta2));
+        let corrections = [self.config.beta1, self.config.beta2].map(correction);
+        if fused::is_possible(&[params, gradient, &self.mean, &self.mean_square]) {
+            self.at_once(params, gradient, learning_rate, corrections)
+        } else {
+            self.by_tensors(params, gradient, learning_rate, corrections)
+        }
+    }
+
+    fn at_once(
+        &mut self,
+        params: &mut Tensor,
+        gradient: &Tensor,
+        learning_rate: f64,
+        [first, second]: [f64; 2],
+    ) -> Result<(), TchError> {
+        let AdamConfig { beta1, beta2, epsilon } = self.config;
+        let [take, take_square] = [1.0 - beta1, 1.0 - beta2].map(|share| share as f32);
+        let [scale, inverse, epsilon] = [-learning_rate / first, 1.0 / second, epsilon].map(|value| value as f32);
+        let changed = [params, &mut self.mean, &mut self.mean_square];
+        fused::update(changed, gradient, |[params, mean, mean_square], gradient| {
+            let numbers = params.iter_mut().zip(mean).zip(mean_square).zip(gradient);
+            for (((param, mean), mean_square), gradient) in numbers {
+                *mean += take * (gradient - *mean);
+                *mean_square += take_square * (gradient * gradient - *mean_square);
+                *param += scale * *mean / ((*mean_square * inverse).sqrt() + epsilon);
+            }
+        })
+    }
+
+    fn by_tensors(
+        &mut self,
+        params: &mut Tensor,
+        gradient: &Tensor,
+        learning_rate: f64,
+        [first, second]: [f64; 2],
+    ) -> Result<(), TchError> {
+        let AdamConfig { beta1, beta2, epsilon } = self.config;
         no_grad(|| {
             let _ = self.mean.f_lerp_(gradient, 1.0 - beta1)?;
             let _ = self.mean_square.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
@@ -108,7 +144,32 @@ impl Checkpoint for Adam {
 
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind};
+
     use super::*;
+
+    #[test]
+    fn one_pass_and_a_chain_of_tensors_are_the_same_to_the_last_bits() {
+        let config = AdamConfig {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-5,
+        };
+        let first = Tensor::linspace(-1.0, 1.0, 100_001, (Kind::Float, Device::Cpu));
+        let mut params = [first.copy(), first.copy()];
+        let [mut at_once, mut by_tensors] = [0, 1].map(|_| Adam::new(config, &first).unwrap());
+        for update in 1..20 {
+            let gradient = (first.square() * f64::from(update)).sin();
+            let corrections = [0.1 * f64::from(update), 0.001 * f64::from(update)];
+            at_once.at_once(&mut params[0], &gradient, 0.01, corrections).unwrap();
+            by_tensors
+                .by_tensors(&mut params[1], &gradient, 0.01, corrections)
+                .unwrap();
+        }
+        let largest = |difference: Tensor| difference.abs().max().double_value(&[]);
+        let (off, moved) = (largest(&params[0] - &params[1]), largest(&params[0] - &first));
+        assert!(off < 1e-6 && moved > 0.01, "{off} of {moved}");
+    }
 
     #[test]
     fn two_steps_follow_the_paper() {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
+use super::fused;
 use crate::limits::{decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -79,6 +80,56 @@ impl RmsProp {
     ///
     /// When libtorch fails.
     pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
+        let mean = self.mean.as_ref().unwrap_or(&self.mean_square);
+        if fused::is_possible(&[params, gradient, &self.mean_square, mean]) {
+            self.at_once(params, gradient, learning_rate)
+        } else {
+            self.by_tensors(params, gradient, learning_rate)
+        }
+    }
+
+    fn at_once(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
+        let RmsPropConfig {
+            decay,
+            epsilon,
+            epsilon_inside_root,
+            ..
+        } = self.config;
+        let [take, epsilon, scale] = [1.0 - decay, epsilon, -learning_rate].map(|value| value as f32);
+        let (inside, outside) = if epsilon_inside_root {
+            (epsilon, 0.0)
+        } else {
+            (0.0, epsilon)
+        };
+        let divisor = |variance: f32| (variance + inside).sqrt() + outside;
+        match &mut self.mean {
+            None => fused::update(
+                [params, &mut self.mean_square],
+                gradient,
+                |[params, mean_square], gradient| {
+                    for ((param, mean_square), gradient) in params.iter_mut().zip(mean_square).zip(gradient) {
+                        *mean_square += take * (gradient * gradient - *mean_square);
+                        *param += scale * gradient / divisor(*mean_square);
+                    }
+                },
+            ),
+            Some(mean) => fused::update(
+                [params, &mut self.mean_square, mean],
+                gradient,
+                |[params, mean_square, mean], gradient| {
+                    let numbers = params.iter_mut().zip(mean_square).zip(mean).zip(gradient);
+                    for (((param, mean_square), mean), gradient) in numbers {
+                        *mean_square += take * (gradient * gradient - *mean_square);
+                        *mean += take * (gradient - *mean);
+                        // Rounding may leave a tiny negative number, whose root would be NaN.
+                        *param += scale * gradient / divisor((*mean_square - *mean * *mean).max(0.0));
+                    }
+                },
+            ),
+        }
+    }
+
+    fn by_tensors(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         let RmsPropConfig {
             decay,
             epsilon,
@@ -126,7 +177,32 @@ impl Checkpoint for RmsProp {
 
 #[cfg(test)]
 mod tests {
+    use tch::{Device, Kind};
+
     use super::*;
+
+    #[test]
+    fn one_pass_and_a_chain_of_tensors_are_the_same_to_the_last_bits() {
+        for (epsilon_inside_root, centered) in [(true, false), (false, false), (true, true), (false, true)] {
+            let config = RmsPropConfig {
+                decay: 0.9,
+                epsilon: 0.01,
+                epsilon_inside_root,
+                centered,
+            };
+            let first = Tensor::linspace(-1.0, 1.0, 100_001, (Kind::Float, Device::Cpu));
+            let mut params = [first.copy(), first.copy()];
+            let [mut at_once, mut by_tensors] = [0, 1].map(|_| RmsProp::new(config, &first).unwrap());
+            for update in 1..20 {
+                let gradient = (first.square() * f64::from(update)).sin();
+                at_once.at_once(&mut params[0], &gradient, 0.01).unwrap();
+                by_tensors.by_tensors(&mut params[1], &gradient, 0.01).unwrap();
+            }
+            let largest = |difference: Tensor| difference.abs().max().double_value(&[]);
+            let (off, moved) = (largest(&params[0] - &params[1]), largest(&params[0] - &first));
+            assert!(off < 1e-6 && moved > 0.01, "{off} of {moved}");
+        }
+    }
 
     fn two_steps(config: RmsPropConfig) -> Vec<f64> {
         let mut params = Tensor::from_slice(&[1.0f32]);

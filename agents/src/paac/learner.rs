@@ -6,7 +6,7 @@ use super::config::PaacConfig;
 use crate::losses::{
     clipped_policy_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss, value_loss,
 };
-use crate::network::{ActorCritic, RecurrentState};
+use crate::network::{ActorCritic, RecurrentState, rows};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
@@ -112,7 +112,7 @@ impl PaacBatch {
         let samples = Tensor::f_from_slice(&part.samples)?.f_to_device(self.obs.device())?;
         let pick = |tensor: &Tensor| tensor.f_index_select(0, &samples);
         Ok(Self {
-            obs: pick(&self.obs)?,
+            obs: rows(&self.obs, &samples)?,
             actions: pick(&self.actions)?,
             epsilons: pick(&self.epsilons)?,
             log_probabilities: pick(&self.log_probabilities)?,

@@ -3,13 +3,13 @@
 use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{End, EnvSpec, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor};
 
 use super::config::PaacConfig;
 use super::learner::{Minibatch, PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
-use crate::network::{ActorCritic, Observation, RecurrentState};
+use crate::network::{ActorCritic, Observation, RecurrentState, joined};
 use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
 use crate::rollout::Rollout;
@@ -42,6 +42,8 @@ pub struct Paac<O: Observation> {
     seed: u64,
     learner: PaacLearner,
     rollout: Rollout<O>,
+    /// What the network has seen in each step of the rollout, to learn from it where it is.
+    seen: Vec<Tensor>,
     /// What the network remembers now.
     state: RecurrentState,
     /// What it remembered before the rollout.
@@ -102,6 +104,7 @@ impl<O: Observation> Paac<O> {
             first_state: RecurrentState::default(),
             learner: PaacLearner::new(config, network)?,
             rollout: Rollout::new(config.rollout_steps, n, obs_len),
+            seen: Vec::new(),
             epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
             action_streams: (0..n).map(|actor| stream(seed, "action", actor as u64)).collect(),
             shuffle_stream: stream(seed, "shuffle", 0),
@@ -163,6 +166,7 @@ impl<O: Observation> Paac<O> {
         }
         self.first_state = self.state.copy()?;
         self.episodes.begin();
+        self.seen.clear();
         for t in 0..self.config.rollout_steps {
             let frames = self.frames();
             self.epsilons.resample(frames);
@@ -195,10 +199,11 @@ impl<O: Observation> Paac<O> {
             .measure(Part::Copies, || network.body().input(self.rollout.obs(t)))?;
         let span = self.rollout.step(t);
         self.watch.measure(Part::Inference, || -> Result<(), AgentError> {
-            let (logits, values) = no_grad(|| network.forward(&obs, self.rollout.begins(t), &mut self.state))?;
+            let (logits, values) = network.infer(&obs, self.rollout.begins(t), &mut self.state)?;
             copy_to(&values, &mut self.rollout.values[span.clone()])?;
             copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)
         })?;
+        self.seen.push(obs);
         self.check_finite("a value", &self.rollout.values[span.clone()])?;
         self.check_finite("the probability of an action", &self.probabilities)?;
         let num_actions = network.num_actions();
@@ -237,7 +242,7 @@ impl<O: Observation> Paac<O> {
         let network = self.learner.network();
         let out = self.watch.measure(Part::Inference, || -> Result<_, AgentError> {
             let obs = network.body().input(obs)?;
-            let (_, values) = no_grad(|| network.forward(&obs, begins, &mut state))?;
+            let (_, values) = network.infer(&obs, begins, &mut state)?;
             let mut out = vec![0.0; values.numel()];
             copy_to(&values, &mut out)?;
             Ok(out)
@@ -284,7 +289,7 @@ impl<O: Observation> Paac<O> {
         let body = self.learner.network().body();
         let floats = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(body.device());
         Ok(PaacBatch {
-            obs: body.input(rollout.all_obs())?,
+            obs: joined(&self.seen)?,
             actions: Tensor::f_from_slice(&rollout.actions)?.f_to_device(body.device())?,
             epsilons: floats(&rollout.epsilons)?,
             log_probabilities: floats(&rollout.log_probabilities)?,

@@ -1,0 +1,111 @@
+//! An update in one pass over the numbers of a network, on the CPU.
+//!
+//! As a chain of tensor operations, each of which reads and writes all of them, Adam moves 20 times the size of the parameters; in one pass it
+//! moves 7 times as much. With the Nature network and PAAC's small batches the chain was a sixth of all training. On another device the chain
+//! stays.
+
+use tch::{Device, Kind, TchError, Tensor};
+
+/// Numbers that one thread takes at a time, at most: in less time another one hardly wakes.
+const PART: usize = 1 << 15;
+
+/// Whether the numbers of all these tensors can be reached from here.
+pub(super) fn is_possible(tensors: &[&Tensor]) -> bool {
+    tensors.iter().all(|tensor| is_plain(tensor))
+}
+
+fn is_plain(tensor: &Tensor) -> bool {
+    tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous()
+}
+
+/// Calls `each` with the numbers to change, part by part, and those of the gradient in the same places.
+///
+/// # Panics
+///
+/// If it is not [possible](is_possible), or the tensors differ in size.
+pub(super) fn update<const N: usize>(
+    changed: [&mut Tensor; N],
+    gradient: &Tensor,
+    each: impl Fn([&mut [f32]; N], &[f32]) + Sync,
+) -> Result<(), TchError> {
+    for tensor in &changed {
+        assert_eq!(tensor.numel(), gradient.numel(), "numbers of an optimiser");
+        // libtorch counts the changes of a tensor, and must know of those that it does not make itself. This one changes nothing else.
+        let _ = tch::no_grad(|| tensor.f_flatten(0, -1)?.f_narrow(0, 0, 0)?.f_zero_())?;
+    }
+    let (changed, gradient) = (changed.map(numbers_mut), numbers(gradient));
+    if tch::get_num_threads() == 1 {
+        each(changed, gradient);
+    } else {
+        in_parts(changed, gradient, &each);
+    }
+    Ok(())
+}
+
+fn in_parts<const N: usize>(
+    changed: [&mut [f32]; N],
+    gradient: &[f32],
+    each: &(impl Fn([&mut [f32]; N], &[f32]) + Sync),
+) {
+    if gradient.len() <= PART {
+        return each(changed, gradient);
+    }
+    let middle = gradient.len() / 2;
+    let mut right = Vec::with_capacity(N);
+    let left = changed.map(|numbers| {
+        let (left, rest) = numbers.split_at_mut(middle);
+        right.push(rest);
+        left
+    });
+    let Ok(right) = <[&mut [f32]; N]>::try_from(right) else {
+        unreachable!("there is a right half of each")
+    };
+    let (first, second) = gradient.split_at(middle);
+    rayon::join(|| in_parts(left, first, each), || in_parts(right, second, each));
+}
+
+fn numbers(tensor: &Tensor) -> &[f32] {
+    assert!(is_plain(tensor), "numbers in one piece on the CPU");
+    // SAFETY: the tensor's memory holds that many numbers of this kind, one after another, and lives at least as long as this handle of it.
+    // Other handles of the same memory are not used meanwhile: this module's callers use none, and no thread shares a network's tensors.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) }
+}
+
+fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
+    assert!(is_plain(tensor), "numbers in one piece on the CPU");
+    // SAFETY: as above; and the tensors that an optimiser changes are each a memory of its own.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_is_changed_once_in_all_places_alike() {
+        for len in [1, PART, PART + 1, 5 * PART + 3] {
+            let gradient: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            let mut a = Tensor::zeros([len as i64], (Kind::Float, Device::Cpu));
+            let mut b = a.ones_like();
+            let version = a.f_internal_version().unwrap();
+            update([&mut a, &mut b], &Tensor::from_slice(&gradient), |[a, b], gradient| {
+                for ((a, b), gradient) in a.iter_mut().zip(b).zip(gradient) {
+                    (*a, *b) = (*a + gradient, *b - gradient);
+                }
+            })
+            .unwrap();
+            assert_eq!(Vec::<f32>::try_from(&a).unwrap(), gradient);
+            let expected: Vec<f32> = gradient.iter().map(|gradient| 1.0 - gradient).collect();
+            assert_eq!(Vec::<f32>::try_from(&b).unwrap(), expected);
+            assert_ne!(a.f_internal_version().unwrap(), version);
+        }
+    }
+
+    #[test]
+    fn it_is_for_single_precision_in_one_piece() {
+        let plain = Tensor::zeros([4, 4], (Kind::Float, Device::Cpu));
+        assert!(is_possible(&[&plain, &plain]));
+        assert!(!is_possible(&[&plain, &plain.tr()]));
+        assert!(!is_possible(&[&plain.to_kind(Kind::Double)]));
+    }
+}
