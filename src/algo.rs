@@ -8,7 +8,7 @@ use clap::builder::PossibleValue;
 use coinop_agents::a3c::{self, A3c, A3cConfig};
 use coinop_agents::async_q::{self, AsyncQ, AsyncQConfig, ValueMethod};
 use coinop_agents::double_dqn::{self, DoubleDqn, DoubleDqnConfig};
-use coinop_agents::network::{NetworkConfig, Observation};
+use coinop_agents::network::{NetworkConfig, Observation, Precision};
 use coinop_agents::paac::{self, Paac, PaacConfig};
 use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
 use coinop_envs::registry::Observations;
@@ -221,17 +221,23 @@ impl AlgoConfig {
         }
     }
 
-    /// Replaces what stands for something else on each machine.
-    pub(crate) fn resolve(&mut self, device: Device) {
+    /// Replaces a precision that stands for what suits each machine.
+    pub(crate) fn choose_precision(&mut self, spec: &EnvSpec, device: Device) -> Result<(), AgentError> {
+        let Some(workload) = self.workload() else {
+            // An algorithm that was registered chooses itself.
+            return Ok(());
+        };
         let network = match self {
             Self::Paac(config) => &mut config.network,
             Self::DoubleDqn(config) => &mut config.network,
             Self::A3c(config) => &mut config.network,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => &mut config.network,
-            // It resolves what it has itself.
-            Self::Custom(_) => return,
+            Self::Custom(_) => return Ok(()),
         };
-        network.precision = network.precision.resolved(device);
+        if network.precision == Precision::Auto {
+            network.precision = Precision::tried(network, spec, workload.learn_batch, device)?;
+        }
+        Ok(())
     }
 
     /// The number of environments that it trains with.

@@ -2,10 +2,10 @@
 
     cargo build --release --workspace --examples --bins
     pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 envpool==1.2.5 stable-baselines3==2.9.2 opencv-python-headless
-    python tools/compare_speed.py machine atari57 env train dqn
+    python tools/compare_speed.py machine atari57 env train dqn memory
 
-Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and the ratio to coinop. Nothing else
-should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 on both sides.
+Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and their ratio to the best of the other
+programs. Nothing else should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 but where it is said.
 """
 import os
 import re
@@ -116,16 +116,16 @@ def train(frames, preset, *settings, algo="paac"):
 
 
 def table(title, rows):
-    """`rows`: label and function; the first is coinop's."""
+    """`rows`: label and function; coinop's labels begin with its name."""
     results = [[] for _ in rows]
     for _ in range(ROUNDS):
         for result, (_, measure) in zip(results, rows):
             result.append(measure())
-    ours = statistics.median(results[0])
-    print(f"\n| {title} | frames/s | from - to | coinop is |\n|---|---|---|---|")
-    for (label, _), result in zip(rows, results):
-        median = statistics.median(result)
-        print(f"| {label} | {median:,.0f} | {min(result):,.0f} - {max(result):,.0f} | {ours / median:.2f}x |", flush=True)
+    medians = [statistics.median(result) for result in results]
+    best = max(median for (label, _), median in zip(rows, medians) if not label.startswith("coinop"))
+    print(f"\n| {title} | frames/s | from - to | to the best of the others |\n|---|---:|---:|---:|")
+    for (label, _), result, median in zip(rows, results, medians):
+        print(f"| {label} | {median:,.0f} | {min(result):,.0f} - {max(result):,.0f} | {median / best:.2f}x |", flush=True)
 
 
 def machine():
@@ -179,16 +179,48 @@ def training():
     ])
 
 
+def peak(command, **options):
+    """The most memory that a program had, in MB."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, **options)
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0, f"{command} failed"
+    return usage.ru_maxrss / 1024
+
+
+def memory():
+    """What training takes at the most, with what it begins with."""
+    tools = os.path.dirname(os.path.abspath(__file__))
+
+    def ours(algo, frames):
+        with tempfile.TemporaryDirectory() as scratch:
+            return peak([PROGRAM, "train", "pong", "--algo", algo, "--frames", str(frames), "--run-dir", os.path.join(scratch, "run")])
+
+    def theirs(algo):
+        return peak([sys.executable, "-c", f"import sys; sys.path.insert(0, {tools!r}); import compare_speed as c; c.sb3({algo!r}, 2)"])
+
+    print("\n| training of Pong | peak memory, MB |\n|---|---:|")
+    for label, measure in (
+        ("coinop PAAC, preset `fast`, 32 environments, 200,000 frames", lambda: ours("paac", 200_000)),
+        ("coinop A3C, preset `fast`, 200,000 frames", lambda: ours("a3c", 200_000)),
+        ("coinop Double-DQN, preset `fast`, 400,000 frames", lambda: ours("double-dqn", 400_000)),
+        ("Stable-Baselines3 A2C, 16 environments", lambda: theirs("a2c")),
+        ("Stable-Baselines3 PPO, 32 environments, rollouts of 32", lambda: theirs("ppo")),
+        ("Stable-Baselines3 DQN, a memory of 20,000", lambda: theirs("dqn")),
+    ):
+        print(f"| {label} | {measure():,.0f} |", flush=True)
+
+
 def dqn():
     adam = "optimizer={kind='adam',beta1=0.9,beta2=0.999,epsilon=1e-8}"
     settings = ["capacity=20k", "learning_starts=4k", "target_frames=4k", "learning_rate=1e-4", "max_grad_norm=10", adam,
                 "epsilon={kind='fixed',value=0.05}", "protocol=sb3"]
     table("Pong, Nature network, DQN, a batch of 32 every 4 steps, 2 threads", [
         ("coinop DQN", lambda: train(32_000, "dqn-nature", *settings, algo="double-dqn")),
+        ("coinop DQN in bfloat16", lambda: train(32_000, "dqn-nature", *settings, "precision=bfloat16", algo="double-dqn")),
         ("Stable-Baselines3 DQN", lambda: python("sb3", "dqn", 2)),
     ])
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ("machine", "env", "train", "dqn"):
-        {"machine": machine, "atari57": atari57, "env": env, "train": training, "dqn": dqn}[name]()
+        {"machine": machine, "atari57": atari57, "env": env, "train": training, "dqn": dqn, "memory": memory}[name]()

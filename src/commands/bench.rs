@@ -22,7 +22,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             picture.display()
         );
     }
-    let config = Config::resolve(&TrainArgs {
+    let config = Config::new_run(&TrainArgs {
         env: Some(args.env.clone()),
         settings: args.settings.clone(),
         ..TrainArgs::default()

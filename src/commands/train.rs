@@ -30,7 +30,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 
 /// A new run.
 fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
-    let config = Config::resolve(args)?;
+    let config = Config::new_run(args)?;
     let stop = listen()?;
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
     let trainer = trainer(&config)?;

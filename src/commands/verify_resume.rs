@@ -35,7 +35,7 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         bail!("verify-resume makes runs of its own: leave --resume and --run-dir out");
     }
     let start = Instant::now();
-    let mut config = Config::resolve(&args.train)?;
+    let mut config = Config::new_run(&args.train)?;
     config.run.frames = args.train.frames.unwrap_or(FRAMES);
     config.run.metrics_frames = (config.run.frames / 12).max(1);
     config.run.checkpoint_minutes = 0.0;

@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{anyhow, bail};
 use clap::ValueEnum;
+use coinop_envs::AnyFactory;
 use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -125,7 +126,19 @@ impl Config {
         let roms = &mut config.env.atari.roms;
         *roms = roms.as_deref().map(files::absolute).transpose()?;
         config.resolve_threads();
-        config.algo.resolve(coinop_agents::device(&config.run.device)?);
+        Ok(config)
+    }
+
+    /// The configuration of a new run, with the precision that suits this machine where it is free.
+    pub(crate) fn new_run(args: &TrainArgs) -> anyhow::Result<Self> {
+        let mut config = Self::resolve(args)?;
+        let device = coinop_agents::device(&config.run.device)?;
+        coinop_agents::set_torch_threads(config.run.torch_threads);
+        let spec = match config.env_info()?.factory(&config.env)? {
+            AnyFactory::Pixels(factory) => factory.spec(),
+            AnyFactory::Features(factory) => factory.spec(),
+        };
+        config.algo.choose_precision(&spec, device)?;
         Ok(config)
     }
 

@@ -23,11 +23,11 @@
 mod actor_critic;
 mod body;
 mod core;
+mod precision;
 mod q_network;
 
 use coinop_envs::Elem;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind};
 
 use crate::AgentError;
 use crate::init::Init;
@@ -37,6 +37,7 @@ pub use actor_critic::ActorCritic;
 pub use body::Body;
 pub(crate) use body::{joined, rows};
 pub use core::{Core, RecurrentState};
+pub use precision::Precision;
 pub use q_network::{Head, QNetwork};
 
 /// How a network is built, for any observations and actions.
@@ -152,51 +153,6 @@ impl BodyKind {
     }
 }
 
-/// How precisely a network's hidden layers compute with pixels. Parameters, heads, losses and optimisers are `f32` either way.
-///
-/// ```
-/// use coinop_agents::Device;
-/// use coinop_agents::network::Precision;
-///
-/// // What `auto` is depends on the processor; what is chosen stays as it is.
-/// assert_ne!(Precision::Auto.resolved(Device::Cpu), Precision::Auto);
-/// assert_eq!(Precision::Float32.resolved(Device::Cpu), Precision::Float32);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// `bfloat16` on a processor that has instructions for it, else `float32`.
-    #[default]
-    Auto,
-    /// 24 bits of mantissa.
-    Float32,
-    /// 8 bits of mantissa: about twice as fast where the processor has instructions for it, and many times slower where it has not.
-    Bfloat16,
-}
-
-impl Precision {
-    /// What [`Precision::Auto`] stands for on this machine; anything else as it is.
-    #[must_use]
-    pub fn resolved(self, device: Device) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        let has_instructions = std::arch::is_x86_feature_detected!("avx512bf16");
-        #[cfg(not(target_arch = "x86_64"))]
-        let has_instructions = false;
-        match self {
-            Self::Auto if device == Device::Cpu && has_instructions => Self::Bfloat16,
-            Self::Auto => Self::Float32,
-            chosen => chosen,
-        }
-    }
-
-    fn kind(self) -> Kind {
-        match self {
-            Self::Bfloat16 => Kind::BFloat16,
-            Self::Auto | Self::Float32 => Kind::Float,
-        }
-    }
-}
-
 /// An element of observations that libtorch knows too, and that is its bytes.
 ///
 /// ```
@@ -214,7 +170,7 @@ impl<T: Elem + tch::kind::Element + bytemuck::Pod> Observation for T {}
 mod tests {
     use coinop_envs::rng::stream;
     use coinop_envs::{EnvSpec, Shape};
-    use tch::Tensor;
+    use tch::{Device, Kind, Tensor};
 
     use super::*;
 
@@ -457,16 +413,6 @@ mod tests {
         assert!(off > 0.0 && off < 0.01 * exact.0.abs().max().double_value(&[]), "{off}");
         let cosine = Tensor::cosine_similarity(&exact.1, &rough.1, 0, 1e-12).double_value(&[]);
         assert!(cosine > 0.999, "{cosine}");
-    }
-
-    #[test]
-    fn a_precision_that_was_chosen_stays_and_a_gpu_is_exact_unless_told_otherwise() {
-        let gpu = Device::Cuda(0);
-        assert_eq!(Precision::Auto.resolved(gpu), Precision::Float32);
-        assert_ne!(Precision::Auto.resolved(Device::Cpu), Precision::Auto);
-        for chosen in [Precision::Float32, Precision::Bfloat16] {
-            assert_eq!([Device::Cpu, gpu].map(|device| chosen.resolved(device)), [chosen; 2]);
-        }
     }
 
     #[test]

@@ -1,0 +1,116 @@
+//! How fast networks answer and are learned from, in both precisions, and how fast optimisers are, with as many threads of libtorch as there are cores.
+
+use coinop_agents::init::Init;
+use coinop_agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
+use coinop_agents::optim::{AdamConfig, Optimizer, OptimizerConfig, RmsPropConfig};
+use coinop_agents::process_settings;
+use coinop_agents::tch::{Device, Kind};
+use coinop_envs::rng::stream;
+use coinop_envs::{EnvSpec, Shape};
+use criterion::{Criterion, Throughput, criterion_group};
+
+const OBS_LEN: usize = 4 * 84 * 84;
+const NETWORKS: [(&str, BodyKind, Precision); 4] = [
+    ("a3c/float32", BodyKind::A3c, Precision::Float32),
+    ("a3c/bfloat16", BodyKind::A3c, Precision::Bfloat16),
+    ("nature/float32", BodyKind::Nature, Precision::Float32),
+    ("nature/bfloat16", BodyKind::Nature, Precision::Bfloat16),
+];
+
+fn network(body: BodyKind, precision: Precision) -> ActorCritic {
+    let config = NetworkConfig {
+        body,
+        core: Core::None,
+        init: Init::Orthogonal,
+        precision,
+    };
+    let spec = EnvSpec::new(Shape::new(&[4, 84, 84]), 6);
+    ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), Device::Cpu).expect("a network")
+}
+
+fn pixels(n: usize) -> Vec<u8> {
+    (0..n * OBS_LEN).map(|i| (i.wrapping_mul(i) % 251) as u8).collect()
+}
+
+/// From 32 observations in an environment's order to logits and values.
+fn infer(c: &mut Criterion) {
+    let mut group = c.benchmark_group("infer");
+    let pixels = pixels(32);
+    group.throughput(Throughput::Elements(32));
+    for (name, body, precision) in NETWORKS {
+        let network = network(body, precision);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let obs = network.body().input(&pixels).expect("a tensor");
+                let answer = network.infer(&obs, &[], &mut RecurrentState::default());
+                answer.expect("an answer").0.double_value(&[0, 0])
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The gradient of a loss of 256 observations.
+fn gradient(c: &mut Criterion) {
+    let mut group = c.benchmark_group("gradient");
+    group.sample_size(20).throughput(Throughput::Elements(256));
+    let pixels = pixels(256);
+    for (name, body, precision) in NETWORKS {
+        let network = network(body, precision);
+        let obs = network.body().input(&pixels).expect("a tensor");
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let answer = network.forward(&obs, &[], &mut RecurrentState::default());
+                let (logits, values) = answer.expect("an answer");
+                let loss = logits.square().mean(Kind::Float) + values.square().mean(Kind::Float);
+                let gradient = network.params().gradient(&loss).expect("a gradient");
+                gradient.double_value(&[0])
+            });
+        });
+    }
+    group.finish();
+}
+
+/// An update of the 1,687,719 parameters of the Nature network.
+fn optimizer(c: &mut Criterion) {
+    let mut group = c.benchmark_group("optimizer");
+    let rms_prop = |centered| {
+        OptimizerConfig::RmsProp(RmsPropConfig {
+            decay: 0.99,
+            epsilon: 0.1,
+            epsilon_inside_root: true,
+            centered,
+        })
+    };
+    let adam = OptimizerConfig::Adam(AdamConfig {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-5,
+    });
+    let all = [
+        ("adam", adam),
+        ("rms_prop", rms_prop(false)),
+        ("rms_prop/centered", rms_prop(true)),
+    ];
+    for (name, config) in all {
+        let mut params = network(BodyKind::Nature, Precision::Float32).params().flat();
+        let gradient = params.full_like(0.01);
+        let mut optimizer = Optimizer::new(config, &params).expect("an optimiser");
+        group.throughput(Throughput::Elements(params.numel() as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let update = optimizer.step(&mut params, &gradient, 1e-6);
+                update.expect("an update");
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, infer, gradient, optimizer);
+
+fn main() {
+    process_settings::apply();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

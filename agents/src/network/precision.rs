@@ -1,0 +1,233 @@
+//! How precisely a network computes, and what suits this machine.
+
+use std::time::{Duration, Instant};
+
+use coinop_envs::EnvSpec;
+use coinop_envs::rng::stream;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::{ActorCritic, NetworkConfig, RecurrentState};
+use crate::AgentError;
+
+/// Samples that are tried, at the most.
+const MOST: usize = 512;
+/// How often each precision is tried. The fastest time counts, because whatever else happens on a machine only adds to it.
+const TRIES: usize = 5;
+/// The least cosine of the two gradients. Rounding leaves more than 0.99; a convolution that is wrong, as some were in some versions of libtorch
+/// on some processors, leaves anything.
+const LEAST_COSINE: f64 = 0.98;
+/// How many times as long as `float32` it may take. Where it is slow, it is many times as slow; and where both are about as fast, the same run must be
+/// the same another time, whatever else the machine did at its start.
+const MOST_TIMES: f64 = 2.0;
+
+/// How precisely a network's hidden layers compute with pixels. Parameters, heads, losses and optimisers are `f32` either way.
+///
+/// ```
+/// use coinop_agents::Device;
+/// use coinop_agents::network::Precision;
+///
+/// // What `auto` is depends on the processor; what is chosen stays as it is.
+/// assert_ne!(Precision::Auto.resolved(Device::Cpu), Precision::Auto);
+/// assert_eq!(Precision::Float32.resolved(Device::Cpu), Precision::Float32);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// `bfloat16` on a processor that has instructions for it, else `float32`. `coinop train` and `coinop bench` try it first, see
+    /// [`tried`](Self::tried).
+    #[default]
+    Auto,
+    /// 24 bits of mantissa.
+    Float32,
+    /// 8 bits of mantissa: about twice as fast where the processor has instructions for it, and many times slower where it has not.
+    Bfloat16,
+}
+
+impl Precision {
+    /// What [`Precision::Auto`] stands for on this machine, as far as its instructions say; anything else as it is.
+    #[must_use]
+    pub fn resolved(self, device: Device) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        let has_instructions = std::arch::is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        let has_instructions = false;
+        match self {
+            Self::Auto if device == Device::Cpu && has_instructions => Self::Bfloat16,
+            Self::Auto => Self::Float32,
+            chosen => chosen,
+        }
+    }
+
+    /// What [`Precision::Auto`] stands for, for such a network, after a trial: `bfloat16` where there are instructions for it, unless its gradient of a
+    /// batch points elsewhere than that of `float32`, or takes more than twice as long. Both have happened, with some versions of libtorch on some
+    /// processors. `batch` is the size of the learner's batches; a trial takes as long as a dozen updates.
+    ///
+    /// ```
+    /// # use coinop_agents::Device;
+    /// # use coinop_agents::init::Init;
+    /// use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
+    /// use coinop_envs::{EnvSpec, Shape};
+    ///
+    /// let spec = EnvSpec::new(Shape::new(&[4, 84, 84]), 6);
+    /// let mut config = NetworkConfig {
+    ///     body: BodyKind::A3c,
+    ///     core: Core::None,
+    ///     init: Init::Orthogonal,
+    ///     precision: Precision::Auto,
+    /// };
+    /// config.precision = Precision::tried(&config, &spec, 32, Device::Cpu)?;
+    /// assert_ne!(config.precision, Precision::Auto);
+    /// # Ok::<(), coinop_agents::AgentError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there can be no such network, or libtorch fails.
+    pub fn tried(config: &NetworkConfig, spec: &EnvSpec, batch: usize, device: Device) -> Result<Self, AgentError> {
+        if Self::Auto.resolved(device) == Self::Float32 || config.body.layers().0.is_empty() {
+            return Ok(Self::Float32);
+        }
+        let [exact, rough] =
+            [Self::Float32, Self::Bfloat16].map(|precision| Trial::new(config, spec, batch, precision, device));
+        let (mut exact, mut rough) = (exact?, rough?);
+        // The first one of each kind prepares what later ones use.
+        let cosine =
+            Tensor::f_cosine_similarity(&exact.gradient()?, &rough.gradient()?, 0, 1e-12)?.f_double_value(&[])?;
+        if cosine.is_nan() || cosine < LEAST_COSINE {
+            return Ok(Self::Float32);
+        }
+        for _ in 0..TRIES {
+            exact.time()?;
+            rough.time()?;
+        }
+        Ok(if rough.fastest > exact.fastest.mul_f64(MOST_TIMES) {
+            Self::Float32
+        } else {
+            Self::Bfloat16
+        })
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::Bfloat16 => Kind::BFloat16,
+            Self::Auto | Self::Float32 => Kind::Float,
+        }
+    }
+}
+
+/// A network and a batch, to see how long a gradient takes.
+struct Trial {
+    network: ActorCritic,
+    obs: Tensor,
+    begins: Vec<bool>,
+    fastest: Duration,
+}
+
+impl Trial {
+    /// The same for both precisions but for that.
+    fn new(
+        config: &NetworkConfig,
+        spec: &EnvSpec,
+        batch: usize,
+        precision: Precision,
+        device: Device,
+    ) -> Result<Self, AgentError> {
+        let config = NetworkConfig {
+            precision,
+            ..config.clone()
+        };
+        let n = batch.clamp(1, MOST);
+        let network = ActorCritic::new(&config, spec, &mut stream(0, "precision", 0), device)?;
+        let pixels: Vec<u8> = (0..n * spec.obs_shape.len())
+            .map(|i| (i.wrapping_mul(i) % 251) as u8)
+            .collect();
+        Ok(Self {
+            obs: network.body().input(&pixels)?,
+            network,
+            begins: vec![true; n],
+            fastest: Duration::MAX,
+        })
+    }
+
+    /// The gradient of a loss that all of the network's numbers have a part in.
+    fn gradient(&self) -> Result<Tensor, AgentError> {
+        let mut state = match self.network.is_recurrent() {
+            true => self.network.initial_state(self.begins.len())?,
+            false => RecurrentState::default(),
+        };
+        let (logits, values) = self.network.forward(&self.obs, &self.begins, &mut state)?;
+        let loss = logits
+            .f_square()?
+            .f_mean(Kind::Float)?
+            .f_add(&values.f_square()?.f_mean(Kind::Float)?)?;
+        Ok(self.network.params().gradient(&loss)?)
+    }
+
+    fn time(&mut self) -> Result<(), AgentError> {
+        let start = Instant::now();
+        // Reading a number waits for it, wherever it is computed.
+        self.gradient()?.f_double_value(&[0])?;
+        self.fastest = self.fastest.min(start.elapsed());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop_envs::Shape;
+
+    use super::*;
+    use crate::init::Init;
+    use crate::network::{BodyKind, Core};
+
+    #[test]
+    fn a_precision_that_was_chosen_stays_and_a_gpu_is_exact_unless_told_otherwise() {
+        let gpu = Device::Cuda(0);
+        assert_eq!(Precision::Auto.resolved(gpu), Precision::Float32);
+        assert_ne!(Precision::Auto.resolved(Device::Cpu), Precision::Auto);
+        for chosen in [Precision::Float32, Precision::Bfloat16] {
+            assert_eq!([Device::Cpu, gpu].map(|device| chosen.resolved(device)), [chosen; 2]);
+        }
+    }
+
+    fn config(body: BodyKind, core: Core) -> NetworkConfig {
+        NetworkConfig {
+            body,
+            core,
+            init: Init::Orthogonal,
+            precision: Precision::Auto,
+        }
+    }
+
+    #[test]
+    fn the_gradients_that_are_compared_agree_where_both_are_right() {
+        // Whether there are instructions or not: then it is slow, but right.
+        let spec = EnvSpec::new(Shape::new(&[4, 84, 84]), 6);
+        for core in [Core::None, Core::Lstm] {
+            let gradient = |precision| {
+                let trial = Trial::new(&config(BodyKind::A3c, core), &spec, 8, precision, Device::Cpu).unwrap();
+                trial.gradient().unwrap()
+            };
+            let (exact, rough) = (gradient(Precision::Float32), gradient(Precision::Bfloat16));
+            let cosine = Tensor::cosine_similarity(&exact, &rough, 0, 1e-12).double_value(&[]);
+            assert!(cosine > 0.99 && exact != rough, "{cosine}");
+        }
+    }
+
+    #[test]
+    fn without_pictures_there_is_nothing_to_try() {
+        let spec = EnvSpec::new(Shape::new(&[4]), 2);
+        let mlp = config(BodyKind::Mlp, Core::None);
+        assert_eq!(
+            Precision::tried(&mlp, &spec, 64, Device::Cpu).unwrap(),
+            Precision::Float32
+        );
+        // On a GPU it is said to be exact before anything is tried.
+        let nature = config(BodyKind::Nature, Core::None);
+        assert_eq!(
+            Precision::tried(&nature, &spec, 64, Device::Cuda(0)).unwrap(),
+            Precision::Float32
+        );
+    }
+}
