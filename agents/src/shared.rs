@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
 use crate::limits::{at_least_0, decay, divisor};
-use crate::optim::AdamConfig;
+use crate::optim::{AdamConfig, Average};
 use crate::{AgentError, CheckpointError, Section};
 
 /// Which optimiser all threads share, with its settings.
@@ -171,13 +171,13 @@ impl SharedParams {
 
     /// `g <- decay g + (1 - decay) gradient²; params <- params - lr gradient / sqrt(g + epsilon)`.
     fn rms_prop(&self, config: SharedRmsPropConfig, gradient: &[f32], rate: f32) {
-        let (decay, epsilon) = (config.decay as f32, config.epsilon as f32);
+        let (average, epsilon) = (Average::new(config.decay), config.epsilon as f32);
         let chunks = self.params.0.chunks(CHUNK).zip(self.mean_square.0.chunks(CHUNK));
         for ((params, mean_squares), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
             // Loaded, computed and stored in three loops, because the compiler makes vectors of the one in the middle.
             let (mut p, mut g) = (load(params), load(mean_squares));
             for ((p, g), d) in p.iter_mut().zip(&mut g).zip(gradient) {
-                *g = decay * *g + (1.0 - decay) * d * d;
+                *g = average.next(*g, d * d);
                 *p -= rate * d / (*g + epsilon).sqrt();
             }
             store(params, &p);
@@ -191,14 +191,15 @@ impl SharedParams {
         let correction = |beta: f64| 1.0 - beta.powf(number as f64);
         let rate = (learning_rate / correction(config.beta1)) as f32;
         let second = (1.0 / correction(config.beta2)) as f32;
-        let (beta1, beta2, epsilon) = (config.beta1 as f32, config.beta2 as f32, config.epsilon as f32);
+        let (mean_of, square_of) = (Average::new(config.beta1), Average::new(config.beta2));
+        let epsilon = config.epsilon as f32;
         let statistics = mean.0.chunks(CHUNK).zip(self.mean_square.0.chunks(CHUNK));
         let chunks = self.params.0.chunks(CHUNK).zip(statistics);
         for ((params, (means, mean_squares)), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
             let (mut p, mut m, mut g) = (load(params), load(means), load(mean_squares));
             for (((p, m), g), d) in p.iter_mut().zip(&mut m).zip(&mut g).zip(gradient) {
-                *m += (1.0 - beta1) * (d - *m);
-                *g += (1.0 - beta2) * (d * d - *g);
+                *m = mean_of.next(*m, *d);
+                *g = square_of.next(*g, d * d);
                 *p -= rate * *m / ((*g * second).sqrt() + epsilon);
             }
             store(params, &p);

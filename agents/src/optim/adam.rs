@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
-use super::fused;
+use super::{Average, fused};
 use crate::limits::{decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -96,14 +96,14 @@ impl Adam {
         [first, second]: [f64; 2],
     ) -> Result<(), TchError> {
         let AdamConfig { beta1, beta2, epsilon } = self.config;
-        let [take, take_square] = [1.0 - beta1, 1.0 - beta2].map(|share| share as f32);
+        let (mean_of, square_of) = (Average::new(beta1), Average::new(beta2));
         let [scale, inverse, epsilon] = [-learning_rate / first, 1.0 / second, epsilon].map(|value| value as f32);
         let changed = [params, &mut self.mean, &mut self.mean_square];
         fused::update(changed, gradient, |[params, mean, mean_square], gradient| {
             let numbers = params.iter_mut().zip(mean).zip(mean_square).zip(gradient);
             for (((param, mean), mean_square), gradient) in numbers {
-                *mean += take * (gradient - *mean);
-                *mean_square += take_square * (gradient * gradient - *mean_square);
+                *mean = mean_of.next(*mean, *gradient);
+                *mean_square = square_of.next(*mean_square, gradient * gradient);
                 *param += scale * *mean / ((*mean_square * inverse).sqrt() + epsilon);
             }
         })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
-use super::fused;
+use super::{Average, fused};
 use crate::limits::{decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -95,7 +95,8 @@ impl RmsProp {
             epsilon_inside_root,
             ..
         } = self.config;
-        let [take, epsilon, scale] = [1.0 - decay, epsilon, -learning_rate].map(|value| value as f32);
+        let average = Average::new(decay);
+        let [epsilon, scale] = [epsilon, -learning_rate].map(|value| value as f32);
         let (inside, outside) = if epsilon_inside_root {
             (epsilon, 0.0)
         } else {
@@ -108,7 +109,7 @@ impl RmsProp {
                 gradient,
                 |[params, mean_square], gradient| {
                     for ((param, mean_square), gradient) in params.iter_mut().zip(mean_square).zip(gradient) {
-                        *mean_square += take * (gradient * gradient - *mean_square);
+                        *mean_square = average.next(*mean_square, gradient * gradient);
                         *param += scale * gradient / divisor(*mean_square);
                     }
                 },
@@ -119,8 +120,8 @@ impl RmsProp {
                 |[params, mean_square, mean], gradient| {
                     let numbers = params.iter_mut().zip(mean_square).zip(mean).zip(gradient);
                     for (((param, mean_square), mean), gradient) in numbers {
-                        *mean_square += take * (gradient * gradient - *mean_square);
-                        *mean += take * (gradient - *mean);
+                        *mean_square = average.next(*mean_square, gradient * gradient);
+                        *mean = average.next(*mean, *gradient);
                         // Rounding may leave a tiny negative number, whose root would be NaN.
                         *param += scale * gradient / divisor((*mean_square - *mean * *mean).max(0.0));
                     }
