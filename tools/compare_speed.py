@@ -4,6 +4,10 @@
     pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 envpool==1.2.5 stable-baselines3==2.9.2 opencv-python-headless
     python tools/compare_speed.py machine atari57 env train dqn memory
 
+Sample Factory needs older packages, so that it has an environment of its own, whose Python is named in SAMPLE_FACTORY:
+
+    pip install torch==2.11.0 sample-factory==2.1.1 ale-py==0.10.1 opencv-python-headless
+
 Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and their ratio to the best of the other
 programs. Nothing else should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 but where it is said.
 """
@@ -92,6 +96,15 @@ def sb3(algo, threads):
     return 4 * steps / (time.perf_counter() - start)
 
 
+def sample_factory():
+    """APPO with 2 workers of 16 environments each, rollouts of 32 steps, 4 epochs of 4 minibatches of 256."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [os.environ["SAMPLE_FACTORY"], "-m", "sf_examples.atari.train_atari", "--env=atari_pong", "--device=cpu", f"--train_dir={scratch}",
+                   "--experiment=speed", "--num_workers=2", "--num_envs_per_worker=16", "--rollout=32", "--train_for_env_steps=160000"]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        return float(re.findall(r"FPS: ([\d.]+)", run.stdout + run.stderr)[-1])
+
+
 def python(name, *args):
     call = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import compare_speed as c; print(c.{name}(*{args!r}))"
     out = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=True).stdout
@@ -177,6 +190,12 @@ def training():
         ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "epochs=2", "precision=bfloat16")),
         ("Stable-Baselines3 PPO", lambda: python("sb3", "ppo", 2)),
     ])
+    if "SAMPLE_FACTORY" in os.environ:
+        table("Pong, Nature network, 32 environments, 32 steps, 4 epochs of 4 minibatches, 2 threads", [
+            ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "epochs=4", "precision=float32")),
+            ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "epochs=4", "precision=bfloat16")),
+            ("Sample Factory APPO", sample_factory),
+        ])
 
 
 def peak(command, **options):

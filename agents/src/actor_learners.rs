@@ -119,7 +119,7 @@ impl Exchange {
         learning_rate: f64,
     ) -> Result<(f64, f64), AgentError> {
         let mut gradient = params.gradient(&loss.f_mul_scalar(steps)?)?;
-        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?;
+        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?.f_double_value(&[])?;
         let loss = loss.f_double_value(&[])?;
         for (what, value) in [("the loss", loss), ("the norm of the gradient", grad_norm)] {
             if !value.is_finite() {

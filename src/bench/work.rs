@@ -146,7 +146,7 @@ impl Work {
             }
         };
         let mut gradient = params.gradient(&loss)?;
-        clip_grad_norm(&mut gradient, 0.5)?;
+        let _ = clip_grad_norm(&mut gradient, 0.5)?;
         self.optimizer.step(&mut params.flat(), &gradient, 0.0)?;
         Ok(())
     }

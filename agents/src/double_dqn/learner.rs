@@ -1,6 +1,6 @@
 //! The update of Double-DQN: the error of a batch's action values, through the optimiser.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::config::DoubleDqnConfig;
 use crate::losses::{action_value, next_value, td_loss};
@@ -197,12 +197,18 @@ impl Learner for DoubleDqnLearner {
             f64::INFINITY
         };
         let values = values.f_detach()?;
-        let errors = targets.f_sub(&values)?.f_to_device(Device::Cpu)?;
+        let mean_value = values.f_mean(Kind::Float)?;
+        let grad_norm = clip_grad_norm(&mut gradient, max_grad_norm)?;
+        let errors = targets.f_sub(&values)?;
+        let numbers = Tensor::f_stack(&[loss.f_detach()?, mean_value, grad_norm], 0)?;
+        // All in one piece: a GPU is waited for once.
+        let mut numbers = Vec::<f32>::try_from(Tensor::f_cat(&[numbers, errors], 0)?.f_to_device(Device::Cpu)?)?;
+        let errors = numbers.split_off(3);
         let stats = DoubleDqnStats {
-            loss: loss.f_double_value(&[])?,
-            mean_value: values.f_mean(tch::Kind::Float)?.f_double_value(&[])?,
-            grad_norm: clip_grad_norm(&mut gradient, max_grad_norm)?,
-            errors: Vec::try_from(errors)?,
+            loss: numbers[0].into(),
+            mean_value: numbers[1].into(),
+            grad_norm: numbers[2].into(),
+            errors,
         };
         let numbers = [
             ("the error of a transition", not_finite(&stats.errors)),

@@ -12,7 +12,7 @@ use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
 use super::threads::{Plan, Threads};
 use crate::episodes::Episodes;
 use crate::explore::Epsilons;
-use crate::network::{Observation, QNetwork};
+use crate::network::{Observation, QNetwork, upload};
 use crate::policy::ValuePolicy;
 use crate::replay::{Replay, ReplayBatch};
 use crate::schedule::Schedule;
@@ -258,10 +258,10 @@ impl<O: Observation> DoubleDqn<O> {
     /// The batch, on the network's device.
     fn tensors(&self) -> Result<DoubleDqnBatch, AgentError> {
         let (batch, body) = (&self.batch, self.learner.network().body());
-        let floats = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(body.device());
+        let floats = |values: &[f32]| upload(Tensor::f_from_slice(values)?, body.device());
         Ok(DoubleDqnBatch {
             obs: body.input(&batch.obs)?,
-            actions: Tensor::f_from_slice(&batch.actions)?.f_to_device(body.device())?,
+            actions: upload(Tensor::f_from_slice(&batch.actions)?, body.device())?,
             returns: floats(&batch.returns)?,
             discounts: floats(&batch.discounts)?,
             next_obs: body.input(&batch.next_obs)?,

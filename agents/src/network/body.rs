@@ -172,15 +172,19 @@ impl Body {
         let n = (obs.len() / self.obs_shape.len()) as i64;
         let dims = self.obs_shape.dims();
         if let ([channels, height, width], true) = (dims, self.convolves()) {
-            let pictures = Tensor::f_from_slice(&channels_last(obs, *channels, height * width))?
-                .f_view([n, *height as i64, *width as i64, *channels as i64])?
-                .f_to_device(self.device)?;
-            return Ok(pictures.f_permute([0, 3, 1, 2])?);
+            let pictures = Tensor::f_from_slice(&channels_last(obs, *channels, height * width))?.f_view([
+                n,
+                *height as i64,
+                *width as i64,
+                *channels as i64,
+            ])?;
+            return Ok(upload(pictures, self.device)?.f_permute([0, 3, 1, 2])?);
         }
         let size: Vec<i64> = std::iter::once(n).chain(dims.iter().map(|&dim| dim as i64)).collect();
-        Ok(Tensor::f_from_slice(obs)?
-            .f_view(size.as_slice())?
-            .f_to_device(self.device)?)
+        Ok(upload(
+            Tensor::f_from_slice(obs)?.f_view(size.as_slice())?,
+            self.device,
+        )?)
     }
 
     /// The features `[n, width]`, in `f32`, of observations `[n, obs_shape…]`, `u8` or `f32`.
@@ -244,6 +248,17 @@ impl Body {
         } else {
             Kind::Float
         }
+    }
+}
+
+/// A tensor of the CPU on a device. A GPU fetches it while the program goes on, from a copy in memory that the system does not move; libtorch
+/// keeps that until it is fetched, and for the next one.
+pub(crate) fn upload(tensor: Tensor, device: Device) -> Result<Tensor, TchError> {
+    match device {
+        Device::Cpu => Ok(tensor),
+        _ => tensor
+            .f_pin_memory(device)?
+            .f_to_dtype_layout((tensor.kind(), device), true, false),
     }
 }
 

@@ -9,7 +9,7 @@ pub use rmsprop::{RmsProp, RmsPropConfig};
 
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 use serde::{Deserialize, Serialize};
-use tch::{TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 /// Which optimiser, with its settings. The learning rate is given at each step.
 ///
@@ -134,14 +134,14 @@ impl Average {
     }
 }
 
-/// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns the norm it had.
+/// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns the norm it had. On a GPU nobody waits for it.
 ///
 /// ```
 /// use coinop_agents::optim::clip_grad_norm;
 /// use coinop_agents::tch::Tensor;
 ///
 /// let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
-/// assert_eq!(clip_grad_norm(&mut gradient, 1.0)?, 5.0);
+/// assert_eq!(clip_grad_norm(&mut gradient, 1.0)?.double_value(&[]), 5.0);
 /// assert!((gradient.double_value(&[0]) - 0.6).abs() < 1e-5);
 /// # Ok::<(), coinop_agents::tch::TchError>(())
 /// ```
@@ -149,12 +149,26 @@ impl Average {
 /// # Errors
 ///
 /// When libtorch fails.
-pub fn clip_grad_norm(gradient: &mut Tensor, max_norm: f64) -> Result<f64, TchError> {
-    let norm = gradient.f_norm()?.f_double_value(&[])?;
-    if norm > max_norm {
-        let _ = tch::no_grad(|| gradient.f_mul_scalar_(max_norm / norm))?;
+pub fn clip_grad_norm(gradient: &mut Tensor, max_norm: f64) -> Result<Tensor, TchError> {
+    let norm = gradient.f_norm()?;
+    if gradient.device() == Device::Cpu {
+        // Where it is at hand, a gradient that is short enough is left alone.
+        let known = norm.f_double_value(&[])?;
+        if known > max_norm {
+            let _ = tch::no_grad(|| gradient.f_mul_scalar_(max_norm / known))?;
+        }
+    } else {
+        scale_to(gradient, &norm, max_norm)?;
     }
     Ok(norm)
+}
+
+/// Scales a gradient of a norm that is not known here, perhaps by 1.
+fn scale_to(gradient: &mut Tensor, norm: &Tensor, max_norm: f64) -> Result<(), TchError> {
+    tch::no_grad(|| {
+        let scale = norm.f_reciprocal()?.f_mul_scalar(max_norm)?.f_clamp_max(1.0)?;
+        gradient.f_mul_(&scale).map(drop)
+    })
 }
 
 #[cfg(test)]
@@ -219,13 +233,27 @@ mod tests {
     #[test]
     fn a_gradient_is_scaled_to_the_largest_norm_and_a_smaller_one_left_alone() {
         // |(3, 4)| = 5: scaled by 2/5.
-        let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
-        assert_eq!(clip_grad_norm(&mut gradient, 2.0).unwrap(), 5.0);
-        let [a, b] = [0, 1].map(|i| gradient.double_value(&[i]));
-        assert!((a - 1.2).abs() < 1e-6 && (b - 1.6).abs() < 1e-6, "{a} {b}");
-        let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
-        assert_eq!(clip_grad_norm(&mut gradient, 6.0).unwrap(), 5.0);
-        assert_eq!(gradient, Tensor::from_slice(&[3.0f32, 4.0]));
+        type Clip = fn(&mut Tensor, f64) -> f64;
+        let here: Clip = |gradient, max| clip_grad_norm(gradient, max).unwrap().double_value(&[]);
+        let elsewhere: Clip = |gradient, max| {
+            let norm = gradient.norm();
+            scale_to(gradient, &norm, max).unwrap();
+            norm.double_value(&[])
+        };
+        for clip in [here, elsewhere] {
+            let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
+            assert_eq!(clip(&mut gradient, 2.0), 5.0);
+            let [a, b] = [0, 1].map(|i| gradient.double_value(&[i]));
+            assert!((a - 1.2).abs() < 1e-6 && (b - 1.6).abs() < 1e-6, "{a} {b}");
+            for max in [6.0, f64::INFINITY] {
+                let mut gradient = Tensor::from_slice(&[3.0f32, 4.0]);
+                assert_eq!(clip(&mut gradient, max), 5.0);
+                assert_eq!(gradient, Tensor::from_slice(&[3.0f32, 4.0]));
+            }
+            let mut none = Tensor::from_slice(&[0.0f32, 0.0]);
+            assert_eq!(clip(&mut none, 2.0), 0.0);
+            assert_eq!(none, none.zeros_like());
+        }
     }
 
     #[test]

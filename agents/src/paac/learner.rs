@@ -1,12 +1,12 @@
 //! The update of PAAC: the actor-critic loss of a batch, clipped, through the optimiser.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::config::PaacConfig;
 use crate::losses::{
     clipped_policy_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss, value_loss,
 };
-use crate::network::{ActorCritic, RecurrentState, rows};
+use crate::network::{ActorCritic, RecurrentState, rows, upload};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
@@ -109,7 +109,7 @@ impl PaacBatch {
     ///
     /// When libtorch fails.
     pub fn select(&self, part: &Minibatch) -> Result<Self, AgentError> {
-        let samples = Tensor::f_from_slice(&part.samples)?.f_to_device(self.obs.device())?;
+        let samples = upload(Tensor::f_from_slice(&part.samples)?, self.obs.device())?;
         let pick = |tensor: &Tensor| tensor.f_index_select(0, &samples);
         Ok(Self {
             obs: rows(&self.obs, &samples)?,
@@ -159,6 +159,28 @@ pub struct PaacStats {
 }
 
 impl PaacStats {
+    /// From its numbers, in order.
+    fn of(numbers: &[f32]) -> Self {
+        let [
+            loss,
+            policy_loss,
+            value_loss,
+            entropy,
+            grad_norm,
+            approx_kl,
+            clip_fraction,
+        ] = std::array::from_fn(|i| f64::from(numbers[i]));
+        Self {
+            loss,
+            policy_loss,
+            value_loss,
+            entropy,
+            grad_norm,
+            approx_kl,
+            clip_fraction,
+        }
+    }
+
     pub(super) fn record(&self, metrics: &mut Row) {
         metrics.record("loss", self.loss);
         metrics.record("policy_loss", self.policy_loss);
@@ -274,15 +296,19 @@ impl Learner for PaacLearner {
             .f_mul_scalar(self.loss_scale)?;
         let mut gradient = self.network.params().gradient(&loss)?;
         let (approx_kl, clip_fraction) = policy_change(&chosen, &batch.log_probabilities, self.clip_ratio)?;
-        let stats = PaacStats {
-            loss: loss.f_double_value(&[])?,
-            policy_loss: policy_loss.f_double_value(&[])?,
-            value_loss: value_loss.f_double_value(&[])?,
-            entropy: entropy.f_double_value(&[])?,
-            grad_norm: clip_grad_norm(&mut gradient, self.max_grad_norm)?,
+        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?;
+        let stats = [
+            loss,
+            policy_loss,
+            value_loss,
+            entropy,
+            grad_norm,
             approx_kl,
             clip_fraction,
-        };
+        ];
+        // All in one piece: a GPU is waited for once.
+        let stats = Tensor::f_stack(&stats, 0)?.f_detach()?.f_to_device(Device::Cpu)?;
+        let stats = PaacStats::of(&Vec::<f32>::try_from(stats)?);
         for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
             if !value.is_finite() {
                 return Err(AgentError::NotFinite {

@@ -9,7 +9,7 @@ use super::config::PaacConfig;
 use super::learner::{Minibatch, PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
-use crate::network::{ActorCritic, Observation, RecurrentState, joined};
+use crate::network::{ActorCritic, Observation, RecurrentState, joined, upload};
 use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
 use crate::rollout::Rollout;
@@ -61,7 +61,8 @@ pub struct Paac<O: Observation> {
     env_seed: Option<u64>,
     // Written by every environment step; allocated once.
     actions: Vec<u32>,
-    probabilities: Vec<f32>,
+    /// The values of all environments, then the probabilities of their actions.
+    answers: Vec<f32>,
     last_obs: Vec<O>,
     results: Vec<Step>,
     metrics: Row,
@@ -114,7 +115,7 @@ impl<O: Observation> Paac<O> {
             learning_rate: config.learning_rate_schedule(total_frames),
             env_seed: Some(seed),
             actions: vec![0; n],
-            probabilities: vec![0.0; n * spec.num_actions],
+            answers: vec![0.0; n * (1 + spec.num_actions)],
             last_obs: vec![O::default(); n * obs_len],
             results: vec![Step::default(); n],
             metrics: Row::default(),
@@ -200,14 +201,17 @@ impl<O: Observation> Paac<O> {
         let span = self.rollout.step(t);
         self.watch.measure(Part::Inference, || -> Result<(), AgentError> {
             let (logits, values) = network.infer(&obs, self.rollout.begins(t), &mut self.state)?;
-            copy_to(&values, &mut self.rollout.values[span.clone()])?;
-            copy_to(&logits.f_softmax(1, Kind::Float)?, &mut self.probabilities)
+            // All in one piece: a GPU is waited for once.
+            let answers = [values, logits.f_softmax(1, Kind::Float)?.f_flatten(0, -1)?];
+            copy_to(&Tensor::f_cat(&answers, 0)?, &mut self.answers)
         })?;
+        let (values, probabilities) = self.answers.split_at(span.len());
+        self.rollout.values[span.clone()].copy_from_slice(values);
         self.seen.push(obs);
         self.check_finite("a value", &self.rollout.values[span.clone()])?;
-        self.check_finite("the probability of an action", &self.probabilities)?;
+        self.check_finite("the probability of an action", probabilities)?;
         let num_actions = network.num_actions();
-        for (i, probabilities) in self.probabilities.chunks_exact(num_actions).enumerate() {
+        for (i, probabilities) in probabilities.chunks_exact(num_actions).enumerate() {
             let epsilon = self.epsilons.current()[i];
             self.actions[i] = sample_action(probabilities, epsilon, &mut self.action_streams[i]);
             self.rollout.actions[span.start + i] = i64::from(self.actions[i]);
@@ -287,10 +291,10 @@ impl<O: Observation> Paac<O> {
     fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<PaacBatch, AgentError> {
         let rollout = &self.rollout;
         let body = self.learner.network().body();
-        let floats = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(body.device());
+        let floats = |values: &[f32]| upload(Tensor::f_from_slice(values)?, body.device());
         Ok(PaacBatch {
             obs: joined(&self.seen)?,
-            actions: Tensor::f_from_slice(&rollout.actions)?.f_to_device(body.device())?,
+            actions: upload(Tensor::f_from_slice(&rollout.actions)?, body.device())?,
             epsilons: floats(&rollout.epsilons)?,
             log_probabilities: floats(&rollout.log_probabilities)?,
             advantages: floats(&rollout.advantages)?,
