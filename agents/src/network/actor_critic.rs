@@ -94,6 +94,22 @@ impl ActorCritic {
         self.core.is_some()
     }
 
+    /// From now on, subtracts from every pixel its mean in these observations `[n, obs_shape…]`, `u8`. What never changes on a screen is 0 then, and
+    /// what moves is all that the network sees.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch fails.
+    pub fn center(&mut self, obs: &Tensor) -> Result<(), AgentError> {
+        Ok(self.body.center(obs)?)
+    }
+
+    /// Whether something is subtracted from pixels.
+    #[must_use]
+    pub fn is_centered(&self) -> bool {
+        self.body.is_centered()
+    }
+
     /// What it remembers before the first observation of each of `n` environments.
     ///
     /// # Errors
@@ -160,10 +176,12 @@ impl ActorCritic {
 
 impl Checkpoint for ActorCritic {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        self.params.save(out)
+        self.params.save(out)?;
+        self.body.save(out)
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.params.load(from)
+        self.params.load(from)?;
+        self.body.load(from)
     }
 }

@@ -16,12 +16,15 @@ use coinop_envs::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use super::{BodyKind, NetworkConfig, Observation, Precision};
-use crate::AgentError;
 use crate::init::Init;
 use crate::params::Params;
+use crate::{AgentError, CheckpointError, Section};
 
 /// A pixel of 255 is 1.
 const PIXEL_SCALE: f64 = 1.0 / 255.0;
+
+/// The name of what is subtracted from pixels, among the parameters.
+const CENTER: &str = "center";
 
 /// The gain of orthogonal weights of layers that end in a rectifier.
 pub(super) const HIDDEN_GAIN: f64 = std::f64::consts::SQRT_2;
@@ -99,6 +102,8 @@ pub struct Body {
     device: Device,
     precision: Precision,
     kept: RefCell<Option<Kept>>,
+    /// What is subtracted from pixels `[1, obs_shape…]`, in `f32`.
+    center: Option<Tensor>,
 }
 
 impl Body {
@@ -143,6 +148,7 @@ impl Body {
             device,
             precision: config.precision.resolved(device),
             kept: RefCell::new(None),
+            center: None,
         })
     }
 
@@ -218,8 +224,58 @@ impl Body {
         self.layers.iter().map(weights).collect()
     }
 
+    /// From now on, subtracts from every pixel its mean in these observations `[n, obs_shape…]`, which are `u8`.
+    pub(super) fn center(&mut self, obs: &Tensor) -> Result<(), TchError> {
+        let mean = |obs: &Tensor| obs.f_mean_dim(0i64, true, Kind::Float);
+        self.center = Some(match obs.dim() {
+            // In the order of pictures in memory.
+            4 => mean(&obs.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?,
+            _ => mean(obs)?,
+        });
+        Ok(())
+    }
+
+    pub(super) fn is_centered(&self) -> bool {
+        self.center.is_some()
+    }
+
+    pub(super) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        match &self.center {
+            Some(center) => out.put_tensor(CENTER, center),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.center = None;
+        if from.tensor(CENTER).is_ok() {
+            let unfit = |error: TchError| CheckpointError::unfit(CENTER, &error);
+            let size: Vec<i64> = self.obs_shape.dims().iter().map(|&dim| dim as i64).collect();
+            let pixels = Tensor::f_zeros(size.as_slice(), (Kind::Uint8, self.device)).map_err(unfit)?;
+            self.center(&pixels.f_unsqueeze(0).map_err(unfit)?).map_err(unfit)?;
+            if let Some(center) = &mut self.center {
+                from.load_tensor(CENTER, center)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Observations as the first layer takes them.
+    fn first(&self, obs: &Tensor) -> Result<Tensor, TchError> {
+        let x = obs.f_to_kind(self.kind())?;
+        match &self.center {
+            None => Ok(x),
+            Some(center) if obs.kind() == Kind::Uint8 => {
+                // Numbers of its own, which may change.
+                let mut x = x;
+                x.f_sub_(&center.f_to_kind(x.kind())?)
+            }
+            Some(center) => x.f_sub(&center.f_mul_scalar(PIXEL_SCALE)?.f_to_kind(x.kind())?),
+        }
+    }
+
     fn compute(&self, obs: &Tensor, weights: &[Weights]) -> Result<Tensor, TchError> {
-        let mut x = obs.f_to_kind(self.kind())?;
+        let mut x = self.first(obs)?;
         for (layer, weights) in self.layers.iter().zip(weights) {
             if matches!(layer, Layer::Linear { .. }) {
                 x = self.flat(&x)?;

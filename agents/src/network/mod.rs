@@ -334,6 +334,56 @@ mod tests {
     }
 
     #[test]
+    fn a_centered_network_sees_how_pixels_differ_from_their_means() {
+        for (kind, shape) in [
+            (BodyKind::A3c, &[4, 84, 84][..]),
+            (layers(&[(8, 3, 1)], &[16]), &[3, 10, 8]),
+            (BodyKind::Mlp, &[5]),
+        ] {
+            let (mut centered, plain) = (
+                network(kind.clone(), shape).unwrap(),
+                network(kind.clone(), shape).unwrap(),
+            );
+            let len = Shape::new(shape).len();
+            let pixels: Vec<u8> = (0..2 * len).map(|i| (i * i % 251) as u8).collect();
+            let input = |pixels: &[u8]| plain.body().input(pixels).unwrap();
+            let (first, second) = pixels.split_at(len);
+            centered.center(&input(&pixels)).unwrap();
+            // The mean of two, and as far from it as the first.
+            let differences: Vec<f32> = first
+                .iter()
+                .zip(second)
+                .map(|(&a, &b)| (f32::from(a) - f32::from(b)) / 510.0)
+                .collect();
+            let expected = answer(&plain, &plain.body().input(&differences).unwrap());
+            let close = |(logits, values): (Tensor, Tensor)| {
+                largest_difference(&logits, &expected.0) < 1e-5 && largest_difference(&values, &expected.1) < 1e-5
+            };
+            assert!(close(answer(&centered, &input(first))));
+            assert!(close(
+                centered
+                    .infer(&input(first), &[], &mut RecurrentState::default())
+                    .unwrap()
+            ));
+            // Pixels may be numbers from 0 to 1.
+            let scaled: Vec<f32> = first.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+            let scaled = plain.body().input(&scaled).unwrap();
+            let before = scaled.copy();
+            assert!(close(answer(&centered, &scaled)));
+            assert_eq!(scaled, before);
+            // It is saved and restored with the parameters, and so is that there is nothing to subtract.
+            let mut restored = network(kind.clone(), shape).unwrap();
+            for original in [&centered, &plain] {
+                let mut section = crate::Section::default();
+                crate::Checkpoint::save(original, &mut section).unwrap();
+                crate::Checkpoint::load(&mut restored, &section).unwrap();
+                assert_eq!(restored.is_centered(), original.is_centered());
+                assert_eq!(answer(&restored, &input(first)), answer(original, &input(first)));
+            }
+        }
+    }
+
+    #[test]
     fn without_a_gradient_a_network_answers_the_same_whatever_happened_to_its_parameters() {
         for precision in [Precision::Float32, Precision::Bfloat16] {
             let mut network = actor_critic(BodyKind::A3c, precision, &[4, 84, 84]).unwrap();

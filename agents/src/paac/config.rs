@@ -26,6 +26,9 @@ use crate::schedule::Schedule;
 pub struct PaacConfig {
     /// Environments stepped together, `n_e`.
     pub num_envs: usize,
+    /// Subtract from every pixel its mean in the first rollout, which is not learned from. The screen's background is 0 then, and what is learned
+    /// about things that move does not have to be told from it. For pixels alone.
+    pub center_pixels: bool,
     /// Agent steps per environment and rollout, `t_max`.
     pub rollout_steps: usize,
     /// How often every sample of a rollout is learned from. The paper does it once.

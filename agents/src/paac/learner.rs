@@ -266,6 +266,11 @@ impl PaacLearner {
         &self.network
     }
 
+    /// The network, to center it.
+    pub(super) fn network_mut(&mut self) -> &mut ActorCritic {
+        &mut self.network
+    }
+
     /// Updates done.
     #[must_use]
     pub fn updates(&self) -> u64 {

@@ -10,12 +10,13 @@ use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
-use crate::test_help::{assert_goes_on_exactly, envs, on_disk, remember_the_bit, run, state};
+use crate::test_help::{assert_goes_on_exactly, envs, name_the_half, on_disk, remember_the_bit, run, state};
 use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Resumption, Trainer};
 
 pub(super) fn config() -> PaacConfig {
     PaacConfig {
         num_envs: 8,
+        center_pixels: false,
         rollout_steps: 5,
         epochs: 1,
         minibatches: 1,
@@ -130,6 +131,44 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
 }
 
 #[test]
+fn centered_pixels_are_compared_with_the_first_rollout_which_is_not_learned_from() {
+    let config = PaacConfig {
+        center_pixels: true,
+        network: NetworkConfig {
+            body: BodyKind::A3c,
+            ..config().network
+        },
+        ..config()
+    };
+    let make = |seed| {
+        let envs = name_the_half().make_vec(config.num_envs, 1).unwrap();
+        Paac::<u8>::new(&config, envs, 40_000, seed, Device::Cpu).unwrap()
+    };
+    let mut trainer = make(1);
+    assert_eq!(trainer.step().unwrap().updates, 0);
+    assert_eq!(trainer.step().unwrap().updates, 1);
+    let section = state(&trainer);
+    let network = section.section("learner").unwrap().section("network").unwrap();
+    let center = network.tensor("center").unwrap();
+    assert_eq!(center.size(), [1, 1, 36, 36]);
+    // One half or the other is lit, so that the means of both are those of all that is lit.
+    let [left, right] = [0, 35].map(|column| center.double_value(&[0, 0, 7, column]));
+    assert!(
+        (left + right - 255.0).abs() < 1e-3 && left > 0.0 && right > 0.0,
+        "{left} and {right}"
+    );
+    assert_goes_on_exactly(make, 4, 4);
+    // Before the first update, too.
+    assert_goes_on_exactly(make, 1, 3);
+
+    let features = Paac::<f32>::new(&config, envs(), 40_000, 1, Device::Cpu).map(drop);
+    assert_eq!(
+        features.unwrap_err().to_string(),
+        "center_pixels = true: observations are not pixels: it must be false"
+    );
+}
+
+#[test]
 fn environments_without_snapshots_begin_new_episodes() {
     let env = || Box::new(Serial::new(vec![remember_the_bit(); 8]));
     let make = |seed| Paac::<f32>::new(&config(), env(), 100_000, seed, Device::Cpu).unwrap();
@@ -190,12 +229,12 @@ fn a_rollout_that_does_not_fit_into_memory_is_an_error_before_it_is_made() {
         rollout_steps: 10_000,
         ..config()
     };
-    // 10^8 observations of 28,224 bytes, twice, and once more in 6 bytes each for the only minibatch: 22.6 TB.
+    // 10^8 observations of 28,224 bytes, three times, and once more in 6 bytes each for the only minibatch: 25.4 TB.
     let error = Paac::<u8>::check_memory(&config, Shape::new(&[4, 84, 84]))
         .unwrap_err()
         .to_string();
     assert!(
-        error.starts_with("a rollout of 10000 steps in 10000 environments needs 22.6 TB of memory, and "),
+        error.starts_with("a rollout of 10000 steps in 10000 environments needs 25.4 TB of memory, and "),
         "{error}"
     );
 }

@@ -9,6 +9,7 @@ use super::config::PaacConfig;
 use super::learner::{Minibatch, PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
+use crate::limits::check;
 use crate::network::{ActorCritic, Observation, RecurrentState, joined, upload};
 use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
@@ -83,6 +84,9 @@ impl<O: Observation> Paac<O> {
         device: Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
+        let are_pixels = size_of::<O>() == size_of::<u8>();
+        let reason = "observations are not pixels: it must be false";
+        check(are_pixels || !config.center_pixels, "center_pixels", true, reason)?;
         let n = env.num_envs();
         if n != config.num_envs {
             let (value, reason) = (
@@ -140,14 +144,14 @@ impl<O: Observation> Paac<O> {
         let (envs, steps) = (config.num_envs as u64, config.rollout_steps as u64);
         let obs_len = obs_shape.len() as u64;
         let element = size_of::<O>() as u64;
-        // The rollout and the final observations; the batch of all samples; and a minibatch with its pixels as floating-point numbers,
+        // The rollout and the final observations; what the network has seen, and the batch of all samples; and a minibatch with its pixels as floating-point numbers,
         // in the order in which libtorch convolves them.
         let rollout = (steps + 2) * envs * obs_len * element;
         let batch = steps * envs * obs_len * element;
         let minibatch = batch / config.minibatches as u64 * (2 + 4);
         let what = || format!("a rollout of {steps} steps in {envs} environments");
         let way_out = "lower num_envs or rollout_steps, or raise minibatches";
-        Ok(memory::require(what, rollout + batch + minibatch, way_out)?)
+        Ok(memory::require(what, rollout + 2 * batch + minibatch, way_out)?)
     }
 
     fn frames(&self) -> u64 {
@@ -351,7 +355,12 @@ impl<O: Observation> Trainer for Paac<O> {
         let learning_rate = self.learning_rate.at(self.frames());
         self.collect()?;
         self.metrics.clear();
-        self.update(learning_rate)?;
+        if self.config.center_pixels && !self.learner.network().is_centered() {
+            let seen = joined(&self.seen).map_err(AgentError::from)?;
+            self.learner.network_mut().center(&seen)?;
+        } else {
+            self.update(learning_rate)?;
+        }
         Ok(Progress {
             frames: self.frames(),
             steps: self.steps,
