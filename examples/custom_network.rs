@@ -92,6 +92,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let config = PaacConfig {
         num_envs: 32,
+        center_pixels: false,
         rollout_steps: 8,
         epochs: 1,
         minibatches: 1,
