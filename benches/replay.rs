@@ -10,10 +10,18 @@ use coinop::envs::{EnvSpec, Step};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::RngExt;
 
-const CAPACITY: usize = 1_000_000;
 const ACTORS: usize = 8;
 /// Steps of each actor that are recorded; the memory is filled with them again and again.
 const RECORDED: usize = 2_500;
+
+/// Steps that are kept; where benchmarks are only tested, fewer.
+fn capacity() -> usize {
+    if std::env::args().any(|arg| arg == "--bench") {
+        1_000_000
+    } else {
+        20_000
+    }
+}
 
 /// Steps of all actors together, with what they saw before.
 struct Recording {
@@ -55,14 +63,14 @@ impl Recording {
 
     fn full(&self, store: Store, sampler: SamplerConfig) -> Replay<u8> {
         let config = ReplayConfig {
-            capacity: CAPACITY,
+            capacity: capacity(),
             store,
             n_step: 1,
             gamma: 0.99,
             sampler,
         };
         let mut replay = Replay::new(&config, ACTORS, &self.spec).expect("a memory");
-        for moment in 0..CAPACITY / ACTORS + 100 {
+        for moment in 0..capacity() / ACTORS + 100 {
             self.insert(&mut replay, moment);
         }
         replay

@@ -186,14 +186,14 @@ def training():
         ("Stable-Baselines3 A2C", lambda: python("sb3", "a2c", 2)),
     ])
     table("Pong, Nature network, 32 environments, 32 steps, 2 epochs of 4 minibatches, 2 threads", [
-        ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "epochs=2", "precision=float32")),
-        ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "epochs=2", "precision=bfloat16")),
+        ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "epochs=2", "precision=float32")),
+        ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "epochs=2", "precision=bfloat16")),
         ("Stable-Baselines3 PPO", lambda: python("sb3", "ppo", 2)),
     ])
     if "SAMPLE_FACTORY" in os.environ:
         table("Pong, Nature network, 32 environments, 32 steps, 4 epochs of 4 minibatches, 2 threads", [
-            ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "epochs=4", "precision=float32")),
-            ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "epochs=4", "precision=bfloat16")),
+            ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "epochs=4", "precision=float32")),
+            ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "epochs=4", "precision=bfloat16")),
             ("Sample Factory APPO", sample_factory),
         ])
 
@@ -221,7 +221,7 @@ def memory():
     for label, measure in (
         ("coinop PAAC, preset `fast`, 32 environments, 200,000 frames", lambda: ours("paac", 200_000)),
         ("coinop A3C, preset `fast`, 200,000 frames", lambda: ours("a3c", 200_000)),
-        ("coinop Double-DQN, preset `fast`, 400,000 frames", lambda: ours("double-dqn", 400_000)),
+        ("coinop Double-DQN, preset `fast`, 200,000 frames", lambda: ours("double-dqn", 200_000)),
         ("Stable-Baselines3 A2C, 16 environments", lambda: theirs("a2c")),
         ("Stable-Baselines3 PPO, 32 environments, rollouts of 32", lambda: theirs("ppo")),
         ("Stable-Baselines3 DQN, a memory of 20,000", lambda: theirs("dqn")),
