@@ -387,6 +387,7 @@ fn the_command_that_a_run_ends_with_can_be_pasted() {
 
 #[test]
 fn the_learning_rate_of_a_run_is_never_0_and_a_shorter_schedule_is_warned_of() {
+    const ALL_LEARNED: &str = "--set=center_pixels=false";
     let dir = tempfile::tempdir().unwrap();
     let rates = |run_dir: &Path| -> Vec<f64> {
         let metrics = fs::read_to_string(run_dir.join("metrics.csv")).unwrap();
@@ -400,10 +401,20 @@ fn the_learning_rate_of_a_run_is_never_0_and_a_shorter_schedule_is_warned_of() {
         rows.map(|row| row[column].parse().unwrap()).collect()
     };
     // A rollout of SMALL has 2 environments, 20 steps and 4 frames each: 160 frames. The preset's learning rate is 0.002.
-    let one = train(dir.path(), "one", &["--frames=1"]);
+    let one = train(dir.path(), "one", &["--frames=1", ALL_LEARNED]);
     assert_eq!(rates(&one), [0.002]);
-    let two = train(dir.path(), "two", &["--frames=320", "--set=metrics_frames=160"]);
+    let two = train(
+        dir.path(),
+        "two",
+        &["--frames=320", "--set=metrics_frames=160", ALL_LEARNED],
+    );
     assert_eq!(rates(&two), [0.002, 0.001]);
+    // A first rollout that pixels are compared with has the column, and nothing in it.
+    let centered = train(dir.path(), "centered", &["--frames=1"]);
+    let metrics = fs::read_to_string(centered.join("metrics.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = metrics.lines().map(|line| line.split(',').collect()).collect();
+    let column = rows[0].iter().position(|name| *name == "learning_rate").unwrap();
+    assert_eq!(rows[1][column], "");
     let output = run(
         dir.path(),
         &[&["train", "pong", "--frames=400", "--set=anneal_frames=160"], SMALL].concat(),

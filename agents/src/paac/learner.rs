@@ -158,6 +158,21 @@ pub struct PaacStats {
     pub clip_fraction: f64,
 }
 
+/// The names of all numbers of an update, in their order: those of [`PaacStats`], and what the trainer adds. A rollout that is not learned from
+/// has none of them.
+pub(super) const NAMES: [&str; 10] = [
+    "loss",
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "grad_norm",
+    "approx_kl",
+    "clip_fraction",
+    "learning_rate",
+    "mean_value",
+    "explained_variance",
+];
+
 impl PaacStats {
     /// From its numbers, in order.
     fn of(numbers: &[f32]) -> Self {

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
 use super::config::PaacConfig;
-use super::learner::{Minibatch, PaacBatch, PaacLearner};
+use super::learner::{Minibatch, NAMES, PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::limits::check;
@@ -122,7 +122,7 @@ impl<O: Observation> Paac<O> {
             answers: vec![0.0; n * (1 + spec.num_actions)],
             last_obs: vec![O::default(); n * obs_len],
             results: vec![Step::default(); n],
-            metrics: Row::default(),
+            metrics: Row::of(&NAMES),
             config: config.clone(),
             env,
             seed,
