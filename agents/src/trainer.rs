@@ -97,6 +97,7 @@ pub enum Resumption {
 ///
 /// let config = PaacConfig {
 ///     num_envs: 8,
+///     center_pixels: false,
 ///     rollout_steps: 16,
 ///     epochs: 1,
 ///     minibatches: 1,
