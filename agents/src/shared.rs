@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
 use crate::limits::{at_least_0, decay, divisor};
-use crate::optim::{AdamConfig, Average};
+use crate::optim::{AdamConfig, RmsPropConfig};
 use crate::{AgentError, CheckpointError, Section};
 
 /// Which optimiser all threads share, with its settings.
@@ -164,44 +164,38 @@ impl SharedParams {
         let _turn = self.turn();
         let number = self.updates.fetch_add(1, Ordering::Relaxed) + 1;
         match self.config {
-            SharedOptimizerConfig::RmsProp(config) => self.rms_prop(config, gradient, learning_rate as f32),
+            SharedOptimizerConfig::RmsProp(config) => self.rms_prop(config, gradient, learning_rate),
             SharedOptimizerConfig::Adam(config) => self.adam(config, gradient, learning_rate, number),
         }
     }
 
-    /// `g <- decay g + (1 - decay) gradient²; params <- params - lr gradient / sqrt(g + epsilon)`.
-    fn rms_prop(&self, config: SharedRmsPropConfig, gradient: &[f32], rate: f32) {
-        let (average, epsilon) = (Average::new(config.decay), config.epsilon as f32);
+    fn rms_prop(&self, config: SharedRmsPropConfig, gradient: &[f32], learning_rate: f64) {
+        let config = RmsPropConfig {
+            decay: config.decay,
+            epsilon: config.epsilon,
+            epsilon_inside_root: true,
+            centered: false,
+        };
+        let update = config.update(learning_rate);
         let chunks = self.params.0.chunks(CHUNK).zip(self.mean_square.0.chunks(CHUNK));
         for ((params, mean_squares), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
             // Loaded, computed and stored in three loops, because the compiler makes vectors of the one in the middle.
             let (mut p, mut g) = (load(params), load(mean_squares));
-            for ((p, g), d) in p.iter_mut().zip(&mut g).zip(gradient) {
-                *g = average.next(*g, d * d);
-                *p -= rate * d / (*g + epsilon).sqrt();
-            }
+            update.apply([&mut p, &mut g], gradient);
             store(params, &p);
             store(mean_squares, &g);
         }
     }
 
-    /// Algorithm 1 of Kingma and Ba (2015), arXiv 1412.6980, as [`Adam`](crate::optim::Adam) does it; this is update `number`, from 1.
+    /// Update `number`, from 1.
     fn adam(&self, config: AdamConfig, gradient: &[f32], learning_rate: f64, number: u64) {
         let mean = self.mean.as_ref().expect("Adam was given a mean when it was made");
-        let correction = |beta: f64| 1.0 - beta.powf(number as f64);
-        let rate = (learning_rate / correction(config.beta1)) as f32;
-        let second = (1.0 / correction(config.beta2)) as f32;
-        let (mean_of, square_of) = (Average::new(config.beta1), Average::new(config.beta2));
-        let epsilon = config.epsilon as f32;
+        let update = config.update(number, learning_rate);
         let statistics = mean.0.chunks(CHUNK).zip(self.mean_square.0.chunks(CHUNK));
         let chunks = self.params.0.chunks(CHUNK).zip(statistics);
         for ((params, (means, mean_squares)), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
             let (mut p, mut m, mut g) = (load(params), load(means), load(mean_squares));
-            for (((p, m), g), d) in p.iter_mut().zip(&mut m).zip(&mut g).zip(gradient) {
-                *m = mean_of.next(*m, *d);
-                *g = square_of.next(*g, d * d);
-                *p -= rate * *m / ((*g * second).sqrt() + epsilon);
-            }
+            update.apply([&mut p, &mut m, &mut g], gradient);
             store(params, &p);
             store(means, &m);
             store(mean_squares, &g);

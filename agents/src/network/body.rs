@@ -186,11 +186,14 @@ impl Body {
             ])?;
             return Ok(upload(pictures, self.device)?.f_permute([0, 3, 1, 2])?);
         }
-        let size: Vec<i64> = std::iter::once(n).chain(dims.iter().map(|&dim| dim as i64)).collect();
-        Ok(upload(
-            Tensor::f_from_slice(obs)?.f_view(size.as_slice())?,
-            self.device,
-        )?)
+        let obs = Tensor::f_from_slice(obs)?.f_view(self.size(n).as_slice())?;
+        Ok(upload(obs, self.device)?)
+    }
+
+    /// `[n, obs_shape…]`.
+    fn size(&self, n: i64) -> Vec<i64> {
+        let dims = self.obs_shape.dims().iter().map(|&dim| dim as i64);
+        std::iter::once(n).chain(dims).collect()
     }
 
     /// The features `[n, width]`, in `f32`, of observations `[n, obs_shape…]`, `u8` or `f32`.
@@ -226,11 +229,17 @@ impl Body {
 
     /// From now on, subtracts from every pixel its mean in these observations `[n, obs_shape…]`, which are `u8`.
     pub(super) fn center(&mut self, obs: &Tensor) -> Result<(), TchError> {
-        let mean = |obs: &Tensor| obs.f_mean_dim(0i64, true, Kind::Float);
-        self.center = Some(match obs.dim() {
-            // In the order of pictures in memory.
-            4 => mean(&obs.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?,
-            _ => mean(obs)?,
+        self.set_center(&obs.f_mean_dim(0i64, true, Kind::Float)?)
+    }
+
+    /// Keeps what is subtracted in the order of what it is subtracted from.
+    fn set_center(&mut self, center: &Tensor) -> Result<(), TchError> {
+        self.center = Some(match center.dim() {
+            4 => center
+                .f_permute([0, 2, 3, 1])?
+                .f_contiguous()?
+                .f_permute([0, 3, 1, 2])?,
+            _ => center.shallow_clone(),
         });
         Ok(())
     }
@@ -250,12 +259,9 @@ impl Body {
         self.center = None;
         if from.tensor(CENTER).is_ok() {
             let unfit = |error: TchError| CheckpointError::unfit(CENTER, &error);
-            let size: Vec<i64> = self.obs_shape.dims().iter().map(|&dim| dim as i64).collect();
-            let pixels = Tensor::f_zeros(size.as_slice(), (Kind::Uint8, self.device)).map_err(unfit)?;
-            self.center(&pixels.f_unsqueeze(0).map_err(unfit)?).map_err(unfit)?;
-            if let Some(center) = &mut self.center {
-                from.load_tensor(CENTER, center)?;
-            }
+            let mut center = Tensor::f_zeros(self.size(1).as_slice(), (Kind::Float, self.device)).map_err(unfit)?;
+            from.load_tensor(CENTER, &mut center)?;
+            self.set_center(&center).map_err(unfit)?;
         }
         Ok(())
     }

@@ -33,6 +33,43 @@ impl AdamConfig {
         decay("optimizer.beta2", self.beta2)?;
         divisor("optimizer.epsilon", self.epsilon)
     }
+
+    /// What the moments are divided by at update `number`, from 1, because they began at 0.
+    fn corrections(&self, number: u64) -> [f64; 2] {
+        [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(number as f64))
+    }
+
+    /// Update `number`, from 1.
+    pub(crate) fn update(&self, number: u64, learning_rate: f64) -> AdamUpdate {
+        let [first, second] = self.corrections(number);
+        AdamUpdate {
+            mean_of: Average::new(self.beta1),
+            square_of: Average::new(self.beta2),
+            step: (learning_rate / first) as f32,
+            inverse: (1.0 / second) as f32,
+            epsilon: self.epsilon as f32,
+        }
+    }
+}
+
+/// What Algorithm 1 of the paper does to every number in one update.
+pub(crate) struct AdamUpdate {
+    mean_of: Average,
+    square_of: Average,
+    step: f32,
+    inverse: f32,
+    epsilon: f32,
+}
+
+impl AdamUpdate {
+    pub(crate) fn apply(&self, [params, means, mean_squares]: [&mut [f32]; 3], gradient: &[f32]) {
+        let numbers = params.iter_mut().zip(means).zip(mean_squares).zip(gradient);
+        for (((param, mean), mean_square), gradient) in numbers {
+            *mean = self.mean_of.next(*mean, *gradient);
+            *mean_square = self.square_of.next(*mean_square, gradient * gradient);
+            *param -= self.step * *mean / ((*mean_square * self.inverse).sqrt() + self.epsilon);
+        }
+    }
 }
 
 /// Algorithm 1 of the paper, with bias-corrected moments.
@@ -79,44 +116,22 @@ impl Adam {
     /// When libtorch fails.
     pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         self.updates += 1;
-        let correction = |beta: f64| 1.0 - beta.powf(self.updates as f64);
-        let corrections = [self.config.beta1, self.config.beta2].map(correction);
         if fused::is_possible(&[params, gradient, &self.mean, &self.mean_square]) {
-            self.at_once(params, gradient, learning_rate, corrections)
+            self.at_once(params, gradient, learning_rate)
         } else {
-            self.by_tensors(params, gradient, learning_rate, corrections)
+            self.by_tensors(params, gradient, learning_rate)
         }
     }
 
-    fn at_once(
-        &mut self,
-        params: &mut Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-        [first, second]: [f64; 2],
-    ) -> Result<(), TchError> {
-        let AdamConfig { beta1, beta2, epsilon } = self.config;
-        let (mean_of, square_of) = (Average::new(beta1), Average::new(beta2));
-        let [scale, inverse, epsilon] = [-learning_rate / first, 1.0 / second, epsilon].map(|value| value as f32);
+    fn at_once(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
+        let update = self.config.update(self.updates, learning_rate);
         let changed = [params, &mut self.mean, &mut self.mean_square];
-        fused::update(changed, gradient, |[params, mean, mean_square], gradient| {
-            let numbers = params.iter_mut().zip(mean).zip(mean_square).zip(gradient);
-            for (((param, mean), mean_square), gradient) in numbers {
-                *mean = mean_of.next(*mean, *gradient);
-                *mean_square = square_of.next(*mean_square, gradient * gradient);
-                *param += scale * *mean / ((*mean_square * inverse).sqrt() + epsilon);
-            }
-        })
+        fused::update(changed, gradient, |numbers, gradient| update.apply(numbers, gradient))
     }
 
-    fn by_tensors(
-        &mut self,
-        params: &mut Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-        [first, second]: [f64; 2],
-    ) -> Result<(), TchError> {
+    fn by_tensors(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         let AdamConfig { beta1, beta2, epsilon } = self.config;
+        let [first, second] = self.config.corrections(self.updates);
         no_grad(|| {
             let _ = self.mean.f_lerp_(gradient, 1.0 - beta1)?;
             let _ = self.mean_square.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
@@ -158,13 +173,11 @@ mod tests {
         let first = Tensor::linspace(-1.0, 1.0, 100_001, (Kind::Float, Device::Cpu));
         let mut params = [first.copy(), first.copy()];
         let [mut at_once, mut by_tensors] = [0, 1].map(|_| Adam::new(config, &first).unwrap());
-        for update in 1..20 {
+        for update in 1..20u32 {
             let gradient = (first.square() * f64::from(update)).sin();
-            let corrections = [0.1 * f64::from(update), 0.001 * f64::from(update)];
-            at_once.at_once(&mut params[0], &gradient, 0.01, corrections).unwrap();
-            by_tensors
-                .by_tensors(&mut params[1], &gradient, 0.01, corrections)
-                .unwrap();
+            (at_once.updates, by_tensors.updates) = (update.into(), update.into());
+            at_once.at_once(&mut params[0], &gradient, 0.01).unwrap();
+            by_tensors.by_tensors(&mut params[1], &gradient, 0.01).unwrap();
         }
         let largest = |difference: Tensor| difference.abs().max().double_value(&[]);
         let (off, moved) = (largest(&params[0] - &params[1]), largest(&params[0] - &first));

@@ -9,9 +9,17 @@ use tch::{Device, Kind, TchError, Tensor};
 /// Numbers that one thread takes at a time, at most: in less time another one hardly wakes.
 const PART: usize = 1 << 15;
 
-/// Whether the numbers of all these tensors can be reached from here.
+/// Whether the numbers of all these tensors can be reached from here: as many of each, and each a memory of its own.
 pub(super) fn is_possible(tensors: &[&Tensor]) -> bool {
-    tensors.iter().all(|tensor| is_plain(tensor))
+    let len = tensors[0].numel();
+    let alike = tensors.iter().all(|tensor| is_plain(tensor) && tensor.numel() == len);
+    let apart = |(i, a): (usize, &&Tensor)| {
+        let (bytes, start) = (len * size_of::<f32>(), a.data_ptr() as usize);
+        tensors[..i]
+            .iter()
+            .all(|b| start.abs_diff(b.data_ptr() as usize) >= bytes)
+    };
+    alike && tensors.iter().enumerate().all(apart)
 }
 
 fn is_plain(tensor: &Tensor) -> bool {
@@ -22,14 +30,15 @@ fn is_plain(tensor: &Tensor) -> bool {
 ///
 /// # Panics
 ///
-/// If it is not [possible](is_possible), or the tensors differ in size.
+/// If it is not [possible](is_possible).
 pub(super) fn update<const N: usize>(
     changed: [&mut Tensor; N],
     gradient: &Tensor,
     each: impl Fn([&mut [f32]; N], &[f32]) + Sync,
 ) -> Result<(), TchError> {
+    let all: Vec<&Tensor> = changed.iter().map(|tensor| &**tensor).chain([gradient]).collect();
+    assert!(is_possible(&all), "memories of their own, on the CPU");
     for tensor in &changed {
-        assert_eq!(tensor.numel(), gradient.numel(), "numbers of an optimiser");
         // libtorch counts the changes of a tensor, and must know of those that it does not make itself. This one changes nothing else.
         let _ = tch::no_grad(|| tensor.f_flatten(0, -1)?.f_narrow(0, 0, 0)?.f_zero_())?;
     }
@@ -65,15 +74,14 @@ fn in_parts<const N: usize>(
 }
 
 fn numbers(tensor: &Tensor) -> &[f32] {
-    assert!(is_plain(tensor), "numbers in one piece on the CPU");
-    // SAFETY: the tensor's memory holds that many numbers of this kind, one after another, and lives at least as long as this handle of it.
-    // Other handles of the same memory are not used meanwhile: this module's callers use none, and no thread shares a network's tensors.
+    // SAFETY: `update` has found the tensor plain, so that its memory holds that many numbers of this kind, one after another; it lives at least as
+    // long as this handle of it. No other of the slices is in it, as `update` has found, too, and other handles are not used meanwhile: `update` calls
+    // nothing that has one, and threads do not share a network's tensors.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) }
 }
 
 fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
-    assert!(is_plain(tensor), "numbers in one piece on the CPU");
-    // SAFETY: as above; and the tensors that an optimiser changes are each a memory of its own.
+    // SAFETY: as above.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), tensor.numel()) }
 }
 
@@ -104,8 +112,16 @@ mod tests {
     #[test]
     fn it_is_for_single_precision_in_one_piece() {
         let plain = Tensor::zeros([4, 4], (Kind::Float, Device::Cpu));
-        assert!(is_possible(&[&plain, &plain]));
-        assert!(!is_possible(&[&plain, &plain.tr()]));
+        assert!(is_possible(&[&plain, &plain.copy()]));
+        assert!(!is_possible(&[&plain, &plain.copy().tr()]));
+        assert!(!is_possible(&[
+            &plain,
+            &Tensor::zeros([4, 5], (Kind::Float, Device::Cpu))
+        ]));
+        // Two views that share some of their numbers, and two that do not.
+        let whole = Tensor::zeros([10], (Kind::Float, Device::Cpu));
+        let part = |start| whole.narrow(0, start, 5);
+        assert!(!is_possible(&[&part(0), &part(4)]) && is_possible(&[&part(0), &part(5)]));
         assert!(!is_possible(&[&plain.to_kind(Kind::Double)]));
     }
 }

@@ -109,14 +109,14 @@ impl Checkpoint for Optimizer {
 
 /// How a moving average goes on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Average {
+struct Average {
     keep: f32,
     take: f32,
 }
 
 impl Average {
     /// That keeps a share of `decay`.
-    pub(crate) fn new(decay: f64) -> Self {
+    fn new(decay: f64) -> Self {
         Self {
             keep: decay as f32,
             take: (1.0 - decay) as f32,
@@ -128,7 +128,7 @@ impl Average {
     /// Where there is no gradient any more, it becomes so small that it is subnormal, and stays the least number of all, because that share of it is
     /// rounded to itself. Processors take a hundred times as long for such numbers: after a minute of Pong, a fifth of all training. So it ends at 0.
     #[inline]
-    pub(crate) fn next(self, average: f32, value: f32) -> f32 {
+    fn next(self, average: f32, value: f32) -> f32 {
         let next = self.keep * average + self.take * value;
         if next.abs() < f32::MIN_POSITIVE { 0.0 } else { next }
     }

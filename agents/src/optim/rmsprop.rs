@@ -34,6 +34,53 @@ impl RmsPropConfig {
         decay("optimizer.decay", self.decay)?;
         divisor("optimizer.epsilon", self.epsilon)
     }
+
+    pub(crate) fn update(&self, learning_rate: f64) -> RmsPropUpdate {
+        let epsilon = self.epsilon as f32;
+        let (inside, outside) = if self.epsilon_inside_root {
+            (epsilon, 0.0)
+        } else {
+            (0.0, epsilon)
+        };
+        RmsPropUpdate {
+            average: Average::new(self.decay),
+            step: learning_rate as f32,
+            inside,
+            outside,
+        }
+    }
+}
+
+/// What RMSProp does to every number in one update.
+pub(crate) struct RmsPropUpdate {
+    average: Average,
+    step: f32,
+    /// What is added inside the root, and to the root.
+    inside: f32,
+    outside: f32,
+}
+
+impl RmsPropUpdate {
+    pub(crate) fn apply(&self, [params, mean_squares]: [&mut [f32]; 2], gradient: &[f32]) {
+        for ((param, mean_square), gradient) in params.iter_mut().zip(mean_squares).zip(gradient) {
+            *mean_square = self.average.next(*mean_square, gradient * gradient);
+            *param -= self.step * gradient / self.divisor(*mean_square);
+        }
+    }
+
+    fn apply_centered(&self, [params, mean_squares, means]: [&mut [f32]; 3], gradient: &[f32]) {
+        let numbers = params.iter_mut().zip(mean_squares).zip(means).zip(gradient);
+        for (((param, mean_square), mean), gradient) in numbers {
+            *mean_square = self.average.next(*mean_square, gradient * gradient);
+            *mean = self.average.next(*mean, *gradient);
+            // Rounding may leave a tiny negative number, whose root would be NaN.
+            *param -= self.step * gradient / self.divisor((*mean_square - *mean * *mean).max(0.0));
+        }
+    }
+
+    fn divisor(&self, variance: f32) -> f32 {
+        (variance + self.inside).sqrt() + self.outside
+    }
 }
 
 /// `g2 <- decay g2 + (1 - decay) grad²; params <- params - lr grad / sqrt(g2 + epsilon)` (Mnih 2016, arXiv 1602.01783,
@@ -80,8 +127,8 @@ impl RmsProp {
     ///
     /// When libtorch fails.
     pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
-        let mean = self.mean.as_ref().unwrap_or(&self.mean_square);
-        if fused::is_possible(&[params, gradient, &self.mean_square, mean]) {
+        let all = [&*params, gradient, &self.mean_square].into_iter().chain(&self.mean);
+        if fused::is_possible(&all.collect::<Vec<_>>()) {
             self.at_once(params, gradient, learning_rate)
         } else {
             self.by_tensors(params, gradient, learning_rate)
@@ -89,44 +136,18 @@ impl RmsProp {
     }
 
     fn at_once(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
-        let RmsPropConfig {
-            decay,
-            epsilon,
-            epsilon_inside_root,
-            ..
-        } = self.config;
-        let average = Average::new(decay);
-        let [epsilon, scale] = [epsilon, -learning_rate].map(|value| value as f32);
-        let (inside, outside) = if epsilon_inside_root {
-            (epsilon, 0.0)
-        } else {
-            (0.0, epsilon)
-        };
-        let divisor = |variance: f32| (variance + inside).sqrt() + outside;
+        let update = self.config.update(learning_rate);
         match &mut self.mean {
-            None => fused::update(
-                [params, &mut self.mean_square],
-                gradient,
-                |[params, mean_square], gradient| {
-                    for ((param, mean_square), gradient) in params.iter_mut().zip(mean_square).zip(gradient) {
-                        *mean_square = average.next(*mean_square, gradient * gradient);
-                        *param += scale * gradient / divisor(*mean_square);
-                    }
-                },
-            ),
-            Some(mean) => fused::update(
-                [params, &mut self.mean_square, mean],
-                gradient,
-                |[params, mean_square, mean], gradient| {
-                    let numbers = params.iter_mut().zip(mean_square).zip(mean).zip(gradient);
-                    for (((param, mean_square), mean), gradient) in numbers {
-                        *mean_square = average.next(*mean_square, gradient * gradient);
-                        *mean = average.next(*mean, *gradient);
-                        // Rounding may leave a tiny negative number, whose root would be NaN.
-                        *param += scale * gradient / divisor((*mean_square - *mean * *mean).max(0.0));
-                    }
-                },
-            ),
+            None => {
+                let changed = [params, &mut self.mean_square];
+                fused::update(changed, gradient, |numbers, gradient| update.apply(numbers, gradient))
+            }
+            Some(mean) => {
+                let changed = [params, &mut self.mean_square, mean];
+                fused::update(changed, gradient, |numbers, gradient| {
+                    update.apply_centered(numbers, gradient);
+                })
+            }
         }
     }
 

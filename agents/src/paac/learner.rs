@@ -176,34 +176,31 @@ pub(super) const NAMES: [&str; 10] = [
 impl PaacStats {
     /// From its numbers, in order.
     fn of(numbers: &[f32]) -> Self {
-        let [
-            loss,
-            policy_loss,
-            value_loss,
-            entropy,
-            grad_norm,
-            approx_kl,
-            clip_fraction,
-        ] = std::array::from_fn(|i| f64::from(numbers[i]));
+        let number = |i: usize| f64::from(numbers[i]);
         Self {
-            loss,
-            policy_loss,
-            value_loss,
-            entropy,
-            grad_norm,
-            approx_kl,
-            clip_fraction,
+            loss: number(0),
+            policy_loss: number(1),
+            value_loss: number(2),
+            entropy: number(3),
+            grad_norm: number(4),
+            approx_kl: number(5),
+            clip_fraction: number(6),
         }
     }
 
     pub(super) fn record(&self, metrics: &mut Row) {
-        metrics.record("loss", self.loss);
-        metrics.record("policy_loss", self.policy_loss);
-        metrics.record("value_loss", self.value_loss);
-        metrics.record("entropy", self.entropy);
-        metrics.record("grad_norm", self.grad_norm);
-        metrics.record("approx_kl", self.approx_kl);
-        metrics.record("clip_fraction", self.clip_fraction);
+        let values = [
+            self.loss,
+            self.policy_loss,
+            self.value_loss,
+            self.entropy,
+            self.grad_norm,
+            self.approx_kl,
+            self.clip_fraction,
+        ];
+        for (name, value) in NAMES.into_iter().zip(values) {
+            metrics.record(name, value);
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl<O: Observation> Paac<O> {
         device: Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        let are_pixels = size_of::<O>() == size_of::<u8>();
+        let are_pixels = O::KIND == Kind::Uint8;
         let reason = "observations are not pixels: it must be false";
         check(are_pixels || !config.center_pixels, "center_pixels", true, reason)?;
         let n = env.num_envs();
@@ -144,8 +144,8 @@ impl<O: Observation> Paac<O> {
         let (envs, steps) = (config.num_envs as u64, config.rollout_steps as u64);
         let obs_len = obs_shape.len() as u64;
         let element = size_of::<O>() as u64;
-        // The rollout and the final observations; what the network has seen, and the batch of all samples; and a minibatch with its pixels as floating-point numbers,
-        // in the order in which libtorch convolves them.
+        // The rollout and the final observations; what the network has seen, and the batch of all samples; and a minibatch, with its pixels
+        // as floating-point numbers.
         let rollout = (steps + 2) * envs * obs_len * element;
         let batch = steps * envs * obs_len * element;
         let minibatch = batch / config.minibatches as u64 * (2 + 4);
