@@ -70,14 +70,16 @@ impl AreaResizer {
         );
         assert_eq!(to.len(), self.to.0 * self.to.1, "bytes of a picture of {:?}", self.to);
         let width = self.from.1;
-        // The line of the source that `self.line` was made of: neighbouring rows of the result share one.
-        let mut shrunk = None;
+        // The line of the source that `self.line` was made of. Neighbouring rows of the result share one, and many lines of a game
+        // are like the one above.
+        let mut shrunk: Option<&[u8]> = None;
         for (taps, out) in self.rows.iter().zip(to.chunks_exact_mut(self.to.1)) {
             self.sum.fill(0.0);
             for (y, weight) in (taps.first..).zip(&taps.weights[..taps.len]) {
-                if shrunk != Some(y) {
-                    shrink_line(&self.columns, &from[y * width..(y + 1) * width], &mut self.line);
-                    shrunk = Some(y);
+                let line = &from[y * width..(y + 1) * width];
+                if shrunk != Some(line) {
+                    shrink_line(&self.columns, line, &mut self.line);
+                    shrunk = Some(line);
                 }
                 for (sum, value) in self.sum.iter_mut().zip(&self.line) {
                     *sum += weight * value;

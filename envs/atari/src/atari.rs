@@ -140,7 +140,7 @@ impl Atari {
     pub fn new(rom: &Rom, settings: &Settings) -> Result<Atari, AtariError> {
         let game = rom.game();
         settings.check(game)?;
-        let (console, display) = switch_on(game, rom.bytes());
+        let (console, display) = switch_on(game, rom);
         let mut atari = Atari {
             game,
             console,
@@ -278,8 +278,15 @@ impl Atari {
             out.len(),
             screen.len()
         );
-        for (gray, &index) in out.iter_mut().zip(screen) {
-            *gray = palette[usize::from(index)];
+        let (lines, _) = screen.as_chunks::<{ Atari::WIDTH }>();
+        let (out, _) = out.as_chunks_mut::<{ Atari::WIDTH }>();
+        for (at, line) in lines.iter().enumerate() {
+            // Most games draw many lines alike, and comparing them is faster than looking up each of their pixels.
+            if at > 0 && *line == lines[at - 1] {
+                out[at] = out[at - 1];
+            } else {
+                out[at] = line.map(|index| palette[usize::from(index)]);
+            }
         }
     }
 
@@ -492,7 +499,7 @@ impl Atari {
 }
 
 /// Switches the console on, finds out whether the picture is PAL, and returns it reset, with the format of its picture.
-fn switch_on(game: &Game, image: &[u8]) -> (Console, Display) {
+fn switch_on(game: &Game, rom: &Rom) -> (Console, Display) {
     let properties = game.display;
     let ntsc = Display {
         y_start: properties.y_start,
@@ -500,7 +507,7 @@ fn switch_on(game: &Game, image: &[u8]) -> (Console, Display) {
         hmove_blanks: properties.hmove_blanks,
         pal: false,
     };
-    let mut console = Console::new(game.mapper, image, ntsc);
+    let mut console = Console::new(rom.program(), ntsc);
     console.reset();
     if !is_pal(&mut console, game) {
         console.reset();

@@ -23,7 +23,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpu::Op;
+#[cfg(feature = "translate")]
+use crate::cpu::Window;
+use crate::cpu::{Op, Translations};
 use crate::dpc::{self, Dpc};
 use crate::error::AtariError;
 use crate::twister::Twister;
@@ -109,10 +111,47 @@ impl Mapper {
     }
 }
 
+/// What is in a cartridge, for all machines in which it is put.
+pub(crate) struct Program {
+    mapper: Mapper,
+    /// For every byte of the image the instruction that begins there, and its cycles.
+    code: [Op; IMAGE],
+    translations: Option<Translations>,
+}
+
+impl Program {
+    /// `bytes` must have a size that [`Mapper::check_size`] accepts.
+    pub(crate) fn new(mapper: Mapper, bytes: &[u8]) -> Program {
+        let image = if bytes.len() == 2048 {
+            [bytes, bytes].concat()
+        } else {
+            bytes.to_vec()
+        };
+        let byte = |at: usize| image.get(at).copied().unwrap_or(0);
+        Program {
+            mapper,
+            code: std::array::from_fn(|at| Op::new([byte(at), byte(at + 1), byte(at + 2)])),
+            translations: Translations::new(&std::array::from_fn::<u8, IMAGE, _>(byte)),
+        }
+    }
+
+    /// Where its translations are, if it is to be translated.
+    pub(crate) fn translations(&self) -> Option<&Translations> {
+        self.translations.as_ref()
+    }
+
+    /// The same, for the interpreter alone.
+    pub(crate) fn interpreted(self) -> Program {
+        Program {
+            translations: None,
+            ..self
+        }
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Cartridge {
-    /// For every byte of the image the instruction that begins there, and its cycles.
-    code: Arc<[Op; IMAGE]>,
+    program: Arc<Program>,
     mapper: Mapper,
     /// Offset of each quarter of the window in the image; all are within it.
     slices: [u32; 4],
@@ -156,19 +195,10 @@ impl Cartridge {
     /// An instruction is fetched as this many bytes, the last of which it does not use.
     const FETCHED: u16 = 4;
 
-    /// `bytes` must have a size that [`Mapper::check_size`] accepts.
-    pub(crate) fn new(mapper: Mapper, bytes: &[u8]) -> Self {
-        let image = if bytes.len() == 2048 {
-            [bytes, bytes].concat()
-        } else {
-            bytes.to_vec()
-        };
-        let byte = |at: usize| image.get(at).copied().unwrap_or(0);
-        let code = Arc::new(std::array::from_fn(|at| {
-            Op::new([byte(at), byte(at + 1), byte(at + 2)])
-        }));
+    pub(crate) fn new(program: Arc<Program>) -> Self {
+        let mapper = program.mapper;
         let mut cartridge = Self {
-            code,
+            program,
             mapper,
             slices: [0; 4],
             plain: mapper.plain(),
@@ -225,11 +255,18 @@ impl Cartridge {
     /// The instruction at `pc`, and what follows it, if all of it lies in the stretch.
     #[inline(always)]
     pub(crate) fn fetch(&self, pc: u16) -> Option<Op> {
+        self.place_in_stretch(pc).map(|at| self.program.code[at])
+    }
+
+    #[inline(always)]
+    fn place_in_stretch(&self, pc: u16) -> Option<usize> {
         let at = (pc & self.lines).wrapping_sub(self.stretch.start);
-        if at >= self.stretch.len {
-            return None;
-        }
-        Some(self.code[(self.stretch.offset as usize + usize::from(at)) % IMAGE])
+        (at < self.stretch.len).then(|| (self.stretch.offset as usize + usize::from(at)) % IMAGE)
+    }
+
+    /// What is in it.
+    pub(crate) fn program(&self) -> Arc<Program> {
+        Arc::clone(&self.program)
     }
 
     /// Moves the stretch to `pc`, an address of the cartridge, as far as it is plain there.
@@ -271,7 +308,7 @@ impl Cartridge {
         match address & 0xFFF {
             at @ 0x080..0x100 if self.mapper.has_ram() => self.ram[usize::from(at & 0x7F)],
             at @ 0x000..0x040 if self.mapper == Mapper::Dpc => {
-                let code = &self.code;
+                let code = &self.program.code;
                 self.dpc.read(at, |index| code[index % IMAGE].opcode())
             }
             _ => self.rom(address),
@@ -290,7 +327,7 @@ impl Cartridge {
 
     #[inline(always)]
     fn rom(&self, address: u16) -> u8 {
-        self.code[self.offset(address) % IMAGE].opcode()
+        self.program.code[self.offset(address) % IMAGE].opcode()
     }
 
     #[inline(always)]
@@ -327,6 +364,53 @@ impl Cartridge {
     }
 }
 
+/// For the translator.
+#[cfg(feature = "translate")]
+impl Cartridge {
+    /// Where the instruction at `pc` is in the image, if it lies in the stretch, which is moved there if it can be.
+    #[inline(always)]
+    pub(crate) fn place(&mut self, pc: u16) -> Option<usize> {
+        self.place_in_stretch(pc).or_else(|| self.place_elsewhere(pc))
+    }
+
+    #[cold]
+    fn place_elsewhere(&mut self, pc: u16) -> Option<usize> {
+        if pc & 0x1000 == 0 {
+            return None;
+        }
+        self.move_stretch(pc);
+        self.place_in_stretch(pc)
+    }
+
+    /// Whether there was an access to a hotspot since the last instruction was fetched.
+    #[inline(always)]
+    pub(crate) fn is_switched(&self) -> bool {
+        self.stretch.len == 0
+    }
+
+    /// The instructions of the image.
+    pub(crate) fn code(&self) -> &[Op] {
+        &self.program.code
+    }
+
+    /// What stays in place around `pc`, which is in the stretch, as long as no hotspot is accessed.
+    pub(crate) fn window(&self, pc: u16) -> Window {
+        // Each slice of E0 is switched by itself.
+        let slice = match self.mapper {
+            Mapper::E0 => pc & 0xC00..(pc & 0xC00) + 0x400,
+            _ => 0..0x1000,
+        };
+        let cut = |range: Range<u16>| range.start.max(slice.start)..range.end.min(slice.end).max(slice.start);
+        let code = cut(self.mapper.fetchable());
+        Window {
+            top: pc & 0xF000,
+            offset: self.offset(pc).wrapping_sub(usize::from(pc & 0xFFF)),
+            code: code.start..(code.end + 1).saturating_sub(Self::FETCHED).max(code.start),
+            data: cut(self.mapper.plain()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,19 +420,23 @@ mod tests {
         (0..bytes).map(|at| (at / 1024) as u8).collect()
     }
 
+    fn cartridge(mapper: Mapper, image: &[u8]) -> Cartridge {
+        Cartridge::new(Arc::new(Program::new(mapper, image)))
+    }
+
     fn slices(cartridge: &mut Cartridge) -> [u8; 4] {
         [0x1000, 0x1400, 0x1800, 0x1C00].map(|address| cartridge.read(address))
     }
 
     #[test]
     fn a_2k_image_appears_twice() {
-        let mut cartridge = Cartridge::new(Mapper::Flat, &numbered(2048));
+        let mut cartridge = cartridge(Mapper::Flat, &numbered(2048));
         assert_eq!(slices(&mut cartridge), [0, 1, 0, 1]);
     }
 
     #[test]
     fn f8_starts_in_bank_1_and_switches_on_reads_and_writes() {
-        let mut cartridge = Cartridge::new(Mapper::F8, &numbered(8192));
+        let mut cartridge = cartridge(Mapper::F8, &numbered(8192));
         assert_eq!(slices(&mut cartridge), [4, 5, 6, 7]);
         assert_eq!(cartridge.read(0x1FF8), 3, "the byte comes from the new bank");
         assert_eq!(slices(&mut cartridge), [0, 1, 2, 3]);
@@ -366,7 +454,7 @@ mod tests {
 
     #[test]
     fn e0_chooses_three_slices_and_keeps_the_last() {
-        let mut cartridge = Cartridge::new(Mapper::E0, &numbered(8192));
+        let mut cartridge = cartridge(Mapper::E0, &numbered(8192));
         assert_eq!(slices(&mut cartridge), [4, 5, 6, 7]);
         cartridge.read(0x1FE0);
         cartridge.read(0x1FE9);
@@ -378,7 +466,7 @@ mod tests {
 
     #[test]
     fn f6_starts_in_bank_0_and_has_four() {
-        let mut cartridge = Cartridge::new(Mapper::F6, &numbered(16_384));
+        let mut cartridge = cartridge(Mapper::F6, &numbered(16_384));
         assert_eq!(slices(&mut cartridge), [0, 1, 2, 3]);
         for (hotspot, bank) in [(0x1FF9, 3), (0x1FF7, 1), (0x1FF8, 2), (0x1FF6, 0)] {
             cartridge.read(hotspot);
@@ -389,7 +477,7 @@ mod tests {
     #[test]
     fn ram_is_written_below_where_it_is_read_and_filled_by_a_reset() {
         for (mapper, size) in [(Mapper::F8Ram, 8192), (Mapper::F6Ram, 16_384)] {
-            let mut cartridge = Cartridge::new(mapper, &numbered(size));
+            let mut cartridge = cartridge(mapper, &numbered(size));
             cartridge.write(0x1005, 77);
             assert_eq!((cartridge.read(0x1085), cartridge.ram()[5]), (77, 77));
             let rom = cartridge.read(0x1100);
@@ -405,7 +493,7 @@ mod tests {
 
     #[test]
     fn fe_chooses_the_bank_by_address_line_13() {
-        let mut cartridge = Cartridge::new(Mapper::Fe, &numbered(8192));
+        let mut cartridge = cartridge(Mapper::Fe, &numbered(8192));
         assert_eq!((cartridge.read(0xF000), cartridge.read(0xD000)), (0, 4));
         cartridge.move_stretch(0xD400);
         assert_eq!(cartridge.fetch(0xD400), Some(Op::new([5; 3])));
@@ -429,15 +517,15 @@ mod tests {
 
     #[test]
     fn instructions_are_fetched_whole_from_plain_addresses_that_follow_each_other_in_the_image() {
-        let mut flat = Cartridge::new(Mapper::Flat, &numbered(4096));
+        let mut flat = cartridge(Mapper::Flat, &numbered(4096));
         assert_eq!(flat.fetch(0xF000), None, "the stretch was not moved yet");
         assert_eq!(stretch(&mut flat, 0xF000), Some((0x1000, 0x1FFC)));
         assert_eq!(flat.fetch(0xF3FF), Some(Op::new([0, 1, 1])));
         assert_eq!(flat.fetch(0x0080), None, "console RAM");
-        let mut f8 = Cartridge::new(Mapper::F8, &numbered(8192));
+        let mut f8 = cartridge(Mapper::F8, &numbered(8192));
         assert_eq!(stretch(&mut f8, 0xF800), Some((0x1800, 0x1FF4)), "the hotspots end it");
         assert_eq!(f8.fetch(0x1800), Some(Op::new([6; 3])));
-        let mut e0 = Cartridge::new(Mapper::E0, &numbered(8192));
+        let mut e0 = cartridge(Mapper::E0, &numbered(8192));
         e0.read(0x1FE0);
         assert_eq!(
             stretch(&mut e0, 0x1000),
@@ -449,7 +537,7 @@ mod tests {
 
     #[test]
     fn a_bank_switch_ends_the_stretch() {
-        let mut f8 = Cartridge::new(Mapper::F8, &numbered(8192));
+        let mut f8 = cartridge(Mapper::F8, &numbered(8192));
         f8.move_stretch(0x1000);
         assert_eq!(f8.fetch(0x1000), Some(Op::new([4; 3])));
         f8.read(0x1FF8);

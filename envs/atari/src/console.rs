@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bus::Bus;
-use crate::cartridge::{Banks, Cartridge, Mapper};
+use std::sync::Arc;
+
+use crate::cartridge::{Banks, Cartridge, Program};
 use crate::controllers::{Controls, Ports};
 use crate::cpu::Cpu;
 use crate::riot::Riot;
@@ -37,10 +39,10 @@ pub(crate) struct SavedConsole(Cpu, Banks, Riot, Tia, u8, twister::Saved, bool);
 
 impl Console {
     /// Switches the console on with a cartridge in it: RAM is filled with random bytes. [`Console::reset`] must follow.
-    pub(crate) fn new(mapper: Mapper, image: &[u8], display: Display) -> Self {
+    pub(crate) fn new(program: Arc<Program>, display: Display) -> Self {
         let mut random = Twister::new(RANDOM_SEED);
         let ram = std::array::from_fn(|_| random.next_u32() as u8);
-        let mut bus = Bus::new(Cartridge::new(mapper, image), Riot::new(ram), Tia::new(display));
+        let mut bus = Bus::new(Cartridge::new(program), Riot::new(ram), Tia::new(display));
         bus.riot.reset(Self::random_timer(&mut random));
         let cpu = Cpu::reset(&mut bus);
         Self {

@@ -24,6 +24,7 @@
 //! ├── Game         score, lives, end, menus, per game          games/
 //! └── Console      frames                                      console.rs
 //!     ├── Cpu      registers and instructions                  cpu/
+//!     │   └── Translations  of its program into machine code   cpu/translate/
 //!     └── Bus      who answers at which address                bus.rs
 //!         ├── Tia        picture, collisions, inputs           tia/
 //!         ├── Riot       RAM, ports, timer                     riot.rs

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
+use crate::cartridge::Program;
 use crate::error::AtariError;
 use crate::games::Game;
 
@@ -26,6 +27,7 @@ const DEFAULT_FOLDER: &str = ".roms";
 pub struct Rom {
     game: &'static Game,
     bytes: Arc<[u8]>,
+    program: Arc<Program>,
 }
 
 impl Rom {
@@ -47,6 +49,7 @@ impl Rom {
         Ok(Rom {
             game,
             bytes: bytes.into(),
+            program: Program::new(game.mapper, bytes).into(),
         })
     }
 
@@ -82,6 +85,20 @@ impl Rom {
     /// The game.
     pub fn game(&self) -> &'static Game {
         self.game
+    }
+
+    /// The same cartridge, whose program is never translated into machine code. Machines play it in the same way, to the bit, and
+    /// take longer.
+    #[must_use]
+    pub fn interpreted(&self) -> Rom {
+        Rom {
+            program: Program::new(self.game.mapper, &self.bytes).interpreted().into(),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn program(&self) -> Arc<Program> {
+        Arc::clone(&self.program)
     }
 
     /// The bytes of the image.

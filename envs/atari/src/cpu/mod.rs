@@ -9,10 +9,18 @@ mod decimal;
 mod execute;
 pub(crate) mod opcodes;
 mod operations;
+#[cfg(feature = "translate")]
+mod translate;
+#[cfg(not(feature = "translate"))]
+#[path = "untranslated.rs"]
+mod translate;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bus::Bus;
+pub(crate) use translate::Translations;
+#[cfg(feature = "translate")]
+pub(crate) use translate::Window;
 
 /// An instruction: opcode, the two bytes that follow it, and its cycles, from the lowest byte up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,9 +135,14 @@ impl Cpu {
             return;
         }
         cpu.instructions_left = max_instructions;
-        while cpu.instructions_left > 0 {
-            cpu.execute(bus);
-            cpu.instructions_left -= 1;
+        let program = bus.cartridge.program();
+        if let Some(translations) = program.translations() {
+            cpu.run_translated(bus, translations);
+        } else {
+            while cpu.instructions_left > 0 {
+                cpu.execute(bus);
+                cpu.instructions_left -= 1;
+            }
         }
         *self = cpu;
     }
@@ -181,7 +194,7 @@ mod undocumented_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cartridge::{Cartridge, Mapper};
+    use crate::cartridge::{Cartridge, Mapper, Program};
     use crate::riot::Riot;
     use crate::tia::{Display, Tia};
 
@@ -199,7 +212,11 @@ mod tests {
         };
         let mut riot = Riot::new([0; 128]);
         riot.reset(30);
-        Bus::new(Cartridge::new(Mapper::Flat, &image), riot, Tia::new(display))
+        Bus::new(
+            Cartridge::new(Program::new(Mapper::Flat, &image).into()),
+            riot,
+            Tia::new(display),
+        )
     }
 
     #[test]

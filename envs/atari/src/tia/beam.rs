@@ -35,6 +35,10 @@ pub(super) trait Canvas {
 
     /// The pixels of a visible line, counted from the first of them; `None` if they are not wanted.
     fn row(&mut self, line: u32) -> Option<&mut Row>;
+
+    /// A visible line looks like the one before it.
+    #[inline(always)]
+    fn repeat(&mut self, _line: u32) {}
 }
 
 /// Neither pixels nor collisions.
@@ -71,6 +75,16 @@ impl Canvas for Screen<'_> {
     fn row(&mut self, line: u32) -> Option<&mut Row> {
         self.0.as_chunks_mut().0.get_mut(line as usize)
     }
+
+    #[inline(always)]
+    fn repeat(&mut self, line: u32) {
+        let rows: &mut [Row] = self.0.as_chunks_mut().0;
+        if let Some(before) = (line as usize).checked_sub(1)
+            && let Some([before, row]) = rows.get_mut(before..before + 2)
+        {
+            *row = *before;
+        }
+    }
 }
 
 impl Picture {
@@ -78,6 +92,8 @@ impl Picture {
     #[inline]
     pub(super) fn catch_up<C: Canvas>(&mut self, to: i32, canvas: &mut C) {
         let to = to.min(self.display.last_clock());
+        // The line before was drawn from end to end, and shows nothing that this one may not.
+        let mut repeats = false;
         while self.beam.at < to {
             let line_start = self.beam.line_start;
             let line_end = line_start + LINE;
@@ -86,12 +102,14 @@ impl Picture {
             let pixels = line_start + BLANK;
             if self.beam.at > pixels {
                 let line = ((line_start / LINE) as u32).wrapping_sub(self.display.y_start);
-                self.draw(
-                    line,
-                    (from - pixels).max(0) as u32,
-                    (self.beam.at - pixels) as u32,
-                    canvas,
-                );
+                let (from, to) = ((from - pixels).max(0) as u32, (self.beam.at - pixels) as u32);
+                let is_whole = from == 0 && to == WIDTH;
+                if repeats && is_whole && !self.hmove_blank && (self.blank || self.dirty == 0) {
+                    canvas.repeat(line);
+                } else {
+                    repeats = is_whole && !self.hmove_blank;
+                    self.draw(line, from, to, canvas);
+                }
             }
             // Not at the end of a line but when the beam goes beyond it: a write in between still belongs to the line before.
             if to > line_end {

@@ -274,7 +274,7 @@ impl Tia {
 
     /// Writes a register. Returns the CPU cycle after the write, which is later than `cycles` if the processor has to wait for
     /// the end of the line; it only can wait if its access before this one was a read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
         let register = (addr & 0x3F) as u8;
         self.last_access = Access::Write { cycles, register };
