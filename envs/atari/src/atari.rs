@@ -285,7 +285,9 @@ impl Atari {
             if at > 0 && *line == lines[at - 1] {
                 out[at] = out[at - 1];
             } else {
-                out[at] = line.map(|index| palette[usize::from(index)]);
+                for (gray, &index) in out[at].iter_mut().zip(line) {
+                    *gray = palette[usize::from(index)];
+                }
             }
         }
     }

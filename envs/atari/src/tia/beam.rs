@@ -131,14 +131,16 @@ impl Picture {
                 self.objects.refresh(self.dirty, &mut self.line);
                 self.dirty = 0;
             }
+            if self.line.collides_beyond(self.collisions) {
+                for (word, edges, layers) in self.line.span(from, to) {
+                    if self.line.is_shared(word, edges) {
+                        self.collisions.latch(&layers);
+                    }
+                }
+            }
             if let Some(row) = &mut row {
                 for (word, edges, layers) in self.line.span(from, to) {
-                    self.collisions.latch(&layers);
                     draw_word(row, word, edges, &layers, &self.colors, self.priority);
-                }
-            } else if self.line.is_crowded() {
-                for (_, _, layers) in self.line.span(from, to) {
-                    self.collisions.latch(&layers);
                 }
             }
         } else if let Some(row) = &mut row {
@@ -227,5 +229,6 @@ impl Objects {
         if is_dirty(PLAYFIELD) {
             line.set(PLAYFIELD, self.playfield.mask());
         }
+        line.settle();
     }
 }

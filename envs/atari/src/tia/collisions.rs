@@ -36,25 +36,18 @@ const PAIRS: [Option<(usize, usize)>; 16] = [
 pub(super) struct Latches(u16);
 
 impl Latches {
-    /// Latches the pairs that share a pixel.
-    #[inline]
+    /// Latches the pairs that share a pixel of a word.
     pub(super) fn latch(&mut self, layers: &[u64; LAYERS]) {
-        let (mut covered, mut shared) = (0, 0);
-        for layer in layers {
-            shared |= covered & layer;
-            covered |= layer;
-        }
-        if shared != 0 {
-            self.latch_pairs(layers);
-        }
-    }
-
-    fn latch_pairs(&mut self, layers: &[u64; LAYERS]) {
         for (bit, pair) in PAIRS.iter().enumerate() {
             if let Some((one, other)) = *pair {
                 self.0 |= u16::from(layers[one] & layers[other] != 0) << bit;
             }
         }
+    }
+
+    /// Whether all of these are latched.
+    pub(super) fn contain(self, others: Latches) -> bool {
+        others.0 & !self.0 == 0
     }
 
     /// Bits 7 and 6 of a read register, from CXM0P (0) to CXPPMM (7).

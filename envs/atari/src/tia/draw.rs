@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::collisions::Latches;
 use super::line_mask::{LineMask, WIDTH, WORDS, edges};
 
 /// Indices of the layers.
@@ -22,8 +23,12 @@ pub(super) const LAYERS: usize = 6;
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Line {
     layers: [[u64; LAYERS]; WORDS],
-    /// A bit per layer that is not empty.
-    occupied: u8,
+    /// Which pixels more than one object covers. Follows from the layers.
+    #[serde(skip)]
+    shared: LineMask,
+    /// The latches of the whole line's collisions, if they were asked for.
+    #[serde(skip)]
+    collisions: Option<Latches>,
 }
 
 impl Line {
@@ -31,13 +36,39 @@ impl Line {
         for (word, bits) in self.layers.iter_mut().zip(mask) {
             word[layer] = bits;
         }
-        let occupied = u8::from(mask.iter().any(|&bits| bits != 0));
-        self.occupied = self.occupied & !(1 << layer) | occupied << layer;
     }
 
-    /// Whether there is more than one object: a lone one collides with nothing.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.occupied.count_ones() > 1
+    /// Finds out what collides. Must follow a change of layers.
+    pub(super) fn settle(&mut self) {
+        for (shared, layers) in self.shared.iter_mut().zip(&self.layers) {
+            let mut covered = 0;
+            *shared = 0;
+            for layer in layers {
+                *shared |= covered & layer;
+                covered |= layer;
+            }
+        }
+        self.collisions = None;
+    }
+
+    /// Whether something collides somewhere in the line that is not latched yet.
+    #[inline]
+    pub(super) fn collides_beyond(&mut self, latches: Latches) -> bool {
+        self.shared != [0; WORDS] && !latches.contain(self.collisions())
+    }
+
+    fn collisions(&mut self) -> Latches {
+        *self.collisions.get_or_insert_with(|| {
+            let mut latches = Latches::default();
+            self.layers.iter().for_each(|word| latches.latch(word));
+            latches
+        })
+    }
+
+    /// Whether something collides in these pixels of a word.
+    #[inline]
+    pub(super) fn is_shared(&self, word: usize, edges: u64) -> bool {
+        self.shared[word] & edges != 0
     }
 
     /// The words that the pixels `from..to` touch: their numbers, their bits within the span, and the layers there.

@@ -65,6 +65,7 @@ impl Picture {
     /// Gives a saved one its format, if it can be played.
     pub(super) fn adopt(&mut self, display: Display) -> Result<(), &'static str> {
         self.display = display;
+        self.line.settle();
         let beam = 0..=display.last_clock();
         let fits = (0..LINE).contains(&self.phase)
             && beam.contains(&self.beam.at)

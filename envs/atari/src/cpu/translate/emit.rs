@@ -578,7 +578,7 @@ impl Emitter<'_> {
                     self.call_write(address, value, next);
                 }
             }
-            Place::Constant(_) | Place::Table(_) => {} // ROM.
+            Place::Constant(_) | Place::Table(_) => {} // ROM, and no hotspot.
             Place::ZeroPage(address) => {
                 let is_ram = self.builder.ins().band_imm_u(address, 0x80);
                 self.store_where(is_ram, address, value, next);
@@ -754,13 +754,13 @@ impl Emitter<'_> {
             Operation::Store(register, mode) => {
                 let (place, _) = self.place(mode, &instruction, false);
                 let value = self.get(register);
-                self.store_in_cartridge_or(place, &instruction, value);
+                self.store(place, value, next);
             }
             Operation::StoreBoth(mode) => {
                 let (place, _) = self.place(mode, &instruction, false);
                 let (a, x) = (self.get(Register::A), self.get(Register::X));
                 let value = self.builder.ins().band(a, x);
-                self.store_in_cartridge_or(place, &instruction, value);
+                self.store(place, value, next);
             }
             Operation::Modify(change, mode) => {
                 let (place, latch) = self.place(mode, &instruction, false);
@@ -850,20 +850,6 @@ impl Emitter<'_> {
                 self.leave(target, Then::GoOn);
             }
         }
-    }
-
-    /// ROM that is written may still be a hotspot, or RAM of the cartridge.
-    fn store_in_cartridge_or(&mut self, place: Place, instruction: &Instruction, value: Value) {
-        let place = match place {
-            Place::Constant(_) => Place::Fixed(instruction.op.word()),
-            Place::Table(at) => {
-                let address = self.builder.ins().iadd_imm_s(at, -(self.window.offset as i64));
-                let address = self.builder.ins().band_imm_u(address, 0xFFF);
-                Place::Anywhere(self.builder.ins().bor_imm_u(address, 0x1000))
-            }
-            other => other,
-        };
-        self.store(place, value, instruction.next);
     }
 
     /// Only bytes of RAM are modified here.

@@ -190,3 +190,6 @@ impl Cpu {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
