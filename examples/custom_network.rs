@@ -95,6 +95,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         center_pixels: false,
         rollout_steps: 8,
         epochs: 1,
+        target_kl: 0.0,
         minibatches: 1,
         clip_ratio: 0.0,
         gamma: 0.99,

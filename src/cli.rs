@@ -225,6 +225,9 @@ pub(crate) struct TraceArgs {
     /// Write what is there at the end to a file: the 128 bytes of memory, then the screen's palette indices
     #[arg(long, value_name = "FILE")]
     pub(crate) dump: Option<PathBuf>,
+    /// Write what the instructions of the last frame wrote to RAM and to the television chip to a file, as CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) writes: Option<PathBuf>,
     /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,

@@ -100,6 +100,7 @@ pub enum Resumption {
 ///     center_pixels: false,
 ///     rollout_steps: 16,
 ///     epochs: 1,
+///     target_kl: 0.0,
 ///     minibatches: 1,
 ///     clip_ratio: 0.0,
 ///     gamma: 0.99,

@@ -1,11 +1,13 @@
 //! What `coinop bench` measures, and what it says of it.
 //!
 //! ```text
+//! ale.rs      ale-py beside the emulator
 //! suites.rs   emulator, env, vec, inference, learner, replay, train      what is measured
 //! work.rs     a network's answers and updates, with nothing around them
 //! show.rs     a table, a picture, a comparison
 //! ```
 
+mod ale;
 pub(crate) mod show;
 pub(crate) mod suites;
 mod work;

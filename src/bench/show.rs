@@ -5,7 +5,7 @@ use std::fmt::Write;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Machine, Measurement, Report, Settings};
+use super::{Machine, Measurement, Report, Settings, ale};
 use crate::count::counted;
 
 impl Report {
@@ -51,6 +51,12 @@ impl Report {
             });
             text += ratio.as_deref().unwrap_or_default();
             text.push('\n');
+            if one.name.starts_with(ale::NAME)
+                && let Some(own) = self.measurements.iter().find(|own| own.what == one.what)
+            {
+                let ratio = own.median / one.median;
+                let _ = writeln!(text, "{:9}  coinop is {ratio:.2} times as fast", "");
+            }
             if let Some(training) = &one.training {
                 let parts: Vec<String> = training
                     .parts

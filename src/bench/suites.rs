@@ -15,7 +15,7 @@ use coinop_envs::{AnyFactory, EnvFactory, EnvSpec, Step};
 use rand::RngExt;
 
 use super::work::{Kinds, Work};
-use super::{How, Measurement, Training};
+use super::{How, Measurement, Training, ale};
 use crate::algo::AlgoConfig;
 use crate::config::{Config, cores};
 use crate::count::counted;
@@ -212,6 +212,18 @@ impl<'a, O: Observation> Bench<'a, O> {
         let measurement = self.measure(Suite::Emulator, "one core".to_owned(), "frames", play)?;
         // The machine knows frames alone.
         measurement.frames_per_step = None;
+        if let Some(rates) = ale::rates(info.short, options.mode, options.difficulty, self.how) {
+            self.measurements.push(Measurement {
+                what: Suite::Emulator.name(),
+                name: format!("{} {}", ale::NAME, rates.version),
+                unit: "frames".to_owned(),
+                median: rates.median,
+                low: rates.low,
+                high: rates.high,
+                frames_per_step: None,
+                training: None,
+            });
+        }
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! `coinop atari trace`: what a game does under a list of actions.
 
-use std::io::{self, BufWriter, Write};
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write as _};
 
 use coinop_agents::checkpoint::write_file;
-use coinop_atari::{Atari, Rom, Settings, find_game, trace};
+use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
 
 use crate::cli::TraceArgs;
 use crate::files;
@@ -26,10 +27,37 @@ pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
     trace::write_trace(&mut atari, &actions, &mut out)
         .and_then(|()| out.flush())
         .map_err(OutputError::from)?;
+    if let Some(path) = &args.writes {
+        write_file(path, writes(Atari::new(&rom, &settings)?, &actions).as_bytes())?;
+    }
     if let Some(path) = &args.dump {
         let mut bytes = atari.ram().to_vec();
         bytes.extend_from_slice(atari.screen());
         write_file(path, &bytes)?;
     }
     Ok(())
+}
+
+/// What was written in the last frame of a trace: CSV with a row for each write.
+fn writes(mut atari: Atari, actions: &[Action]) -> String {
+    let mut text = "address,pc,instruction,cycle,line,pixel\n".to_owned();
+    atari.reset();
+    let Some((last, before)) = actions.split_last() else {
+        return text;
+    };
+    for &action in before {
+        atari.act(action);
+        if atari.is_terminal() {
+            atari.reset();
+        }
+    }
+    for written in atari.act_watched(*last).1 {
+        let [opcode, low, high] = written.instruction;
+        let _ = writeln!(
+            text,
+            "{:02X},{:04X},{opcode:02X} {low:02X} {high:02X},{},{},{}",
+            written.address, written.pc, written.cycle, written.line, written.pixel
+        );
+    }
+    text
 }

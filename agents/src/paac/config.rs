@@ -33,6 +33,9 @@ pub struct PaacConfig {
     pub rollout_steps: usize,
     /// How often every sample of a rollout is learned from. The paper does it once.
     pub epochs: usize,
+    /// An epoch over whose updates [`PaacStats::approx_kl`](super::PaacStats::approx_kl) has a larger mean is the rollout's last: the policy
+    /// has moved far enough for what was seen with the one before. 0 for no such bound.
+    pub target_kl: f64,
     /// Updates per epoch, each from its share of the samples, shuffled. The paper does one from all.
     pub minibatches: usize,
     /// Beyond `1 ± clip_ratio`, a change of an action's probability is not rewarded (PPO, arXiv 1707.06347, equation 7). It keeps
@@ -90,6 +93,7 @@ impl PaacConfig {
         up_to_10_000("num_envs", self.num_envs)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;
         up_to_10_000("epochs", self.epochs)?;
+        at_least_0("target_kl", self.target_kl)?;
         let samples = self.num_envs * self.rollout_steps;
         let divides = self.minibatches > 0 && samples.is_multiple_of(self.minibatches);
         let reason = "it must divide num_envs times rollout_steps";

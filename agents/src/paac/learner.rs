@@ -160,7 +160,7 @@ pub struct PaacStats {
 
 /// The names of all numbers of an update, in their order: those of [`PaacStats`], and what the trainer adds. A rollout that is not learned from
 /// has none of them.
-pub(super) const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 11] = [
     "loss",
     "policy_loss",
     "value_loss",
@@ -168,6 +168,7 @@ pub(super) const NAMES: [&str; 10] = [
     "grad_norm",
     "approx_kl",
     "clip_fraction",
+    "epochs",
     "learning_rate",
     "mean_value",
     "explained_variance",

@@ -19,6 +19,7 @@ pub(super) fn config() -> PaacConfig {
         center_pixels: false,
         rollout_steps: 5,
         epochs: 1,
+        target_kl: 0.0,
         minibatches: 1,
         clip_ratio: 0.0,
         gamma: 0.9,
@@ -249,6 +250,24 @@ fn every_epoch_updates_once_per_minibatch() {
     };
     let mut trainer = trainer(&config, 1);
     assert_eq!(trainer.step().unwrap().updates, 12);
+}
+
+#[test]
+fn an_epoch_that_moves_the_policy_too_far_is_the_last() {
+    let updates = |target_kl| {
+        let config = PaacConfig {
+            epochs: 5,
+            target_kl,
+            clip_ratio: 0.2,
+            ..config()
+        };
+        let mut trainer = trainer(&config, 1);
+        let report = trainer.step().unwrap();
+        assert_eq!(report.metrics.mean("epochs"), Some(report.updates as f64));
+        report.updates
+    };
+    // The first of the updates, each of which is an epoch, is by the policy that acted, whose distance is 0 but for rounding.
+    assert_eq!([updates(0.0), updates(1e-6), updates(1e6)], [5, 2, 5]);
 }
 
 #[test]

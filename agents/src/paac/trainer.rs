@@ -276,13 +276,22 @@ impl<O: Observation> Paac<O> {
             .measure(Part::Copies, || self.whole_batch(&returns, learning_rate))?;
         let explained_variance = explained_variance(&self.rollout.values[..len], &returns);
         let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
-        for _ in 0..self.config.epochs {
-            for part in self.parts(len) {
+        for epoch in 1..=self.config.epochs {
+            let parts = self.parts(len);
+            let updates = parts.len() as f64;
+            let mut moved = 0.0;
+            for part in parts {
                 let part = part.map(|part| self.watch.measure(Part::Copies, || whole.select(&part)));
                 let part = part.transpose()?;
                 let batch = part.as_ref().unwrap_or(&whole);
                 let stats = self.watch.measure(Part::Learning, || self.learner.learn(batch))?;
                 stats.record(&mut self.metrics);
+                moved += stats.approx_kl / updates;
+            }
+            let is_far = self.config.target_kl > 0.0 && moved > self.config.target_kl;
+            if is_far || epoch == self.config.epochs {
+                self.metrics.record("epochs", epoch as f64);
+                break;
             }
         }
         self.metrics.record("learning_rate", learning_rate);

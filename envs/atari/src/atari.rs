@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::action::Action;
 use crate::console::{Console, SavedConsole};
 use crate::controllers::{Controls, Ports};
+use crate::cpu::Written;
 use crate::error::AtariError;
 use crate::games::{Game, Menu, Outcome, PAL_HEIGHT, Ram, State};
 use crate::palette;
@@ -220,6 +221,13 @@ impl Atari {
             reward += self.outcome.reward;
         }
         reward
+    }
+
+    /// Does the same as [`Atari::act`], much slower, and tells what the instructions of the last frame wrote, in their order.
+    pub fn act_watched(&mut self, action: Action) -> (i32, Vec<Written>) {
+        self.console.written = Some(Vec::new());
+        let reward = self.act(action);
+        (reward, self.console.written.take().unwrap_or_default())
     }
 
     /// Whether the game is over.

@@ -101,6 +101,17 @@ impl Bus {
         }
     }
 
+    /// The byte of RAM or ROM at an address, without any effect; 0 elsewhere.
+    pub(crate) fn peek(&self, address: u16) -> u8 {
+        if address & CARTRIDGE != 0 {
+            self.cartridge.rom(address)
+        } else if address & (NOT_TIA | PORTS) == NOT_TIA {
+            self.riot.ram[usize::from(address & 0x7F)]
+        } else {
+            0
+        }
+    }
+
     /// Writes a byte. `read_before` tells whether the access before was a read.
     #[inline(always)]
     pub(crate) fn write(&mut self, address: u16, value: u8, cycles: u32, read_before: bool) -> Written {

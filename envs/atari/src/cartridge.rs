@@ -326,7 +326,7 @@ impl Cartridge {
     }
 
     #[inline(always)]
-    fn rom(&self, address: u16) -> u8 {
+    pub(crate) fn rom(&self, address: u16) -> u8 {
         self.program.code[self.offset(address) % IMAGE].opcode()
     }
 

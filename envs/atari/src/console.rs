@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::cartridge::{Banks, Cartridge, Program};
 use crate::controllers::{Controls, Ports};
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, Written};
 use crate::riot::Riot;
 use crate::tia::{Display, Tia};
 use crate::twister::{self, Twister};
@@ -31,6 +31,8 @@ pub(crate) struct Console {
     random: Twister,
     /// The last frame was stopped before its end.
     partial: bool,
+    /// What the instructions of this frame wrote, if that is to be known.
+    pub(crate) written: Option<Vec<Written>>,
 }
 
 /// What [`Console::saved`] writes, in its order.
@@ -50,6 +52,7 @@ impl Console {
             bus,
             random,
             partial: false,
+            written: None,
         }
     }
 
@@ -107,7 +110,13 @@ impl Console {
             self.bus.riot.rebase(self.cpu.cycles);
             self.cpu.cycles = 0;
         }
-        self.cpu.run(&mut self.bus, MAX_INSTRUCTIONS);
+        match &mut self.written {
+            None => self.cpu.run(&mut self.bus, MAX_INSTRUCTIONS),
+            Some(written) => {
+                written.clear();
+                self.cpu.run_watched(&mut self.bus, MAX_INSTRUCTIONS, written);
+            }
+        }
         self.partial = !self.bus.tia.frame_done();
         if self.partial {
             self.bus.tia.end_of_partial_frame(self.cpu.cycles);

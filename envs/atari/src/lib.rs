@@ -57,6 +57,7 @@ mod twister;
 
 pub use action::Action;
 pub use atari::{Atari, Settings, Snapshot};
+pub use cpu::Written;
 pub use error::AtariError;
 pub use games::{Game, find_game, games};
 pub use rom::Rom;

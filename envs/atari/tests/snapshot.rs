@@ -134,3 +134,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn watching_names_the_instructions_that_wrote_and_changes_nothing() {
+    // $F000: LDA #$4E, STA COLUBK, INC $85, JMP $F000
+    let mut image = [0xEA; 4096];
+    image[..9].copy_from_slice(&[0xA9, 0x4E, 0x85, 0x09, 0xE6, 0x85, 0x4C, 0x00, 0xF0]);
+    image[0xFFC..0xFFE].copy_from_slice(&[0x00, 0xF0]);
+    let rom = Rom::unverified(find_game("pong").unwrap(), &image).unwrap();
+    let mut atari = Atari::new(&rom, &Settings::default()).unwrap();
+    let mut unwatched = atari.clone();
+    let (reward, written) = atari.act_watched(Action::Fire);
+    assert_eq!(unwatched.act(Action::Fire), reward);
+    assert!(atari.save_state() == unwatched.save_state());
+    let kinds: Vec<(u16, u16, u8)> = written.iter().map(|w| (w.pc, w.address, w.instruction[0])).collect();
+    // A frame that the program does not end, which makes the picture PAL, ends after 343 lines of 76 cycles; a round takes 13.
+    assert_eq!(kinds.len(), 2 * (343 * 76 / 13));
+    // It begins where the frame before ended.
+    let first = kinds.iter().position(|kind| kind.1 == 0x09).unwrap();
+    assert_eq!(kinds[first..first + 2], [(0xF002, 0x09, 0x85), (0xF004, 0x85, 0xE6)]);
+    // LDA ends with cycle 2, STA with 5, INC with 10, JMP with 13.
+    let cycles = [0, 1, 2].map(|at| written[first + at].cycle - written[first].cycle);
+    assert_eq!(cycles, [0, 5, 13]);
+}

@@ -82,6 +82,23 @@ pub(crate) struct Cpu {
     jammed: bool,
 }
 
+/// What an instruction wrote: see [`Atari::act_watched`](crate::Atari::act_watched).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Where the instruction is.
+    pub pc: u16,
+    /// Its opcode and the two bytes that follow it.
+    pub instruction: [u8; 3],
+    /// A byte of RAM that has changed, from `$80` on, or a register of the TIA, below.
+    pub address: u16,
+    /// CPU cycle of the frame.
+    pub cycle: u32,
+    /// The line of the screen where the beam was then, negative above it.
+    pub line: i32,
+    /// The pixel of that line, negative in its blank.
+    pub pixel: i32,
+}
+
 /// Bits of the status register, as PHP and BRK push it.
 mod status {
     pub(super) const CARRY: u8 = 0x01;
@@ -145,6 +162,43 @@ impl Cpu {
             }
         }
         *self = cpu;
+    }
+
+    /// Like [`Cpu::run`] by the interpreter alone, and notes what each instruction writes to RAM and to the TIA.
+    pub(crate) fn run_watched(&mut self, bus: &mut Bus, max_instructions: u32, written: &mut Vec<Written>) {
+        if self.jammed {
+            return;
+        }
+        self.instructions_left = max_instructions;
+        while self.instructions_left > 0 {
+            let (pc, ram) = (self.pc, bus.riot.ram);
+            let instruction = [0, 1, 2].map(|at| bus.peek(pc.wrapping_add(at)));
+            let tia_before = bus.tia.last_write();
+            self.execute(bus);
+            self.instructions_left -= 1;
+            let mut note = |address: u16, cycle: u32| {
+                let (line, pixel) = bus.tia.beam_at(cycle);
+                written.push(Written {
+                    pc,
+                    instruction,
+                    address,
+                    cycle,
+                    line,
+                    pixel,
+                });
+            };
+            if let Some((cycle, register)) = bus.tia.last_write().filter(|&last| Some(last) != tia_before) {
+                note(register.into(), cycle);
+            }
+            for (at, _) in ram
+                .iter()
+                .zip(&bus.riot.ram)
+                .enumerate()
+                .filter(|(_, (old, new))| old != new)
+            {
+                note(0x80 + at as u16, self.cycles);
+            }
+        }
     }
 
     /// Stops for good.

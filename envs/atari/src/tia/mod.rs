@@ -36,7 +36,7 @@ use beam::{Canvas, Collisions, Registers, Screen};
 use inputs::Dump;
 use line_mask::WIDTH;
 use log::{Frame, Write};
-use motion::LINE;
+use motion::{BLANK, LINE};
 use picture::Picture;
 use registers::*;
 
@@ -413,6 +413,20 @@ impl Tia {
         frame.now.play(&frame.writes[frame.played..], &mut Screen(screen));
         frame.played = frame.writes.len();
         frame.now.catch_up(to, &mut Screen(screen));
+    }
+
+    /// Cycle and register of the program's last access, if it was a write.
+    pub(crate) fn last_write(&self) -> Option<(u32, u8)> {
+        match self.last_access {
+            Access::Write { cycles, register } => Some((cycles, register)),
+            Access::Read { .. } => None,
+        }
+    }
+
+    /// Line and pixel of the screen where the beam is at a cycle; negative above it and left of it.
+    pub(crate) fn beam_at(&self, cycles: u32) -> (i32, i32) {
+        let time = self.time(cycles);
+        (time / LINE - self.display.y_start as i32, time % LINE - BLANK)
     }
 
     /// Lines since the start of the frame.
