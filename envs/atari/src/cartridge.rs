@@ -244,7 +244,9 @@ impl Cartridge {
     /// Goes back to saved banks.
     pub(crate) fn restore(&mut self, banks: Banks) -> Result<(), &'static str> {
         let fits = |slice: &u32| slice.is_multiple_of(SLICE) && *slice < IMAGE as u32;
-        if !banks.slices.iter().all(fits) {
+        // All but E0 switch the whole window, which translated code relies on.
+        let whole = [0, 1, 2, 3].map(|slice| banks.slices[0] / (4 * SLICE) * (4 * SLICE) + slice * SLICE);
+        if !banks.slices.iter().all(fits) || self.mapper != Mapper::E0 && banks.slices != whole {
             return Err("banks");
         }
         (self.slices, self.ram, self.dpc) = (banks.slices, banks.ram, banks.dpc);
@@ -544,6 +546,27 @@ mod tests {
         assert_eq!(f8.fetch(0x1000), None);
         f8.move_stretch(0x1000);
         assert_eq!(f8.fetch(0x1000), Some(Op::new([0; 3])));
+    }
+
+    #[test]
+    fn saved_banks_that_no_hotspot_can_choose_are_refused() {
+        let restored = |mapper, slices| {
+            let mut cartridge = cartridge(mapper, &numbered(8192));
+            let banks = Banks {
+                slices,
+                ..cartridge.banks()
+            };
+            cartridge.restore(banks)
+        };
+        let [within, mixed, beyond] = [[0, 0x400, 0x800, 0xC00], [0x1C00, 0, 0x400, 0x1C00], [0x4000, 0, 0, 0]];
+        assert_eq!(
+            [within, mixed, beyond].map(|slices| restored(Mapper::F8, slices).is_ok()),
+            [true, false, false]
+        );
+        assert_eq!(
+            [within, mixed, beyond].map(|slices| restored(Mapper::E0, slices).is_ok()),
+            [true, true, false]
+        );
     }
 
     #[test]

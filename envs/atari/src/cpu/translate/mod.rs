@@ -12,7 +12,7 @@
 //! └── read, write    calls.rs     what it calls
 //! ```
 //!
-//! The interpreter is what defines the machine. It executes whatever is rare: opcodes outside the data sheet, decimal mode, a
+//! The interpreter is what defines the machine. It executes whatever is rare: most opcodes outside the data sheet, decimal mode, a
 //! stack outside RAM, programs in RAM, hotspots before an instruction, the last instructions of a frame that is given up, and
 //! loops that wait for the timer. After every instruction both leave the same registers, memory and cycles.
 //!
