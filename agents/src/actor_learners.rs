@@ -119,8 +119,8 @@ impl Exchange {
         learning_rate: f64,
     ) -> Result<(f64, f64), AgentError> {
         let mut gradient = params.gradient(&loss.f_mul_scalar(steps)?)?;
-        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?.f_double_value(&[])?;
-        let loss = loss.f_double_value(&[])?;
+        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?;
+        let [loss, grad_norm] = numbers([loss, &grad_norm])?;
         for (what, value) in [("the loss", loss), ("the norm of the gradient", grad_norm)] {
             if !value.is_finite() {
                 let updates = self.shared.updates();
@@ -128,7 +128,7 @@ impl Exchange {
             }
         }
         let len = self.flat.len();
-        gradient.f_copy_data(&mut self.flat, len)?;
+        gradient.f_to_device(Device::Cpu)?.f_copy_data(&mut self.flat, len)?;
         self.shared.update(&self.flat, learning_rate);
         Ok((loss, grad_norm))
     }
@@ -222,6 +222,16 @@ pub(crate) fn check_rates(learning_rate: f64, max_learning_rate: f64) -> Result<
     check(good, "max_learning_rate", max_learning_rate, reason)
 }
 
+/// The values of some tensors of one number each. A GPU is waited for once.
+pub(crate) fn numbers<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N], AgentError> {
+    let values = Tensor::f_stack(&tensors, 0)?.f_detach()?.f_to_device(Device::Cpu)?;
+    let mut out = [0.0; N];
+    for (out, value) in out.iter_mut().zip(Vec::<f32>::try_from(values)?) {
+        *out = f64::from(value);
+    }
+    Ok(out)
+}
+
 /// A line from `low`, or from a number drawn log-uniformly between `low` and `high` if that is above 0, to 0.
 pub(crate) fn rate_schedule(low: f64, high: f64, anneal_frames: u64, total_frames: u64, seed: u64) -> Schedule {
     let from = if high > 0.0 {
@@ -236,16 +246,6 @@ pub(crate) fn rate_schedule(low: f64, high: f64, anneal_frames: u64, total_frame
         anneal_frames
     };
     Schedule::Linear { from, to: 0.0, frames }
-}
-
-/// Workers compute where each has a core of its own.
-pub(crate) fn check_device(name: &str, device: Device) -> Result<(), AgentError> {
-    if device == Device::Cpu {
-        return Ok(());
-    }
-    Err(AgentError::Device(format!(
-        "the workers of {name} compute on the CPU, each with a core of its own: use `cpu`"
-    )))
 }
 
 impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {

@@ -1,10 +1,17 @@
 //! Where tensors live, and how many threads compute.
 
-use tch::{Cuda, Device};
+use std::sync::OnceLock;
+
+use libloading::Library;
+use tch::kind::Element;
+use tch::{Cuda, Device, TchError, Tensor};
 
 use crate::AgentError;
 
 /// The device of a name: `cpu`, `cuda`, or `cuda:1`.
+///
+/// For a GPU, this loads the part of libtorch that computes there, to which programs are not linked: it has to be asked for before anything is
+/// computed.
 ///
 /// ```
 /// use coinop_agents::{Device, device};
@@ -28,16 +35,37 @@ pub fn device(name: &str) -> Result<Device, AgentError> {
             "there is no device `{name}`: use `cpu`, `cuda` or `cuda:0`"
         )));
     };
-    let count = Cuda::device_count();
-    if (index as i64) < count {
-        return Ok(Device::Cuda(index));
+    let absent = |why: &str| Err(AgentError::Device(format!("`{name}` is not there: {why}")));
+    if let Err(error) = load_cuda() {
+        return absent(&format!(
+            "a libtorch with CUDA is needed, named by LIBTORCH when this is built ({error}); use `cpu`"
+        ));
     }
-    Err(AgentError::Device(match count {
-        0 => format!(
-            "`{name}` is not there: libtorch sees no CUDA device (a libtorch with CUDA, given by LIBTORCH, is needed); use `cpu`"
-        ),
-        _ => format!("`{name}` is not there: libtorch sees {count} CUDA devices, counted from 0"),
-    }))
+    match Cuda::device_count() {
+        count if (index as i64) < count => Ok(Device::Cuda(index)),
+        0 => absent("libtorch sees no GPU, or no driver of one; use `cpu`"),
+        count => absent(&format!("libtorch sees {count} CUDA devices, counted from 0")),
+    }
+}
+
+/// Loads the part of libtorch that computes on a GPU.
+///
+/// Linkers leave out a library that nothing refers to, and this one is found by registering itself. Loading it when it is needed, from where libtorch
+/// itself is, spares all other programs hundreds of megabytes and seconds.
+fn load_cuda() -> Result<(), String> {
+    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
+    let load = || {
+        // SAFETY: what runs when it is loaded only makes its operations known to the libtorch that is there, and may do so at any time.
+        match unsafe { Library::new(libloading::library_filename("torch_cuda")) } {
+            Ok(library) => {
+                // It stays.
+                std::mem::forget(library);
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    LOADED.get_or_init(load).clone()
 }
 
 /// Sets the number of threads that libtorch computes with.
@@ -49,6 +77,28 @@ pub fn device(name: &str) -> Result<Device, AgentError> {
 /// ```
 pub fn set_torch_threads(threads: usize) {
     tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
+}
+
+/// Numbers, copied to a device, as a tensor of some size. A GPU fetches them while the program goes on, from memory that the system does not move;
+/// libtorch keeps that until they are fetched, and for the next ones.
+pub(crate) fn upload<T: Element>(numbers: &[T], size: &[i64], device: Device) -> Result<Tensor, TchError> {
+    assert_eq!(
+        size.iter().product::<i64>(),
+        numbers.len() as i64,
+        "numbers of a tensor"
+    );
+    if device == Device::Cpu {
+        return Tensor::f_from_slice(numbers)?.f_view(size);
+    }
+    let mut strides = vec![1; size.len()];
+    for i in (1..size.len()).rev() {
+        strides[i - 1] = strides[i] * size[i];
+    }
+    // SAFETY: there are as many numbers of that kind, one after another, as was found above. The tensor is only read, and only in the next line, which
+    // copies it before it returns.
+    let view = unsafe { Tensor::f_from_blob(numbers.as_ptr().cast(), size, &strides, T::KIND, Device::Cpu)? };
+    view.f_internal_pin_memory(device)?
+        .f_to_dtype_layout((T::KIND, device), true, false)
 }
 
 #[cfg(test)]
@@ -65,5 +115,7 @@ mod tests {
             device("gpu").unwrap_err().to_string(),
             "there is no device `gpu`: use `cpu`, `cuda` or `cuda:0`"
         );
+        let error = device("cuda:999").unwrap_err().to_string();
+        assert!(error.starts_with("`cuda:999` is not there: "), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::config::A3cConfig;
-use crate::actor_learners::Exchange;
+use crate::actor_learners::{Exchange, numbers};
 use crate::losses::{entropy, mixture_log_probability, policy_gradient_loss, value_loss};
 use crate::network::{ActorCritic, RecurrentState};
 use crate::shared::SharedParams;
@@ -122,11 +122,12 @@ impl Learner for A3cLearner {
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?;
         let (params, steps) = (self.network.params(), batch.obs.size()[0]);
         let (loss, grad_norm) = self.exchange.update(params, &loss, steps, batch.learning_rate)?;
+        let [policy_loss, value_loss, entropy] = numbers([&policy_loss, &value_loss, &entropy])?;
         Ok(A3cStats {
             loss,
-            policy_loss: policy_loss.f_double_value(&[])?,
-            value_loss: value_loss.f_double_value(&[])?,
-            entropy: entropy.f_double_value(&[])?,
+            policy_loss,
+            value_loss,
+            entropy,
             grad_norm,
         })
     }

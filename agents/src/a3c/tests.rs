@@ -240,17 +240,6 @@ fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learn
 }
 
 #[test]
-fn a_device_that_workers_can_not_use_is_refused() {
-    let error = A3c::new(&config(), of(name_the_bit()).as_ref(), 4_000, 1, Device::Cuda(0))
-        .err()
-        .unwrap();
-    assert_eq!(
-        error.to_string(),
-        "the workers of A3C compute on the CPU, each with a core of its own: use `cpu`"
-    );
-}
-
-#[test]
 fn a_learning_rate_is_drawn_log_uniformly_where_it_has_a_range() {
     let config = A3cConfig {
         learning_rate: 1e-4,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{EnvFactory, EnvSpec};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
 use super::config::A3cConfig;
 use super::learner::{A3cBatch, A3cLearner, NAMES};
-use crate::actor_learners::{ActorLearners, Method, Plan, check_device};
+use crate::actor_learners::{ActorLearners, Method, Plan};
 use crate::explore::sample_action;
 use crate::network::{ActorCritic, Observation, RecurrentState};
 use crate::policy::{ActorCriticPolicy, answers};
@@ -52,7 +52,6 @@ impl<O: Observation> A3c<O> {
         device: Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        check_device("A3C", device)?;
         let spec = factory.spec();
         let flat = initial(config, &spec, seed, device)?.params().flat();
         let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
@@ -174,12 +173,13 @@ impl A3cMethod {
     }
 
     fn batch<O: Observation>(&self, rollout: &Rollout<O>, learning_rate: f64) -> Result<A3cBatch, AgentError> {
+        let body = self.learner.network.body();
         Ok(A3cBatch {
-            obs: self.learner.network.body().input(rollout.all_obs())?,
-            actions: Tensor::f_from_slice(&rollout.actions)?,
-            epsilons: Tensor::f_from_slice(&rollout.epsilons)?,
-            advantages: Tensor::f_from_slice(&rollout.advantages)?,
-            returns: Tensor::f_from_slice(&rollout.returns())?,
+            obs: body.input(rollout.all_obs())?,
+            actions: body.numbers(&rollout.actions)?,
+            epsilons: body.numbers(&rollout.epsilons)?,
+            advantages: body.numbers(&rollout.advantages)?,
+            returns: body.numbers(&rollout.returns())?,
             begins: rollout.all_begins().to_vec(),
             state: self.first_state.copy()?,
             learning_rate,

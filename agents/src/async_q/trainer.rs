@@ -8,8 +8,9 @@ use tch::{Device, Tensor};
 
 use super::config::{AsyncQConfig, ValueMethod};
 use super::learner::{AsyncQBatch, AsyncQLearner, NAMES};
-use crate::actor_learners::{ActorLearners, Method, Plan, check_device};
+use crate::actor_learners::{ActorLearners, Method, Plan};
 use crate::explore::epsilon_greedy;
+use crate::losses::action_value;
 use crate::network::{Head, Observation, QNetwork};
 use crate::policy::{ValuePolicy, answers};
 use crate::rollout::Rollout;
@@ -54,7 +55,6 @@ impl<O: Observation> AsyncQ<O> {
         device: Device,
     ) -> Result<Self, TrainError> {
         config.validate()?;
-        check_device("asynchronous methods", device)?;
         let spec = factory.spec();
         let flat = initial(config, &spec, seed, device)?.params().flat();
         let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
@@ -187,7 +187,7 @@ impl AsyncQMethod {
     fn worth(&mut self, obs: &Tensor, actions: &[i64]) -> Result<(), AgentError> {
         let values = self.learner.target.infer(obs)?;
         let values = match self.method {
-            ValueMethod::OneStepSarsa => crate::losses::action_value(&values, &Tensor::f_from_slice(actions)?)?,
+            ValueMethod::OneStepSarsa => action_value(&values, &self.learner.target.body().numbers(actions)?)?,
             ValueMethod::OneStepQ | ValueMethod::NStepQ => values.f_amax([1i64], false)?,
         };
         answers(&values, "the value of an action", &mut self.values)
@@ -244,10 +244,11 @@ impl<O: Observation> Method<O> for AsyncQMethod {
     }
 
     fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError> {
+        let body = self.learner.network.body();
         let batch = AsyncQBatch {
-            obs: self.learner.network.body().input(rollout.all_obs())?,
-            actions: Tensor::f_from_slice(&rollout.actions)?,
-            targets: Tensor::f_from_slice(&rollout.returns())?,
+            obs: body.input(rollout.all_obs())?,
+            actions: body.numbers(&rollout.actions)?,
+            targets: body.numbers(&rollout.returns())?,
             learning_rate,
         };
         self.learner.learn(&batch)?.record(metrics);

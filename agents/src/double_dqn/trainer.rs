@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{EnvFactory, EnvSpec};
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::actors::{Actors, Transitions, UnderWay};
 use super::config::DoubleDqnConfig;
@@ -12,7 +12,7 @@ use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
 use super::threads::{Plan, Threads};
 use crate::episodes::Episodes;
 use crate::explore::Epsilons;
-use crate::network::{Observation, QNetwork, upload};
+use crate::network::{Observation, QNetwork};
 use crate::policy::ValuePolicy;
 use crate::replay::{Replay, ReplayBatch};
 use crate::schedule::Schedule;
@@ -258,14 +258,13 @@ impl<O: Observation> DoubleDqn<O> {
     /// The batch, on the network's device.
     fn tensors(&self) -> Result<DoubleDqnBatch, AgentError> {
         let (batch, body) = (&self.batch, self.learner.network().body());
-        let floats = |values: &[f32]| upload(Tensor::f_from_slice(values)?, body.device());
         Ok(DoubleDqnBatch {
             obs: body.input(&batch.obs)?,
-            actions: upload(Tensor::f_from_slice(&batch.actions)?, body.device())?,
-            returns: floats(&batch.returns)?,
-            discounts: floats(&batch.discounts)?,
+            actions: body.numbers(&batch.actions)?,
+            returns: body.numbers(&batch.returns)?,
+            discounts: body.numbers(&batch.discounts)?,
             next_obs: body.input(&batch.next_obs)?,
-            weights: floats(&batch.weights)?,
+            weights: body.numbers(&batch.weights)?,
         })
     }
 }

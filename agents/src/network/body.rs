@@ -13,9 +13,11 @@ use std::cell::RefCell;
 
 use coinop_envs::Shape;
 use coinop_envs::rng::Rng;
+use tch::kind::Element;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use super::{BodyKind, NetworkConfig, Observation, Precision};
+use crate::device::upload;
 use crate::init::Init;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
@@ -176,18 +178,22 @@ impl Body {
     /// When libtorch has no memory for it.
     pub fn input<O: Observation>(&self, obs: &[O]) -> Result<Tensor, AgentError> {
         let n = (obs.len() / self.obs_shape.len()) as i64;
-        let dims = self.obs_shape.dims();
-        if let ([channels, height, width], true) = (dims, self.convolves()) {
-            let pictures = Tensor::f_from_slice(&channels_last(obs, *channels, height * width))?.f_view([
-                n,
-                *height as i64,
-                *width as i64,
-                *channels as i64,
-            ])?;
-            return Ok(upload(pictures, self.device)?.f_permute([0, 3, 1, 2])?);
+        let ([channels, height, width], true) = (self.obs_shape.dims(), self.convolves()) else {
+            return Ok(upload(obs, &self.size(n), self.device)?);
+        };
+        if self.device != Device::Cpu {
+            // A GPU puts them in order much faster than they come to it.
+            let pictures = upload(obs, &self.size(n), self.device)?.f_permute([0, 2, 3, 1])?;
+            return Ok(pictures.f_contiguous()?.f_permute([0, 3, 1, 2])?);
         }
-        let obs = Tensor::f_from_slice(obs)?.f_view(self.size(n).as_slice())?;
-        Ok(upload(obs, self.device)?)
+        let size = [n, *height as i64, *width as i64, *channels as i64];
+        let pictures = upload(&channels_last(obs, *channels, height * width), &size, self.device)?;
+        Ok(pictures.f_permute([0, 3, 1, 2])?)
+    }
+
+    /// Numbers that belong to observations, `[n]`, on the network's device.
+    pub(crate) fn numbers<T: Element>(&self, numbers: &[T]) -> Result<Tensor, TchError> {
+        upload(numbers, &[numbers.len() as i64], self.device)
     }
 
     /// `[n, obs_shape…]`.
@@ -310,17 +316,6 @@ impl Body {
         } else {
             Kind::Float
         }
-    }
-}
-
-/// A tensor of the CPU on a device. A GPU fetches it while the program goes on, from a copy in memory that the system does not move; libtorch
-/// keeps that until it is fetched, and for the next one.
-pub(crate) fn upload(tensor: Tensor, device: Device) -> Result<Tensor, TchError> {
-    match device {
-        Device::Cpu => Ok(tensor),
-        _ => tensor
-            .f_pin_memory(device)?
-            .f_to_dtype_layout((tensor.kind(), device), true, false),
     }
 }
 

@@ -35,7 +35,7 @@ use crate::limits::check;
 
 pub use actor_critic::ActorCritic;
 pub use body::Body;
-pub(crate) use body::{joined, rows, upload};
+pub(crate) use body::{joined, rows};
 pub use core::{Core, RecurrentState};
 pub use precision::Precision;
 pub use q_network::{Head, QNetwork};

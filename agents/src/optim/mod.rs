@@ -134,7 +134,8 @@ impl Average {
     }
 }
 
-/// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns the norm it had. On a GPU nobody waits for it.
+/// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns the norm it had. On a GPU nobody waits for it, so that
+/// the norm may be read when the gradient has been used; one that is not finite is made 0 there, to do no harm until then.
 ///
 /// ```
 /// use coinop_agents::optim::clip_grad_norm;
@@ -167,7 +168,7 @@ pub fn clip_grad_norm(gradient: &mut Tensor, max_norm: f64) -> Result<Tensor, Tc
 fn scale_to(gradient: &mut Tensor, norm: &Tensor, max_norm: f64) -> Result<(), TchError> {
     tch::no_grad(|| {
         let scale = norm.f_reciprocal()?.f_mul_scalar(max_norm)?.f_clamp_max(1.0)?;
-        gradient.f_mul_(&scale).map(drop)
+        gradient.f_mul_(&scale)?.f_nan_to_num_(0.0, 0.0, 0.0).map(drop)
     })
 }
 
@@ -253,6 +254,12 @@ mod tests {
             let mut none = Tensor::from_slice(&[0.0f32, 0.0]);
             assert_eq!(clip(&mut none, 2.0), 0.0);
             assert_eq!(none, none.zeros_like());
+        }
+        // Where nobody has seen the norm yet, nothing may be learned.
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut gradient = Tensor::from_slice(&[3.0f32, bad]);
+            assert!(!elsewhere(&mut gradient, 2.0).is_finite());
+            assert_eq!(gradient, gradient.zeros_like());
         }
     }
 

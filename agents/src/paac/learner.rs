@@ -3,10 +3,11 @@
 use tch::{Device, Kind, Tensor};
 
 use super::config::PaacConfig;
+use crate::device::upload;
 use crate::losses::{
     clipped_policy_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss, value_loss,
 };
-use crate::network::{ActorCritic, RecurrentState, rows, upload};
+use crate::network::{ActorCritic, RecurrentState, rows};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
@@ -109,7 +110,7 @@ impl PaacBatch {
     ///
     /// When libtorch fails.
     pub fn select(&self, part: &Minibatch) -> Result<Self, AgentError> {
-        let samples = upload(Tensor::f_from_slice(&part.samples)?, self.obs.device())?;
+        let samples = upload(&part.samples, &[part.samples.len() as i64], self.obs.device())?;
         let pick = |tensor: &Tensor| tensor.f_index_select(0, &samples);
         Ok(Self {
             obs: rows(&self.obs, &samples)?,
@@ -176,9 +177,10 @@ pub(super) const NAMES: [&str; 11] = [
 
 impl PaacStats {
     /// From its numbers, in order.
-    fn of(numbers: &[f32]) -> Self {
+    fn read(numbers: &Tensor) -> Result<Self, AgentError> {
+        let numbers = Vec::<f32>::try_from(numbers)?;
         let number = |i: usize| f64::from(numbers[i]);
-        Self {
+        Ok(Self {
             loss: number(0),
             policy_loss: number(1),
             value_loss: number(2),
@@ -186,7 +188,17 @@ impl PaacStats {
             grad_norm: number(4),
             approx_kl: number(5),
             clip_fraction: number(6),
+        })
+    }
+
+    /// An error if a network can not learn from it; `updates` went before.
+    fn check(&self, updates: u64) -> Result<(), AgentError> {
+        for (what, value) in [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)] {
+            if !value.is_finite() {
+                return Err(AgentError::NotFinite { what, value, updates });
+            }
         }
+        Ok(())
     }
 
     pub(super) fn record(&self, metrics: &mut Row) {
@@ -296,6 +308,20 @@ impl Learner for PaacLearner {
     type Stats = PaacStats;
 
     fn learn(&mut self, batch: &PaacBatch) -> Result<PaacStats, AgentError> {
+        let update = self.update(batch)?;
+        Ok(self.read(&[update])?[0])
+    }
+}
+
+/// What an update was like, as numbers that are still where they were computed.
+#[derive(Debug)]
+pub(super) struct Unread(Tensor);
+
+impl PaacLearner {
+    /// An update that a GPU may still be at when this returns.
+    ///
+    /// What is not finite is an error here or, on a GPU, when its numbers are [read](Self::read).
+    pub(super) fn update(&mut self, batch: &PaacBatch) -> Result<Unread, AgentError> {
         let (logits, values) = self
             .network
             .forward(&batch.obs, &batch.begins, &mut batch.state.copy()?)?;
@@ -324,22 +350,27 @@ impl Learner for PaacLearner {
             approx_kl,
             clip_fraction,
         ];
-        // All in one piece: a GPU is waited for once.
-        let stats = Tensor::f_stack(&stats, 0)?.f_detach()?.f_to_device(Device::Cpu)?;
-        let stats = PaacStats::of(&Vec::<f32>::try_from(stats)?);
-        for (what, value) in [("the loss", stats.loss), ("the norm of the gradient", stats.grad_norm)] {
-            if !value.is_finite() {
-                return Err(AgentError::NotFinite {
-                    what,
-                    value,
-                    updates: self.updates,
-                });
-            }
+        let stats = Tensor::f_stack(&stats, 0)?.f_detach()?;
+        if stats.device() == Device::Cpu {
+            PaacStats::read(&stats)?.check(self.updates)?;
         }
         self.optimizer
             .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
         self.updates += 1;
-        Ok(stats)
+        Ok(Unread(stats))
+    }
+
+    /// The numbers of the last updates, in their order. A GPU is waited for once.
+    pub(super) fn read(&self, updates: &[Unread]) -> Result<Vec<PaacStats>, AgentError> {
+        let stats: Vec<&Tensor> = updates.iter().map(|Unread(stats)| stats).collect();
+        let stats = Tensor::f_stack(&stats, 0)?.f_to_device(Device::Cpu)?;
+        let first = self.updates - updates.len() as u64;
+        let read = |i: usize| {
+            let stats = PaacStats::read(&stats.f_get(i as i64)?)?;
+            stats.check(first + i as u64)?;
+            Ok(stats)
+        };
+        (0..updates.len()).map(read).collect()
     }
 }
 

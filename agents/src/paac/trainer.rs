@@ -10,16 +10,14 @@ use super::learner::{Minibatch, NAMES, PaacBatch, PaacLearner};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::limits::check;
-use crate::network::{ActorCritic, Observation, RecurrentState, joined, upload};
+use crate::network::{ActorCritic, Observation, RecurrentState, joined};
 use crate::policy::{ActorCriticPolicy, not_finite};
 use crate::returns::explained_variance;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
 use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
-use crate::{
-    AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
-};
+use crate::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row, Section, TrainError, Trainer};
 
 /// The PAAC trainer. One [`step`](Trainer::step) is one rollout and the updates from it.
 ///
@@ -277,14 +275,17 @@ impl<O: Observation> Paac<O> {
         let explained_variance = explained_variance(&self.rollout.values[..len], &returns);
         let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
         for epoch in 1..=self.config.epochs {
-            let parts = self.parts(len);
-            let updates = parts.len() as f64;
-            let mut moved = 0.0;
-            for part in parts {
+            let mut unread = Vec::new();
+            for part in self.parts(len) {
                 let part = part.map(|part| self.watch.measure(Part::Copies, || whole.select(&part)));
                 let part = part.transpose()?;
                 let batch = part.as_ref().unwrap_or(&whole);
-                let stats = self.watch.measure(Part::Learning, || self.learner.learn(batch))?;
+                let update = self.watch.measure(Part::Learning, || self.learner.update(batch))?;
+                unread.push(update);
+            }
+            let updates = unread.len() as f64;
+            let mut moved = 0.0;
+            for stats in self.watch.measure(Part::Learning, || self.learner.read(&unread))? {
                 stats.record(&mut self.metrics);
                 moved += stats.approx_kl / updates;
             }
@@ -304,14 +305,13 @@ impl<O: Observation> Paac<O> {
     fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<PaacBatch, AgentError> {
         let rollout = &self.rollout;
         let body = self.learner.network().body();
-        let floats = |values: &[f32]| upload(Tensor::f_from_slice(values)?, body.device());
         Ok(PaacBatch {
             obs: joined(&self.seen)?,
-            actions: upload(Tensor::f_from_slice(&rollout.actions)?, body.device())?,
-            epsilons: floats(&rollout.epsilons)?,
-            log_probabilities: floats(&rollout.log_probabilities)?,
-            advantages: floats(&rollout.advantages)?,
-            returns: floats(returns)?,
+            actions: body.numbers(&rollout.actions)?,
+            epsilons: body.numbers(&rollout.epsilons)?,
+            log_probabilities: body.numbers(&rollout.log_probabilities)?,
+            advantages: body.numbers(&rollout.advantages)?,
+            returns: body.numbers(returns)?,
             begins: rollout.all_begins().to_vec(),
             state: self.first_state.copy()?,
             learning_rate,

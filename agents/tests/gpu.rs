@@ -1,0 +1,144 @@
+//! What a GPU computes is what the CPU computes, and every trainer learns on one.
+//!
+//! ```console
+//! $ LIBTORCH=/path/to/libtorch-with-cuda cargo test --release -p coinop-agents --test gpu -- --ignored
+//! ```
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, also in its helpers"
+)]
+
+use std::sync::Arc;
+
+use coinop_agents::a3c::{A3c, A3cConfig};
+use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod};
+use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig};
+use coinop_agents::init::Init;
+use coinop_agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
+use coinop_agents::paac::{Paac, PaacConfig, restore_policy};
+use coinop_agents::tch::{Kind, Tensor};
+use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
+use coinop_envs::classic::CartPole;
+use coinop_envs::rng::stream;
+use coinop_envs::{EnvFactory, EnvSpec, Made, Shape};
+
+/// The first one.
+fn gpu() -> Device {
+    coinop_agents::device("cuda").unwrap()
+}
+
+/// The section of a preset.
+fn preset<T: serde::de::DeserializeOwned>(text: &str, section: &str) -> T {
+    let preset: toml::Table = text.parse().unwrap();
+    preset[section].clone().try_into().unwrap()
+}
+
+fn cartpole() -> impl EnvFactory<Obs = f32> {
+    Made::by(|| Ok(CartPole::v1())).unwrap()
+}
+
+/// A network's answers to the same pictures, and the gradient of a loss that all of its numbers have a part in.
+fn answers_and_gradient(precision: Precision, core: Core, device: Device) -> [Tensor; 3] {
+    let spec = EnvSpec::new(Shape::new(&[4, 84, 84]), 6);
+    let config = NetworkConfig {
+        body: BodyKind::Nature,
+        core,
+        init: Init::Orthogonal,
+        precision,
+    };
+    let network = ActorCritic::new(&config, &spec, &mut stream(1, "network", 0), device).unwrap();
+    let pixels: Vec<u8> = (0..32 * spec.obs_shape.len()).map(|i| (i * i % 251) as u8).collect();
+    let obs = network.body().input(&pixels).unwrap();
+    let mut state = match core {
+        Core::None => RecurrentState::default(),
+        Core::Lstm => network.initial_state(32).unwrap(),
+    };
+    let (logits, values) = network.forward(&obs, &[true; 32], &mut state).unwrap();
+    let loss = logits.square().mean(Kind::Float) + values.square().mean(Kind::Float);
+    let gradient = network.params().gradient(&loss).unwrap();
+    [logits, values, gradient].map(|tensor| tensor.detach().flatten(0, -1).to_device(Device::Cpu))
+}
+
+#[test]
+#[ignore = "it needs a GPU"]
+fn networks_answer_alike_and_have_the_same_gradients() {
+    for core in [Core::None, Core::Lstm] {
+        let expected = answers_and_gradient(Precision::Float32, core, Device::Cpu);
+        // Convolutions of a GPU round float32 to 10 bits; bfloat16 has 7.
+        for (precision, least) in [(Precision::Float32, 0.999_9), (Precision::Bfloat16, 0.99)] {
+            let found = answers_and_gradient(precision, core, gpu());
+            for (expected, found) in expected.iter().zip(&found) {
+                let cosine = Tensor::cosine_similarity(expected, found, 0, 1e-12).double_value(&[]);
+                println!("{core:?} {precision:?}: {cosine}");
+                assert!(cosine > least, "{core:?} {precision:?}: {cosine}");
+            }
+        }
+    }
+}
+
+/// Trains until the mean length of the last 20 episodes is at least 100 steps, five times what a random policy gets.
+fn learns(trainer: &mut dyn Trainer, most: u64) {
+    let mut lengths = Vec::new();
+    let mut steps = 0;
+    while steps < most {
+        let progress = trainer.step().unwrap();
+        steps = progress.steps;
+        lengths.extend(progress.episodes.iter().map(|episode| episode.steps as f64));
+        let last = &lengths[lengths.len().saturating_sub(20)..];
+        if last.len() == 20 && last.iter().sum::<f64>() / 20.0 >= 100.0 {
+            return;
+        }
+    }
+    panic!(
+        "no better after {steps} steps: {:?}",
+        &lengths[lengths.len().saturating_sub(20)..]
+    );
+}
+
+#[test]
+#[ignore = "it needs a GPU"]
+fn paac_learns_and_its_checkpoint_is_good_on_the_cpu() {
+    let config: PaacConfig = preset(include_str!("../../configs/paac-classic.toml"), "paac");
+    let env = || cartpole().make_vec(config.num_envs, 1).unwrap();
+    let mut trainer = Paac::new(&config, env(), 500_000, 1, gpu()).unwrap();
+    learns(&mut trainer, 300_000);
+    let mut checkpoint = Section::default();
+    trainer.save(&mut checkpoint).unwrap();
+    let mut restored = Paac::new(&config, env(), 500_000, 1, gpu()).unwrap();
+    restored.load(&checkpoint).unwrap();
+    let obs: Vec<f32> = (0..64).map(|i| (i as f32 * 0.37).sin() * 0.1).collect();
+    let actions = |device| {
+        let rng = stream(1, "test", 0);
+        let mut policy = restore_policy::<f32>(&config, &cartpole().spec(), &checkpoint, rng, device).unwrap();
+        let mut actions = [0; 16];
+        policy.act(&obs, &[true; 16], Mode::Greedy, &mut actions).unwrap();
+        actions
+    };
+    assert_eq!(actions(gpu()), actions(Device::Cpu));
+}
+
+#[test]
+#[ignore = "it needs a GPU"]
+fn double_dqn_learns_in_turns_and_with_threads() {
+    for asynchronous in [false, true] {
+        let config: DoubleDqnConfig = preset(include_str!("../../configs/double-dqn-classic.toml"), "double-dqn");
+        let config = DoubleDqnConfig { asynchronous, ..config };
+        let mut trainer = DoubleDqn::new(&config, Arc::new(cartpole()), 2, 500_000, 1, gpu()).unwrap();
+        learns(&mut trainer, 300_000);
+    }
+}
+
+#[test]
+#[ignore = "it needs a GPU"]
+fn actor_learners_learn() {
+    let config: A3cConfig = preset(include_str!("../../configs/a3c-classic.toml"), "a3c");
+    learns(&mut A3c::new(&config, &cartpole(), 500_000, 1, gpu()).unwrap(), 300_000);
+    for method in [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ] {
+        let config: AsyncQConfig = preset(include_str!("../../configs/async-classic.toml"), "async");
+        let mut trainer = AsyncQ::new(method, &config, &cartpole(), 500_000, 1, gpu()).unwrap();
+        for _ in 0..50 {
+            trainer.step().unwrap();
+        }
+    }
+}
