@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use zstd::bulk::{Compressor, Decompressor};
 
+use super::group::{Opener, Packer};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// How a memory keeps frames.
@@ -21,16 +21,13 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 pub enum Store {
     /// As they are: 7 KB for each frame of 84x84 pixels.
     Raw,
-    /// Compressed without loss, [`GROUP`] consecutive ones together: 60 to 300 bytes for each frame of 84x84 pixels of most Atari games.
+    /// Compressed without loss, [`GROUP`] consecutive ones together: MEASURED bytes for each frame of 84x84 pixels of most Atari games.
     Compressed,
 }
 
 /// Frames that are compressed together. A stack is four or five consecutive frames, so that opening a group is mostly of use; larger
 /// groups are smaller in memory and slower to open.
 pub const GROUP: usize = 8;
-
-/// Zstandard's level. The negative ones are its fast ones; more effort makes these frames a little smaller and no faster to open.
-const LEVEL: i32 = -1;
 
 /// A ring of frames of `frame_len` bytes each, counted from 0 over the life of the actor.
 pub(super) struct Frames {
@@ -48,60 +45,8 @@ enum Kept {
         open: Vec<u8>,
         /// Bytes of all groups.
         used: usize,
-        compressor: Compressor<'static>,
+        packer: Packer,
     },
-}
-
-/// What reading needs, one for each thread that reads.
-pub(super) struct Scratch {
-    decompressor: Decompressor<'static>,
-    /// The two groups that were opened last, because an observation and the one that follows it may both lie across the same two.
-    opened: [Opened; 2],
-    /// Which of them is the older one.
-    oldest: usize,
-}
-
-/// A group as it is when it is opened.
-#[derive(Default)]
-struct Opened {
-    /// Of which frames, and its number.
-    group: Option<(usize, u64)>,
-    frames: Vec<u8>,
-}
-
-impl Scratch {
-    pub(super) fn new() -> Result<Self, AgentError> {
-        Ok(Self {
-            decompressor: Decompressor::new().map_err(AgentError::Compression)?,
-            opened: Default::default(),
-            oldest: 0,
-        })
-    }
-
-    /// Forgets what is opened, because other frames may be of the same number now.
-    pub(super) fn forget(&mut self) {
-        self.opened.iter_mut().for_each(|opened| opened.group = None);
-    }
-
-    /// The frames, `len` bytes, of a group whose compressed bytes are `bytes`.
-    fn open(&mut self, group: (usize, u64), bytes: &[u8], len: usize) -> Result<&[u8], AgentError> {
-        let at = match self.opened.iter().position(|opened| opened.group == Some(group)) {
-            Some(at) => at,
-            None => {
-                let at = self.oldest;
-                let opened = &mut self.opened[at];
-                opened.group = None;
-                opened.frames.resize(len, 0);
-                self.decompressor
-                    .decompress_to_buffer(bytes, &mut opened.frames[..])
-                    .map_err(AgentError::Compression)?;
-                opened.group = Some(group);
-                self.oldest = 1 - at;
-                at
-            }
-        };
-        Ok(&self.opened[at].frames)
-    }
 }
 
 impl Frames {
@@ -116,7 +61,7 @@ impl Frames {
                 groups: vec![Box::default(); capacity.div_ceil(GROUP)],
                 open: Vec::with_capacity(GROUP * frame_len),
                 used: 0,
-                compressor: Compressor::new(LEVEL).map_err(AgentError::Compression)?,
+                packer: Packer::new()?,
             },
         };
         Ok(Self {
@@ -169,15 +114,15 @@ impl Frames {
                 groups,
                 open,
                 used,
-                compressor,
+                packer,
             } => {
                 open.extend_from_slice(frame);
                 if open.len() == GROUP * self.frame_len {
                     let group = self.end / GROUP as u64;
                     let at = (group % groups.len() as u64) as usize;
-                    let bytes = compressor.compress(open).map_err(AgentError::Compression)?;
+                    let bytes = packer.pack(open, self.frame_len)?;
                     *used = *used + bytes.len() - groups[at].len();
-                    groups[at] = bytes.into_boxed_slice();
+                    groups[at] = bytes;
                     open.clear();
                 }
             }
@@ -186,40 +131,43 @@ impl Frames {
         Ok(())
     }
 
-    /// Copies consecutive frames into `out`. `key` tells these frames from others that are read with the same scratch.
-    pub(super) fn read(
+    /// Shows consecutive frames, with their numbers.
+    pub(super) fn visit(
         &self,
         range: Range<u64>,
-        out: &mut [u8],
-        key: usize,
-        scratch: &mut Scratch,
+        opener: &mut Opener,
+        mut each: impl FnMut(u64, &[u8]),
     ) -> Result<(), AgentError> {
         debug_assert!(range.start >= self.first() && range.end <= self.end, "{range:?}");
         match &self.kept {
             Kept::Raw { bytes, capacity } => {
-                for (frame, out) in range.zip(out.chunks_exact_mut(self.frame_len)) {
-                    let at = (frame % *capacity as u64) as usize * self.frame_len;
-                    out.copy_from_slice(&bytes[at..at + self.frame_len]);
+                for number in range {
+                    let at = (number % *capacity as u64) as usize * self.frame_len;
+                    each(number, &bytes[at..at + self.frame_len]);
                 }
             }
             Kept::Compressed { groups, open, .. } => {
                 let size = GROUP as u64;
-                let mut rest = out;
-                let mut frame = range.start;
-                while frame < range.end {
-                    let group = frame / size;
-                    let until = range.end.min((group + 1) * size);
-                    let frames: &[u8] = if group == self.end / size {
-                        open
-                    } else {
-                        let bytes = &groups[(group % groups.len() as u64) as usize];
-                        scratch.open((key, group), bytes, GROUP * self.frame_len)?
-                    };
-                    let from = (frame % size) as usize * self.frame_len;
-                    let len = (until - frame) as usize * self.frame_len;
-                    let (now, later) = rest.split_at_mut(len);
-                    now.copy_from_slice(&frames[from..from + len]);
-                    (rest, frame) = (later, until);
+                for group in range.start / size..range.end.div_ceil(size) {
+                    let begin = group * size;
+                    let wanted = range.start.max(begin)..range.end.min(begin + size);
+                    if group == self.end / size {
+                        for number in wanted {
+                            let at = (number - begin) as usize * self.frame_len;
+                            each(number, &open[at..at + self.frame_len]);
+                        }
+                        continue;
+                    }
+                    let bytes = &groups[(group % groups.len() as u64) as usize];
+                    let mut opened = opener.open(bytes, self.frame_len)?;
+                    for number in begin..wanted.end {
+                        if number > begin {
+                            opened.advance()?;
+                        }
+                        if number >= wanted.start {
+                            each(number, opened.frame());
+                        }
+                    }
                 }
             }
         }
@@ -238,7 +186,7 @@ impl Checkpoint for Frames {
             }
             Kept::Compressed { groups, open, .. } => {
                 let lens: Vec<u32> = groups.iter().map(|group| group.len() as u32).collect();
-                out.put_numbers("groups", &lens)?;
+                out.put_numbers("group_lens", &lens)?;
                 out.put_bytes("frames", groups.iter().map(|group| &**group))?;
                 out.put_bytes("open", [open.as_slice()])
             }
@@ -259,7 +207,7 @@ impl Checkpoint for Frames {
             }
             Kept::Compressed { groups, open, used, .. } => {
                 let mut lens = vec![0u32; groups.len()];
-                from.load_numbers("groups", &mut lens)?;
+                from.load_numbers("group_lens", &mut lens)?;
                 let still_open = from.bytes("open")?;
                 if still_open.len() != (end % GROUP as u64) as usize * self.frame_len {
                     return mismatch("open", "it is of another number or size of frames");
@@ -267,7 +215,7 @@ impl Checkpoint for Frames {
                 let filled = lens.iter().filter(|len| **len > 0).count() as u64;
                 let total: u64 = lens.iter().map(|len| u64::from(*len)).sum();
                 if total != saved.left() || filled != (end / GROUP as u64).min(groups.len() as u64) {
-                    return mismatch("groups", "its lengths are not those of the frames");
+                    return mismatch("group_lens", "its lengths are not those of the frames");
                 }
                 for (group, len) in groups.iter_mut().zip(lens) {
                     let mut bytes = vec![0; len as usize];

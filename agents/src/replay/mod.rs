@@ -19,6 +19,7 @@
 //! without an action.
 
 mod frames;
+mod group;
 mod rank;
 mod sampler;
 mod tree;
@@ -29,7 +30,8 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use self::frames::{Frames, Scratch};
+use self::frames::Frames;
+use self::group::Opener;
 use self::sampler::{Sampled, Sampler};
 use crate::limits::{check, unit};
 use crate::network::Observation;
@@ -305,7 +307,7 @@ pub struct Replay<O> {
     gamma: f32,
     frame_len: usize,
     /// One for each thread that gathers.
-    scratches: Vec<Scratch>,
+    openers: Vec<Opener>,
     obs: std::marker::PhantomData<O>,
 }
 
@@ -340,7 +342,7 @@ impl<O: Observation> Replay<O> {
         };
         let rings: Vec<Ring> = (0..actors).map(ring).collect::<Result<_, AgentError>>()?;
         let slots = rings[0].entries.len();
-        let scratches = (0..rayon::current_num_threads()).map(|_| Scratch::new());
+        let openers = (0..rayon::current_num_threads()).map(|_| Opener::new());
         Ok(Self {
             sampler: Sampler::new(config.sampler, slots * actors),
             rings,
@@ -349,7 +351,7 @@ impl<O: Observation> Replay<O> {
             n_step: config.n_step,
             gamma: config.gamma as f32,
             frame_len,
-            scratches: scratches.collect::<Result<_, _>>()?,
+            openers: openers.collect::<Result<_, _>>()?,
             obs: std::marker::PhantomData,
         })
     }
@@ -533,12 +535,12 @@ impl<O: Observation> Replay<O> {
 
     /// Fills the rows of a batch whose ids are known, in as many threads as there are.
     fn gather(&mut self, batch: &mut ReplayBatch<O>) -> Result<(), AgentError> {
-        let mut scratches = std::mem::take(&mut self.scratches);
+        let mut openers = std::mem::take(&mut self.openers);
         let obs_len = self.frame_len * self.stack;
-        let share = batch.ids.len().div_ceil(scratches.len()).max(MIN_SHARE);
+        let share = batch.ids.len().div_ceil(openers.len()).max(MIN_SHARE);
         let this = &*self;
         let result = (
-            scratches.par_iter_mut(),
+            openers.par_iter_mut(),
             batch.ids.par_chunks(share),
             batch.obs.par_chunks_mut(share * obs_len),
             batch.next_obs.par_chunks_mut(share * obs_len),
@@ -550,26 +552,20 @@ impl<O: Observation> Replay<O> {
                 .into_par_iter(),
         )
             .into_par_iter()
-            .try_for_each(|(scratch, ids, obs, next_obs, (actions, returns, discounts))| {
+            .try_for_each(|(opener, ids, obs, next_obs, (actions, returns, discounts))| {
                 let pictures = obs.chunks_exact_mut(obs_len).zip(next_obs.chunks_exact_mut(obs_len));
                 for (i, (id, (obs, next_obs))) in ids.iter().zip(pictures).enumerate() {
-                    let row = this.gather_one(*id, obs, next_obs, scratch)?;
+                    let row = this.gather_one(*id, obs, next_obs, opener)?;
                     (actions[i], returns[i], discounts[i]) = (i64::from(row.action), row.reward, row.discount);
                 }
                 Ok(())
             });
-        self.scratches = scratches;
+        self.openers = openers;
         result
     }
 
     /// Fills the observations of a transition, and returns its action, return and discount.
-    fn gather_one(
-        &self,
-        id: Id,
-        obs: &mut [O],
-        next_obs: &mut [O],
-        scratch: &mut Scratch,
-    ) -> Result<Entry, AgentError> {
+    fn gather_one(&self, id: Id, obs: &mut [O], next_obs: &mut [O], opener: &mut Opener) -> Result<Entry, AgentError> {
         let actor = id.actor as usize;
         let mut row = *self.entry(actor, id.entry);
         (row.reward, row.discount) = (0.0, 1.0);
@@ -583,29 +579,47 @@ impl<O: Observation> Replay<O> {
                 break;
             }
         }
-        self.observation(actor, id.entry, obs, scratch)?;
-        if row.discount == 0.0 {
-            next_obs.copy_from_slice(obs);
+        let frames = &self.rings[actor].frames;
+        let stack = self.stack_of(actor, id.entry);
+        // Of a return that stops, the next observation does not count: it is any.
+        let next = match row.discount {
+            0.0 => stack.clone(),
+            _ => self.stack_of(actor, at),
+        };
+        let mut put = |number: u64, frame: &[u8]| {
+            let frame = bytemuck::cast_slice(frame);
+            self.put(number, frame, &stack, obs);
+            self.put(number, frame, &next, next_obs);
+        };
+        // Most frames are in both, and nothing lies between them unless returns are longer than stacks.
+        if next.start <= stack.end {
+            frames.visit(stack.start..next.end, opener, put)?;
         } else {
-            self.observation(actor, at, next_obs, scratch)?;
+            frames.visit(stack.clone(), opener, &mut put)?;
+            frames.visit(next.clone(), opener, &mut put)?;
         }
         Ok(row)
     }
 
-    /// The stack of frames that ends with an entry's.
-    fn observation(&self, actor: usize, entry: u64, out: &mut [O], scratch: &mut Scratch) -> Result<(), AgentError> {
+    /// Writes a frame into an observation where it belongs there: that of the frames `stack`, whose first one is repeated if there are too few.
+    fn put(&self, number: u64, frame: &[O], stack: &std::ops::Range<u64>, out: &mut [O]) {
+        if !stack.contains(&number) {
+            return;
+        }
+        let row = self.stack - (stack.end - number) as usize;
+        let first = if number == stack.start { 0 } else { row };
+        for row in out.chunks_exact_mut(self.frame_len).take(row + 1).skip(first) {
+            row.copy_from_slice(frame);
+        }
+    }
+
+    /// The frames of the observation of an entry: as many as a stack has, or fewer where the episode has begun with the first.
+    fn stack_of(&self, actor: usize, entry: u64) -> std::ops::Range<u64> {
         let mut first = entry;
-        let mut missing = self.stack - 1;
-        while missing > 0 && !self.entry(actor, first).begins {
-            (first, missing) = (first - 1, missing - 1);
+        while entry + 1 - first < self.stack as u64 && first > 0 && !self.entry(actor, first).begins {
+            first -= 1;
         }
-        let (repeated, read) = out.split_at_mut(missing * self.frame_len);
-        let frames = &self.rings[actor].frames;
-        frames.read(first..entry + 1, bytemuck::cast_slice_mut(read), actor, scratch)?;
-        for frame in repeated.chunks_exact_mut(self.frame_len) {
-            frame.copy_from_slice(&read[..self.frame_len]);
-        }
-        Ok(())
+        first..entry + 1
     }
 
     /// Tells the memory the errors of transitions. One that is no longer there is passed over; of one that is named twice, the last counts.
@@ -660,7 +674,6 @@ impl<O: Observation> Checkpoint for Replay<O> {
                     .ok_or_else(|| CheckpointError::unfit("entries", &"it holds what is no step"))?;
             }
         }
-        self.scratches.iter_mut().for_each(Scratch::forget);
         self.sampler.load(from.section("sampler")?)
     }
 }

@@ -16,7 +16,13 @@ fn a_frame_shows_the_same_whether_or_not_those_before_it_were_looked_at() {
         let mut random = 1_u64;
         for frame in 0..1500 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let (action, look) = (Action::ALL[(random >> 33) as usize % 18], random >> 60 == 0);
+            let action = Action::ALL[(random >> 33) as usize % 18];
+            // In a rhythm, and then now and then.
+            let look = if frame % 400 < 200 {
+                frame % 4 >= 2
+            } else {
+                random >> 60 == 0
+            };
             if frame % 400 == 0 {
                 watched.reset();
                 glanced_at.reset();

@@ -32,6 +32,8 @@ pub(super) type Row = [u8; WIDTH as usize];
 pub(super) trait Canvas {
     /// Whether collisions are wanted.
     const COLLISIONS: bool;
+    /// Whether pixels are.
+    const PIXELS: bool;
 
     /// The pixels of a visible line, counted from the first of them; `None` if they are not wanted.
     fn row(&mut self, line: u32) -> Option<&mut Row>;
@@ -46,6 +48,7 @@ pub(super) struct Registers;
 
 impl Canvas for Registers {
     const COLLISIONS: bool = false;
+    const PIXELS: bool = false;
 
     #[inline(always)]
     fn row(&mut self, _: u32) -> Option<&mut Row> {
@@ -58,6 +61,7 @@ pub(super) struct Collisions;
 
 impl Canvas for Collisions {
     const COLLISIONS: bool = true;
+    const PIXELS: bool = false;
 
     #[inline(always)]
     fn row(&mut self, _: u32) -> Option<&mut Row> {
@@ -70,6 +74,7 @@ pub(super) struct Screen<'a>(pub(super) &'a mut [u8]);
 
 impl Canvas for Screen<'_> {
     const COLLISIONS: bool = true;
+    const PIXELS: bool = true;
 
     #[inline(always)]
     fn row(&mut self, line: u32) -> Option<&mut Row> {
@@ -89,8 +94,16 @@ impl Canvas for Screen<'_> {
 
 impl Picture {
     /// Draws up to (not including) the clock `to`, within the visible lines.
-    #[inline]
+    #[inline(always)]
     pub(super) fn catch_up<C: Canvas>(&mut self, to: i32, canvas: &mut C) {
+        // Left of the first pixel there is nothing to draw, and there most registers are written.
+        if to > self.beam.line_start + BLANK {
+            self.advance(to, canvas);
+        }
+    }
+
+    #[inline(never)]
+    fn advance<C: Canvas>(&mut self, to: i32, canvas: &mut C) {
         let to = to.min(self.display.last_clock());
         // The line before was drawn from end to end, and shows nothing that this one may not.
         let mut repeats = false;

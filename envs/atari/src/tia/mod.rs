@@ -23,9 +23,11 @@ mod draw;
 mod inputs;
 mod line_mask;
 mod log;
+mod looks;
 mod motion;
 mod objects;
 mod picture;
+mod quick;
 mod registers;
 mod write;
 
@@ -36,11 +38,13 @@ use beam::{Canvas, Collisions, Registers, Screen};
 use inputs::Dump;
 use line_mask::WIDTH;
 use log::{Frame, Write};
+use looks::Looks;
 use motion::{BLANK, LINE};
 use picture::Picture;
 use registers::*;
 
 pub(crate) use inputs::Inputs;
+pub(crate) use quick::Quick;
 
 use crate::cpu::MOST_CYCLES;
 
@@ -77,9 +81,20 @@ impl Display {
 
 /// The last access of the program.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-enum Access {
-    Read { cycles: u32 },
-    Write { cycles: u32, register: u8 },
+struct Access {
+    cycles: u32,
+    /// The register that was written, or [`READ`].
+    register: u8,
+}
+
+/// No register was written.
+const READ: u8 = 0xFF;
+
+impl Access {
+    fn read(cycles: u32) -> Self {
+        let register = READ;
+        Self { cycles, register }
+    }
 }
 
 /// What is not saved is the same for a game at all times, or set before every frame.
@@ -101,6 +116,9 @@ pub(crate) struct Tia {
     vsync_end: Option<u32>,
     dump: Dump,
     last_access: Access,
+    /// The start of a line: the last one for which the processor waited, or that at which the frame began. For [`quick`].
+    #[serde(skip)]
+    waited: u32,
     /// What was written last to the registers to which writing the same again does nothing.
     #[serde(with = "serde_bytes")]
     written: [u8; 64],
@@ -115,6 +133,9 @@ pub(crate) struct Tia {
     /// The screen that shows this frame, and that of the frame before, in turns.
     screens: [ByteBuf; 2],
     shown: usize,
+    looks: Looks,
+    /// This frame is probably going to be looked at.
+    expected: bool,
 }
 
 impl Tia {
@@ -130,7 +151,8 @@ impl Tia {
             grayed: false,
             vsync_end: None,
             dump: Dump::default(),
-            last_access: Access::Read { cycles: 0 },
+            last_access: Access::read(0),
+            waited: 0,
             written: [0; 64],
             graphics: [[0; 3]; 2],
             frames: [frame(), frame(), frame()],
@@ -138,6 +160,8 @@ impl Tia {
             begun: true,
             screens: [screen.clone(), screen],
             shown: 0,
+            looks: Looks::default(),
+            expected: false,
         }
     }
 
@@ -148,11 +172,10 @@ impl Tia {
     /// Gives a saved one its picture's format, if it can be run.
     pub(crate) fn adopt(&mut self, display: Display) -> Result<(), &'static str> {
         self.display = display;
-        let cycles = match self.last_access {
-            Access::Read { cycles } => cycles,
-            Access::Write { cycles, register } if usize::from(register) < self.written.len() => cycles,
-            Access::Write { .. } => return Err("last access"),
-        };
+        let Access { cycles, register } = self.last_access;
+        if register != READ && usize::from(register) >= self.written.len() {
+            return Err("last access");
+        }
         let fits = (0..LINE).contains(&self.phase)
             && cycles <= MOST_CYCLES
             && self.vsync_end.is_none_or(|end| end <= MOST_CYCLES)
@@ -162,6 +185,7 @@ impl Tia {
         if !fits {
             return Err("television");
         }
+        self.waited = self.first_line();
         if self.screens.iter().any(|screen| screen.len() != display.pixels()) {
             return Err("screen");
         }
@@ -176,7 +200,8 @@ impl Tia {
         self.grayed = false;
         self.vsync_end = None;
         self.dump = Dump::default();
-        self.last_access = Access::Read { cycles: 0 };
+        self.last_access = Access::read(0);
+        self.waited = 0;
         self.written = [0; 64];
         self.graphics = [[0; 3]; 2];
         for frame in &mut self.frames {
@@ -198,6 +223,7 @@ impl Tia {
         self.frames[self.current].elapsed = elapsed;
         self.current = (self.current + 1) % 3;
         self.frames[self.current].clear();
+        self.expected = self.looks.expect();
         self.begun = false;
         self.shown = 1 - self.shown;
 
@@ -205,15 +231,22 @@ impl Tia {
         self.last_cycle = ((MAX_LINES[usize::from(self.display.pal)] + 1) * LINE - self.phase) as u32 / 3;
         self.vsync_end = self.vsync_end.map(|end| end.saturating_sub(elapsed_cycles));
         self.dump.rebase(elapsed_cycles);
-        self.last_access = Access::Read { cycles: 0 };
+        self.last_access = Access::read(0);
+        self.waited = self.first_line();
         self.frame_done = false;
         self.grayed = false;
+    }
+
+    /// The start of the line in which the frame starts; at or before cycle 0, so that it wraps.
+    fn first_line(&self) -> u32 {
+        (self.phase as u32 / 3).wrapping_neg()
     }
 
     /// The frame has no end: what is `cycles` ago, deep below the picture, becomes its start.
     pub(crate) fn rebase(&mut self, cycles: u32) {
         self.vsync_end = self.vsync_end.map(|end| end.saturating_sub(cycles));
         self.dump.rebase(cycles);
+        self.waited = self.waited.wrapping_sub(cycles);
         self.frames[self.current].now.rebase(cycles as i32 * 3);
     }
 
@@ -228,6 +261,13 @@ impl Tia {
         self.frames[self.current].begin(picture);
         self.begun = true;
     }
+
+    /// The same while this frame runs. If it is going to be looked at, what is played from now on has its pixels at once.
+    fn begin_early<C: Canvas>(&mut self, canvas: &mut C) {
+        self.begin(canvas);
+        self.frames[self.current].drawn = self.expected;
+    }
+
     /// Plays what was written in this frame so far, with pixels if it is being drawn.
     fn play<C: Canvas>(&mut self, canvas: &mut C) -> &mut Picture {
         let frame = &mut self.frames[self.current];
@@ -243,7 +283,7 @@ impl Tia {
 
     /// Reads a register. Bits that the chip does not drive are those of `latch`.
     pub(crate) fn read(&mut self, addr: u16, cycles: u32, latch: u8) -> u8 {
-        self.last_access = Access::Read { cycles };
+        self.last_access = Access::read(cycles);
         let driven = match addr & 0x0F {
             register @ 0x0..=0x7 => self.read_collisions(register, cycles),
             pin @ 0x8..=0xB => {
@@ -259,7 +299,7 @@ impl Tia {
     #[inline(never)]
     fn read_collisions(&mut self, register: u16, cycles: u32) -> u8 {
         if !self.begun {
-            self.begin(&mut Collisions);
+            self.begin_early(&mut Collisions);
         }
         let time = self.time(cycles);
         self.play(&mut Collisions);
@@ -277,7 +317,7 @@ impl Tia {
     #[inline(always)]
     pub(crate) fn write(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
         let register = (addr & 0x3F) as u8;
-        self.last_access = Access::Write { cycles, register };
+        self.last_access = Access { cycles, register };
         if cycles >= self.last_cycle {
             self.end_frame(cycles);
         }
@@ -290,7 +330,8 @@ impl Tia {
             WSYNC if previous_access_was_read => {
                 let into_line = (cycles + self.phase as u32 / 3) % LINE_CYCLES;
                 if into_line != 0 {
-                    return cycles + LINE_CYCLES - into_line;
+                    self.waited = cycles + LINE_CYCLES - into_line;
+                    return self.waited;
                 }
             }
             NUSIZ0 | NUSIZ1 | RESP0..=RESBL | HMOVE => self.log(register, value, cycles),
@@ -345,7 +386,7 @@ impl Tia {
     /// Nobody will ever ask for the collisions before this moment.
     fn clear_collisions(&mut self, value: u8, cycles: u32) {
         if !self.begun {
-            self.begin(&mut Registers);
+            self.begin_early(&mut Registers);
         }
         self.log(CXCLR, value, cycles);
         self.play(&mut Registers);
@@ -379,9 +420,10 @@ impl Tia {
 
     /// The frame is stopped before its end, and will go on later: what the beam has not reached turns gray, once.
     pub(crate) fn end_of_partial_frame(&mut self, cycles: u32) {
-        let due = match self.last_access {
-            Access::Read { cycles } => self.time(cycles),
-            Access::Write { cycles, register } => write::effect(register, self.time(cycles)),
+        let last = self.last_access;
+        let due = match last.register {
+            READ => self.time(last.cycles),
+            register => write::effect(register, self.time(last.cycles)),
         };
         self.draw(due);
         if self.grayed {
@@ -400,14 +442,15 @@ impl Tia {
         }
         let screen = &mut self.screens[self.shown];
         let before_last = &mut self.frames[(self.current + 1) % 3];
-        if to < self.display.last_clock() && !before_last.drawn {
+        let shows_before_last = to < self.display.last_clock() && !before_last.drawn;
+        if shows_before_last {
             before_last.rewind();
             before_last.played = before_last.writes.len();
             before_last.now.play(&before_last.writes, &mut Screen(screen));
             before_last.now.catch_up(before_last.end, &mut Screen(screen));
         }
         let frame = &mut self.frames[self.current];
-        if !frame.drawn {
+        if !frame.drawn || shows_before_last {
             frame.rewind();
         }
         frame.now.play(&frame.writes[frame.played..], &mut Screen(screen));
@@ -417,10 +460,8 @@ impl Tia {
 
     /// Cycle and register of the program's last access, if it was a write.
     pub(crate) fn last_write(&self) -> Option<(u32, u8)> {
-        match self.last_access {
-            Access::Write { cycles, register } => Some((cycles, register)),
-            Access::Read { .. } => None,
-        }
+        let Access { cycles, register } = self.last_access;
+        (register != READ).then_some((cycles, register))
     }
 
     /// Line and pixel of the screen where the beam is at a cycle; negative above it and left of it.
@@ -436,6 +477,7 @@ impl Tia {
 
     /// The last frame, or as much as there is of one that was stopped: palette indices, line by line.
     pub(crate) fn screen(&mut self) -> &[u8] {
+        self.looks.note();
         if !self.frames[self.current].drawn {
             self.draw(self.frames[self.current].end);
         }

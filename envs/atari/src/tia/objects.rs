@@ -142,6 +142,17 @@ static QUADRUPLED: [u32; 256] = {
     table
 };
 
+/// The same of the bits in reverse.
+static QUADRUPLED_REVERSED: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        table[bits] = QUADRUPLED[(bits as u8).reverse_bits() as usize];
+        bits += 1;
+    }
+    table
+};
+
 /// What a missile looks like in this line, beyond its registers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum Shape {
@@ -218,20 +229,60 @@ pub(super) struct Playfield {
 
 impl Playfield {
     pub(super) fn mask(&self) -> LineMask {
+        // A half is 16 pixels of PF0, 32 of PF1 and 32 of PF2: PF0 and PF2 from the lowest bit on, PF1 from the highest.
         let [pf0, pf1, pf2] = self.bits;
-        // 20 bits of four pixels each, the leftmost lowest.
-        let left = u32::from(pf0 >> 4) | u32::from(pf1.reverse_bits()) << 4 | u32::from(pf2) << 12;
-        let right = if self.reflected {
-            left.reverse_bits() >> 12
+        let rising = |bits: u8| u64::from(QUADRUPLED[usize::from(bits)]);
+        let falling = |bits: u8| u64::from(QUADRUPLED_REVERSED[usize::from(bits)]);
+        let (first, second, third) = (rising(pf0 >> 4), falling(pf1), rising(pf2));
+        let left = [first | second << 16 | third << 48, third >> 16];
+        if self.reflected {
+            let (third, second, first) = (falling(pf2), rising(pf1), falling(pf0 & 0xF0));
+            [
+                left[0],
+                left[1] | third << 16 | second << 48,
+                second >> 16 | first << 16,
+            ]
         } else {
-            left
-        };
-        let half = |bits: u32| {
-            u128::from(QUADRUPLED[bits as usize & 0xFF])
-                | u128::from(QUADRUPLED[bits as usize >> 8 & 0xFF]) << 32
-                | u128::from(QUADRUPLED[bits as usize >> 16]) << 64
-        };
-        let (left, right) = (half(left), half(right));
-        [left as u64, (left >> 64 | right << 16) as u64, (right >> 48) as u64]
+            [left[0], left[1] | first << 16 | second << 32, third]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_playfield_is_that_of_its_bits_four_pixels_each() {
+        // Pixels from the left: PF0 from bit 4 on, PF1 from bit 7 down, PF2 from bit 0 on.
+        let order = (4..8).map(|bit| (0, bit));
+        let order = order
+            .chain((0..8).rev().map(|bit| (1, bit)))
+            .chain((0..8).map(|bit| (2, bit)));
+        let order: Vec<(usize, u8)> = order.collect();
+        for reflected in [false, true] {
+            for lit in 0..24 {
+                for inverted in [0, 0xFF] {
+                    let mut bits = [inverted; 3];
+                    bits[lit / 8] ^= 1 << (lit % 8);
+                    let mask = Playfield { bits, reflected }.mask();
+                    for pixel in 0..WIDTH as usize {
+                        let at = match pixel {
+                            0..80 => pixel,
+                            _ if reflected => 159 - pixel,
+                            _ => pixel - 80,
+                        };
+                        let (register, bit) = order[at / 4];
+                        let expected = bits[register] >> bit & 1;
+                        assert_eq!(
+                            (mask[pixel / 64] >> (pixel % 64) & 1) as u8,
+                            expected,
+                            "{bits:?}, {pixel}"
+                        );
+                    }
+                    assert_eq!(mask[2] >> 32, 0);
+                }
+            }
+        }
     }
 }

@@ -128,10 +128,11 @@ impl Picture {
             COLUPF => colors.playfield = color,
             _ => colors.background = color,
         }
-        if colors != self.colors {
+        // Colours do not collide.
+        if C::PIXELS && colors != self.colors {
             self.catch_up(effect, canvas);
-            self.colors = colors;
         }
+        self.colors = colors;
     }
 
     fn write_control<C: Canvas>(&mut self, value: u8, time: i32, canvas: &mut C) {

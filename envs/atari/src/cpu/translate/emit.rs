@@ -22,6 +22,7 @@ use super::decode::{Change, Condition, Flag, Mode, Operation, Read, Register};
 use super::region::{Instruction, Region, Window};
 use crate::bus::Bus;
 use crate::cpu::{Cpu, status};
+use crate::tia::Quick;
 
 /// What follows a region.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -572,7 +573,7 @@ impl Emitter<'_> {
             }
             Place::Fixed(address) => {
                 if address & 0x1080 == 0 {
-                    self.call_write_tia(address, value, next);
+                    self.write_tia(address, value, next);
                 } else {
                     let address = self.constant(u32::from(address));
                     self.call_write(address, value, next);
@@ -614,6 +615,80 @@ impl Emitter<'_> {
         let arguments = [self.bus, address, value, now];
         let call = self.builder.ins().call_indirect(signature, callee, &arguments);
         self.written(call, next);
+    }
+
+    /// Writes a register of the TIA: by a call, unless that is not necessary.
+    fn write_tia(&mut self, address: u16, value: Value, next: u16) {
+        let register = (address & 0x3F) as u8;
+        let Some(quick) = Quick::of(register) else {
+            return self.call_write_tia(address, value, next);
+        };
+        self.charge_cycles();
+        let now = self.now();
+        let last = self.tia_word(Quick::LAST_CYCLE);
+        let late = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, now, last);
+        let (call, not_late, done) = (
+            self.builder.create_block(),
+            self.builder.create_block(),
+            self.builder.create_block(),
+        );
+        self.builder.ins().brif(late, call, &[], not_late, &[]);
+        self.builder.switch_to_block(not_late);
+        match quick {
+            Quick::Unchanged { mask: 0, .. } => self.note_access(now, register),
+            Quick::Unchanged { mask, written } => {
+                let value = self.builder.ins().band_imm_u(value, i64::from(mask));
+                let written = self.tia_byte(written);
+                let changed = self.builder.ins().icmp(IntCC::NotEqual, value, written);
+                let same = self.builder.create_block();
+                self.builder.ins().brif(changed, call, &[], same, &[]);
+                self.builder.switch_to_block(same);
+                self.note_access(now, register);
+            }
+            Quick::Wait { line } => {
+                let line_at = field(offset_of!(Bus, tia) + line);
+                let line = self.tia_word(line);
+                let first = self.builder.ins().iadd_imm_s(line, 1);
+                let into_line = self.builder.ins().isub(now, first);
+                let far =
+                    self.builder
+                        .ins()
+                        .icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, into_line, i64::from(Quick::LINE));
+                let near = self.builder.create_block();
+                self.builder.ins().brif(far, call, &[], near, &[]);
+                self.builder.switch_to_block(near);
+                self.note_access(now, register);
+                let next_line = self.builder.ins().iadd_imm_u(line, i64::from(Quick::LINE));
+                self.builder.ins().store(TRUSTED, next_line, self.bus, line_at);
+                self.builder.def_var(self.registers.cycles, next_line);
+            }
+        }
+        self.builder.ins().jump(done, &[]);
+        self.builder.switch_to_block(call);
+        self.call_write_tia(address, value, next);
+        self.builder.ins().jump(done, &[]);
+        self.builder.switch_to_block(done);
+    }
+
+    /// Remembers a write as the program's last access to the TIA.
+    fn note_access(&mut self, now: Value, register: u8) {
+        let tia = offset_of!(Bus, tia);
+        let at = [Quick::ACCESS_CYCLES, Quick::ACCESS_REGISTER].map(|at| field(tia + at));
+        self.builder.ins().store(TRUSTED, now, self.bus, at[0]);
+        let register = self.constant(u32::from(register));
+        self.builder.ins().istore8(TRUSTED, register, self.bus, at[1]);
+    }
+
+    /// A word in the TIA.
+    fn tia_word(&mut self, at: usize) -> Value {
+        let at = field(offset_of!(Bus, tia) + at);
+        self.builder.ins().load(types::I32, TRUSTED, self.bus, at)
+    }
+
+    /// A byte in the TIA.
+    fn tia_byte(&mut self, at: usize) -> Value {
+        let at = field(offset_of!(Bus, tia) + at);
+        self.builder.ins().uload8(types::I32, TRUSTED, self.bus, at)
     }
 
     fn call_write_tia(&mut self, address: u16, value: Value, next: u16) {

@@ -1,0 +1,255 @@
+//! Consecutive frames that are kept together: the first compressed, of each other one what differs from the frame before.
+//!
+//! ```text
+//! length of the first frame's compressed bytes   4 bytes, as all numbers the lowest first
+//! the first frame                                Zstandard
+//! for each other frame
+//!   number of runs                               4 bytes
+//!   for each run
+//!     bytes that stay, bytes that change         2 bytes each
+//!     the new bytes
+//! ```
+//!
+//! From one frame of a game to the next little moves, so that a frame costs hardly more to read than to copy.
+
+use std::io::{Error, ErrorKind};
+
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::AgentError;
+
+/// Zstandard's level. The negative ones are its fast ones; more effort makes these frames a little smaller and no faster to open.
+const LEVEL: i32 = -1;
+/// So many bytes that stay end a run of bytes that change: about what beginning another one takes.
+const GAP: usize = 4;
+
+/// Makes groups.
+pub(super) struct Packer {
+    compressor: Compressor<'static>,
+    /// The group being made.
+    bytes: Vec<u8>,
+}
+
+impl Packer {
+    pub(super) fn new() -> Result<Self, AgentError> {
+        Ok(Self {
+            compressor: Compressor::new(LEVEL).map_err(AgentError::Compression)?,
+            bytes: Vec::new(),
+        })
+    }
+
+    /// The bytes of a group of frames of `frame_len` bytes each, of which there is at least one.
+    pub(super) fn pack(&mut self, frames: &[u8], frame_len: usize) -> Result<Box<[u8]>, AgentError> {
+        let first = self
+            .compressor
+            .compress(&frames[..frame_len])
+            .map_err(AgentError::Compression)?;
+        self.bytes.clear();
+        self.bytes.extend((first.len() as u32).to_le_bytes());
+        self.bytes.extend(first);
+        let (before, after) = (&frames[..frames.len() - frame_len], &frames[frame_len..]);
+        for (before, after) in before.chunks_exact(frame_len).zip(after.chunks_exact(frame_len)) {
+            put_changes(before, after, &mut self.bytes);
+        }
+        Ok(self.bytes.as_slice().into())
+    }
+}
+
+/// Adds what makes `after` of `before`.
+fn put_changes(before: &[u8], after: &[u8], out: &mut Vec<u8>) {
+    let count_at = out.len();
+    out.extend([0; 4]);
+    let mut runs = 0u32;
+    let mut put = |stay: usize, new: &[u8]| {
+        out.extend((stay as u16).to_le_bytes());
+        out.extend((new.len() as u16).to_le_bytes());
+        out.extend(new);
+        runs += 1;
+    };
+    let most = usize::from(u16::MAX);
+    let mut at = 0;
+    loop {
+        let mut from = at + same(&before[at..], &after[at..]);
+        if from == after.len() {
+            break;
+        }
+        let mut to = from + 1;
+        // As long as the next change is near.
+        loop {
+            let stay = same(&before[to..], &after[to..]);
+            if to + stay == after.len() || stay >= GAP {
+                break;
+            }
+            to += stay + 1;
+        }
+        // Numbers of two bytes do for all but pictures that are much larger than an Atari's.
+        while from - at > most {
+            put(most, &[]);
+            at += most;
+        }
+        while to - from > most {
+            put(from - at, &after[from..from + most]);
+            from += most;
+            at = from;
+        }
+        put(from - at, &after[from..to]);
+        at = to;
+    }
+    out[count_at..count_at + 4].copy_from_slice(&runs.to_le_bytes());
+}
+
+/// How many bytes at the beginning are the same.
+fn same(a: &[u8], b: &[u8]) -> usize {
+    // Eight at a time.
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let mut equal = 0;
+    for (a, b) in words {
+        let differing = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differing != 0 {
+            return equal + differing.trailing_zeros() as usize / 8;
+        }
+        equal += 8;
+    }
+    equal + a[equal..].iter().zip(&b[equal..]).take_while(|(a, b)| a == b).count()
+}
+
+/// Opens groups, one at a time.
+pub(super) struct Opener {
+    decompressor: Decompressor<'static>,
+    frame: Vec<u8>,
+}
+
+impl Opener {
+    pub(super) fn new() -> Result<Self, AgentError> {
+        Ok(Self {
+            decompressor: Decompressor::new().map_err(AgentError::Compression)?,
+            frame: Vec::new(),
+        })
+    }
+
+    /// The frames of a group, beginning with the first.
+    pub(super) fn open<'a>(&'a mut self, bytes: &'a [u8], frame_len: usize) -> Result<Opened<'a>, AgentError> {
+        let mut rest = bytes;
+        let len = number::<4>(&mut rest)?;
+        let first = take(&mut rest, len)?;
+        self.frame.resize(frame_len, 0);
+        let len = self
+            .decompressor
+            .decompress_to_buffer(first, &mut self.frame[..])
+            .map_err(AgentError::Compression)?;
+        if len != frame_len {
+            return Err(damaged());
+        }
+        Ok(Opened {
+            frame: &mut self.frame,
+            rest,
+        })
+    }
+}
+
+/// A group at one of its frames.
+pub(super) struct Opened<'a> {
+    frame: &'a mut [u8],
+    /// What is behind that frame.
+    rest: &'a [u8],
+}
+
+impl Opened<'_> {
+    pub(super) fn frame(&self) -> &[u8] {
+        self.frame
+    }
+
+    /// Goes on to the next frame.
+    pub(super) fn advance(&mut self) -> Result<(), AgentError> {
+        let mut at = 0;
+        for _ in 0..number::<4>(&mut self.rest)? {
+            let (stay, change) = (number::<2>(&mut self.rest)?, number::<2>(&mut self.rest)?);
+            let new = take(&mut self.rest, change)?;
+            let from = at + stay;
+            at = from + change;
+            self.frame.get_mut(from..at).ok_or_else(damaged)?.copy_from_slice(new);
+        }
+        Ok(())
+    }
+}
+
+fn number<const N: usize>(bytes: &mut &[u8]) -> Result<usize, AgentError> {
+    let mut number = [0; 8];
+    number[..N].copy_from_slice(take(bytes, N)?);
+    Ok(u64::from_le_bytes(number) as usize)
+}
+
+fn take<'a>(bytes: &mut &'a [u8], len: usize) -> Result<&'a [u8], AgentError> {
+    bytes.split_off(..len).ok_or_else(damaged)
+}
+
+fn damaged() -> AgentError {
+    AgentError::Compression(Error::new(ErrorKind::InvalidData, "a group of frames is damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn unpacked(bytes: &[u8], count: usize, frame_len: usize) -> Result<Vec<u8>, AgentError> {
+        let mut opener = Opener::new()?;
+        let mut opened = opener.open(bytes, frame_len)?;
+        let mut frames = opened.frame().to_vec();
+        for _ in 1..count {
+            opened.advance()?;
+            frames.extend(opened.frame());
+        }
+        Ok(frames)
+    }
+
+    #[test]
+    fn what_changes_is_kept_and_near_changes_are_one_run() {
+        let before = [0; 20];
+        let mut after = before;
+        (after[1], after[4], after[12]) = (7, 8, 9);
+        let mut bytes = Vec::new();
+        put_changes(&before, &after, &mut bytes);
+        let runs = [&[2, 0, 0, 0][..], &[1, 0, 4, 0, 7, 0, 0, 8], &[7, 0, 1, 0, 9]];
+        assert_eq!(bytes, runs.concat());
+    }
+
+    #[test]
+    fn frames_that_are_larger_than_a_run_can_be_are_kept_all_the_same() {
+        let len = 200_000;
+        let mut frames = vec![0; 3 * len];
+        frames[len..2 * len].fill(1);
+        frames[2 * len..].fill(1);
+        frames[3 * len - 1] = 2;
+        let bytes = Packer::new().unwrap().pack(&frames, len).unwrap();
+        assert!(unpacked(&bytes, 3, len).unwrap() == frames);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_packed_is_unpacked(
+            len in 1usize..200,
+            changes in prop::collection::vec(prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..40), 1..9),
+        ) {
+            let mut frame = vec![0; len];
+            let mut frames = Vec::new();
+            for changes in &changes {
+                changes.iter().for_each(|(at, new)| frame[at.index(len)] = *new);
+                frames.extend(&frame);
+            }
+            let bytes = Packer::new().unwrap().pack(&frames, len).unwrap();
+            prop_assert_eq!(unpacked(&bytes, changes.len(), len).unwrap(), frames);
+        }
+
+        #[test]
+        fn damaged_groups_are_errors_or_frames(at: prop::sample::Index, new: u8, cut: prop::sample::Index) {
+            let frames: Vec<u8> = (0..400u32).map(|i| (i * i / 50) as u8).collect();
+            let mut bytes = Packer::new().unwrap().pack(&frames, 100).unwrap().into_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = new;
+            let _ = unpacked(&bytes, 4, 100);
+            let _ = unpacked(&bytes[..cut.index(bytes.len())], 4, 100);
+        }
+    }
+}
