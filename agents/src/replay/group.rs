@@ -2,20 +2,23 @@
 //!
 //! ```text
 //! length of the first frame's compressed bytes   4 bytes, as all numbers the lowest first
+//! length of what follows that, if it is
+//!   compressed, too; else 0                      4 bytes
 //! the first frame                                Zstandard
-//! for each other frame
+//! for each other frame                           Zstandard, if it would be long
 //!   number of runs                               4 bytes
 //!   for each run
 //!     bytes that stay, bytes that change         2 bytes each
 //!     the new bytes
 //! ```
 //!
-//! From one frame of a game to the next little moves, so that a frame costs hardly more to read than to copy.
+//! From one frame of most games to the next little moves, so that a frame costs hardly more to read than to copy.
 
 use std::io::{Error, ErrorKind};
 
 use zstd::bulk::{Compressor, Decompressor};
 
+use super::frames::GROUP;
 use crate::AgentError;
 
 /// Zstandard's level. The negative ones are its fast ones; more effort makes these frames a little smaller and no faster to open.
@@ -23,35 +26,43 @@ const LEVEL: i32 = -1;
 /// So many bytes that stay end a run of bytes that change: about what beginning another one takes.
 const GAP: usize = 4;
 
+/// What changes in a group is long if it is longer than a frame divided by this.
+const SHORT: usize = 2;
+/// It is never so many times as long as a frame, for each frame, and these bytes.
+const MOST: (usize, usize) = (2, 64);
+
 /// Makes groups.
 pub(super) struct Packer {
     compressor: Compressor<'static>,
-    /// The group being made.
-    bytes: Vec<u8>,
+    /// What changes in the group that is being made.
+    changes: Vec<u8>,
 }
 
 impl Packer {
     pub(super) fn new() -> Result<Self, AgentError> {
         Ok(Self {
             compressor: Compressor::new(LEVEL).map_err(AgentError::Compression)?,
-            bytes: Vec::new(),
+            changes: Vec::new(),
         })
     }
 
     /// The bytes of a group of frames of `frame_len` bytes each, of which there is at least one.
     pub(super) fn pack(&mut self, frames: &[u8], frame_len: usize) -> Result<Box<[u8]>, AgentError> {
-        let first = self
-            .compressor
-            .compress(&frames[..frame_len])
-            .map_err(AgentError::Compression)?;
-        self.bytes.clear();
-        self.bytes.extend((first.len() as u32).to_le_bytes());
-        self.bytes.extend(first);
+        self.changes.clear();
         let (before, after) = (&frames[..frames.len() - frame_len], &frames[frame_len..]);
         for (before, after) in before.chunks_exact(frame_len).zip(after.chunks_exact(frame_len)) {
-            put_changes(before, after, &mut self.bytes);
+            put_changes(before, after, &mut self.changes);
         }
-        Ok(self.bytes.as_slice().into())
+        let mut compressed = |bytes| self.compressor.compress(bytes).map_err(AgentError::Compression);
+        let first = compressed(&frames[..frame_len])?;
+        let numbers = |len: usize| [first.len() as u32, len as u32].map(u32::to_le_bytes);
+        Ok(if self.changes.len() <= frame_len / SHORT {
+            [numbers(0).as_flattened(), &first, &self.changes].concat()
+        } else {
+            let changes = compressed(&self.changes)?;
+            [numbers(self.changes.len()).as_flattened(), &first, &changes].concat()
+        }
+        .into())
     }
 }
 
@@ -117,6 +128,7 @@ fn same(a: &[u8], b: &[u8]) -> usize {
 pub(super) struct Opener {
     decompressor: Decompressor<'static>,
     frame: Vec<u8>,
+    changes: Vec<u8>,
 }
 
 impl Opener {
@@ -124,21 +136,22 @@ impl Opener {
         Ok(Self {
             decompressor: Decompressor::new().map_err(AgentError::Compression)?,
             frame: Vec::new(),
+            changes: Vec::new(),
         })
     }
 
     /// The frames of a group, beginning with the first.
     pub(super) fn open<'a>(&'a mut self, bytes: &'a [u8], frame_len: usize) -> Result<Opened<'a>, AgentError> {
         let mut rest = bytes;
-        let len = number::<4>(&mut rest)?;
-        let first = take(&mut rest, len)?;
-        self.frame.resize(frame_len, 0);
-        let len = self
-            .decompressor
-            .decompress_to_buffer(first, &mut self.frame[..])
-            .map_err(AgentError::Compression)?;
-        if len != frame_len {
-            return Err(damaged());
+        let (first_len, changes_len) = (number::<4>(&mut rest)?, number::<4>(&mut rest)?);
+        let first = take(&mut rest, first_len)?;
+        decompress(&mut self.decompressor, first, frame_len, &mut self.frame)?;
+        if changes_len > 0 {
+            if changes_len > GROUP * (MOST.0 * frame_len + MOST.1) {
+                return Err(damaged());
+            }
+            decompress(&mut self.decompressor, rest, changes_len, &mut self.changes)?;
+            rest = &self.changes;
         }
         Ok(Opened {
             frame: &mut self.frame,
@@ -170,6 +183,21 @@ impl Opened<'_> {
             self.frame.get_mut(from..at).ok_or_else(damaged)?.copy_from_slice(new);
         }
         Ok(())
+    }
+}
+
+/// Decompresses what is `len` bytes long.
+fn decompress(
+    decompressor: &mut Decompressor<'_>,
+    bytes: &[u8],
+    len: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), AgentError> {
+    out.resize(len, 0);
+    match decompressor.decompress_to_buffer(bytes, &mut out[..]) {
+        Ok(decompressed) if decompressed == len => Ok(()),
+        Ok(_) => Err(damaged()),
+        Err(error) => Err(AgentError::Compression(error)),
     }
 }
 
