@@ -7,6 +7,7 @@
 Sample Factory needs older packages, so that it has an environment of its own, whose Python is named in SAMPLE_FACTORY:
 
     pip install torch==2.11.0 sample-factory==2.1.1 ale-py==0.10.1 opencv-python-headless
+    SAMPLE_FACTORY=.../bin/python python tools/compare_speed.py appo
 
 Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and their ratio to the best of the other
 programs. Nothing else should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 but where it is said.
@@ -194,12 +195,14 @@ def training():
         ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=0", "epochs=2", "precision=bfloat16")),
         ("Stable-Baselines3 PPO", lambda: python("sb3", "ppo", 2)),
     ])
-    if "SAMPLE_FACTORY" in os.environ:
-        table("Pong, Nature network, 32 environments, 32 steps, 4 epochs of 4 minibatches, 2 threads", [
-            ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=0", "epochs=4", "precision=float32")),
-            ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=0", "epochs=4", "precision=bfloat16")),
-            ("Sample Factory APPO", sample_factory),
-        ])
+
+
+def appo():
+    table("Pong, Nature network, 32 environments, 32 steps, 4 epochs of 4 minibatches, 2 threads", [
+        ("coinop PAAC with the clip", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=0", "epochs=4", "precision=float32")),
+        ("coinop PAAC with the clip, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=0", "epochs=4", "precision=bfloat16")),
+        ("Sample Factory APPO", sample_factory),
+    ])
 
 
 def peak(command, **options):
@@ -246,4 +249,4 @@ def dqn():
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ("machine", "env", "train", "dqn"):
-        {"machine": machine, "atari57": atari57, "env": env, "train": training, "dqn": dqn, "memory": memory}[name]()
+        {"machine": machine, "atari57": atari57, "env": env, "train": training, "appo": appo, "dqn": dqn, "memory": memory}[name]()
