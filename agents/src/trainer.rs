@@ -76,7 +76,7 @@ pub enum Resumption {
     Exact,
     /// With new episodes, because the environments have no [snapshots](coinop_envs::Env::snapshot).
     NewEpisodes,
-    /// In the same way but for the timing of threads, which is never the same.
+    /// In the same way but for the timing of threads, or the order in which a GPU adds up, which are never the same.
     Timing,
 }
 

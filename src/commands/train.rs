@@ -161,7 +161,9 @@ fn what_is_not_exact(before: &Config, now: &Config, resumption: Resumption) -> V
     match resumption {
         Resumption::Exact => {}
         Resumption::NewEpisodes => reasons.push("new episodes begin, because the environments can not be saved"),
-        Resumption::Timing => reasons.push("what threads do depends on their timing, which is never the same"),
+        Resumption::Timing => reasons.push(
+            "what threads do depends on their timing, and what a GPU adds up on its order, which are never the same",
+        ),
     }
     let of = |config: &Config| (config.run.torch_threads, config.run.device.clone());
     if of(before) != of(now) {

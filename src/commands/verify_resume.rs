@@ -81,7 +81,7 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         }
         Resumption::NewEpisodes => "the two are equal although new episodes began",
         Resumption::Timing => {
-            "everything is restored but the timing of threads, so that what follows is never the same, not even without an interruption"
+            "everything is restored but the timing of threads and GPUs, so that what follows is never the same, not even without an interruption"
         }
     };
     print(&format!("{what}: {shown} ({:.0} s)\n", start.elapsed().as_secs_f64()))?;

@@ -272,6 +272,7 @@ impl<O: Observation> DoubleDqn<O> {
 impl<O: Observation> Trainer for DoubleDqn<O> {
     fn resumption(&self) -> Resumption {
         match &self.source {
+            _ if self.device != Device::Cpu => Resumption::Timing,
             Source::Turns { actors, .. } if actors.can_be_saved() => Resumption::Exact,
             Source::Turns { .. } => Resumption::NewEpisodes,
             Source::Threads { .. } => Resumption::Timing,

@@ -350,6 +350,7 @@ impl<O: Observation> Paac<O> {
 impl<O: Observation> Trainer for Paac<O> {
     fn resumption(&self) -> Resumption {
         match self.env.snapshots() {
+            _ if self.learner.network().body().device() != Device::Cpu => Resumption::Timing,
             Some(_) => Resumption::Exact,
             None => Resumption::NewEpisodes,
         }

@@ -27,6 +27,7 @@ mod looks;
 mod motion;
 mod objects;
 mod picture;
+#[cfg(feature = "translate")]
 mod quick;
 mod registers;
 mod write;
@@ -44,6 +45,7 @@ use picture::Picture;
 use registers::*;
 
 pub(crate) use inputs::Inputs;
+#[cfg(feature = "translate")]
 pub(crate) use quick::Quick;
 
 use crate::cpu::MOST_CYCLES;
@@ -116,7 +118,7 @@ pub(crate) struct Tia {
     vsync_end: Option<u32>,
     dump: Dump,
     last_access: Access,
-    /// The start of a line: the last one for which the processor waited, or that at which the frame began. For [`quick`].
+    /// The start of a line: the last one for which the processor waited, or that at which the frame began. For translated code.
     #[serde(skip)]
     waited: u32,
     /// What was written last to the registers to which writing the same again does nothing.
