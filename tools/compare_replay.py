@@ -65,6 +65,18 @@ def tianshou():
     return sampled, updated, median_microseconds(insert, 300)
 
 
+def copying():
+    """Copying the frames of 32 transitions, twice a stack of 4 each, out of as many, and nothing else."""
+    import numpy as np
+    frames = np.empty((CAPACITY, 84 * 84), np.uint8)
+    frames[:] = np.arange(84 * 84) % 256  # memory that is there
+    out = np.empty((8 * BATCH, 84 * 84), np.uint8)
+    rng = np.random.default_rng(1)
+    stacks = np.array([0, 1, 2, 3, 1, 2, 3, 4])
+    drawn = iter([(rng.integers(0, CAPACITY - 4, BATCH)[:, None] + stacks).ravel() for _ in range(1001)])
+    return median_microseconds(lambda: np.take(frames, next(drawn), 0, out, "clip"), 1000)
+
+
 if __name__ == "__main__":
     peer = tianshou()
     rows = [
@@ -76,3 +88,4 @@ if __name__ == "__main__":
     for label, name, theirs in rows:
         raw, compressed = (criterion(name.format(store)) for store in ("raw", "compressed"))
         print(f"| {label} | {theirs:,.1f} | {raw:,.1f} | {compressed:,.1f} | {theirs / raw:.1f}x, {theirs / compressed:.1f}x |")
+    print(f"\nNumPy copies the frames of 32 transitions in {copying():,.0f} microseconds.")

@@ -1,5 +1,6 @@
 //! Where tensors live, and how many threads compute.
 
+use std::error::Error;
 use std::sync::OnceLock;
 
 use libloading::Library;
@@ -62,7 +63,8 @@ fn load_cuda() -> Result<(), String> {
                 std::mem::forget(library);
                 Ok(())
             }
-            Err(error) => Err(error.to_string()),
+            // What the system says is in the source of the error.
+            Err(error) => Err(error.source().map_or_else(|| error.to_string(), ToString::to_string)),
         }
     };
     LOADED.get_or_init(load).clone()

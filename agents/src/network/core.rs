@@ -7,9 +7,10 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, TchError, Tensor, no_grad};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::body::Builder;
+use crate::device::upload;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
 
@@ -86,7 +87,7 @@ impl RecurrentState {
     /// When libtorch fails.
     pub fn rows(&self, numbers: &[i64]) -> Result<Self, AgentError> {
         self.map(|tensor| {
-            let rows = Tensor::f_from_slice(numbers)?.f_to_device(tensor.device())?;
+            let rows = upload(numbers, &[numbers.len() as i64], tensor.device())?;
             tensor.f_index_select(0, &rows)
         })
     }
@@ -203,11 +204,7 @@ impl LstmState {
     fn forget(&mut self, begins: &[bool]) -> Result<(), TchError> {
         if begins.contains(&true) {
             let keep: Vec<f32> = begins.iter().map(|&begins| f32::from(u8::from(!begins))).collect();
-            let keep = no_grad(|| {
-                Tensor::f_from_slice(&keep)?
-                    .f_unsqueeze(1)?
-                    .f_to_device(self.hidden.device())
-            })?;
+            let keep = upload(&keep, &[keep.len() as i64, 1], self.hidden.device())?;
             self.hidden = self.hidden.f_mul(&keep)?;
             self.cell = self.cell.f_mul(&keep)?;
         }

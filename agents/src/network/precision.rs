@@ -60,7 +60,7 @@ impl Precision {
     }
 
     /// What [`Precision::Auto`] stands for, for such a network, after a trial: `bfloat16` where there are instructions for it, unless its gradient of a
-    /// batch points elsewhere than that of `float32`, or takes more than twice as long. Both have happened, with some versions of libtorch on some
+    /// batch points elsewhere than that of `float32`, or takes more than five times as long. Both have happened, with some versions of libtorch on some
     /// processors. `batch` is the size of the learner's batches; a trial takes as long as a dozen updates.
     ///
     /// ```
