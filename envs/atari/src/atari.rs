@@ -19,7 +19,7 @@ const START_FRAMES: u32 = 60;
 const RESET_FRAMES: u32 = 4;
 
 /// The format of saved states.
-const STATE_VERSION: u8 = 4;
+const STATE_VERSION: u8 = 5;
 
 /// What a saved state holds behind its header.
 #[derive(Deserialize)]

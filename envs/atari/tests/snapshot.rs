@@ -73,9 +73,9 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
         "this is no saved state of breakout: it is one of pong"
     );
     let mut newer = state.clone();
-    newer[0] = 5;
+    newer[0] = 6;
     for (bytes, reason) in [
-        (with_sum(newer), "it has format 5, and this program reads format 4"),
+        (with_sum(newer), "it has format 6, and this program reads format 5"),
         (state[..state.len() - 1].to_vec(), "it is damaged"),
         (with_sum([state.as_slice(), &[0; 4]].concat()), "it is damaged"),
         (Vec::new(), "it is damaged"),

@@ -10,7 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::draw::{BALL, MISSILE_0, MISSILE_1, PLAYER_0, PLAYER_1, PLAYFIELD, draw_word};
+use super::collisions::Latches;
+use super::draw::{BALL, MISSILE_0, MISSILE_1, PLAYER_0, PLAYER_1, PLAYFIELD};
 use super::line_mask::WIDTH;
 use super::motion::{BLANK, LINE, moved};
 use super::objects::Shape;
@@ -141,20 +142,14 @@ impl Picture {
         let mut row = canvas.row(line);
         if C::COLLISIONS && !self.blank {
             if self.dirty != 0 {
-                self.objects.refresh(self.dirty, &mut self.line);
-                self.dirty = 0;
-            }
-            if self.line.collides_beyond(self.collisions) {
-                for (word, edges, layers) in self.line.span(from, to) {
-                    if self.line.is_shared(word, edges) {
-                        self.collisions.latch(&layers);
-                    }
+                self.visible = self.objects.visible();
+                if C::PIXELS {
+                    self.refresh(!0);
                 }
             }
+            self.latch_collisions(from, to);
             if let Some(row) = &mut row {
-                for (word, edges, layers) in self.line.span(from, to) {
-                    draw_word(row, word, edges, &layers, &self.colors, self.priority);
-                }
+                self.line.draw(row, from, to, &self.colors, self.priority);
             }
         } else if let Some(row) = &mut row {
             row[from as usize..to as usize].fill(0);
@@ -164,6 +159,29 @@ impl Picture {
                 row[from as usize..8].fill(0);
             }
             self.hmove_blank = to < 8;
+        }
+    }
+
+    /// Latches the collisions in the pixels `from..to` of the line. Only masks that this needs are made.
+    #[inline(always)]
+    fn latch_collisions(&mut self, from: u32, to: u32) {
+        let possible = Latches::among(self.visible).without(self.collisions);
+        if possible.is_empty() {
+            return;
+        }
+        if self.dirty != 0 {
+            self.refresh(possible.objects());
+        }
+        self.collisions.add(self.line.collisions(possible, from, to));
+    }
+
+    /// Recomputes the layers that are dirty, of those whose bit is set.
+    #[inline(always)]
+    fn refresh(&mut self, layers: u8) {
+        let due = self.dirty & layers;
+        if due != 0 {
+            self.objects.refresh(due, &mut self.line);
+            self.dirty &= !layers;
         }
     }
 
@@ -223,25 +241,34 @@ impl Objects {
             && self.ball.width_log2 < 4
     }
 
-    /// Recomputes the layers whose bit is set in `dirty`.
-    fn refresh(&self, dirty: u8, line: &mut super::draw::Line) {
-        let is_dirty = |layer: usize| dirty >> layer & 1 != 0;
+    /// Those that may cover a pixel of the line, a bit per layer.
+    fn visible(&self) -> u8 {
+        u8::from(self.players[0].is_visible()) << PLAYER_0
+            | u8::from(self.missiles[0].is_visible()) << MISSILE_0
+            | u8::from(self.players[1].is_visible()) << PLAYER_1
+            | u8::from(self.missiles[1].is_visible()) << MISSILE_1
+            | u8::from(self.ball.is_visible()) << BALL
+            | u8::from(self.playfield.is_visible()) << PLAYFIELD
+    }
+
+    /// Recomputes the layers whose bit is set in `due`.
+    fn refresh(&self, due: u8, line: &mut super::draw::Line) {
+        let is_due = |layer: usize| due >> layer & 1 != 0;
         for (player, layer) in self.players.iter().zip([PLAYER_0, PLAYER_1]) {
-            if is_dirty(layer) {
+            if is_due(layer) {
                 line.set(layer, player.mask());
             }
         }
         for (missile, layer) in self.missiles.iter().zip([MISSILE_0, MISSILE_1]) {
-            if is_dirty(layer) {
+            if is_due(layer) {
                 line.set(layer, missile.mask());
             }
         }
-        if is_dirty(BALL) {
+        if is_due(BALL) {
             line.set(BALL, self.ball.mask());
         }
-        if is_dirty(PLAYFIELD) {
+        if is_due(PLAYFIELD) {
             line.set(PLAYFIELD, self.playfield.mask());
         }
-        line.settle();
     }
 }

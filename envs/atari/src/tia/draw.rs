@@ -1,13 +1,13 @@
 //! Drawing: which object shows at which pixel, and its colour.
 //!
-//! A line is six layers, one per object, each a mask of the pixels that the object covers. A word of the line (64 pixels) turns
-//! into three masks that say which pixels have the colour of player 0, of player 1 and of the playfield; the rest has that of the
-//! background. Only then are there pixels.
+//! A line is six layers, one per object, each a mask of the pixels that the object covers. They turn into three masks that say which
+//! pixels have the colour of player 0, of player 1 and of the playfield; the rest has that of the background. Only then are there pixels.
 
 use serde::{Deserialize, Serialize};
 
+use super::beam::Row;
 use super::collisions::Latches;
-use super::line_mask::{LineMask, WIDTH, WORDS, edges};
+use super::line_mask::{LineMask, WORDS, edges};
 
 /// Indices of the layers.
 pub(super) const PLAYER_0: usize = 0;
@@ -19,65 +19,56 @@ pub(super) const PLAYFIELD: usize = 5;
 /// Number of layers.
 pub(super) const LAYERS: usize = 6;
 
-/// The pixels that each object covers in a line, by word and layer.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+/// The pixels that each object covers in a line.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Line {
-    layers: [[u64; LAYERS]; WORDS],
-    /// Which pixels more than one object covers. Follows from the layers.
-    #[serde(skip)]
-    shared: LineMask,
-    /// The latches of the whole line's collisions, if they were asked for.
-    #[serde(skip)]
-    collisions: Option<Latches>,
+    layers: [LineMask; LAYERS],
+    /// The collisions that were asked for since a layer changed.
+    asked: Latches,
+    /// Those of them that happen somewhere in the line.
+    collisions: Latches,
 }
 
 impl Line {
+    #[inline]
     pub(super) fn set(&mut self, layer: usize, mask: LineMask) {
-        for (word, bits) in self.layers.iter_mut().zip(mask) {
-            word[layer] = bits;
-        }
+        self.layers[layer] = mask;
+        self.asked = Latches::default();
     }
 
-    /// Finds out what collides. Must follow a change of layers.
-    pub(super) fn settle(&mut self) {
-        for (shared, layers) in self.shared.iter_mut().zip(&self.layers) {
-            let mut covered = 0;
-            *shared = 0;
-            for layer in layers {
-                *shared |= covered & layer;
-                covered |= layer;
-            }
-        }
-        self.collisions = None;
-    }
-
-    /// Whether something collides somewhere in the line that is not latched yet.
+    /// Which of these collisions happen in the pixels `from..to`.
     #[inline]
-    pub(super) fn collides_beyond(&mut self, latches: Latches) -> bool {
-        self.shared != [0; WORDS] && !latches.contain(self.collisions())
-    }
-
-    fn collisions(&mut self) -> Latches {
-        *self.collisions.get_or_insert_with(|| {
-            let mut latches = Latches::default();
-            self.layers.iter().for_each(|word| latches.latch(word));
-            latches
+    pub(super) fn collisions(&mut self, asked: Latches, from: u32, to: u32) -> Latches {
+        let layers = &self.layers;
+        if !asked.without(self.asked).is_empty() {
+            self.asked = asked;
+            self.collisions = asked.which(|one, other| {
+                let (one, other) = (&layers[one], &layers[other]);
+                one[0] & other[0] | one[1] & other[1] | one[2] & other[2] != 0
+            });
+        }
+        let left = self.collisions.and(asked);
+        if left.is_empty() {
+            return left;
+        }
+        let span: LineMask = std::array::from_fn(|word| edges(word, from, to));
+        left.which(|one, other| {
+            let shared = |word: usize| layers[one][word] & layers[other][word] & span[word];
+            shared(0) | shared(1) | shared(2) != 0
         })
     }
 
-    /// Whether something collides in these pixels of a word.
+    /// Draws the pixels `from..to` into a row of the screen.
     #[inline]
-    pub(super) fn is_shared(&self, word: usize, edges: u64) -> bool {
-        self.shared[word] & edges != 0
-    }
-
-    /// The words that the pixels `from..to` touch: their numbers, their bits within the span, and the layers there.
-    #[inline]
-    pub(super) fn span(&self, from: u32, to: u32) -> impl Iterator<Item = (usize, u64, [u64; LAYERS])> {
-        (from as usize / 64..=(to as usize - 1) / 64).map(move |word| {
-            let edges = edges(word, from, to);
-            (word, edges, self.layers[word].map(|layer| layer & edges))
-        })
+    pub(super) fn draw(&self, row: &mut Row, from: u32, to: u32, colors: &Colors, priority: Priority) {
+        let span = std::array::from_fn(|word| edges(word, from, to));
+        let painted = paint(&self.layers, priority);
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has these instructions.
+            return unsafe { blend_avx2(row, &painted, &span, colors) };
+        }
+        blend(row, &painted, &span, colors);
     }
 }
 
@@ -113,40 +104,39 @@ impl Priority {
     }
 }
 
-/// The pixels of each word that lie in the left half of the line.
-const LEFT_HALF: [u64; WORDS] = [!0, 0xFFFF, 0];
+/// The pixels that lie in the left half of the line.
+const LEFT_HALF: LineMask = [!0, 0xFFFF, 0];
 
-/// Which pixels of a word have a colour other than the background's.
+/// Which pixels have a colour other than the background's; none has two.
 struct Painted {
-    player: [u64; 2],
-    playfield: u64,
+    player: [LineMask; 2],
+    playfield: LineMask,
 }
 
-fn paint(layers: &[u64; LAYERS], priority: Priority, left_half: u64) -> Painted {
-    let one = layers[PLAYER_0] | layers[MISSILE_0];
-    let two = layers[PLAYER_1] | layers[MISSILE_1];
-    let (field, ball) = (layers[PLAYFIELD], layers[BALL]);
-    match priority {
-        Priority::Players => Painted {
-            player: [one, two & !one],
-            playfield: (field | ball) & !(one | two),
-        },
-        Priority::Score => {
-            let one = one | field & left_half;
-            let two = two | field & !left_half;
-            Painted {
-                player: [one, two & !one],
-                playfield: ball & !(one | two),
-            }
+fn paint(layers: &[LineMask; LAYERS], priority: Priority) -> Painted {
+    let mut painted = Painted {
+        player: Default::default(),
+        playfield: Default::default(),
+    };
+    for word in 0..WORDS {
+        let mut one = layers[PLAYER_0][word] | layers[MISSILE_0][word];
+        let mut two = layers[PLAYER_1][word] | layers[MISSILE_1][word];
+        let (mut field, ball) = (layers[PLAYFIELD][word], layers[BALL][word]);
+        if priority == Priority::Score {
+            one |= field & LEFT_HALF[word];
+            two |= field & !LEFT_HALF[word];
+            field = 0;
         }
-        Priority::Playfield => {
-            let field = field | ball;
-            Painted {
-                player: [one & !field, two & !(one | field)],
-                playfield: field,
-            }
+        field |= ball;
+        if priority == Priority::Playfield {
+            one &= !field;
+            two &= !field;
         }
+        painted.player[0][word] = one;
+        painted.player[1][word] = two & !one;
+        painted.playfield[word] = field & !(one | two);
     }
+    painted
 }
 
 /// For each byte, eight bytes that are 0xFF where it has a bit, the lowest bit first.
@@ -167,36 +157,130 @@ static SPREAD: [u64; 256] = {
 /// A byte eight times.
 const EIGHT: u64 = 0x0101_0101_0101_0101;
 
-/// Draws the pixels of one word (those in `edges`) into a row of the screen.
-pub(super) fn draw_word(
-    row: &mut [u8; WIDTH as usize],
-    word: usize,
-    edges: u64,
-    layers: &[u64; LAYERS],
-    colors: &Colors,
-    priority: Priority,
-) {
-    let painted = paint(layers, priority, LEFT_HALF[word]);
+/// Gives the pixels of a span their colours, eight at a time.
+fn blend(row: &mut Row, painted: &Painted, span: &LineMask, colors: &Colors) {
     let background = u64::from(colors.background) * EIGHT;
     // Blending is an exclusive or with the difference of two colours.
-    let player = colors.player.map(|color| (u64::from(color) * EIGHT) ^ background);
-    let playfield = (u64::from(colors.playfield) * EIGHT) ^ background;
-    let any = painted.player[0] | painted.player[1] | painted.playfield;
-    let (groups, _) = row.as_chunks_mut::<8>();
-    let spread = |mask: u64, group: u32| SPREAD[(mask >> (8 * group)) as u8 as usize];
-    let last = (63 - edges.leading_zeros()) / 8;
-    for group in edges.trailing_zeros() / 8..=last {
-        let pixels = &mut groups[word * 8 + group as usize];
-        let mut value = background;
-        if (any >> (8 * group)) as u8 != 0 {
-            value ^= spread(painted.player[0], group) & player[0]
-                ^ spread(painted.player[1], group) & player[1]
-                ^ spread(painted.playfield, group) & playfield;
+    let difference = |color: u8| (u64::from(color) * EIGHT) ^ background;
+    let layers = [
+        (&painted.player[0], difference(colors.player[0])),
+        (&painted.player[1], difference(colors.player[1])),
+        (&painted.playfield, difference(colors.playfield)),
+    ];
+    for (at, pixels) in row.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let spread = |mask: &LineMask| SPREAD[usize::from((mask[at / 8] >> (at % 8 * 8)) as u8)];
+        let inside = spread(span);
+        if inside == 0 {
+            continue;
         }
-        let inside = spread(edges, group);
-        if inside != !0 {
-            value = value & inside | u64::from_le_bytes(*pixels) & !inside;
-        }
+        let value = layers.iter().fold(background, |value, (mask, difference)| {
+            value ^ spread(mask) & difference
+        });
+        let value = value & inside | u64::from_le_bytes(*pixels) & !inside;
         *pixels = value.to_le_bytes();
+    }
+}
+
+/// The same, 32 at a time.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn blend_avx2(row: &mut Row, painted: &Painted, span: &LineMask, colors: &Colors) {
+    use std::arch::x86_64::*;
+
+    let eight = |bytes: [u8; 4]| bytes.map(|byte| i64::from_le_bytes([byte; 8]));
+    let [zero, one, two, three] = eight([0, 1, 2, 3]);
+    let byte_of_pixel = _mm256_setr_epi64x(zero, one, two, three);
+    let bit_of_pixel = _mm256_set1_epi64x(i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]));
+    // 0xFF for each bit.
+    let spread = |bits: u32| {
+        let bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(bits.cast_signed()), byte_of_pixel);
+        _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit_of_pixel), bit_of_pixel)
+    };
+    let color = |color: u8| _mm256_set1_epi8(color.cast_signed());
+    let background = color(colors.background);
+    let layers = [
+        (&painted.player[0], color(colors.player[0])),
+        (&painted.player[1], color(colors.player[1])),
+        (&painted.playfield, color(colors.playfield)),
+    ];
+    for (at, pixels) in row.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let bits = |mask: &LineMask| (mask[at / 2] >> (at % 2 * 32)) as u32;
+        let inside = bits(span);
+        if inside == 0 {
+            continue;
+        }
+        let mut value = background;
+        for (mask, color) in layers {
+            value = _mm256_blendv_epi8(value, color, spread(bits(mask)));
+        }
+        let pixels: *mut __m256i = pixels.as_mut_ptr().cast();
+        // SAFETY: these are 32 bytes.
+        unsafe {
+            if inside != !0 {
+                value = _mm256_blendv_epi8(_mm256_loadu_si256(pixels), value, spread(inside));
+            }
+            _mm256_storeu_si256(pixels, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::line_mask::WIDTH;
+    use super::*;
+
+    /// What a pixel shows, from the chip's rules of who covers whom.
+    fn naive(layers: &[LineMask; LAYERS], pixel: u32, colors: &Colors, priority: Priority) -> u8 {
+        let is = |layer: usize| layers[layer][pixel as usize / 64] >> (pixel % 64) & 1 == 1;
+        let players = [is(PLAYER_0) || is(MISSILE_0), is(PLAYER_1) || is(MISSILE_1)];
+        let half = usize::from(pixel >= WIDTH / 2);
+        let in_playfield = is(PLAYFIELD) || is(BALL);
+        let mut order = [
+            (players[0], colors.player[0]),
+            (players[1], colors.player[1]),
+            (in_playfield, colors.playfield),
+        ];
+        match priority {
+            Priority::Players => {}
+            Priority::Score => {
+                order[half].0 |= is(PLAYFIELD);
+                order[2].0 = is(BALL);
+            }
+            Priority::Playfield => order.rotate_right(1),
+        }
+        let shown = order.iter().find(|(shows, _)| *shows);
+        shown.map_or(colors.background, |(_, color)| *color)
+    }
+
+    proptest! {
+        #[test]
+        fn each_pixel_has_the_colour_of_who_covers_the_others(
+            layers: [LineMask; LAYERS], thin: [LineMask; LAYERS], from in 0..WIDTH, length in 1..=WIDTH, all: [u8; 5],
+            priority in prop_oneof![Just(Priority::Players), Just(Priority::Score), Just(Priority::Playfield)],
+        ) {
+            let to = (from + length).min(WIDTH);
+            let [one, two, playfield, background, before] = all;
+            let colors = Colors { player: [one, two], playfield, background };
+            let mut line = Line::default();
+            for (layer, (mask, thin)) in layers.iter().zip(thin).enumerate() {
+                line.set(layer, std::array::from_fn(|word| mask[word] & thin[word] & edges(word, 0, WIDTH)));
+            }
+            let expected: Vec<u8> = (0..WIDTH)
+                .map(|pixel| match pixel {
+                    pixel if (from..to).contains(&pixel) => naive(&line.layers, pixel, &colors, priority),
+                    _ => before,
+                })
+                .collect();
+            let mut row = [before; WIDTH as usize];
+            line.draw(&mut row, from, to, &colors, priority);
+            prop_assert_eq!(&row[..], &expected[..]);
+
+            row.fill(before);
+            let span = std::array::from_fn(|word| edges(word, from, to));
+            blend(&mut row, &paint(&line.layers, priority), &span, &colors);
+            prop_assert_eq!(&row[..], &expected[..], "eight at a time");
+        }
     }
 }

@@ -14,28 +14,24 @@ pub(super) const WORDS: usize = 3;
 /// Pixels 0 to 159 of a line, the leftmost in the lowest bit of the first word.
 pub(super) type LineMask = [u64; WORDS];
 
-/// Adds a pattern to a line with its lowest bit at pixel `x`. What goes over the right edge comes in on the left: the chip
-/// counts positions modulo 160.
+/// A line with a pattern in it, the lowest bit of which is at pixel `x`. What goes over the right edge comes in on the left: the chip counts
+/// positions modulo 160. The pattern is at most 96 bits long.
 #[inline]
-pub(super) fn place(line: &mut LineMask, pattern: u32, x: u32) {
-    debug_assert!(x < WIDTH, "pixel {x} of a line of {WIDTH}");
-    let (word, shift) = ((x / 64) as usize, x % 64);
-    let pattern = u128::from(pattern) << shift;
-    let (low, high) = (pattern as u64, (pattern >> 64) as u64);
-    match word {
-        0 => {
-            line[0] |= low;
-            line[1] |= high;
-        }
-        1 => {
-            line[1] |= low;
-            line[2] |= high;
-        }
-        _ => {
-            // A pattern of 32 bits that starts at or before bit 31 stays within the word.
-            line[2] |= low & 0xFFFF_FFFF;
-            line[0] |= low >> 32;
-        }
+pub(super) fn place(pattern: u128, x: u32) -> LineMask {
+    let x = if x < WIDTH { x } else { x - WIDTH };
+    debug_assert!(x < WIDTH && pattern >> 96 == 0, "{pattern:#x} at pixel {x}");
+    let shift = x % 64;
+    let low = pattern << shift;
+    let [first, second] = [low as u64, (low >> 64) as u64];
+    let third = (pattern >> 64 << shift >> 64) as u64;
+    match x / 64 {
+        0 => [first, second, third],
+        1 => [second >> 32 | third << 32, first, second & 0xFFFF_FFFF],
+        _ => [
+            first >> 32 | second << 32,
+            second >> 32 | third << 32,
+            first & 0xFFFF_FFFF,
+        ],
     }
 }
 
@@ -43,9 +39,11 @@ pub(super) fn place(line: &mut LineMask, pattern: u32, x: u32) {
 #[inline]
 pub(super) fn edges(word: usize, from: u32, to: u32) -> u64 {
     let first = word as u32 * 64;
-    let from = from.saturating_sub(first);
-    let to = (to - first).min(64);
-    (!0u64 << from) & (!0u64 >> (64 - to))
+    let below = |pixel: u32| match pixel.saturating_sub(first) {
+        inside @ 0..64 => (1 << inside) - 1,
+        _ => !0u64,
+    };
+    below(to) & !below(from)
 }
 
 #[cfg(test)]
@@ -62,10 +60,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_lies_where_it_was_placed_modulo_the_width(pattern: u32, x in 0..WIDTH) {
-            let mut line = [0; WORDS];
-            place(&mut line, pattern, x);
-            let mut expected: Vec<u32> = (0..32).filter(|bit| pattern >> bit & 1 == 1).map(|bit| (x + bit) % WIDTH).collect();
+        fn a_pattern_lies_where_it_was_placed_modulo_the_width(pattern in 0..1_u128 << 96, x in 0..2 * WIDTH) {
+            let line = place(pattern, x);
+            let mut expected: Vec<u32> = (0..96).filter(|bit| pattern >> bit & 1 == 1).map(|bit| (x + bit) % WIDTH).collect();
             expected.sort_unstable();
             prop_assert_eq!(pixels(&line), expected);
         }

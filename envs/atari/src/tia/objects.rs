@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::line_mask::{LineMask, WIDTH, WORDS, place};
+use super::line_mask::{LineMask, WIDTH, place};
 
 /// Distances of the copies of an object from its position, by the low three bits of NUSIZ. Modes 5 and 7 stretch the player
 /// instead of repeating it.
@@ -19,6 +19,22 @@ const COPIES: [&[u32]; 8] = [
     &[0, 32, 64],
     &[0],
 ];
+
+/// The first pixel of each copy, and of each but the first, with a copy at the position in the lowest bit.
+static BEGINS: [[u128; 8]; 2] = {
+    let mut begins = [[0; 8]; 2];
+    let mut mode = 0;
+    while mode < 8 {
+        let mut copy = 0;
+        while copy < COPIES[mode].len() {
+            begins[0][mode] |= 1 << COPIES[mode][copy];
+            copy += 1;
+        }
+        begins[1][mode] = begins[0][mode] & !1;
+        mode += 1;
+    }
+    begins
+};
 
 /// Whether a new position of a player falls on one of the copies that it has at its old position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,19 +89,18 @@ impl Player {
         }
     }
 
+    /// Whether it may cover a pixel of the line.
+    #[inline]
+    pub(super) fn is_visible(&self) -> bool {
+        let graphics = if self.delayed { self.old_graphics } else { self.graphics };
+        graphics != 0
+    }
+
     pub(super) fn mask(&self) -> LineMask {
-        let mut line = [0; WORDS];
-        let pattern = self.pattern();
-        if pattern == 0 {
-            return line;
-        }
+        let begins = BEGINS[usize::from(self.first_copy_hidden)][usize::from(self.number_size)];
         // Stretched players appear one pixel late.
         let late = u32::from(self.scale() > 1);
-        let copies = &COPIES[usize::from(self.number_size)][usize::from(self.first_copy_hidden)..];
-        for copy in copies {
-            place(&mut line, pattern, (u32::from(self.x) + late + copy) % WIDTH);
-        }
-        line
+        place(copies(begins, self.pattern()), u32::from(self.x) + late)
     }
 
     /// Where a new position lies among the copies at the present one.
@@ -179,16 +194,19 @@ pub(super) struct Missile {
 }
 
 impl Missile {
+    /// Whether it covers any pixel of the line.
+    #[inline]
+    pub(super) fn is_visible(&self) -> bool {
+        self.enabled && !self.locked && self.shape != Shape::Hidden
+    }
+
     pub(super) fn mask(&self) -> LineMask {
-        let mut line = [0; WORDS];
-        if !self.enabled || self.locked || self.shape == Shape::Hidden {
-            return line;
+        if !self.is_visible() {
+            return LineMask::default();
         }
         let pattern = bar(self.width_log2 | u8::from(self.shape == Shape::Stretched));
-        for copy in COPIES[usize::from(self.number_size)] {
-            place(&mut line, pattern, (u32::from(self.x) + copy) % WIDTH);
-        }
-        line
+        let begins = BEGINS[0][usize::from(self.number_size)];
+        place(copies(begins, pattern), self.x.into())
     }
 }
 
@@ -206,17 +224,30 @@ pub(super) struct Ball {
 }
 
 impl Ball {
+    /// Whether it covers any pixel of the line.
+    #[inline]
+    pub(super) fn is_visible(&self) -> bool {
+        if self.delayed { self.old_enabled } else { self.enabled }
+    }
+
     pub(super) fn mask(&self) -> LineMask {
-        let mut line = [0; WORDS];
-        if if self.delayed { self.old_enabled } else { self.enabled } {
-            place(&mut line, bar(self.width_log2), self.x.into());
+        if !self.is_visible() {
+            return LineMask::default();
         }
-        line
+        place(bar(self.width_log2).into(), self.x.into())
     }
 }
 
 fn bar(width_log2: u8) -> u32 {
     (1 << (1 << width_log2)) - 1
+}
+
+/// A pattern at each of these bits. Copies are so far from each other that multiplying keeps them apart.
+#[inline]
+fn copies(begins: u128, pattern: u32) -> u128 {
+    let pattern = u64::from(pattern);
+    let (low, high) = (begins as u64, (begins >> 64) as u64);
+    u128::from(low.wrapping_mul(pattern)) | u128::from(high.wrapping_mul(pattern)) << 64
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -228,6 +259,12 @@ pub(super) struct Playfield {
 }
 
 impl Playfield {
+    /// Whether it may cover a pixel of the line.
+    #[inline]
+    pub(super) fn is_visible(&self) -> bool {
+        self.bits != [0; 3]
+    }
+
     pub(super) fn mask(&self) -> LineMask {
         // A half is 16 pixels of PF0, 32 of PF1 and 32 of PF2: PF0 and PF2 from the lowest bit on, PF1 from the highest.
         let [pf0, pf1, pf2] = self.bits;

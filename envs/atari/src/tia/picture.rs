@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::beam::{Beam, Canvas, Objects};
 use super::collisions::Latches;
-use super::draw::{Colors, Line, Priority};
+use super::draw::{Colors, LAYERS, Line, Priority};
 use super::log::Write;
 use super::motion::LINE;
 use super::{Display, MOST_TIME};
 
 /// No event happened so long ago that it matters; keeps times from running out of their range.
 const LONG_AGO: i32 = -1_000_000;
+
+/// A bit for each layer.
+const ALL: u8 = (1 << LAYERS) - 1;
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Picture {
@@ -35,9 +38,15 @@ pub(super) struct Picture {
     /// The step (0 to 3) of a missile 0 that never ends its motion.
     pub(super) star_field: Option<u8>,
     pub(super) collisions: Latches,
+    /// What the objects cover of a line. It follows from them, like the next two.
+    #[serde(skip)]
     pub(super) line: Line,
-    /// A bit per layer of `line` that must be recomputed.
+    /// A bit per layer of `line` that must be recomputed before it is used.
+    #[serde(skip)]
     pub(super) dirty: u8,
+    /// A bit per object that may cover a pixel of the line, as it was when a layer was dirty for the last time.
+    #[serde(skip)]
+    pub(super) visible: u8,
 }
 
 impl Picture {
@@ -58,14 +67,15 @@ impl Picture {
             star_field: None,
             collisions: Latches::default(),
             line: Line::default(),
-            dirty: !0,
+            dirty: ALL,
+            visible: 0,
         }
     }
 
     /// Gives a saved one its format, if it can be played.
     pub(super) fn adopt(&mut self, display: Display) -> Result<(), &'static str> {
         self.display = display;
-        self.line.settle();
+        self.dirty = ALL;
         let beam = 0..=display.last_clock();
         let fits = (0..LINE).contains(&self.phase)
             && beam.contains(&self.beam.at)
