@@ -75,6 +75,8 @@ struct Emitter<'a> {
     cpu: Value,
     bus: Value,
     blocks: BTreeMap<u16, Block>,
+    /// Goes on at the program counter, in the region or beyond.
+    dispatch: Block,
     end: Block,
     read: (SigRef, Value),
     write: (SigRef, Value),
@@ -137,6 +139,7 @@ pub(super) fn emit(
     let write = callee(3, types::I64, calls::write as *const () as usize);
     let write_tia = builder.import_signature(signature(2, types::I64));
     let blocks = region.leaders.iter().map(|&pc| (pc, builder.create_block())).collect();
+    let dispatch = builder.create_block();
     let end = builder.create_block();
     let mut emitter = Emitter {
         builder,
@@ -146,6 +149,7 @@ pub(super) fn emit(
         cpu,
         bus,
         blocks,
+        dispatch,
         end,
         read,
         write,
@@ -159,6 +163,7 @@ pub(super) fn emit(
     for &leader in &region.leaders {
         emitter.block(leader, region);
     }
+    emitter.dispatch();
     emitter.store_registers();
     emitter.builder.seal_all_blocks();
     emitter.builder.finalize(isa.frontend_config());
@@ -298,6 +303,27 @@ impl Emitter<'_> {
                 self.leave(pc, Then::GoOn);
             }
         }
+    }
+
+    /// Goes on at an address that is known when the program runs; after the last instruction of a block.
+    fn go_to_any(&mut self, pc: Value) {
+        self.charge_cycles();
+        self.builder.def_var(self.registers.pc, pc);
+        self.builder.ins().jump(self.dispatch, &[]);
+    }
+
+    fn dispatch(&mut self) {
+        self.builder.switch_to_block(self.dispatch);
+        let pc = self.builder.use_var(self.registers.pc);
+        let elsewhere = self.builder.create_block();
+        let mut switch = Switch::new();
+        for (&pc, &block) in &self.blocks {
+            switch.set_entry(u128::from(pc), block);
+        }
+        switch.emit(&mut self.builder, pc, elsewhere);
+        self.builder.switch_to_block(elsewhere);
+        (self.cycles, self.ahead) = (0, 0);
+        self.leave(pc, Then::GoOn);
     }
 
     /// Ends the region. What was charged ahead is given back.
@@ -910,7 +936,7 @@ impl Emitter<'_> {
                 let none = self.constant(0);
                 let (low, high) = (self.load(low, none), self.load(high, none));
                 let target = self.word(low, high);
-                self.leave(target, Then::GoOn);
+                self.go_to_any(target);
             }
             Operation::ReturnFromInterrupt => {
                 let sp = self.get(Register::Sp);
@@ -922,7 +948,7 @@ impl Emitter<'_> {
                 let sp = self.builder.ins().iadd_imm_u(sp, 3);
                 self.set(Register::Sp, sp);
                 let target = self.word(low, high);
-                self.leave(target, Then::GoOn);
+                self.go_to_any(target);
             }
         }
     }
@@ -974,7 +1000,7 @@ impl Emitter<'_> {
         }
         switch.emit(&mut self.builder, target, elsewhere);
         self.builder.switch_to_block(elsewhere);
-        self.leave(target, Then::GoOn);
+        self.go_to_any(target);
     }
 
     /// Pulls a byte. The stack is read once before its pointer moves.

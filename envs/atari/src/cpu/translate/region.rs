@@ -8,8 +8,11 @@ use super::decode::{Condition, Operation, decode};
 use crate::cpu::{Op, opcodes};
 use crate::riot::Riot;
 
-/// Instructions of a region. More would take longer to translate, fewer would be left more often.
-const MOST: usize = 256;
+/// Instructions of a region. Fewer would be left more often.
+const MOST: usize = 1024;
+/// Instructions of a region that others have, too. Without them a region that begins shortly before another one would be left at once; with more,
+/// too much would be translated again and again.
+const MOST_SHARED: usize = 8;
 
 /// Addresses behind which the bytes of the image stay what they are until an access to a hotspot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub(super) struct Region {
 }
 
 impl Region {
-    /// The region of an instruction, up to where others begin; `None` if that instruction is for the interpreter.
+    /// The region of an instruction, up to a little beyond where others begin; `None` if that instruction is for the interpreter.
     pub(super) fn find(entry: u16, window: &Window, code: &[Op], is_other: impl Fn(u16) -> bool) -> Option<Region> {
         let mut region = Region {
             instructions: BTreeMap::new(),
@@ -69,6 +72,7 @@ impl Region {
         };
         let mut returns = BTreeSet::new();
         let mut begins = VecDeque::from([entry]);
+        let mut shared = 0;
         while let Some(begin) = begins.pop_front() {
             region.leaders.insert(begin);
             let mut pc = begin;
@@ -77,9 +81,15 @@ impl Region {
                     region.leaders.insert(pc);
                     break;
                 }
-                let Some(instruction) = instruction(pc, window, code).filter(|_| !is_other(pc)) else {
+                let Some(instruction) = instruction(pc, window, code) else {
                     break;
                 };
+                if is_other(pc) {
+                    if shared == MOST_SHARED {
+                        break;
+                    }
+                    shared += 1;
+                }
                 region.instructions.insert(pc, instruction);
                 match instruction.operation {
                     Operation::Branch { .. } => begins.extend([instruction.next, instruction.branch_target()]),
