@@ -99,8 +99,22 @@ impl Picture {
     pub(super) fn catch_up<C: Canvas>(&mut self, to: i32, canvas: &mut C) {
         // Left of the first pixel there is nothing to draw, and there most registers are written.
         if to > self.beam.line_start + BLANK {
-            self.advance(to, canvas);
+            if C::PIXELS {
+                self.advance(to, canvas);
+            } else {
+                self.skip(to, canvas);
+            }
         }
+    }
+
+    /// The same, if it may be that there is nothing to do but to move on.
+    #[inline(never)]
+    fn skip<C: Canvas>(&mut self, to: i32, canvas: &mut C) {
+        let collides = C::COLLISIONS && !self.settled && !self.blank;
+        if collides || to > self.beam.line_start + LINE || self.hmove_blank {
+            return self.advance(to, canvas);
+        }
+        self.beam.at = self.beam.at.max(to.min(self.display.last_clock()));
     }
 
     #[inline(never)]
@@ -166,7 +180,8 @@ impl Picture {
     #[inline(always)]
     fn latch_collisions(&mut self, from: u32, to: u32) {
         let possible = Latches::among(self.visible).without(self.collisions);
-        if possible.is_empty() {
+        self.settled = possible.is_empty();
+        if self.settled {
             return;
         }
         if self.dirty != 0 {
@@ -215,6 +230,7 @@ impl Picture {
             _ => Shape::Normal,
         };
         self.dirty |= 1 << MISSILE_0;
+        self.settled = false;
     }
 }
 

@@ -47,6 +47,9 @@ pub(super) struct Picture {
     /// A bit per object that may cover a pixel of the line, as it was when a layer was dirty for the last time.
     #[serde(skip)]
     pub(super) visible: u8,
+    /// Whatever those can collide with each other is latched, and no other has appeared since.
+    #[serde(skip)]
+    pub(super) settled: bool,
 }
 
 impl Picture {
@@ -69,6 +72,7 @@ impl Picture {
             line: Line::default(),
             dirty: ALL,
             visible: 0,
+            settled: false,
         }
     }
 

@@ -89,6 +89,7 @@ impl Picture {
             CXCLR => {
                 self.catch_up(time, canvas);
                 self.collisions = Default::default();
+                self.settled = false;
             }
             _ => {} // Nothing that is seen.
         }
@@ -99,6 +100,7 @@ impl Picture {
     fn change<C: Canvas>(&mut self, layer: usize, effect: i32, canvas: &mut C) {
         self.catch_up(effect, canvas);
         self.dirty |= 1 << layer;
+        self.settled = false;
     }
 
     fn write_number_size<C: Canvas>(&mut self, index: usize, value: u8, effect: i32, canvas: &mut C) {
@@ -160,8 +162,12 @@ impl Picture {
 
     fn write_playfield<C: Canvas>(&mut self, index: usize, value: u8, effect: i32, canvas: &mut C) {
         if self.objects.playfield.bits[index] != value {
-            self.change(PLAYFIELD, effect, canvas);
-            self.objects.playfield.bits[index] = value;
+            self.catch_up(effect, canvas);
+            self.dirty |= 1 << PLAYFIELD;
+            let playfield = &mut self.objects.playfield;
+            // What was visible before can do no more than it could.
+            self.settled &= playfield.is_visible();
+            playfield.bits[index] = value;
         }
     }
 
@@ -297,6 +303,7 @@ impl Picture {
         }
         step(BALL, &mut objects.ball.x, objects.ball.motion, false);
         self.dirty |= dirty;
+        self.settled = false;
     }
 
     fn clear_motion(&mut self) {
