@@ -127,9 +127,8 @@ pub(crate) struct Tia {
     /// What was written last to GRP0 and GRP1, and what that shifted.
     graphics: [[u8; 3]; 2],
 
-    /// This frame and the two before it, in turns.
+    /// This frame, the one before it, and the one before that.
     frames: [Frame; 3],
-    current: usize,
     /// The registers at the start of this frame are known: the frame before was played to its end.
     begun: bool,
     /// The screen that shows this frame, and that of the frame before, in turns.
@@ -158,7 +157,6 @@ impl Tia {
             written: [0; 64],
             graphics: [[0; 3]; 2],
             frames: [frame(), frame(), frame()],
-            current: 0,
             begun: true,
             screens: [screen.clone(), screen],
             shown: 0,
@@ -182,7 +180,6 @@ impl Tia {
             && cycles <= MOST_CYCLES
             && self.vsync_end.is_none_or(|end| end <= MOST_CYCLES)
             && self.dump.is_sane()
-            && self.current < self.frames.len()
             && self.shown < self.screens.len();
         if !fits {
             return Err("television");
@@ -222,9 +219,9 @@ impl Tia {
             // Nothing cleared the collisions of the frame before.
             self.begin::<Collisions>(&mut Collisions);
         }
-        self.frames[self.current].elapsed = elapsed;
-        self.current = (self.current + 1) % 3;
-        self.frames[self.current].clear();
+        self.frames[0].elapsed = elapsed;
+        self.frames.rotate_right(1);
+        self.frames[0].clear();
         self.expected = self.looks.expect();
         self.begun = false;
         self.shown = 1 - self.shown;
@@ -249,30 +246,30 @@ impl Tia {
         self.vsync_end = self.vsync_end.map(|end| end.saturating_sub(cycles));
         self.dump.rebase(cycles);
         self.waited = self.waited.wrapping_sub(cycles);
-        self.frames[self.current].now.rebase(cycles as i32 * 3);
+        self.frames[0].now.rebase(cycles as i32 * 3);
     }
 
     /// Plays the frame before to its end, which tells the registers at the start of this one.
     fn begin<C: Canvas>(&mut self, canvas: &mut C) {
-        let before = &mut self.frames[(self.current + 2) % 3];
+        let before = &mut self.frames[1];
         let (played, elapsed) = (before.played, before.elapsed);
         before.played = before.writes.len();
         before.now.play(&before.writes[played..], canvas);
         before.now.catch_up(before.end, canvas);
         let picture = before.now.next_frame(elapsed);
-        self.frames[self.current].begin(picture);
+        self.frames[0].begin(picture);
         self.begun = true;
     }
 
     /// The same while this frame runs. If it is going to be looked at, what is played from now on has its pixels at once.
     fn begin_early<C: Canvas>(&mut self, canvas: &mut C) {
         self.begin(canvas);
-        self.frames[self.current].drawn = self.expected;
+        self.frames[0].drawn = self.expected;
     }
 
     /// Plays what was written in this frame so far, with pixels if it is being drawn.
     fn play<C: Canvas>(&mut self, canvas: &mut C) -> &mut Picture {
-        let frame = &mut self.frames[self.current];
+        let frame = &mut self.frames[0];
         let writes = &frame.writes[frame.played..];
         frame.played = frame.writes.len();
         if frame.drawn {
@@ -305,7 +302,7 @@ impl Tia {
         }
         let time = self.time(cycles);
         self.play(&mut Collisions);
-        let frame = &mut self.frames[self.current];
+        let frame = &mut self.frames[0];
         if frame.drawn {
             frame.now.catch_up(time, &mut Screen(&mut self.screens[self.shown]));
         } else {
@@ -318,11 +315,32 @@ impl Tia {
     /// the end of the line; it only can wait if its access before this one was a read.
     #[inline(always)]
     pub(crate) fn write(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
-        let register = (addr & 0x3F) as u8;
-        self.last_access = Access { cycles, register };
+        let writes = &self.frames[0].writes;
+        if cycles >= self.last_cycle || writes.len() == writes.capacity() {
+            return self.write_late(addr, value, cycles, previous_access_was_read);
+        }
+        self.write_now(addr, value, cycles, previous_access_was_read)
+    }
+
+    /// A write that ends the frame by coming too late, or for which there is no room in the log.
+    #[cold]
+    #[inline(never)]
+    fn write_late(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
+        self.frames[0].writes.reserve(1);
         if cycles >= self.last_cycle {
+            self.last_access = Access {
+                cycles,
+                register: (addr & 0x3F) as u8,
+            };
             self.end_frame(cycles);
         }
+        self.write_now(addr, value, cycles, previous_access_was_read)
+    }
+
+    #[inline(always)]
+    fn write_now(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
+        let register = (addr & 0x3F) as u8;
+        self.last_access = Access { cycles, register };
         match register {
             VSYNC => self.write_vsync(value, cycles),
             VBLANK => {
@@ -350,7 +368,7 @@ impl Tia {
 
     #[inline(always)]
     fn log(&mut self, register: u8, value: u8, cycles: u32) {
-        self.frames[self.current].writes.push(Write {
+        self.frames[0].writes.push(Write {
             cycles,
             register,
             value,
@@ -407,7 +425,7 @@ impl Tia {
     fn end_frame(&mut self, cycles: u32) {
         self.frame_done = true;
         let end = self.time(cycles);
-        let frame = &mut self.frames[self.current];
+        let frame = &mut self.frames[0];
         frame.end = end;
         // A short frame shows what was drawn two frames ago: this must not be forgotten.
         if frame.drawn || end < self.display.last_clock() {
@@ -443,7 +461,7 @@ impl Tia {
             self.begin(&mut Collisions);
         }
         let screen = &mut self.screens[self.shown];
-        let before_last = &mut self.frames[(self.current + 1) % 3];
+        let before_last = &mut self.frames[2];
         let shows_before_last = to < self.display.last_clock() && !before_last.drawn;
         if shows_before_last {
             before_last.rewind();
@@ -451,7 +469,7 @@ impl Tia {
             before_last.now.play(&before_last.writes, &mut Screen(screen));
             before_last.now.catch_up(before_last.end, &mut Screen(screen));
         }
-        let frame = &mut self.frames[self.current];
+        let frame = &mut self.frames[0];
         if !frame.drawn || shows_before_last {
             frame.rewind();
         }
@@ -480,8 +498,8 @@ impl Tia {
     /// The last frame, or as much as there is of one that was stopped: palette indices, line by line.
     pub(crate) fn screen(&mut self) -> &[u8] {
         self.looks.note();
-        if !self.frames[self.current].drawn {
-            self.draw(self.frames[self.current].end);
+        if !self.frames[0].drawn {
+            self.draw(self.frames[0].end);
         }
         &self.screens[self.shown]
     }
