@@ -254,7 +254,37 @@ mod tests {
         shown.map_or(colors.background, |(_, color)| *color)
     }
 
+    /// The collisions of some objects in some pixels.
+    fn naive_collisions(layers: &[LineMask; LAYERS], objects: u8, pixels: std::ops::Range<u32>) -> Latches {
+        let mut latches = Latches::default();
+        for (one, other) in (0..LAYERS).flat_map(|one| (0..one).map(move |other| (one, other))) {
+            let pair = 1 << one | 1 << other;
+            let is = |layer: usize, pixel: u32| layers[layer][pixel as usize / 64] >> (pixel % 64) & 1 == 1;
+            let mut pixels = pixels.clone();
+            if objects & pair == pair && pixels.any(|pixel| is(one, pixel) && is(other, pixel)) {
+                latches.add(Latches::among(pair));
+            }
+        }
+        latches
+    }
+
     proptest! {
+        #[test]
+        fn collisions_are_of_those_who_share_a_pixel_whatever_was_asked_before(
+            questions in prop::collection::vec((0..LAYERS, [0..WIDTH, 1..40], any::<u8>(), 0..WIDTH, 1..=WIDTH), 1..20),
+        ) {
+            let mut line = Line::default();
+            for (layer, [begin, length], objects, from, span) in questions {
+                if begin % 2 == 0 {
+                    let end = (begin + length).min(WIDTH);
+                    line.set(layer, std::array::from_fn(|word| edges(word, begin, end)));
+                }
+                let to = (from + span).min(WIDTH);
+                let expected = naive_collisions(&line.layers, objects, from..to);
+                prop_assert_eq!(line.collisions(Latches::among(objects), from, to), expected);
+            }
+        }
+
         #[test]
         fn each_pixel_has_the_colour_of_who_covers_the_others(
             layers: [LineMask; LAYERS], thin: [LineMask; LAYERS], from in 0..WIDTH, length in 1..=WIDTH, all: [u8; 5],
