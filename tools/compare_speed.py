@@ -2,7 +2,7 @@
 
     cargo build --release --workspace --examples --bins
     pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 envpool==1.2.5 stable-baselines3==2.9.2 opencv-python-headless
-    python tools/compare_speed.py machine atari57 env train dqn memory
+    python tools/compare_speed.py atari57 env train dqn memory
 
 Sample Factory needs older packages, so that it has an environment of its own, whose Python is named in SAMPLE_FACTORY:
 
@@ -146,21 +146,6 @@ def table(title, rows):
         print(f"| {label} | {median:,.0f} | {min(result):,.0f} - {max(result):,.0f} | {median / best:.2f}x |", flush=True)
 
 
-def machine():
-    for game in ("pong", "breakout", "seaquest", "space_invaders", "qbert"):
-        table(f"{game}, one core, gray screen every 4th frame", [
-            ("coinop-atari", lambda: example("frames", game, 80_000)),
-            ("ale-py 0.12.1 `act`", lambda: python("ale_act", game)),
-        ])
-
-
-ATARI_57 = """alien amidar assault asterix asteroids atlantis bank_heist battle_zone beam_rider berzerk bowling boxing breakout
-    centipede chopper_command crazy_climber defender demon_attack double_dunk enduro fishing_derby freeway frostbite gopher gravitar hero
-    ice_hockey jamesbond kangaroo krull kung_fu_master montezuma_revenge ms_pacman name_this_game phoenix pitfall pong private_eye qbert
-    riverraid road_runner robotank seaquest skiing solaris space_invaders star_gunner surround tennis time_pilot tutankham up_n_down venture
-    video_pinball wizard_of_wor yars_revenge zaxxon""".split()
-
-
 def atari57():
     """Each game of the Atari-57 list, on one core that both are bound to."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -248,5 +233,5 @@ def dqn():
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ("machine", "env", "train", "dqn"):
-        {"machine": machine, "atari57": atari57, "env": env, "train": training, "appo": appo, "dqn": dqn, "memory": memory}[name]()
+    for name in sys.argv[1:] or ("atari57", "env", "train", "dqn"):
+        {"atari57": atari57, "env": env, "train": training, "appo": appo, "dqn": dqn, "memory": memory}[name]()

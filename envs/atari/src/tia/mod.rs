@@ -322,21 +322,19 @@ impl Tia {
         self.write_now(addr, value, cycles, previous_access_was_read)
     }
 
-    /// A write that ends the frame by coming too late, or for which there is no room in the log.
+    /// A write that ends the frame by coming too late, or for which there is no room in the log. Apart from the others, which need to call nothing
+    /// and are most of what programs do.
     #[cold]
     #[inline(never)]
     fn write_late(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
         self.frames[0].writes.reserve(1);
         if cycles >= self.last_cycle {
-            self.last_access = Access {
-                cycles,
-                register: (addr & 0x3F) as u8,
-            };
             self.end_frame(cycles);
         }
         self.write_now(addr, value, cycles, previous_access_was_read)
     }
 
+    /// A write within the frame, with room in the log.
     #[inline(always)]
     fn write_now(&mut self, addr: u16, value: u8, cycles: u32, previous_access_was_read: bool) -> u32 {
         let register = (addr & 0x3F) as u8;
