@@ -18,14 +18,14 @@ use coinop::agents::init::Init;
 use coinop::agents::losses::{policy_gradient_loss, value_loss};
 use coinop::agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Observation, Precision, RecurrentState};
 use coinop::agents::optim::{AdamConfig, Optimizer, OptimizerConfig};
-use coinop::agents::tch::{Kind, Tensor};
+use coinop::agents::tch::Kind;
 use coinop::agents::{
     ActorCriticPolicy, AgentError, Checkpoint, CheckpointError, Device, Episodes, Learner, Policy, Progress,
     Resumption, Row, Section, TrainError, Trainer,
 };
 use coinop::envs::registry::Observations;
-use coinop::envs::rng::{Rng, stream};
-use coinop::envs::{Env, EnvFactory, EnvSpec};
+use coinop::envs::rng::{Rng, derive_seed, stream};
+use coinop::envs::{End, Env, EnvFactory, EnvSpec};
 use coinop::{Algorithm, Program, RunSettings};
 use serde::{Deserialize, Serialize};
 
@@ -57,15 +57,19 @@ struct Played<O> {
     obs: Vec<O>,
     actions: Vec<i64>,
     rewards: Vec<f32>,
+    /// 0 where the return stops, else 1.
+    discounts: Vec<f32>,
+    /// What came after the last step is worth: the value of the final observation where the episode was truncated, else nothing.
+    final_value: f32,
 }
 
 impl<O> Played<O> {
-    /// The discounted sum of the rewards from each step on.
+    /// The discounted sum of the rewards from each step on. A time limit cuts an episode off without ending what it is worth.
     fn returns(&self, gamma: f32) -> Vec<f32> {
-        let mut following = 0.0;
+        let mut following = self.final_value;
         let mut returns: Vec<f32> = self.rewards.clone();
-        for value in returns.iter_mut().rev() {
-            following = *value + gamma * following;
+        for (value, discount) in returns.iter_mut().zip(&self.discounts).rev() {
+            following = *value + gamma * discount * following;
             *value = following;
         }
         returns
@@ -88,9 +92,11 @@ impl<O: Observation> Learner for ReinforceLearner<O> {
     fn learn(&mut self, episode: &Played<O>) -> Result<f64, AgentError> {
         let obs = self.network.body().input(&episode.obs)?;
         let (logits, values) = self.network.forward(&obs, &[], &mut RecurrentState::default())?;
-        let actions = Tensor::f_from_slice(&episode.actions)?.f_unsqueeze(1)?;
+        // Where the network is, which may be a GPU.
+        let body = self.network.body();
+        let actions = body.numbers(&episode.actions)?.f_unsqueeze(1)?;
         let chosen = logits.f_log_softmax(1, Kind::Float)?.f_gather(1, &actions, false)?;
-        let returns = Tensor::f_from_slice(&episode.returns(self.settings.gamma))?;
+        let returns = body.numbers(&episode.returns(self.settings.gamma))?;
         let advantages = returns.f_sub(&values.f_detach()?)?;
         let loss = policy_gradient_loss(&chosen.f_squeeze_dim(1)?, &advantages)?
             .f_add(&value_loss(&values, &returns)?.f_mul_scalar(0.5)?)?;
@@ -118,9 +124,14 @@ struct Reinforce<O> {
     env: Box<dyn Env<Obs = O> + Send>,
     learner: ReinforceLearner<O>,
     actions: Rng,
+    /// The seed that the environment is reset with before the next episode; without one it goes on with its random stream.
+    env_seed: Option<u64>,
+    seed: u64,
     episodes: Episodes,
     steps: u64,
     updates: u64,
+    /// While a step is under way, and after one that failed, within an episode: then the environment is not saved.
+    in_step: bool,
     metrics: Row,
 }
 
@@ -136,10 +147,8 @@ impl<O: Observation> Reinforce<O> {
             beta2: 0.999,
             epsilon: 1e-8,
         });
-        let mut env = factory.make()?;
+        let env = factory.make(0)?;
         let network = network(&env.spec(), seed, device)?;
-        // Seeded once; every episode then begins with `None`.
-        env.reset(Some(seed), &mut vec![O::default(); env.obs_shape().len()])?;
         Ok(Self {
             env,
             learner: ReinforceLearner {
@@ -149,19 +158,24 @@ impl<O: Observation> Reinforce<O> {
                 obs: std::marker::PhantomData,
             },
             actions: stream(seed, "action", 0),
+            env_seed: Some(seed),
+            seed,
             episodes: Episodes::new(1),
             steps: 0,
             updates: 0,
+            in_step: false,
             metrics: Row::of(&["loss"]),
         })
     }
 
-    fn choose(&mut self, obs: &[O]) -> Result<u32, AgentError> {
+    /// An action, and the value of the observation.
+    fn choose(&mut self, obs: &[O]) -> Result<(u32, f32), AgentError> {
         let network = &self.learner.network;
         let obs = network.body().input(obs)?;
-        let (logits, _) = network.infer(&obs, &[], &mut RecurrentState::default())?;
-        let probabilities = Vec::<f32>::try_from(logits.f_softmax(1, Kind::Float)?.f_squeeze()?)?;
-        Ok(sample_action(&probabilities, 0.0, &mut self.actions))
+        let (logits, value) = network.infer(&obs, &[], &mut RecurrentState::default())?;
+        let probabilities = Vec::<f32>::try_from(logits.f_softmax(1, Kind::Float)?.f_flatten(0, -1)?)?;
+        let action = sample_action(&probabilities, 0.0, &mut self.actions);
+        Ok((action, value.f_double_value(&[0])? as f32))
     }
 
     fn play(&mut self) -> Result<Played<O>, TrainError> {
@@ -169,16 +183,22 @@ impl<O: Observation> Reinforce<O> {
             obs: Vec::new(),
             actions: Vec::new(),
             rewards: Vec::new(),
+            discounts: Vec::new(),
+            final_value: 0.0,
         };
         let mut obs = vec![O::default(); self.env.obs_shape().len()];
-        self.env.reset(None, &mut obs)?;
+        self.env.reset(self.env_seed.take(), &mut obs)?;
         loop {
-            let action = self.choose(&obs)?;
+            let (action, _) = self.choose(&obs)?;
             played.obs.extend_from_slice(&obs);
             played.actions.push(i64::from(action));
             let step = self.env.step(action, &mut obs)?;
             played.rewards.push(step.reward);
+            played.discounts.push(step.discount);
             self.episodes.add(0, &step);
+            if step.end == End::Truncated {
+                (_, played.final_value) = self.choose(&obs)?;
+            }
             if step.end.is_over() {
                 return Ok(played);
             }
@@ -187,12 +207,15 @@ impl<O: Observation> Reinforce<O> {
 }
 
 impl<O: Observation> Trainer for Reinforce<O> {
-    /// Between two steps no episode is under way; but where the environment's random stream is, is not saved.
     fn resumption(&self) -> Resumption {
-        Resumption::NewEpisodes
+        match self.snapshot() {
+            Some(_) => Resumption::Exact,
+            None => Resumption::NewEpisodes,
+        }
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        self.in_step = true;
         self.episodes.begin();
         self.metrics.clear();
         let played = self.play()?;
@@ -200,6 +223,7 @@ impl<O: Observation> Trainer for Reinforce<O> {
         let loss = self.learner.learn(&played)?;
         self.updates += 1;
         self.metrics.record("loss", loss);
+        self.in_step = false;
         Ok(Progress {
             frames: self.steps * u64::from(self.env.frames_per_step()),
             steps: self.steps,
@@ -211,11 +235,21 @@ impl<O: Observation> Trainer for Reinforce<O> {
     }
 }
 
-impl<O> Checkpoint for Reinforce<O> {
+impl<O: Observation> Reinforce<O> {
+    /// Between two steps no episode is under way, but the environment's random stream is somewhere.
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        if self.in_step { None } else { self.env.snapshot() }
+    }
+}
+
+impl<O: Observation> Checkpoint for Reinforce<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.network.save(out.section_mut("network"))?;
         self.learner.optimizer.save(out.section_mut("optimizer"))?;
         out.put("action_stream", &self.actions)?;
+        if let Some(snapshot) = self.snapshot() {
+            out.put_bytes("env", [snapshot.as_slice()])?;
+        }
         out.put("steps", &self.steps)?;
         out.put("updates", &self.updates)
     }
@@ -224,8 +258,24 @@ impl<O> Checkpoint for Reinforce<O> {
         self.learner.network.load(from.section("network")?)?;
         self.learner.optimizer.load(from.section("optimizer")?)?;
         self.actions = from.get("action_stream")?;
-        self.steps = from.get("steps")?;
-        self.updates = from.get("updates")?;
+        self.steps = from.count("steps")?;
+        self.updates = from.count("updates")?;
+        self.in_step = false;
+        self.episodes.interrupt();
+        self.env_seed = match from.bytes("env") {
+            Ok(snapshot) => {
+                let restored = self.env.restore(&snapshot);
+                restored.map_err(|error| CheckpointError::Mismatch {
+                    name: "env".to_owned(),
+                    reason: error.to_string(),
+                })?;
+                None
+            }
+            // Other episodes than those of the run's beginning.
+            Err(CheckpointError::Missing(_)) if self.steps > 0 => Some(derive_seed(self.seed, "resumed", self.steps)),
+            Err(CheckpointError::Missing(_)) => Some(self.seed),
+            Err(error) => return Err(error),
+        };
         Ok(())
     }
 }
@@ -271,4 +321,60 @@ impl Algorithm for ReinforceAlgorithm {
 
 fn main() -> ExitCode {
     Program::new().algorithm::<ReinforceAlgorithm>().main()
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop::envs::Copies;
+    use coinop::envs::classic::CartPole;
+    use coinop::envs::wrappers::TimeLimit;
+
+    use super::*;
+
+    fn played(final_value: f32, discounts: [f32; 3]) -> Played<f32> {
+        Played {
+            obs: Vec::new(),
+            actions: Vec::new(),
+            rewards: vec![1.0, 2.0, 4.0],
+            discounts: discounts.to_vec(),
+            final_value,
+        }
+    }
+
+    #[test]
+    fn a_truncated_episode_is_worth_what_its_final_observation_is_and_a_lost_life_nothing_more() {
+        assert_eq!(
+            played(0.0, [1.0, 1.0, 0.0]).returns(0.5),
+            [1.0 + 1.0 + 1.0, 2.0 + 2.0, 4.0]
+        );
+        assert_eq!(
+            played(8.0, [1.0; 3]).returns(0.5),
+            [1.0 + 1.0 + 1.0 + 1.0, 2.0 + 2.0 + 2.0, 4.0 + 4.0]
+        );
+        assert_eq!(played(8.0, [0.0, 1.0, 1.0]).returns(0.5), [1.0, 6.0, 8.0]);
+    }
+
+    #[test]
+    fn a_run_that_is_resumed_is_the_run_that_was_not() {
+        let settings = Settings {
+            gamma: 0.9,
+            learning_rate: 0.001,
+        };
+        let factory = Copies::of(TimeLimit::new(CartPole::v1(), 30), 200);
+        let make = |seed| Reinforce::<f32>::new(settings, &factory, seed, Device::Cpu).expect("a trainer");
+        let state = |trainer: &Reinforce<f32>| {
+            let mut section = Section::default();
+            trainer.save(&mut section).expect("a state");
+            section
+        };
+        let mut whole = make(1);
+        let steps = |trainer: &mut Reinforce<f32>, n| (0..n).for_each(|_| assert!(trainer.step().is_ok()));
+        steps(&mut whole, 5);
+        let mut resumed = make(2);
+        resumed.load(&state(&whole)).expect("the state");
+        assert_eq!(resumed.resumption(), Resumption::Exact);
+        steps(&mut whole, 5);
+        steps(&mut resumed, 5);
+        assert_eq!(state(&whole).differences(&state(&resumed), &|_| false), [""; 0]);
+    }
 }

@@ -247,7 +247,8 @@ impl AlgoConfig {
             Self::DoubleDqn(config) => config.num_envs,
             Self::A3c(config) => config.workers,
             Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => config.workers,
-            Self::Custom(config) => config.algorithm().num_envs(&config.settings),
+            // As it was when the settings were checked.
+            Self::Custom(config) => config.algorithm().num_envs(&config.settings).unwrap_or(1),
         }
     }
 
@@ -318,7 +319,7 @@ impl AlgoConfig {
         match self {
             Self::Paac(config) => {
                 Paac::<O>::check_memory(config, factory.spec().obs_shape)?;
-                let env = factory.make_vec(config.num_envs, run.env_threads)?;
+                let env = factory.make_vec(0, config.num_envs, run.env_threads)?;
                 Ok(Box::new(Paac::new(config, env, run.frames, run.seed, device)?))
             }
             Self::DoubleDqn(config) => {

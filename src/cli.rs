@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use coinop_envs::atari::Protocol;
 
 use crate::algo::Algo;
@@ -27,24 +27,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Train an agent; everything goes into a run folder
+    /// Train an agent; all files go into a run folder
     Train(TrainArgs),
-    /// Show that a run which is interrupted and goes on is the run that it would have been
+    /// Verify that an interrupted and resumed run equals an uninterrupted one
     VerifyResume(VerifyArgs),
     /// Play episodes with a trained agent and report its scores
     Eval(EvalArgs),
-    /// List the environments, or say of one what can be chosen
+    /// List environments, or show the options of one
     Envs {
-        /// An environment
-        env: Option<String>,
+        /// An environment, perhaps with options, e.g. `pong@mode=1`
+        env: Option<EnvName>,
     },
-    /// Try an environment against what every environment must do
+    /// Check that an environment obeys the `Env` contract
     Check(CheckArgs),
-    /// Measure how fast everything is, and where the time of training goes
+    /// Measure the speed of every part, and where training spends its time
     Bench(BenchArgs),
     /// Draw the learning curves of runs
     Plot(PlotArgs),
-    /// The Atari machine by itself
+    /// Use the Atari machine directly
     Atari {
         #[command(subcommand)]
         command: AtariCommand,
@@ -53,35 +53,36 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum AtariCommand {
-    /// Do a list of actions and print what happens, one CSV row per action
+    /// Play a list of actions and print one CSV row per action
     Trace(TraceArgs),
 }
 
 /// Which settings, for whatever trains.
 #[derive(Args, Clone, Default)]
 pub(crate) struct SettingArgs {
-    /// The algorithm [default: that of the config file, else paac]
+    /// The algorithm [default: the config file's, else paac]
     #[arg(long, value_enum)]
     pub(crate) algo: Option<Algo>,
-    /// The settings to start from: `fast` (tuned for wall clock) or, for Atari games, `paac` (the paper's) [default: that of the config file, else fast]
+    /// The settings to start from, e.g. `fast` (tuned for wall-clock time) or `paac` (the paper's, for Atari games) [default: the config file's, else
+    /// fast]
     #[arg(long)]
     pub(crate) preset: Option<String>,
-    /// A TOML file with settings that differ from the preset's, e.g. the config.toml of another run
+    /// A TOML file whose settings override the preset's, e.g. the config.toml of another run
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// A setting, e.g. `paac.gamma=0.98` or, where no two sections have it, `gamma=0.98`; may be repeated
+    /// A setting, e.g. `paac.gamma=0.98`, or `gamma=0.98` if only one section has it; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<Setting>,
     /// Threads that step environments [default: all cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) env_threads: Option<usize>,
-    /// Threads that libtorch computes with [default: all cores]
+    /// Threads that libtorch uses [default: all cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) torch_threads: Option<usize>,
-    /// Where the network computes: `cpu`, `cuda`, `cuda:1`
+    /// The device of the network: `cpu`, `cuda` or `cuda:1`
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
+    /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
 }
@@ -91,8 +92,8 @@ pub(crate) struct TrainArgs {
     /// The environment, e.g. `pong`, `cartpole`, or with options `pong@mode=1,difficulty=3`; `coinop envs` lists all
     #[arg(required_unless_present = "resume")]
     pub(crate) env: Option<EnvName>,
-    /// Go on with a run, a folder or its name under runs/, where its newest checkpoint was written; of its settings, only the frames, the threads, the
-    /// device and the folder of the ROMs may be others
+    /// Resume a run (a folder, or its name under runs/) from its newest checkpoint; only the frames, the threads, the device and the ROM folder may be
+    /// changed
     #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "algo", "preset", "config", "seed", "set", "run_dir"])]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
@@ -110,7 +111,7 @@ pub(crate) struct TrainArgs {
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// What a run is trained with; `--frames` is 30k if it is not said
+    /// The training to verify; `--frames` defaults to 30k
     #[command(flatten)]
     pub(crate) train: TrainArgs,
 }
@@ -119,19 +120,19 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct EvalArgs {
     /// The run folder, or its name under runs/
     pub(crate) run: PathBuf,
-    /// The checkpoint: `last`, `best` by evaluation while training, or the frames after which it was written, e.g. 2M
+    /// The checkpoint: `last`, `best` (by evaluation during training), or its frames, e.g. 2M
     #[arg(long, default_value = "last", value_name = "WHICH")]
     pub(crate) checkpoint: Which,
     /// Episodes to play
     #[arg(long, default_value = "30", value_parser = parse_episodes, allow_negative_numbers = true)]
     pub(crate) episodes: usize,
-    /// Of an Atari game: play by the rules of this protocol instead of those of the training: `nature`, `machado`, `sb3`
+    /// For Atari games: evaluate under this protocol instead of the training's: `nature`, `machado` or `sb3`
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
     /// The seed of the environments and of the policy
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
-    /// Take the most probable action instead of drawing one
+    /// Take the most probable action instead of sampling
     #[arg(long)]
     pub(crate) greedy: bool,
     /// Print one JSON object
@@ -140,13 +141,13 @@ pub(crate) struct EvalArgs {
     /// Threads that step environments [default: all cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) env_threads: Option<usize>,
-    /// Threads that libtorch computes with [default: all cores]
+    /// Threads that libtorch uses [default: all cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) torch_threads: Option<usize>,
-    /// Where the network computes [default: where it was trained]
+    /// The device of the network [default: the training's]
     #[arg(long)]
     pub(crate) device: Option<String>,
-    /// The folder of the ROMs [default: that of the training]
+    /// The ROM folder [default: the training's]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
 }
@@ -161,19 +162,19 @@ pub(crate) struct BenchArgs {
     pub(crate) env: EnvName,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
-    /// Seconds of each repeat, and of warming up
+    /// Seconds per repetition, and of warm-up
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) seconds: f64,
-    /// How often each is measured
+    /// Repetitions of each measurement
     #[arg(long, default_value_t = 5, value_name = "N", allow_negative_numbers = true)]
     pub(crate) repeats: usize,
-    /// Print one JSON object instead of a table, which `--compare` reads
+    /// Print one JSON object, which `--compare` reads, instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Draw bars, too: an SVG
+    /// Also draw bars, as an SVG
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// What `--json` printed before, to show ratios to
+    /// An earlier output of `--json`, to show ratios against
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
 }
@@ -182,7 +183,7 @@ pub(crate) struct BenchArgs {
 pub(crate) struct CheckArgs {
     /// The environment, perhaps with options, e.g. `pong@mode=1`; `envs` lists all
     pub(crate) env: EnvName,
-    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
+    /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
 }
@@ -192,18 +193,18 @@ pub(crate) struct PlotArgs {
     /// Run folders, or their names under runs/
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The picture to write, an SVG
+    /// The SVG to write
     #[arg(short, long, default_value = "curve.svg", value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// What the scores are drawn over
+    /// The horizontal axis
     #[arg(long, default_value = "frames")]
     pub(crate) over: Over,
 }
 
 #[derive(Args)]
 pub(crate) struct TraceArgs {
-    /// The game, e.g. `pong`
-    pub(crate) game: String,
+    /// The game, perhaps with a mode and a difficulty, e.g. `pong@mode=1`
+    pub(crate) game: EnvName,
     /// A file with one of ALE's action numbers (0 to 17) per line
     #[arg(long, value_name = "FILE")]
     pub(crate) actions: PathBuf,
@@ -216,19 +217,19 @@ pub(crate) struct TraceArgs {
     /// The game's mode [default: the game's own]
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) mode: Option<u32>,
-    /// The game's difficulty
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    pub(crate) difficulty: u32,
+    /// The game's difficulty [default: 0]
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) difficulty: Option<u32>,
     /// Frames per action
     #[arg(long, value_name = "K", default_value_t = 1, allow_negative_numbers = true)]
     pub(crate) frame_skip: u32,
-    /// Write what is there at the end to a file: the 128 bytes of memory, then the screen's palette indices
+    /// Write the final state to a file: the 128 bytes of RAM, then the screen's palette indices
     #[arg(long, value_name = "FILE")]
     pub(crate) dump: Option<PathBuf>,
-    /// Write what the instructions of the last frame wrote to RAM and to the television chip to a file, as CSV
+    /// Write to a CSV file what the last frame's instructions wrote to RAM and to the television chip
     #[arg(long, value_name = "FILE")]
     pub(crate) writes: Option<PathBuf>,
-    /// The folder of the ROMs [default: COINOP_ROMS, else .roms here or above]
+    /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
 }
@@ -245,10 +246,99 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
                 ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
             }
             _ => {
-                output::say_error(&one_line(&error.to_string()));
+                let text = word_of_others(&error).unwrap_or_else(|| one_line(&error.to_string()));
+                output::say_error(&text);
                 ExitCode::from(USAGE)
             }
         })
+}
+
+/// What is meant by flags of other tools (Stable-Baselines3, CleanRL, RLlib, Sample Factory), and how that is written here.
+const FLAGS_OF_OTHERS: [(&[&str], &str); 12] = [
+    (
+        &[
+            "total-timesteps",
+            "timesteps",
+            "total-steps",
+            "num-steps",
+            "train-for-env-steps",
+        ],
+        "--frames N (emulator frames; an agent step on the Atari is 4)",
+    ),
+    (
+        &["num-envs", "n-envs", "num-workers"],
+        "--set num_envs=N, or --set workers=N for asynchronous methods",
+    ),
+    (&["lr", "learning-rate"], "--set learning_rate=X"),
+    (&["gamma", "discount"], "--set gamma=X"),
+    (&["batch-size"], "--set batch_size=N, or --set minibatches=N"),
+    (&["gpu", "cuda", "use-gpu"], "--device cuda"),
+    (&["cpu"], "--device cpu"),
+    (
+        &["env", "env-id", "game", "environment"],
+        "the name after the command, e.g. `train pong`",
+    ),
+    (
+        &["quiet", "silent", "q"],
+        "2>/dev/null; log.txt in the run folder has everything",
+    ),
+    (&["threads", "num-threads"], "--env-threads N and --torch-threads N"),
+    (&["output", "log-dir", "logdir", "experiment"], "--run-dir DIR"),
+    (&["lstm", "recurrent"], "--set core=lstm"),
+];
+
+/// What is meant by names of algorithms elsewhere.
+const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 6] = [
+    (
+        &["ppo", "ppo2", "appo"],
+        "paac, whose preset `fast` learns with PPO's clip",
+    ),
+    (
+        &["a2c", "acktr", "actor-critic"],
+        "paac, with --preset paac for one update per rollout",
+    ),
+    (
+        &["dqn", "nature-dqn"],
+        "double-dqn, with --preset dqn-nature for DQN itself",
+    ),
+    (
+        &["ddqn", "doubledqn", "dueling-dqn", "prioritized-dqn", "per"],
+        "double-dqn",
+    ),
+    (&["async-dqn", "q-learning", "asyncq"], "async-q"),
+    (&["sarsa"], "async-sarsa"),
+];
+
+/// One line that names ours where somebody writes a word of another tool.
+fn word_of_others(error: &clap::Error) -> Option<String> {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let argument = context(ContextKind::InvalidArg)?;
+    let plain = |text: &str| text.trim_start_matches('-').to_ascii_lowercase().replace('_', "-");
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let wanted = plain(argument.split('=').next()?);
+            let (_, ours) = FLAGS_OF_OTHERS
+                .iter()
+                .find(|(theirs, _)| theirs.contains(&wanted.as_str()))?;
+            Some(format!("unexpected argument '{argument}' found: here that is {ours}"))
+        }
+        ErrorKind::InvalidValue if argument.starts_with("--algo") => {
+            let value = context(ContextKind::InvalidValue)?;
+            let wanted = plain(&value);
+            let named = Algo::value_variants().iter().find(|algo| algo.name() == wanted);
+            let of_others = || {
+                ALGORITHMS_OF_OTHERS
+                    .iter()
+                    .find(|(theirs, _)| theirs.contains(&wanted.as_str()))
+            };
+            let ours = named.map(|algo| algo.name()).or_else(|| Some(of_others()?.1))?;
+            Some(format!("invalid value '{value}' for '--algo': use {ours}"))
+        }
+        _ => None,
+    }
 }
 
 /// clap spreads an error over lines: cause, hints, usage, and where help is.
@@ -257,7 +347,9 @@ fn one_line(text: &str) -> String {
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with("Usage:"));
+    // What clap suggests for a word that looks like a flag would make it the name of an environment.
     lines
+        .filter(|line| !line.starts_with("tip: to pass"))
         .collect::<Vec<_>>()
         .join("; ")
         .trim_start_matches("error: ")
@@ -284,13 +376,46 @@ mod tests {
     }
 
     #[test]
+    fn a_word_of_another_tool_names_ours() {
+        let said = |args: &[&str]| {
+            let error = Cli::try_parse_from([&["coinop", "train", "pong"], args].concat())
+                .err()
+                .unwrap();
+            word_of_others(&error).unwrap_or_else(|| one_line(&error.to_string()))
+        };
+        for (args, ours) in [
+            (&["--total-timesteps", "1000"][..], "--frames N"),
+            (&["--total_timesteps=1000"], "--frames N"),
+            (&["--num-envs", "8"], "--set num_envs=N"),
+            (&["--lr=0.1"], "--set learning_rate=X"),
+            (&["--gpu"], "--device cuda"),
+            (&["--quiet"], "2>/dev/null"),
+            (
+                &["--algo", "ppo"],
+                "use paac, whose preset `fast` learns with PPO's clip",
+            ),
+            (&["--algo", "a2c"], "use paac, with --preset paac"),
+            (&["--algo", "dqn"], "use double-dqn, with --preset dqn-nature"),
+            (&["--algo", "PAAC"], "use paac"),
+            (&["--algo", "double_dqn"], "use double-dqn"),
+        ] {
+            let said = said(args);
+            assert!(said.contains(ours), "{args:?}: {said}");
+        }
+        assert_eq!(
+            said(&["--xyzzy"]),
+            "unexpected argument '--xyzzy' found; for more, try '--help'"
+        );
+    }
+
+    #[test]
     fn a_wrong_command_line_takes_one_line() {
         let error = Cli::try_parse_from(["coinop", "train", "pong", "--frames", "ten"])
             .err()
             .unwrap();
         assert_eq!(
             one_line(&error.to_string()),
-            "invalid value 'ten' for '--frames <FRAMES>': `ten` is no count: write a whole number, or one like 10M, 1.5k or 2e6; \
+            "invalid value 'ten' for '--frames <FRAMES>': `ten` is not a valid count: write a whole number, or one like 10M, 1.5k or 2e6; \
              for more, try '--help'"
         );
     }

@@ -19,7 +19,7 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
         let count = digits.parse().ok().filter(|count| *count <= MAX);
         return count.ok_or_else(|| format!("`{text}` is too large: a count is at most {MAX}"));
     }
-    let wrong = || format!("`{text}` is no count: write a whole number, or one like 10M, 1.5k or 2e6");
+    let wrong = || format!("`{text}` is not a valid count: write a whole number, or one like 10M, 1.5k or 2e6");
     let (number, factor) = match digits.char_indices().last() {
         Some((at, 'k' | 'K')) => (&digits[..at], 1e3),
         Some((at, 'm' | 'M')) => (&digits[..at], 1e6),

@@ -4,7 +4,11 @@ use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use coinop_agents::network::Observation;
-use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
+use coinop_agents::times::Times;
+use coinop_agents::{
+    AgentError, Checkpoint, CheckpointError, Device, Mode, Policy, Progress, Resumption, Section, TrainError, Trainer,
+};
+use coinop_envs::guard::catch;
 use coinop_envs::registry::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{AnyFactory, EnvFactory, EnvSpec};
@@ -74,7 +78,7 @@ use toml::{Table, Value};
 ///         device: Device,
 ///     ) -> Result<Box<dyn Trainer>, TrainError> {
 ///         let config = config(settings);
-///         let envs = factory.make_vec(config.num_envs, run.env_threads)?;
+///         let envs = factory.make_vec(0, config.num_envs, run.env_threads)?;
 ///         Ok(Box::new(Paac::new(&config, envs, run.frames, run.seed, device)?))
 ///     }
 ///
@@ -111,7 +115,7 @@ pub trait Algorithm: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first that can not be.
+    /// [`AgentError::BadConfig`] with the first invalid value.
     fn validate(settings: &Self::Settings) -> Result<(), AgentError> {
         let _ = settings;
         Ok(())
@@ -165,7 +169,7 @@ pub struct RunSettings {
 pub(crate) trait Erased: Send + Sync {
     fn read(&self, settings: Value) -> Result<Table, toml::de::Error>;
     fn check(&self, settings: &Table) -> Result<(), AgentError>;
-    fn num_envs(&self, settings: &Table) -> usize;
+    fn num_envs(&self, settings: &Table) -> Result<usize, AgentError>;
     fn trainer(
         &self,
         settings: &Table,
@@ -187,25 +191,53 @@ pub(crate) trait Erased: Send + Sync {
 
 struct Eraser<A>(std::marker::PhantomData<fn() -> A>);
 
-/// Settings that were read before are read again: they are what they were.
-fn settings_of<A: Algorithm>(table: &Table) -> A::Settings {
+/// Settings that were read before are read again: they are what they were, as [`Erased::read`] has found.
+fn settings_of<A: Algorithm>(table: &Table) -> Result<A::Settings, AgentError> {
     let read = table.clone().try_into();
-    read.unwrap_or_else(|error| panic!("settings of {} that were good before: {error}", A::NAME))
+    read.map_err(|error| failed(A::NAME, format!("its settings can't be read again: {error}")))
+}
+
+fn failed(name: &'static str, cause: String) -> AgentError {
+    AgentError::Algorithm { name, cause }
+}
+
+/// Calls a function of an algorithm, whose panic is an error.
+fn call<T, E: From<AgentError>>(name: &'static str, function: &str, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch(f).unwrap_or_else(|message| Err(failed(name, format!("its {function} panicked: {message}")).into()))
 }
 
 impl<A: Algorithm> Erased for Eraser<A> {
     fn read(&self, settings: Value) -> Result<Table, toml::de::Error> {
+        use serde::de::Error;
+        let panicked = |message| Error::custom(format!("the algorithm {}: its settings panicked: {message}", A::NAME));
         // What it has not got, its default writes down.
-        let settings: A::Settings = settings.try_into()?;
-        Table::try_from(settings).map_err(serde::de::Error::custom)
+        catch(|| {
+            let settings: A::Settings = settings.try_into()?;
+            let table = Table::try_from(settings).map_err(Error::custom)?;
+            // They will be read again and again.
+            let again: Result<A::Settings, _> = table.clone().try_into();
+            match again.and_then(|again| Table::try_from(again).map_err(Error::custom)) {
+                Ok(again) if again == table => Ok(table),
+                Ok(_) => Err(Error::custom(format!(
+                    "the algorithm {}: its settings are others when they are written and read again",
+                    A::NAME
+                ))),
+                Err(error) => Err(Error::custom(format!(
+                    "the algorithm {}: its settings can't be read again when they are written: {error}",
+                    A::NAME
+                ))),
+            }
+        })
+        .unwrap_or_else(|message| Err(panicked(message)))
     }
 
     fn check(&self, settings: &Table) -> Result<(), AgentError> {
-        A::validate(&settings_of::<A>(settings))
+        call(A::NAME, "validate()", || A::validate(&settings_of::<A>(settings)?))?;
+        self.num_envs(settings).map(drop)
     }
 
-    fn num_envs(&self, settings: &Table) -> usize {
-        A::num_envs(&settings_of::<A>(settings))
+    fn num_envs(&self, settings: &Table) -> Result<usize, AgentError> {
+        call(A::NAME, "num_envs()", || Ok(A::num_envs(&settings_of::<A>(settings)?)))
     }
 
     fn trainer(
@@ -215,11 +247,13 @@ impl<A: Algorithm> Erased for Eraser<A> {
         run: &RunSettings,
         device: Device,
     ) -> Result<Box<dyn Trainer>, TrainError> {
-        let settings = settings_of::<A>(settings);
-        match factory {
+        let settings = settings_of::<A>(settings)?;
+        let trainer = call(A::NAME, "trainer()", || match factory {
             AnyFactory::Pixels(factory) => A::trainer(&settings, factory, run, device),
             AnyFactory::Features(factory) => A::trainer(&settings, factory, run, device),
-        }
+        });
+        let (name, inner) = (A::NAME, trainer?);
+        Ok(Box::new(GuardedTrainer { name, inner }))
     }
 
     fn policy(
@@ -231,10 +265,83 @@ impl<A: Algorithm> Erased for Eraser<A> {
         rng: Rng,
         device: Device,
     ) -> Result<Box<dyn Any>, TrainError> {
-        let settings = settings_of::<A>(settings);
-        Ok(match observations {
-            Observations::Pixels => Box::new(A::policy::<u8>(&settings, spec, from, rng, device)?),
-            Observations::Features => Box::new(A::policy::<f32>(&settings, spec, from, rng, device)?),
+        let settings = settings_of::<A>(settings)?;
+        let name = A::NAME;
+        call(name, "policy()", || {
+            Ok(match observations {
+                Observations::Pixels => guarded(name, A::policy::<u8>(&settings, spec, from, rng, device)?),
+                Observations::Features => guarded(name, A::policy::<f32>(&settings, spec, from, rng, device)?),
+            })
+        })
+    }
+}
+
+/// A trainer of an algorithm of another crate: a panic is an error that names it, and so is a score that is not finite.
+struct GuardedTrainer {
+    name: &'static str,
+    inner: Box<dyn Trainer>,
+}
+
+impl Trainer for GuardedTrainer {
+    fn resumption(&self) -> Resumption {
+        catch(|| self.inner.resumption()).unwrap_or(Resumption::NewEpisodes)
+    }
+
+    fn times(&self) -> Times {
+        catch(|| self.inner.times()).unwrap_or_default()
+    }
+
+    fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        let Self { name, inner } = self;
+        let progress = call(name, "step()", move || inner.step())?;
+        match progress.episodes.iter().find(|episode| !episode.score.is_finite()) {
+            None => Ok(progress),
+            Some(episode) => {
+                let cause = format!(
+                    "it says of an episode of actor {} that it scored {}",
+                    episode.actor, episode.score
+                );
+                Err(failed(name, cause).into())
+            }
+        }
+    }
+}
+
+impl Checkpoint for GuardedTrainer {
+    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        catch(|| self.inner.save(out)).unwrap_or_else(|message| Err(self.panicked("save()", message)))
+    }
+
+    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        let loaded = catch(|| self.inner.load(from));
+        loaded.unwrap_or_else(|message| Err(self.panicked("load()", message)))
+    }
+}
+
+impl GuardedTrainer {
+    fn panicked(&self, what: &'static str, message: String) -> CheckpointError {
+        let name = self.name;
+        CheckpointError::Panicked { name, what, message }
+    }
+}
+
+/// A policy likewise.
+struct GuardedPolicy<O> {
+    name: &'static str,
+    inner: Box<dyn Policy<Obs = O>>,
+}
+
+fn guarded<O: Observation>(name: &'static str, inner: Box<dyn Policy<Obs = O>>) -> Box<dyn Any> {
+    let policy: Box<dyn Policy<Obs = O>> = Box::new(GuardedPolicy { name, inner });
+    Box::new(policy)
+}
+
+impl<O: Observation> Policy for GuardedPolicy<O> {
+    type Obs = O;
+
+    fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+        call(self.name, "policy's act()", || {
+            self.inner.act(obs, begins, mode, actions)
         })
     }
 }
@@ -305,7 +412,7 @@ pub(crate) fn register<A: Algorithm>(taken: &[&str]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use coinop_agents::{Checkpoint, CheckpointError, Mode, Progress, Resumption, Row};
+    use coinop_agents::Row;
     use coinop_envs::registry;
     use coinop_envs::rng::stream;
     use serde::Deserialize;

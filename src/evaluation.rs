@@ -3,6 +3,7 @@
 //! Every environment plays a number of episodes that is fixed beforehand. Taking the first `n` episodes to end instead would
 //! prefer short ones, which in most games are the bad ones.
 
+use anyhow::bail;
 use coinop_agents::network::Observation;
 use coinop_agents::{Mode, Policy, Section};
 use coinop_envs::rng::stream;
@@ -12,6 +13,9 @@ use crate::config::Config;
 
 /// Environments that play at the same time, if there are as many episodes.
 const MAX_ENVS: usize = 32;
+
+/// Steps after which an episode is taken for one that never ends. The longest of an Atari game has 27,000.
+pub(crate) const LONG_STEPS: u64 = 100_000;
 
 /// How to play.
 #[derive(Clone, Debug)]
@@ -72,7 +76,7 @@ fn evaluate_in<O: Observation>(
     let mut policy = config
         .algo
         .policy(&factory.spec(), from.section("trainer")?, rng, device)?;
-    let mut env = factory.make_vec(how.episodes.min(MAX_ENVS), how.env_threads)?;
+    let mut env = factory.make_vec(0, how.episodes.min(MAX_ENVS), how.env_threads)?;
     play(policy.as_mut(), how, env.as_mut(), watch)
 }
 
@@ -100,6 +104,12 @@ fn play<O: Elem>(
             running[i].0 += f64::from(step.score);
             running[i].1 += 1;
             begins[i] = step.end.is_over();
+            if running[i].1 >= LONG_STEPS && !begins[i] && finished[i].len() < quota(i) {
+                bail!(
+                    "an episode of environment {i} has not ended after {LONG_STEPS} steps, so that there is no score: wrap the environment in \
+                     `TimeLimit`"
+                );
+            }
             if begins[i] {
                 let episode = std::mem::take(&mut running[i]);
                 if finished[i].len() < quota(i) {

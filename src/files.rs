@@ -29,6 +29,20 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), FileError> {
     fs::write(path, text).map_err(failed("can't write", path))
 }
 
+/// Finds out whether a file can be written, without changing it: asked before the work whose result goes there.
+pub(crate) fn check_writable(path: &Path) -> Result<(), FileError> {
+    let is_new = !path.exists();
+    let mut open = fs::OpenOptions::new();
+    open.append(true)
+        .create(true)
+        .open(path)
+        .map_err(failed("can't write", path))?;
+    if is_new {
+        fs::remove_file(path).map_err(failed("can't write", path))?;
+    }
+    Ok(())
+}
+
 /// Reads a whole file of text.
 pub(crate) fn read(path: &Path) -> Result<String, FileError> {
     fs::read_to_string(path).map_err(failed("can't read", path))

@@ -20,7 +20,7 @@ pub(crate) fn start(path: &Path) -> Result<(), FileError> {
         .append(true)
         .open(path)
         .map_err(failed("can't write", path))?;
-    // A line that can not be written (a full disk) is not worth a second complaint: the metrics beside it will make the run fail.
+    // A line that cannot be written (a full disk) is not worth a second complaint: the metrics beside it will make the run fail.
     let to_file = fmt::layer()
         .with_ansi(false)
         .with_target(false)

@@ -31,13 +31,32 @@ impl From<io::Error> for OutputError {
     }
 }
 
-/// What the program is called, for commands that it suggests.
+/// How the program is started, for commands that can be pasted: as cargo starts it if it did, else by its name.
 pub(crate) fn program() -> String {
     let path = std::env::args_os().next().unwrap_or_default();
+    // cargo names the folder of the package in the environment of what it runs, and starts it by its path in the target folder.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    if package.is_some_and(|package| Path::new(&path).starts_with("target") || Path::new(&path).starts_with(&package)) {
+        return cargo_run(Path::new(&path));
+    }
     let name = Path::new(&path)
         .file_stem()
         .map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "coinop".to_owned())
+}
+
+/// The command of cargo that starts the program in its target folder.
+fn cargo_run(path: &Path) -> String {
+    let is_within = |folder: &str| path.components().any(|part| part.as_os_str() == folder);
+    let mut command = "cargo run".to_owned();
+    if is_within("release") {
+        command += " --release";
+    }
+    if is_within("examples") {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        command += &format!(" --example {name}");
+    }
+    command + " --"
 }
 
 /// Writes to standard output, all of it.
@@ -62,6 +81,14 @@ pub(crate) fn say_error(text: &str) {
 pub(crate) fn is_live() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     io::stderr().is_terminal() && !dumb
+}
+
+/// The columns of the terminal behind standard error; 80 where it does not say.
+pub(crate) fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(80)
 }
 
 /// Whether standard error shows colours, and they are wanted (<https://no-color.org>).
@@ -105,6 +132,17 @@ mod tests {
         assert_eq!(escaped("\u{1b}[31mred\r\n\t\u{7}"), r"\u{1b}[31mred\r\n\t\u{7}");
         assert_eq!(escaped("a\u{202e}b\u{9b}"), r"a\u{202e}b\u{9b}");
         assert_eq!(escaped("Grüße an `it's` \\ \"x\""), "Grüße an `it's` \\ \"x\"");
+    }
+
+    #[test]
+    fn commands_can_be_pasted_where_cargo_started_the_program() {
+        let of = |path| cargo_run(Path::new(path));
+        assert_eq!(of("target/release/coinop"), "cargo run --release --");
+        assert_eq!(of("/home/me/coinop/target/debug/coinop"), "cargo run --");
+        assert_eq!(
+            of("target/release/examples/custom_algorithm"),
+            "cargo run --release --example custom_algorithm --"
+        );
     }
 
     #[test]

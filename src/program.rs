@@ -9,10 +9,11 @@
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use coinop_agents::{AgentError, TrainError, process_settings};
 use coinop_atari::AtariError;
-use coinop_envs::{Env, EnvError, EnvFactory, Made, registry};
+use coinop_envs::{Elem, Env, EnvError, EnvFactory, Made, registry};
 
 use crate::algo::Algo;
 use crate::cli::{self, AtariCommand, Command};
@@ -51,21 +52,28 @@ impl Program {
         Self::default()
     }
 
-    /// With what `make` makes, under a name of small letters, digits and `_`. Each time it makes an environment that is as good as new.
+    /// With what `make` makes, under a name of small letters, digits and `_`. Each time it makes an environment that is as good as new. It is not
+    /// called before a command needs the environment; should it fail then, that is that command's error.
     #[must_use]
     pub fn env<E, F>(self, name: &str, make: F) -> Self
     where
         E: Env + Send + 'static,
         F: Fn() -> Result<E, EnvError> + Send + Sync + 'static,
     {
-        self.register(name, Made::by(make))
+        let make = Arc::new(make);
+        self.register(name, move || {
+            let make = Arc::clone(&make);
+            let factory: Arc<dyn EnvFactory<Obs = E::Obs>> = Arc::new(Made::by(move || make())?);
+            Ok(factory)
+        })
     }
 
     /// With environments of a factory of your own, e.g. one of environments that must stay in their thread
     /// ([`InThreads`](coinop_envs::InThreads)).
     #[must_use]
     pub fn factory<F: EnvFactory + 'static>(self, name: &str, factory: F) -> Self {
-        self.register(name, Ok(factory))
+        let factory: Arc<dyn EnvFactory<Obs = F::Obs>> = Arc::new(factory);
+        self.register(name, move || Ok(Arc::clone(&factory)))
     }
 
     /// With an algorithm of your own: `--algo NAME`.
@@ -79,8 +87,12 @@ impl Program {
         self
     }
 
-    fn register<F: EnvFactory + 'static>(mut self, name: &str, factory: Result<F, EnvError>) -> Self {
-        let registered = factory.and_then(|factory| registry::register(name, factory));
+    fn register<O: Elem>(
+        mut self,
+        name: &str,
+        make: impl Fn() -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> + Send + Sync + 'static,
+    ) -> Self {
+        let registered = registry::register_lazily(name, make);
         self.error = self.error.or(registered.err());
         self
     }
@@ -113,13 +125,15 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::VerifyResume(args) => {
             process_settings::apply();
-            verify_resume::run(&args)?;
+            if let Some(signal) = verify_resume::run(&args)? {
+                return Ok(ExitCode::from(signals::exit_code(signal)));
+            }
         }
         Command::Eval(args) => {
             process_settings::apply();
             eval::run(&args)?;
         }
-        Command::Envs { env } => envs::run(env.as_deref())?,
+        Command::Envs { env } => envs::run(env.as_ref())?,
         Command::Bench(args) => {
             process_settings::apply();
             bench::run(&args)?;
@@ -169,8 +183,8 @@ fn way_out(error: &anyhow::Error) -> Option<String> {
         (Some(EnvError::UnknownEnv { .. }), _, _) | (_, Some(AtariError::UnknownGame { .. }), _) => {
             Some(format!("`{} envs` lists all", output::program()))
         }
-        (Some(EnvError::GymnasiumName { protocol, .. }), _, _) => {
-            Some(format!("add --set protocol={protocol} to play by them"))
+        (Some(EnvError::GymnasiumName { short, protocol, .. }), _, _) => {
+            Some(format!("write `{short}@protocol={protocol}`"))
         }
         (_, Some(AtariError::RomMissing { .. } | AtariError::WrongMd5 { .. }), _) => {
             Some("`cargo xtask setup` provides ROMs, --roms names another folder".to_owned())

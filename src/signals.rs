@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -17,12 +17,20 @@ const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 /// Whether, and by which signal, the program was asked to stop.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct StopRequest(Arc<AtomicI32>);
+pub(crate) struct StopRequest {
+    signal: Arc<AtomicI32>,
+    saves: Arc<AtomicBool>,
+}
 
 impl StopRequest {
     /// The signal that asked, once one has.
     pub(crate) fn signal(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+        Some(self.signal.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+    }
+
+    /// From now on there is something that is saved when the program stops.
+    pub(crate) fn will_save(&self) {
+        self.saves.store(true, Ordering::Relaxed);
     }
 }
 
@@ -46,12 +54,16 @@ pub(crate) fn listen() -> io::Result<StopRequest> {
             match meaning(first, Instant::now()) {
                 Meaning::Stop => {
                     first = Some(Instant::now());
-                    asked.0.store(signal, Ordering::Relaxed);
+                    asked.signal.store(signal, Ordering::Relaxed);
                     if output::is_live() {
                         // Behind the progress, in whose line the cursor is, and `^C`.
                         output::say("");
                     }
-                    output::say("stopping after this step and saving; Ctrl-C again ends at once, without saving");
+                    output::say(if asked.saves.load(Ordering::Relaxed) {
+                        "stopping after this step and saving; Ctrl-C again ends at once, without saving"
+                    } else {
+                        "stopping; Ctrl-C again ends at once"
+                    });
                 }
                 Meaning::Again => {}
                 // Without the destructors of libtorch, whose threads are still computing: `std::process::exit` would run them.

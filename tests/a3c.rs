@@ -1,6 +1,6 @@
 //! A3C as a user meets it.
 //!
-//! The ROM of Pong is needed; `cargo xtask setup` provides it.
+//! Without the ROM of Pong, which `cargo xtask setup` provides, most tests are skipped.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,9 @@ use program::{coinop, fail, rows_without_times, succeed, text};
 
 #[test]
 fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
+    if !program::has_pong("a_run_leaves_a_folder_that_can_be_evaluated_and_drawn") {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let args = [
         "train",
@@ -77,6 +80,9 @@ fn an_lstm_is_trained_and_evaluated_by_both_algorithms_that_have_one() {
 
 #[test]
 fn a_wrong_setting_is_one_line_with_its_range() {
+    if !program::has_pong("a_wrong_setting_is_one_line_with_its_range") {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     for (setting, expected) in [
         ("workers=0", "error: a3c.workers = 0: it must be between 1 and 1024"),

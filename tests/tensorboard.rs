@@ -27,6 +27,9 @@ events.Reload()
 for tag in events.Tags()['scalars']:
     for event in events.Scalars(tag):
         print(tag, event.step, repr(event.value))
+for tag in events.Tags()['tensors']:
+    for event in events.Tensors(tag):
+        print('TEXT', tag, repr(event.tensor_proto.string_val[0].decode()))
 ";
 
 #[test]
@@ -41,6 +44,8 @@ fn tensorboard_reads_the_numbers_of_metrics_csv() {
             "--frames=3k",
             "--run-dir=run",
             "--set=metrics_frames=1k",
+            "--set=eval_frames=2k",
+            "--set=eval_episodes=3",
         ],
     );
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tensorboard");
@@ -52,6 +57,26 @@ fn tensorboard_reads_the_numbers_of_metrics_csv() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let read = text(&output.stdout);
+    let (texts, read): (Vec<&str>, Vec<&str>) = read.lines().partition(|line| line.starts_with("TEXT "));
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(
+        texts[0].starts_with("TEXT settings/text_summary '```toml\\n[run]"),
+        "{texts:?}"
+    );
+    assert!(texts[0].contains("env = \"classic/cartpole\""), "{texts:?}");
+    let (evaluations, read): (Vec<&str>, Vec<&str>) =
+        read.into_iter().partition(|line| line.starts_with("evaluation/"));
+    let evals = fs::read_to_string(dir.path().join("run/eval.csv")).unwrap();
+    let rows: Vec<Vec<f64>> = evals
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').map(|cell| cell.parse().unwrap()).collect())
+        .collect();
+    let mean = rows.iter().map(|row| row[2]).sum::<f64>() / 3.0;
+    let expected = format!("evaluation/mean_score {} {}", rows[0][0], f64::from(mean as f32));
+    assert!(evaluations.contains(&expected.as_str()), "{expected}: {evaluations:?}");
+    assert_eq!(evaluations.len(), 4, "mean, deviation, least and greatest");
+    let read = read.join("\n");
 
     let csv = fs::read_to_string(dir.path().join("run/metrics.csv")).unwrap();
     let mut rows = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{End, Env, EnvFactory, Step};
+use coinop_envs::{End, Env, EnvFactory, Step, memory};
 use rand::RngExt;
 use tch::{Device, Tensor};
 
@@ -154,6 +154,8 @@ pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
     seed: u64,
     frames_per_step: u64,
     steps: u64,
+    /// Whether a worker has failed.
+    failed: bool,
     episodes: Vec<Episode>,
     epsilons: Vec<f32>,
     metrics: Row,
@@ -168,14 +170,23 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
         method: impl Fn() -> Result<M, AgentError>,
     ) -> Result<Self, TrainError> {
         let spec = factory.spec();
+        let obs_bytes = (spec.obs_shape.len() * size_of::<O>()) as u64;
+        let rollouts = (plan.workers as u64).saturating_mul(plan.rollout_steps as u64 + 1);
+        let what = || format!("rollouts of {} steps of {} workers", plan.rollout_steps, plan.workers);
+        memory::require(
+            what,
+            rollouts.saturating_mul(obs_bytes),
+            "lower workers or rollout_steps",
+        )?;
         let clock = Arc::new(AtomicU64::new(0));
         let watch = Stopwatch::default();
         let worker = |number| {
             let seed = plan.seed;
             Ok(ActorLearner {
                 number,
-                env: factory.make().map_err(TrainError::from)?,
+                env: factory.make(number).map_err(|error| error.of(number))?,
                 env_seed: Some(derive_seed(seed, "env", number as u64)),
+                in_rollout: false,
                 method: method()?,
                 rollout: Rollout::new(plan.rollout_steps, 1, spec.obs_shape.len()),
                 epsilons: Epsilons::of(plan.epsilon.clone(), number..number + 1, plan.workers, seed),
@@ -201,6 +212,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             seed: plan.seed,
             frames_per_step: u64::from(spec.frames_per_step),
             steps: 0,
+            failed: false,
             episodes: Vec::new(),
             metrics,
         })
@@ -250,7 +262,11 @@ pub(crate) fn rate_schedule(low: f64, high: f64, anneal_frames: u64, total_frame
 
 impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
     fn resumption(&self) -> Resumption {
-        Resumption::Timing
+        if self.failed {
+            Resumption::NewEpisodes
+        } else {
+            Resumption::Timing
+        }
     }
 
     fn times(&self) -> Times {
@@ -258,7 +274,9 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        self.failed = true;
         let report = self.workers.next()?;
+        self.failed = false;
         self.steps += report.steps;
         self.epsilons[report.worker] = report.epsilon;
         self.episodes = report.episodes;
@@ -294,8 +312,9 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.workers.stop();
+        self.failed = false;
         let mut workers = self.workers.paused();
-        self.steps = from.get("steps")?;
+        self.steps = from.count("steps")?;
         let learner = from.section("learner")?;
         workers[0].method.load(self.steps * self.frames_per_step, learner)?;
         self.shared.restore(learner.section("optimizer")?)?;
@@ -319,6 +338,9 @@ struct ActorLearner<O: Observation, M> {
     env: Box<dyn Env<Obs = O> + Send>,
     /// The seed that the environment is reset with before the next step.
     env_seed: Option<u64>,
+    /// While a rollout is under way, and after one that failed: environment, observations and memory then belong to different moments, so that the
+    /// episode can't go on.
+    in_rollout: bool,
     method: M,
     rollout: Rollout<O>,
     epsilons: Epsilons,
@@ -335,7 +357,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
     /// Saves the epsilon and the episode under way.
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.epsilons.save(out)?;
-        if self.env_seed.is_none() {
+        if self.env_seed.is_none() && !self.in_rollout {
             let last = self.rollout.steps();
             out.put("begins", &self.rollout.begins(last))?;
             self.episodes.save(out.section_mut("episodes"))?;
@@ -349,6 +371,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
     /// Restores them; if there is no episode under way, one will begin, of a run that was seeded with `seed`.
     fn load(&mut self, from: &Section, seed: u64) -> Result<(), CheckpointError> {
         self.epsilons.load(from)?;
+        self.in_rollout = false;
         let (obs, begins) = self.rollout.following();
         if let Some(snapshots) = under_way::load(1, obs, from)? {
             self.env.restore(&snapshots[0]).map_err(under_way::unfit)?;
@@ -363,7 +386,8 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
         Ok(())
     }
 
-    /// Plays the steps of a rollout with the network as it is.
+    /// Plays a rollout with the network as it is: until the return stops, because the episode is over or a life lost, or it has `t_max` steps
+    /// (Mnih 2016, algorithms S2 and S3: "until terminal s_t or t - t_start == t_max").
     fn play(&mut self) -> Result<(), TrainError> {
         match self.env_seed.take() {
             Some(seed) => {
@@ -383,6 +407,10 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
             let stepped = || self.env.step(action, self.rollout.obs_mut(t + 1));
             let step = self.watch.measure(Part::Envs, stepped)?;
             self.remember(t, epsilon, &step)?;
+            if step.end.is_over() || step.discount == 0.0 {
+                self.rollout.cut(t + 1);
+                break;
+            }
         }
         let (rollout, actions) = (&mut self.rollout, &mut self.actions);
         let finished = || self.method.finish(rollout, epsilon, actions);
@@ -406,6 +434,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
 
 impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
     fn rollout(&mut self) -> Result<Report, TrainError> {
+        self.in_rollout = true;
         let frames = self.clock.load(Ordering::Relaxed) * self.frames_per_step;
         let learning_rate = self.learning_rate.at(frames);
         self.epsilons.resample(frames);
@@ -418,6 +447,7 @@ impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
         metrics.record("learning_rate", learning_rate);
         let steps = self.rollout.steps() as u64;
         self.clock.fetch_add(steps, Ordering::Relaxed);
+        self.in_rollout = false;
         let worker = self.number;
         let of_worker = |episode: &Episode| Episode {
             actor: worker,

@@ -23,7 +23,7 @@ pub struct Episodes {
 }
 
 impl Episodes {
-    /// Of so many actors.
+    /// Creates counters for `actors` actors.
     #[must_use]
     pub fn new(actors: usize) -> Self {
         Self {
@@ -32,17 +32,17 @@ impl Episodes {
         }
     }
 
-    /// Forgets the finished episodes.
+    /// Clears the finished episodes.
     pub fn begin(&mut self) {
         self.finished.clear();
     }
 
-    /// Forgets the episodes under way, too: others begin.
+    /// Clears the running episodes, which others replace.
     pub fn interrupt(&mut self) {
         self.running.fill((0.0, 0));
     }
 
-    /// Counts a step of an actor.
+    /// Counts a step of `actor`.
     ///
     /// # Panics
     ///
@@ -61,7 +61,7 @@ impl Episodes {
         }
     }
 
-    /// The episodes that ended, in the order of their ends.
+    /// Returns the finished episodes in the order in which they ended.
     #[must_use]
     pub fn finished(&self) -> &[Episode] {
         &self.finished

@@ -26,18 +26,16 @@ pub enum AgentError {
         /// Updates done so far.
         updates: u64,
     },
-    /// A policy's network does not answer with numbers.
-    #[error(
-        "the network answers with {value} where {what} should be: its weights are of no use; take them from another checkpoint"
-    )]
+    /// The network of a policy produced a non-finite value.
+    #[error("the network produced {value} as {what}; these weights are unusable, use another checkpoint")]
     Useless {
         /// What it should be.
         what: &'static str,
         /// What it is.
         value: f64,
     },
-    /// A network can not be built for these observations.
-    #[error("the network `{network}` can not read observations of shape {shape}: {reason}")]
+    /// A network cannot read these observations.
+    #[error("the network `{network}` cannot read observations of shape {shape}: {reason}")]
     Shape {
         /// The network's name.
         network: &'static str,
@@ -46,7 +44,7 @@ pub enum AgentError {
         /// What it needs instead.
         reason: String,
     },
-    /// A setting has a value that it can not have.
+    /// A setting has an invalid value.
     #[error("{name} = {value}: {reason}")]
     BadConfig {
         /// The setting, as in a config file.
@@ -61,6 +59,17 @@ pub enum AgentError {
         "frames of the replay memory can't be compressed or opened: {0}; lower the memory's capacity, or choose the store `raw`"
     )]
     Compression(std::io::Error),
+    /// The network would not fit into memory.
+    #[error(transparent)]
+    Memory(EnvError),
+    /// An algorithm of another crate failed in a way of its own, or panicked.
+    #[error("the algorithm {name}: {cause}")]
+    Algorithm {
+        /// Its name.
+        name: &'static str,
+        /// What happened.
+        cause: String,
+    },
     /// The device is not there.
     #[error("{0}")]
     Device(String),
@@ -102,7 +111,9 @@ pub enum TrainError {
         cause: Box<TrainError>,
     },
     /// A thread of actors ended without an error of its own.
-    #[error("the thread of actor or worker {number} panicked; its message is above: please report it")]
+    #[error(
+        "the thread of actor or worker {number} panicked; its message is above: this is a fault of coinop, please report it"
+    )]
     ActorDied {
         /// Its number.
         number: usize,

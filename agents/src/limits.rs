@@ -7,7 +7,7 @@ use crate::AgentError;
 /// Beyond it, libtorch's `f32` and sums of such numbers overflow.
 const LARGEST: f64 = 1e30;
 
-/// `good`, or the error that `name` has `value` and why that can not be.
+/// `good`, or the error that `name` has `value` and why that cannot be.
 pub(crate) fn check(
     good: bool,
     name: &'static str,

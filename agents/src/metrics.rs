@@ -60,9 +60,11 @@ impl Row {
         }
     }
 
-    /// Adds a value. A name that is new comes last.
+    /// Adds a value. A name that is new comes last. A value that is not finite is left out, because one would spoil the mean of all: the
+    /// explained variance of a rollout, for instance, is not defined where all returns are the same.
     pub fn record(&mut self, name: &'static str, value: f64) {
-        self.add_to(&Cow::Borrowed(name), value, 1);
+        let (sum, count) = if value.is_finite() { (value, 1) } else { (0.0, 0) };
+        self.add_to(&Cow::Borrowed(name), sum, count);
     }
 
     /// Adds all values of another row.
@@ -113,13 +115,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_read_as_it_was_written_whatever_its_numbers() {
+    fn a_row_is_read_as_it_was_written() {
         let mut row = Row::of(&["loss", "entropy"]);
         row.record("loss", 0.1 + 0.2);
-        row.record("entropy", f64::NAN);
         let read: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
-        assert_eq!(read.mean("loss"), row.mean("loss"));
-        assert!(read.mean("entropy").unwrap().is_nan());
+        assert_eq!(read, row);
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_does_not_spoil_the_others() {
+        let mut row = Row::default();
+        for value in [f64::NAN, 2.0, f64::INFINITY, 4.0, f64::NEG_INFINITY] {
+            row.record("explained_variance", value);
+        }
+        assert_eq!(row.mean("explained_variance"), Some(3.0));
+        row.clear();
+        row.record("explained_variance", f64::NAN);
+        assert_eq!(row.mean("explained_variance"), None);
     }
 
     #[test]

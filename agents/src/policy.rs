@@ -15,8 +15,11 @@ use crate::network::{ActorCritic, Observation, QNetwork, RecurrentState};
 /// ```
 /// use coinop_agents::Mode;
 ///
-/// let modes = [Mode::Sample, Mode::Greedy];
-/// assert_ne!(modes[0], modes[1]);
+/// /// As `coinop eval` chooses, with and without `--greedy`.
+/// fn mode(greedy: bool) -> Mode {
+///     if greedy { Mode::Greedy } else { Mode::Sample }
+/// }
+/// # let _ = mode;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -68,7 +71,7 @@ pub trait Policy {
     fn act(&mut self, obs: &[Self::Obs], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
 }
 
-/// The first number that is none.
+/// Returns the first non-finite value, if any.
 pub(crate) fn not_finite(values: &[f32]) -> Option<f64> {
     values.iter().find(|value| !value.is_finite()).copied().map(f64::from)
 }

@@ -121,6 +121,11 @@ pub fn explained_variance(values: &[f32], returns: &[f32]) -> f64 {
     1.0 - variance(errors) / variance(returns.iter().copied().map(f64::from))
 }
 
+/// The mean, in double precision.
+pub(crate) fn mean(numbers: &[f32]) -> f64 {
+    numbers.iter().copied().map(f64::from).sum::<f64>() / numbers.len() as f64
+}
+
 fn variance(numbers: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     let n = numbers.len() as f64;
     let mean = numbers.clone().sum::<f64>() / n;

@@ -30,6 +30,8 @@ use crate::returns::Rewards;
 #[derive(Debug)]
 pub struct Rollout<O> {
     steps: usize,
+    /// What was allocated.
+    most_steps: usize,
     num_envs: usize,
     obs_len: usize,
     obs: Vec<O>,
@@ -62,6 +64,7 @@ impl<O: Copy + Default> Rollout<O> {
         let len = steps * num_envs;
         Self {
             steps,
+            most_steps: steps,
             num_envs,
             obs_len,
             obs: vec![O::default(); (steps + 1) * num_envs * obs_len],
@@ -78,7 +81,7 @@ impl<O: Copy + Default> Rollout<O> {
         }
     }
 
-    /// Steps of a rollout.
+    /// Steps of the rollout.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.steps
@@ -133,11 +136,57 @@ impl<O: Copy + Default> Rollout<O> {
         &self.begins[..self.actions.len()]
     }
 
+    /// Ends the rollout after `steps` steps, fewer than it has room for. [`begin`](Self::begin) gives the next one all of its room again.
+    ///
+    /// ```
+    /// use coinop_agents::rollout::Rollout;
+    ///
+    /// let mut rollout = Rollout::<f32>::new(5, 1, 3);
+    /// rollout.cut(2);
+    /// assert_eq!((rollout.steps(), rollout.actions.len(), rollout.all_obs().len()), (2, 2, 6));
+    /// rollout.begin();
+    /// assert_eq!(rollout.steps(), 5);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it has fewer steps.
+    pub fn cut(&mut self, steps: usize) {
+        assert!(
+            steps <= self.steps,
+            "a rollout of {} steps can't be cut to {steps}",
+            self.steps
+        );
+        self.resize(steps);
+    }
+
     /// Makes the observations after the last step the first ones of the next rollout.
     pub fn begin(&mut self) {
         let row = self.num_envs * self.obs_len;
         self.obs.copy_within(self.steps * row.., 0);
         self.begins.copy_within(self.actions.len().., 0);
+        self.resize(self.most_steps);
+    }
+
+    /// Within what was allocated.
+    fn resize(&mut self, steps: usize) {
+        let (n, len) = (self.num_envs, steps * self.num_envs);
+        self.steps = steps;
+        self.obs.resize((len + n) * self.obs_len, O::default());
+        self.begins.resize(len + n, true);
+        self.actions.resize(len, 0);
+        self.ends.resize(len, End::No);
+        for numbers in [
+            &mut self.epsilons,
+            &mut self.log_probabilities,
+            &mut self.rewards,
+            &mut self.discounts,
+            &mut self.final_values,
+            &mut self.advantages,
+        ] {
+            numbers.resize(len, 0.0);
+        }
+        self.values.resize(len + n, 0.0);
     }
 
     /// The observations after the last step, with which the next rollout begins, and whether episodes begin with them.
@@ -179,18 +228,15 @@ impl<O: Copy + Default> Rollout<O> {
 
     /// Shifts and scales the advantages to mean 0 and standard deviation 1.
     pub fn normalize_advantages(&mut self) {
-        let n = self.advantages.len() as f32;
-        let mean = self.advantages.iter().sum::<f32>() / n;
-        let variance = self
-            .advantages
-            .iter()
-            .map(|advantage| (advantage - mean).powi(2))
-            .sum::<f32>()
-            / n;
+        // In double precision: a rollout of many environments has tens of thousands of samples.
+        let wide = || self.advantages.iter().copied().map(f64::from);
+        let n = self.advantages.len() as f64;
+        let mean = wide().sum::<f64>() / n;
+        let variance = wide().map(|advantage| (advantage - mean).powi(2)).sum::<f64>() / n;
         let scale = 1.0 / (variance.sqrt() + 1e-8);
         self.advantages
             .iter_mut()
-            .for_each(|advantage| *advantage = (*advantage - mean) * scale);
+            .for_each(|advantage| *advantage = ((f64::from(*advantage) - mean) * scale) as f32);
     }
 }
 

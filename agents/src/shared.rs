@@ -404,16 +404,24 @@ mod tests {
     }
 
     #[test]
-    fn without_it_numbers_stay_numbers() {
-        let shared = Arc::new(SharedParams::new(&Tensor::from_slice(&[0.0f32; 100]), CONFIG, false).unwrap());
-        let work = |sign: f32| {
+    fn without_it_updates_may_be_lost_but_each_is_whole() {
+        // The mean square stays 1, and its root with epsilon is 2: every update moves every number by exactly 1/1024.
+        let config = SharedOptimizerConfig::RmsProp(SharedRmsPropConfig {
+            decay: 0.5,
+            epsilon: 3.0,
+            initial_mean_square: 1.0,
+        });
+        let shared = Arc::new(SharedParams::new(&Tensor::from_slice(&[0.0f32; 100]), config, false).unwrap());
+        let work = || {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || (0..1_000).for_each(|_| shared.update(&[sign; 100], 1e-3)))
+            thread::spawn(move || (0..1_000).for_each(|_| shared.update(&[1.0; 100], 1.0 / 512.0)))
         };
-        let threads = [1.0, -1.0, 1.0, -1.0].map(work);
+        let threads = [(); 4].map(|()| work());
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        // Each moves by 1e-3 / sqrt(1.1) at most, 4,000 times.
-        assert!(read(&shared).iter().all(|param| param.abs() < 4.0));
+        for param in read(&shared) {
+            let updates = -param * 1024.0;
+            assert!(updates.fract() == 0.0 && (1.0..=4_000.0).contains(&updates), "{param}");
+        }
         assert_eq!(shared.updates(), 4_000);
     }
 

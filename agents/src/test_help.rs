@@ -132,11 +132,17 @@ pub(crate) fn of<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> A
     Arc::new(Copies::of(env, 100))
 }
 
-/// Fails, or panics, with its 50th step.
+/// Fails, or panics, with its step `at`; it has snapshots.
 #[derive(Clone)]
 pub(crate) struct Breaks {
-    pub(crate) steps: u32,
-    pub(crate) panics: bool,
+    steps: u32,
+    at: u32,
+    panics: bool,
+}
+
+/// One that breaks with its step `at`.
+pub(crate) fn breaks(at: u32, panics: bool) -> Breaks {
+    Breaks { steps: 0, at, panics }
 }
 
 impl Env for Breaks {
@@ -156,13 +162,48 @@ impl Env for Breaks {
 
     fn step(&mut self, _action: u32, _obs: &mut [f32]) -> Result<Step, EnvError> {
         self.steps += 1;
-        assert!(self.steps < 50 || !self.panics, "a panic that a test wants");
-        if self.steps < 50 {
+        assert!(self.steps < self.at || !self.panics, "a panic that a test wants");
+        if self.steps < self.at {
             Ok(Step::going_on(0.0))
         } else {
             Err(EnvError::Other("the cable was cut".into()))
         }
     }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        Some(seal("Breaks", 1, &self.steps, &[]))
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        (self.steps, _) = open("Breaks", 1, snapshot)?;
+        Ok(())
+    }
+}
+
+/// Checks what a trainer saves whose environments break before its `steps`th step is complete: no episode under way, which would be a mixture of two
+/// moments; `make` gives one. Another one begins new episodes from it.
+pub(crate) fn assert_a_failed_step_saves_no_episode<T: Trainer>(make: impl Fn() -> T, steps: usize) {
+    let mut trainer = make();
+    assert!((1..steps).all(|_| trainer.step().is_ok()));
+    assert!(has_episodes(&state(&trainer)));
+    let error = trainer.step().map(drop).unwrap_err().to_string();
+    assert_eq!(error, "environment 0: the cable was cut");
+    assert_eq!(trainer.resumption(), Resumption::NewEpisodes);
+    let section = state(&trainer);
+    assert!(!has_episodes(&section));
+    let mut restored = make();
+    restored.load(&section).unwrap();
+    // Its environments are new, and break as late as those.
+    assert!((1..steps).all(|_| restored.step().is_ok()));
+    assert!(restored.step().is_err());
+}
+
+/// Whether there are episodes under way in what a trainer has saved.
+fn has_episodes(section: &Section) -> bool {
+    section.has_section("envs")
+        || section
+            .section("worker_0")
+            .is_ok_and(|worker| worker.has_section("envs"))
 }
 
 /// The scores of the episodes that end within so many steps of a trainer.

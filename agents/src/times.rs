@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// ```
 /// use coinop_agents::times::Part;
 ///
-/// let names: Vec<&str> = Part::ALL.into_iter().map(Part::name).collect();
-/// assert_eq!(names.len(), 6);
+/// // The header of a table.
+/// println!("{}", Part::ALL.map(Part::name).join("  "));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {

@@ -70,11 +70,12 @@ pub struct Progress<'a> {
 /// }
 /// # let _ = is_bit_for_bit;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Resumption {
     /// In the same way, bit for bit.
     Exact,
-    /// With new episodes, because the environments have no [snapshots](coinop_envs::Env::snapshot).
+    /// With new episodes, because the environments have no [snapshots](coinop_envs::Env::snapshot), or because a step has failed.
     NewEpisodes,
     /// In the same way but for the timing of threads, or the order in which a GPU adds up, which are never the same.
     Timing,
@@ -136,7 +137,7 @@ pub enum Resumption {
 /// # Ok::<(), coinop_agents::TrainError>(())
 /// ```
 pub trait Trainer: Checkpoint {
-    /// How one that is loaded from a checkpoint of this one goes on.
+    /// How one that is loaded from a checkpoint of this one, taken now, goes on.
     fn resumption(&self) -> Resumption;
 
     /// Where the time of its steps went so far; nothing, of a trainer that does not measure.
@@ -149,6 +150,6 @@ pub trait Trainer: Checkpoint {
     /// # Errors
     ///
     /// When an environment or the agent fails. Afterwards the trainer may be saved, because what it learned before is not lost, but not
-    /// stepped.
+    /// stepped. What it saves then has no episodes under way, because environments, observations and memory belong to different moments.
     fn step(&mut self) -> Result<Progress<'_>, TrainError>;
 }

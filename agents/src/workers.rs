@@ -95,9 +95,13 @@ impl Running {
                 loop {
                     let report = worker.lock().unwrap_or_else(PoisonError::into_inner).rollout();
                     let is_last = report.is_err();
-                    let report = report.map_err(|cause| TrainError::Worker {
-                        number,
-                        cause: Box::new(cause),
+                    let report = report.map_err(|cause| match cause {
+                        // The environment of a worker has its number.
+                        TrainError::Env(error) => error.of(number).into(),
+                        cause => TrainError::Worker {
+                            number,
+                            cause: Box::new(cause),
+                        },
                     });
                     if farewell.send.send(report).is_err() || is_last {
                         return;

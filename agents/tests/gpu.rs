@@ -100,7 +100,7 @@ fn learns(trainer: &mut dyn Trainer, most: u64) {
 #[ignore = "it needs a GPU"]
 fn paac_learns_and_its_checkpoint_is_good_on_the_cpu() {
     let config: PaacConfig = preset(include_str!("../../configs/paac-classic.toml"), "paac");
-    let env = || cartpole().make_vec(config.num_envs, 1).unwrap();
+    let env = || cartpole().make_vec(0, config.num_envs, 1).unwrap();
     let mut trainer = Paac::new(&config, env(), 500_000, 1, gpu()).unwrap();
     learns(&mut trainer, 300_000);
     let mut checkpoint = Section::default();

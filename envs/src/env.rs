@@ -71,6 +71,12 @@ pub(crate) mod sealed {
         fn pick(factory: AnyFactory) -> Option<Arc<dyn EnvFactory<Obs = Self>>>
         where
             Self: super::Elem;
+
+        /// The first element that is not a number of at most this magnitude, with its place.
+        fn first_beyond(elements: &[Self], magnitude: f32) -> Option<(usize, f32)>;
+
+        /// A checksum of all bits.
+        fn checksum(elements: &[Self]) -> u32;
     }
 
     impl Sealed for u8 {
@@ -84,6 +90,14 @@ pub(crate) mod sealed {
                 AnyFactory::Features(_) => None,
             }
         }
+
+        fn first_beyond(_elements: &[Self], _magnitude: f32) -> Option<(usize, f32)> {
+            None
+        }
+
+        fn checksum(elements: &[Self]) -> u32 {
+            crc32fast::hash(elements)
+        }
     }
 
     impl Sealed for f32 {
@@ -96,6 +110,28 @@ pub(crate) mod sealed {
                 AnyFactory::Features(factory) => Some(factory),
                 AnyFactory::Pixels(_) => None,
             }
+        }
+
+        fn first_beyond(elements: &[Self], magnitude: f32) -> Option<(usize, f32)> {
+            // The common case first, without a branch for each element. NaN is not below anything.
+            if elements
+                .iter()
+                .fold(true, |good, element| good & (element.abs() <= magnitude))
+            {
+                return None;
+            }
+            let found = elements
+                .iter()
+                .position(|element| element.is_nan() || element.abs() > magnitude)?;
+            Some((found, elements[found]))
+        }
+
+        fn checksum(elements: &[Self]) -> u32 {
+            let mut sum = crc32fast::Hasher::new();
+            elements
+                .iter()
+                .for_each(|element| sum.update(&element.to_bits().to_le_bytes()));
+            sum.finalize()
         }
     }
 }
@@ -229,6 +265,44 @@ impl EnvSpec {
             stacked_frames: 1,
         }
     }
+
+    /// Checks that networks, memories and clocks can be made for it.
+    ///
+    /// ```
+    /// use coinop_envs::{EnvSpec, Shape};
+    ///
+    /// let spec = EnvSpec { frames_per_step: 0, ..EnvSpec::new(Shape::new(&[4]), 2) };
+    /// assert!(spec.validate().unwrap_err().to_string().starts_with("frames_per_step is 0"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::BadSpec`] with the first constant that makes no sense.
+    pub fn validate(&self) -> Result<(), EnvError> {
+        let bad = |what, value: u64, reason: String| Err(EnvError::BadSpec { what, value, reason });
+        if !(1..=1_000_000).contains(&self.num_actions) {
+            let reason = "it must be between 1 and 1000000".to_owned();
+            return bad("num_actions", self.num_actions as u64, reason);
+        }
+        if !(1..=1_000_000).contains(&self.frames_per_step) {
+            let reason = "it must be between 1 and 1000000".to_owned();
+            return bad("frames_per_step", u64::from(self.frames_per_step), reason);
+        }
+        let (stacked, shape) = (self.stacked_frames, self.obs_shape);
+        if stacked == 0 || stacked > 1 && shape.dims()[0] != stacked {
+            let reason = format!("it must be 1, or the first dimension of an observation, whose shape is {shape}");
+            return bad("stacked_frames", stacked as u64, reason);
+        }
+        let elements = shape
+            .dims()
+            .iter()
+            .try_fold(1usize, |product, dim| product.checked_mul(*dim));
+        if elements.is_none_or(|elements| elements > 1 << 28) {
+            let reason = format!("an observation of shape {shape} is too large: it may have 268435456 elements");
+            return bad("obs_shape", elements.unwrap_or(usize::MAX) as u64, reason);
+        }
+        Ok(())
+    }
 }
 
 /// An environment with a finite set of actions `0..num_actions()`.
@@ -345,7 +419,7 @@ pub trait Env {
     /// If `obs.len()` is not `obs_shape().len()`.
     fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError>;
 
-    /// All that its future depends on, the episode under way and the random streams included; `None` if the environment can not say, which
+    /// All that its future depends on, the episode under way and the random streams included; `None` if the environment cannot say, which
     /// costs an interrupted run the episodes under way. See [`snapshot`](crate::snapshot) for how to write one.
     fn snapshot(&self) -> Option<Vec<u8>> {
         None
@@ -360,6 +434,42 @@ pub trait Env {
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
         let _ = snapshot;
         Err(EnvError::NoSnapshots)
+    }
+}
+
+impl<E: Env + ?Sized> Env for &mut E {
+    type Obs = E::Obs;
+
+    fn obs_shape(&self) -> Shape {
+        (**self).obs_shape()
+    }
+
+    fn num_actions(&self) -> usize {
+        (**self).num_actions()
+    }
+
+    fn frames_per_step(&self) -> u32 {
+        (**self).frames_per_step()
+    }
+
+    fn stacked_frames(&self) -> usize {
+        (**self).stacked_frames()
+    }
+
+    fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {
+        (**self).reset(seed, obs)
+    }
+
+    fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError> {
+        (**self).step(action, obs)
+    }
+
+    fn snapshot(&self) -> Option<Vec<u8>> {
+        (**self).snapshot()
+    }
+
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+        (**self).restore(snapshot)
     }
 }
 

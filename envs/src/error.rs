@@ -61,7 +61,7 @@ pub enum EnvError {
     /// The Atari machine refused the ROM.
     #[error(transparent)]
     Atari(#[from] coinop_atari::AtariError),
-    /// A setting has a value that it can not have.
+    /// A setting has a value that it cannot have.
     #[error("{0}")]
     BadSetting(String),
     /// The environment's observations are made of something else.
@@ -76,7 +76,7 @@ pub enum EnvError {
     },
     /// Environments that were to be mixed differ.
     #[error(
-        "environment {number} of those to be mixed has observations of {}, {} actions and {} frames for each step, and the first has {}, {} and {}",
+        "environment {number} has observations of shape {}, {} actions and {} frames per step, but the first one has {}, {} and {}",
         found.obs_shape, found.num_actions, found.frames_per_step, first.obs_shape, first.num_actions, first.frames_per_step
     )]
     Mixed {
@@ -87,8 +87,48 @@ pub enum EnvError {
         /// What the first is.
         first: Box<EnvSpec>,
     },
+    /// A constant of an environment makes no sense.
+    #[error("{what} is {value}: {reason}")]
+    BadSpec {
+        /// Which, e.g. `num_actions`.
+        what: &'static str,
+        /// Its value.
+        value: u64,
+        /// What it must be.
+        reason: String,
+    },
+    /// An environment returned a number that is not finite, or out of range.
+    #[error("its {what} is {value} ({}step {step}){}", place(*.element), limit(what, *.value))]
+    BadNumber {
+        /// `observation`, `reward`, `score` or `discount`.
+        what: &'static str,
+        /// The number.
+        value: f32,
+        /// Which element of an observation.
+        element: Option<usize>,
+        /// The calls of `step` so far.
+        step: u64,
+    },
+    /// An environment panicked.
+    #[error("its {what} panicked: {message} (step {step})")]
+    Panicked {
+        /// In which function.
+        what: &'static str,
+        /// With which message.
+        message: String,
+        /// The calls of `step` so far.
+        step: u64,
+    },
+    /// An environment that was registered by name can't be made.
+    #[error("the environment {env} can't be made: {source}")]
+    Unusable {
+        /// Its full name.
+        env: String,
+        /// Why.
+        source: std::sync::Arc<EnvError>,
+    },
     /// Bytes are not a snapshot of this environment.
-    #[error("this is no snapshot of {env}: {reason}")]
+    #[error("not a snapshot of {env}: {reason}")]
     BadSnapshot {
         /// The kind of environment, or of wrapper.
         env: &'static str,
@@ -96,7 +136,7 @@ pub enum EnvError {
         reason: String,
     },
     /// An environment that gives no snapshots takes none.
-    #[error("this environment can't be restored: it gives no snapshots")]
+    #[error("this environment has no snapshots, so it cannot be restored")]
     NoSnapshots,
     /// There is not enough memory.
     #[error("{what} needs {} of memory, and {} are available; {way_out}", size(*.needed), size(*.available))]
@@ -119,9 +159,23 @@ fn hint(nearest: &Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
+fn place(element: Option<usize>) -> String {
+    element.map_or_else(String::new, |element| format!("element {element}, "))
+}
+
+/// What a finite number is beyond.
+fn limit(what: &str, value: f32) -> String {
+    match what {
+        _ if !value.is_finite() => String::new(),
+        "discount" => ", not between 0 and 1".to_owned(),
+        _ => format!(", beyond {:e}", crate::guard::MAX_MAGNITUDE),
+    }
+}
+
 impl EnvError {
     /// The error of environment `number` of several.
-    pub(crate) fn of(self, number: usize) -> Self {
+    #[must_use]
+    pub fn of(self, number: usize) -> Self {
         let source = Box::new(self);
         Self::InEnv { number, source }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::guard::{Guarded, catch};
 use crate::registry::Observations;
 use crate::vec_env::{Pooled, Remote, Serial, Threaded};
 use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
@@ -16,7 +17,8 @@ use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 /// use coinop_envs::{Env, EnvFactory, Made, VecEnv};
 ///
 /// let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// let (one, many) = (factory.make()?, factory.make_vec(8, 2)?);
+/// // Environment 0 by itself, and those from 0 to 7 on two threads.
+/// let (one, many) = (factory.make(0)?, factory.make_vec(0, 8, 2)?);
 /// assert_eq!((one.num_actions(), many.num_envs()), (factory.spec().num_actions, 8));
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
@@ -27,14 +29,15 @@ pub trait EnvFactory: Send + Sync {
     /// What is constant about every environment that it makes.
     fn spec(&self) -> EnvSpec;
 
-    /// One environment, to be stepped by itself.
+    /// Environment `number` of a run, to be stepped by itself. A factory may give each number an environment of its own kind.
     ///
     /// # Errors
     ///
-    /// When it can not be made.
-    fn make(&self) -> Result<Box<dyn Env<Obs = Self::Obs> + Send>, EnvError>;
+    /// When it cannot be made.
+    fn make(&self, number: usize) -> Result<Box<dyn Env<Obs = Self::Obs> + Send>, EnvError>;
 
-    /// `num_envs` environments, stepped by `threads` threads: one after the other if that is 1.
+    /// The `count` environments of a run from number `first` on, stepped by `threads` threads: one after the other if that is 1. Seeds, and the
+    /// numbers in errors, begin at 0 whatever `first` is: see [`VecEnv::reset`] and [`EnvError::counted_from`].
     ///
     /// # Errors
     ///
@@ -42,9 +45,17 @@ pub trait EnvFactory: Send + Sync {
     ///
     /// # Panics
     ///
-    /// If `num_envs` or `threads` is 0.
-    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = Self::Obs> + Send>, EnvError>;
+    /// If `count` or `threads` is 0.
+    fn make_vec(
+        &self,
+        first: usize,
+        count: usize,
+        threads: usize,
+    ) -> Result<Box<dyn VecEnv<Obs = Self::Obs> + Send>, EnvError>;
 }
+
+/// What [`EnvFactory::make_vec`] returns.
+type MadeVec<O> = Result<Box<dyn VecEnv<Obs = O> + Send>, EnvError>;
 
 /// A factory that copies one environment.
 ///
@@ -53,7 +64,7 @@ pub trait EnvFactory: Send + Sync {
 /// use coinop_envs::{Copies, EnvFactory};
 ///
 /// let factory = Copies::of(CartPole::v1(), 200);
-/// assert_eq!(factory.make_vec(3, 1)?.num_envs(), 3);
+/// assert_eq!(factory.make_vec(0, 3, 1)?.num_envs(), 3);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -77,14 +88,14 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
         self.original.spec()
     }
 
-    fn make(&self) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
-        Ok(Box::new(self.original.clone()))
+    fn make(&self, _number: usize) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
+        Ok(Box::new(Guarded::new(self.original.clone())?))
     }
 
-    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
-        let what = || format!("a set of {num_envs} environments");
-        memory::require(what, num_envs as u64 * self.bytes, "ask for fewer")?;
-        stepped_by(vec![self.original.clone(); num_envs], threads)
+    fn make_vec(&self, _first: usize, count: usize, threads: usize) -> MadeVec<E::Obs> {
+        let what = || format!("a set of {count} environments");
+        memory::require(what, (count as u64).saturating_mul(self.bytes), "ask for fewer")?;
+        stepped_by(vec![self.original.clone(); count], threads)
     }
 }
 
@@ -95,7 +106,7 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
 /// use coinop_envs::{Made, EnvFactory};
 ///
 /// let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// assert_eq!(factory.make_vec(3, 1)?.num_envs(), 3);
+/// assert_eq!(factory.make_vec(0, 3, 1)?.num_envs(), 3);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -104,22 +115,66 @@ pub struct Made<F> {
     spec: EnvSpec,
 }
 
-impl<E: Env, F: Fn() -> Result<E, EnvError>> Made<F> {
+impl Made<()> {
     /// What `make` makes: each time an environment that is as good as new.
     ///
     /// # Errors
     ///
-    /// Those of `make`, which is called once.
-    pub fn by(make: F) -> Result<Self, EnvError> {
-        let spec = make()?.spec();
+    /// Those of `make`, which is called once; when it panics, or constants of the environment make no sense.
+    pub fn by<E: Env, F: Fn() -> Result<E, EnvError>>(
+        make: F,
+    ) -> Result<Made<impl Fn(usize) -> Result<E, EnvError> + use<E, F>>, EnvError> {
+        Made::numbered(move |_| make())
+    }
+}
+
+impl<E: Env, F: Fn(usize) -> Result<E, EnvError>> Made<F> {
+    /// What `make` makes of the number of an environment, counted from 0 over a run: for a curriculum, or seeds and levels of its own. All must have
+    /// the same observations, actions and frames.
+    ///
+    /// ```
+    /// use coinop_envs::classic::CartPole;
+    /// use coinop_envs::wrappers::TimeLimit;
+    /// use coinop_envs::{EnvFactory, Made};
+    ///
+    /// // The second has twice the time of the first.
+    /// let factory = Made::numbered(|number| Ok(TimeLimit::new(CartPole::v1(), 100 * (1 + number as u32))))?;
+    /// assert_eq!(factory.make_vec(0, 2, 1)?.num_envs(), 2);
+    /// # Ok::<(), coinop_envs::EnvError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of `make`, which is called once with 0; when it panics, or constants of the environment make no sense.
+    pub fn numbered(make: F) -> Result<Self, EnvError> {
+        let spec = made_by(&make, 0)?.spec();
         Ok(Self { make, spec })
     }
+}
+
+/// A guarded environment of a constructor, whose panic is an error.
+fn made_by<E: Env>(make: impl FnOnce(usize) -> Result<E, EnvError>, number: usize) -> Result<Guarded<E>, EnvError> {
+    let made = catch(|| make(number)).unwrap_or_else(|message| {
+        let what = "constructor";
+        Err(EnvError::Panicked { what, message, step: 0 })
+    });
+    Guarded::new(made?)
+}
+
+/// Checks that an environment is what its factory says of all.
+fn as_said<E: Env>(env: E, first: EnvSpec, number: usize) -> Result<E, EnvError> {
+    let found = env.spec();
+    if found == first {
+        return Ok(env);
+    }
+    let (found, first) = (Box::new(found), Box::new(first));
+    Err(EnvError::Mixed { number, found, first })
 }
 
 impl<E, F> EnvFactory for Made<F>
 where
     E: Env + Send + 'static,
-    F: Fn() -> Result<E, EnvError> + Send + Sync,
+    F: Fn(usize) -> Result<E, EnvError> + Send + Sync,
 {
     type Obs = E::Obs;
 
@@ -127,13 +182,16 @@ where
         self.spec
     }
 
-    fn make(&self) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
-        Ok(Box::new((self.make)()?))
+    fn make(&self, number: usize) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
+        Ok(Box::new(as_said(made_by(&self.make, number)?, self.spec, number)?))
     }
 
-    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
-        let made = |number| (self.make)().map_err(|error| error.of(number));
-        let envs = (0..num_envs).map(made).collect::<Result<Vec<E>, EnvError>>()?;
+    fn make_vec(&self, first: usize, count: usize, threads: usize) -> MadeVec<E::Obs> {
+        let made = |number: usize| {
+            let env = made_by(&self.make, first + number).map_err(|error| error.of(number))?;
+            as_said(env, self.spec, first + number)
+        };
+        let envs = (0..count).map(made).collect::<Result<Vec<_>, EnvError>>()?;
         stepped_by(envs, threads)
     }
 }
@@ -148,7 +206,7 @@ where
 /// let atari = AtariOptions { all_actions: Some(true), ..AtariOptions::default() };
 /// let options = EnvOptions { atari };
 /// let games = ["pong", "breakout", "seaquest"].map(|game| find(game)?.factory(&options)?.pixels(game));
-/// let envs = Mixed::of(games.into_iter().collect::<Result<_, _>>()?)?.make_vec(12, 2)?;
+/// let envs = Mixed::of(games.into_iter().collect::<Result<_, _>>()?)?.make_vec(0, 12, 2)?;
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 pub struct Mixed<O> {
@@ -185,28 +243,21 @@ impl<O: Elem> EnvFactory for Mixed<O> {
         self.kinds[0].spec()
     }
 
-    /// One of the first kind.
-    fn make(&self) -> Result<Box<dyn Env<Obs = O> + Send>, EnvError> {
-        self.kinds[0].make()
+    fn make(&self, number: usize) -> Result<Box<dyn Env<Obs = O> + Send>, EnvError> {
+        self.kinds[number % self.kinds.len()].make(number)
     }
 
-    fn make_vec(&self, num_envs: usize, threads: usize) -> Result<Box<dyn VecEnv<Obs = O> + Send>, EnvError> {
-        let made = |number: usize| {
-            let kind = &self.kinds[number % self.kinds.len()];
-            kind.make().map_err(|error| error.of(number))
-        };
-        let envs = (0..num_envs).map(made).collect::<Result<Vec<_>, EnvError>>()?;
+    fn make_vec(&self, first: usize, count: usize, threads: usize) -> MadeVec<O> {
+        let made = |number: usize| self.make(first + number).map_err(|error| error.of(number));
+        let envs = (0..count).map(made).collect::<Result<Vec<_>, EnvError>>()?;
         stepped_by(envs, threads)
     }
 }
 
 /// Environments, stepped by so many threads.
-fn stepped_by<E: Env + Send + 'static>(
-    envs: Vec<E>,
-    threads: usize,
-) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
+fn stepped_by<E: Env + Send + 'static>(envs: Vec<E>, threads: usize) -> MadeVec<E::Obs> {
     Ok(if threads == 1 {
-        Box::new(Serial::new(envs))
+        Box::new(Serial::try_new(envs)?)
     } else {
         Box::new(Pooled::new(envs, threads)?)
     })
@@ -219,7 +270,7 @@ fn stepped_by<E: Env + Send + 'static>(
 /// use coinop_envs::{InThreads, EnvFactory};
 ///
 /// let factory = InThreads::new(|| Ok(CartPole::v1()))?;
-/// assert_eq!(factory.make_vec(3, 1)?.num_envs(), 3);
+/// assert_eq!(factory.make_vec(0, 3, 1)?.num_envs(), 3);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -233,9 +284,9 @@ impl<E: Env, F: Fn() -> Result<E, EnvError>> InThreads<F> {
     ///
     /// # Errors
     ///
-    /// Those of `make`, which is called once.
+    /// Those of `make`, which is called once; when it panics, or constants of the environment make no sense.
     pub fn new(make: F) -> Result<Self, EnvError> {
-        let spec = make()?.spec();
+        let spec = made_by(|_| make(), 0)?.spec();
         Ok(Self { make, spec })
     }
 }
@@ -251,13 +302,13 @@ where
         self.spec
     }
 
-    fn make(&self) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
-        Ok(Box::new(Remote::new(self.make.clone())?))
+    fn make(&self, number: usize) -> Result<Box<dyn Env<Obs = E::Obs> + Send>, EnvError> {
+        Ok(Box::new(as_said(Remote::new(self.make.clone())?, self.spec, number)?))
     }
 
     /// Each environment has its own thread, however many `threads` are.
-    fn make_vec(&self, num_envs: usize, _threads: usize) -> Result<Box<dyn VecEnv<Obs = E::Obs> + Send>, EnvError> {
-        Ok(Box::new(Threaded::new(self.make.clone(), num_envs)?))
+    fn make_vec(&self, _first: usize, count: usize, _threads: usize) -> MadeVec<E::Obs> {
+        Ok(Box::new(Threaded::new(self.make.clone(), count)?))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod classic;
 mod env;
 mod error;
 mod factory;
+pub mod guard;
 #[cfg(feature = "gym-rs")]
 pub mod gym_rs;
 pub mod memory;
@@ -18,7 +19,7 @@ pub mod snapshot;
 pub mod vec_env;
 pub mod wrappers;
 
-pub use check::check_env;
+pub use check::{Faults, check_env};
 pub use coinop_atari;
 pub use env::{Elem, End, Env, EnvSpec, Step};
 pub use error::EnvError;

@@ -1,11 +1,14 @@
 //! Is there enough memory? Asked before much is allocated, because a program that gets none is ended without a word.
 
+use std::fs;
+use std::path::Path;
+
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::EnvError;
 
-/// The bytes that this process may still allocate without driving others out: what the system has available, or what is left of a limit
-/// that a container sets. `None` where the system does not say.
+/// The bytes that this process may still allocate without driving others out: what the system has available, or what is left of the smallest limit
+/// that a container, a slice or a scheduler sets for it or for what it is in, or of `ulimit -v`. `None` where the system does not say.
 ///
 /// ```
 /// if let Some(bytes) = coinop_envs::memory::available() {
@@ -16,11 +19,69 @@ use crate::EnvError;
 pub fn available() -> Option<u64> {
     let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(memory).ok()?;
-    // What a container has read of files counts as used there, and is given up when memory is needed.
-    let limit = system
-        .cgroup_limits()
-        .map(|limits| limits.total_memory.saturating_sub(limits.rss));
-    Some(system.available_memory().min(limit.unwrap_or(u64::MAX)))
+    let limits = [left_in_cgroups(Path::new("/")), left_of_address_space()];
+    let least = limits.into_iter().flatten().min();
+    Some(system.available_memory().min(least.unwrap_or(u64::MAX)))
+}
+
+/// What is left of the smallest memory limit of the control groups that this process is in, from its own up to the root of the hierarchy. Only the
+/// limit of one's own group is not enough: systemd and Slurm set theirs further up. `root` is `/`, but for tests.
+fn left_in_cgroups(root: &Path) -> Option<u64> {
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
+    let left = |line: &str| {
+        // `0::/path` in version 2, `7:memory:/path` in version 1.
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        let names = match controllers {
+            "" => Some(("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")),
+            _ if controllers.split(',').any(|name| name == "memory") => Some((
+                "sys/fs/cgroup/memory",
+                "memory.limit_in_bytes",
+                "memory.usage_in_bytes",
+                "total_inactive_file",
+            )),
+            _ => None,
+        };
+        let (mount, limit, usage, reclaimable) = names?;
+        let mount = root.join(mount);
+        let own = mount.join(path.trim_start_matches('/'));
+        let groups = own.ancestors().take_while(|group| group.starts_with(&mount));
+        let left = groups.filter_map(|group| {
+            let limit: u64 = read_number(&group.join(limit))?;
+            let used = read_number(&group.join(usage)).unwrap_or(0);
+            // What was read of files counts as used, and is given up when memory is needed.
+            let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+            let files = stat
+                .lines()
+                .find_map(|line| line.strip_prefix(reclaimable)?.trim().parse().ok());
+            Some(limit.saturating_sub(used.saturating_sub(files.unwrap_or(0))))
+        });
+        left.min()
+    };
+    groups.lines().filter_map(left).min()
+}
+
+/// The number in a file; `None` for `max`.
+fn read_number(path: &Path) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// What is left of the limit of addresses, `ulimit -v`.
+#[cfg(target_os = "linux")]
+fn left_of_address_space() -> Option<u64> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current?;
+    let pages: u64 = fs::read_to_string("/proc/self/statm")
+        .ok()?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()?;
+    Some(limit.saturating_sub(pages.saturating_mul(rustix::param::page_size() as u64)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn left_of_address_space() -> Option<u64> {
+    None
 }
 
 /// Checks that there are `bytes` for `what`, e.g. `a set of 32 environments`; `way_out` is what to do if not.
@@ -74,6 +135,34 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("a rollout needs 2800.0 TB of memory, and "), "{text}");
         assert!(text.ends_with(" are available; take fewer steps"), "{text}");
+    }
+
+    #[test]
+    fn the_smallest_limit_along_the_path_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let left = || left_in_cgroups(root.path());
+        assert_eq!(left(), None);
+        // Version 2: the limit is the slice's, and the group itself has none.
+        write("proc/self/cgroup", "0::/batch.slice/job.scope\n");
+        assert_eq!(left(), None);
+        write("sys/fs/cgroup/batch.slice/job.scope/memory.max", "max\n");
+        write("sys/fs/cgroup/batch.slice/memory.max", "1000\n");
+        write("sys/fs/cgroup/batch.slice/memory.current", "700\n");
+        write("sys/fs/cgroup/batch.slice/memory.stat", "anon 500\ninactive_file 200\n");
+        assert_eq!(left(), Some(500));
+        write("sys/fs/cgroup/batch.slice/job.scope/memory.max", "400\n");
+        assert_eq!(left(), Some(400));
+        // Version 1.
+        write("proc/self/cgroup", "8:cpu,memory:/job\n1:name=systemd:/job\n0::/\n");
+        write("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "900\n");
+        write("sys/fs/cgroup/memory/job/memory.usage_in_bytes", "100\n");
+        write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+        assert_eq!(left(), Some(800));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! [`Family`], which says what can be chosen of them and how they are made. Environments of other crates get a name by [`register`].
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use coinop_atari::names::nearest;
 use coinop_atari::{Rom, find_game, games};
@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::arcade::{Bricks, Catch, Game, Invaders, Snake, trained};
 use crate::atari::{AtariEnv, Protocol};
 use crate::classic::{Acrobot, CartPole, MountainCar};
-use crate::env::sealed::Sealed;
 use crate::factory::{AnyFactory, Copies};
+use crate::guard::catch;
 use crate::{Elem, Env, EnvError, EnvFactory, VecEnv};
 
 /// Environments that have their options in common.
@@ -102,7 +102,7 @@ impl Observations {
 /// use coinop_envs::registry::find;
 ///
 /// let env = find("CartPole-v1")?;
-/// assert_eq!((env.id(), env.num_actions), ("classic/cartpole".to_owned(), 2));
+/// assert_eq!((env.id(), env.num_actions()?), ("classic/cartpole".to_owned(), 2));
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +113,6 @@ pub struct EnvInfo {
     pub short: &'static str,
     /// What its observations are made of.
     pub observations: Observations,
-    /// The number of actions; of an Atari game, in its minimal set.
-    pub num_actions: usize,
     /// The name under which Gymnasium has the very same, if it has.
     pub gymnasium: Option<&'static str>,
 }
@@ -126,11 +124,23 @@ impl EnvInfo {
         format!("{}/{}", self.family.name(), self.short)
     }
 
+    /// The number of actions; of an Atari game, in its minimal set.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::Unusable`] when it was registered and can't be made.
+    pub fn num_actions(&self) -> Result<usize, EnvError> {
+        if self.family == Family::Atari {
+            return Ok(find_game(self.short)?.minimal_actions.len());
+        }
+        Ok(self.factory(&EnvOptions::default())?.spec().num_actions)
+    }
+
     /// What makes it.
     ///
     /// # Errors
     ///
-    /// When a ROM is missing or wrong, or an option does not fit.
+    /// When a ROM is missing or wrong, or an option does not fit; [`EnvError::Unusable`] when it was registered and can't be made.
     pub fn factory(&self, options: &EnvOptions) -> Result<AnyFactory, EnvError> {
         match (self.family, self.short) {
             (Family::Atari, game) => atari(game, &options.atari),
@@ -210,7 +220,7 @@ impl EnvOptions {
     ///
     /// # Errors
     ///
-    /// When there is something that can not be chosen.
+    /// When there is something that cannot be chosen.
     pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
         match family {
             Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
@@ -233,25 +243,29 @@ impl EnvOptions {
 /// An environment that needs nothing but its name.
 struct Known {
     short: &'static str,
+    observations: Observations,
     gymnasium: Option<&'static str>,
     make: fn() -> AnyFactory,
 }
 
+const PIXELS: Observations = Observations::Pixels;
+const FEATURES: Observations = Observations::Features;
+
 /// Classic control, sorted by name: a line for each.
 #[rustfmt::skip]
 const CLASSIC: &[Known] = &[
-    Known { short: "acrobot", gymnasium: Some("Acrobot-v1"), make: || features(Acrobot::v1()) },
-    Known { short: "cartpole", gymnasium: Some("CartPole-v1"), make: || features(CartPole::v1()) },
-    Known { short: "mountain_car", gymnasium: Some("MountainCar-v0"), make: || features(MountainCar::v0()) },
+    Known { short: "acrobot", observations: FEATURES, gymnasium: Some("Acrobot-v1"), make: || features(Acrobot::v1()) },
+    Known { short: "cartpole", observations: FEATURES, gymnasium: Some("CartPole-v1"), make: || features(CartPole::v1()) },
+    Known { short: "mountain_car", observations: FEATURES, gymnasium: Some("MountainCar-v0"), make: || features(MountainCar::v0()) },
 ];
 
 /// Arcade games, sorted by name: a line for each.
 #[rustfmt::skip]
 const ARCADE: &[Known] = &[
-    Known { short: "bricks", gymnasium: None, make: || arcade::<Bricks>() },
-    Known { short: "catch", gymnasium: None, make: || arcade::<Catch>() },
-    Known { short: "invaders", gymnasium: None, make: || arcade::<Invaders>() },
-    Known { short: "snake", gymnasium: None, make: || arcade::<Snake>() },
+    Known { short: "bricks", observations: PIXELS, gymnasium: None, make: || arcade::<Bricks>() },
+    Known { short: "catch", observations: PIXELS, gymnasium: None, make: || arcade::<Catch>() },
+    Known { short: "invaders", observations: PIXELS, gymnasium: None, make: || arcade::<Invaders>() },
+    Known { short: "snake", observations: PIXELS, gymnasium: None, make: || arcade::<Snake>() },
 ];
 
 fn known(list: &[Known], short: &str) -> Result<AnyFactory, EnvError> {
@@ -273,26 +287,20 @@ pub fn list() -> Vec<EnvInfo> {
         family: Family::Atari,
         short: game.name,
         observations: Observations::Pixels,
-        num_actions: game.minimal_actions.len(),
         gymnasium: None,
     };
     let of = |family: Family| {
-        move |known: &Known| {
-            let factory = (known.make)();
-            EnvInfo {
-                family,
-                short: known.short,
-                observations: factory.observations(),
-                num_actions: factory.spec().num_actions,
-                gymnasium: known.gymnasium,
-            }
+        move |known: &Known| EnvInfo {
+            family,
+            short: known.short,
+            observations: known.observations,
+            gymnasium: known.gymnasium,
         }
     };
-    let gym_rs = |(short, observations, num_actions): &(&'static str, Observations, usize)| EnvInfo {
+    let gym_rs = |(short, observations): &(&'static str, Observations)| EnvInfo {
         family: Family::GymRs,
         short,
         observations: *observations,
-        num_actions: *num_actions,
         gymnasium: None,
     };
     let ours = ARCADE.iter().map(of(Family::Arcade));
@@ -300,15 +308,20 @@ pub fn list() -> Vec<EnvInfo> {
         .chain(games().iter().map(game))
         .chain(CLASSIC.iter().map(of(Family::Classic)));
     let envs = envs.chain(GYM_RS.iter().map(gym_rs));
-    envs.chain(registered().iter().map(|(info, _)| *info)).collect()
+    envs.chain(registered().iter().map(|custom| custom.info)).collect()
 }
 
-type Registered = (EnvInfo, AnyFactory);
+/// An environment that was registered. What makes it is made when it is asked for.
+struct Custom {
+    info: EnvInfo,
+    make: Box<dyn Fn() -> Result<AnyFactory, EnvError> + Send + Sync>,
+    made: OnceLock<Result<AnyFactory, Arc<EnvError>>>,
+}
 
 /// What was registered, sorted by name.
-static REGISTERED: RwLock<Vec<Registered>> = RwLock::new(Vec::new());
+static REGISTERED: RwLock<Vec<Arc<Custom>>> = RwLock::new(Vec::new());
 
-fn registered() -> Vec<Registered> {
+fn registered() -> Vec<Arc<Custom>> {
     REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
@@ -332,6 +345,32 @@ fn registered() -> Vec<Registered> {
 ///
 /// When the name is taken, or is not made of small letters, digits and `_`, beginning with a letter.
 pub fn register<F: EnvFactory + 'static>(name: &str, factory: F) -> Result<(), EnvError> {
+    let factory: Arc<dyn EnvFactory<Obs = F::Obs>> = Arc::new(factory);
+    register_lazily(name, move || Ok(Arc::clone(&factory)))
+}
+
+/// Gives a name to environments whose factory is made when somebody asks for it, and then kept. An error of `make`, or a panic, is
+/// [`EnvError::Unusable`] of [`EnvInfo::factory`], and no other environment's matter.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use coinop_envs::registry::{EnvOptions, find, register_lazily};
+/// use coinop_envs::{EnvError, EnvFactory};
+///
+/// register_lazily::<f32>("broken", || Err(EnvError::BadSetting("the camera is off".to_owned())))?;
+/// let error = find("broken")?.factory(&EnvOptions::default()).unwrap_err();
+/// assert_eq!(error.to_string(), "the environment custom/broken can't be made: the camera is off");
+/// # Ok::<(), EnvError>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`register`].
+pub fn register_lazily<O: Elem>(
+    name: &str,
+    make: impl Fn() -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> + Send + Sync + 'static,
+) -> Result<(), EnvError> {
     let is_word = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name
             .chars()
@@ -346,33 +385,47 @@ pub fn register<F: EnvFactory + 'static>(name: &str, factory: F) -> Result<(), E
             "there is an environment `{name}` already: choose another name"
         )));
     }
-    let factory = F::Obs::any(Arc::new(factory));
-    let info = EnvInfo {
-        family: Family::Custom,
-        // Names are registered once and for all, and there are few.
-        short: name.to_owned().leak(),
-        observations: factory.observations(),
-        num_actions: factory.spec().num_actions,
-        gymnasium: None,
+    let custom = Custom {
+        info: EnvInfo {
+            family: Family::Custom,
+            // Names are registered once and for all, and there are few.
+            short: name.to_owned().leak(),
+            observations: O::OBSERVATIONS,
+            gymnasium: None,
+        },
+        make: Box::new(move || Ok(O::any(make()?))),
+        made: OnceLock::new(),
     };
     let mut all = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
-    let at = all.partition_point(|(other, _)| other.short < info.short);
-    all.insert(at, (info, factory));
+    let at = all.partition_point(|other| other.info.short < custom.info.short);
+    all.insert(at, Arc::new(custom));
     Ok(())
 }
 
 fn custom(short: &str) -> Result<AnyFactory, EnvError> {
-    let found = registered().into_iter().find(|(info, _)| info.short == short);
-    found.map(|(_, factory)| factory).ok_or_else(|| unknown(short))
+    let found = registered().into_iter().find(|custom| custom.info.short == short);
+    let custom = found.ok_or_else(|| unknown(short))?;
+    let made = || {
+        let panicked = |what, message| EnvError::Panicked { what, message, step: 0 };
+        let factory = catch(&custom.make).map_err(|message| panicked("constructor", message))??;
+        let spec = catch(|| factory.spec()).map_err(|message| panicked("spec()", message))?;
+        spec.validate()?;
+        Ok(factory)
+    };
+    let made = custom.made.get_or_init(|| made().map_err(Arc::new)).clone();
+    made.map_err(|source| EnvError::Unusable {
+        env: custom.info.id(),
+        source,
+    })
 }
 
-/// What gym-rs has, sorted by name, with the number of actions; nothing where it is not built in.
-const GYM_RS: &[(&str, Observations, usize)] = if cfg!(feature = "gym-rs") {
+/// What gym-rs has, sorted by name; nothing where it is not built in.
+const GYM_RS: &[(&str, Observations)] = if cfg!(feature = "gym-rs") {
     &[
-        ("CartPole-v1", Observations::Features, 2),
-        ("CartPole-v1-pixels", Observations::Pixels, 2),
-        ("MountainCar-v0", Observations::Features, 3),
-        ("MountainCar-v0-pixels", Observations::Pixels, 3),
+        ("CartPole-v1", FEATURES),
+        ("CartPole-v1-pixels", PIXELS),
+        ("MountainCar-v0", FEATURES),
+        ("MountainCar-v0-pixels", PIXELS),
     ]
 } else {
     &[]
@@ -410,6 +463,11 @@ fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
         config.repeat_action_probability = probability;
     }
     let env = AtariEnv::new(&rom, &config)?;
+    if options.mode.is_some() {
+        // A few modes are over as soon as they begin, which is to be known before anybody trains in one.
+        let mut trial = env.clone();
+        trial.reset(Some(0), &mut vec![0; trial.obs_shape().len()])?;
+    }
     Ok(AnyFactory::Pixels(Arc::new(Copies::of(env, AtariEnv::BYTES))))
 }
 
@@ -453,17 +511,44 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
             "`{name}` is of gym-rs, which is not built in: build with --features gym-rs, which needs CMake, SDL2 and SDL2_gfx"
         )));
     }
-    if let Some((game, protocol, rules)) = gymnasium_name(name)
-        && let Some(info) = called(game).filter(|info| info.family == Family::Atari)
-    {
-        return Err(EnvError::GymnasiumName {
+    match find_gymnasium(name) {
+        Some(Gymnasium { info, protocol, rules }) => Err(EnvError::GymnasiumName {
             name: name.to_owned(),
             short: info.short,
             protocol,
             rules,
-        });
+        }),
+        None => Err(unknown(name)),
     }
-    Err(unknown(name))
+}
+
+/// What a name of Gymnasium like `ALE/Pong-v5` stands for: a game, and rules.
+///
+/// ```
+/// use coinop_envs::atari::Protocol;
+/// use coinop_envs::registry::find_gymnasium;
+///
+/// let pong = find_gymnasium("ALE/Pong-v5").expect("a game of the Atari");
+/// assert_eq!((pong.info.short, pong.protocol), ("pong", Protocol::Machado));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gymnasium {
+    /// The game.
+    pub info: EnvInfo,
+    /// The protocol that comes nearest to what is played under this name, and to the wrappers that people put around it.
+    pub protocol: Protocol,
+    /// What both have in common.
+    pub rules: &'static str,
+}
+
+/// The game and the rules of a name like `ALE/Pong-v5`, `PongNoFrameskip-v4` or `Pong-v0`; `None` for every other name.
+#[must_use]
+pub fn find_gymnasium(name: &str) -> Option<Gymnasium> {
+    let (game, protocol, rules) = gymnasium_name(name)?;
+    let info = list()
+        .into_iter()
+        .find(|info| info.family == Family::Atari && squeeze(info.short) == squeeze(game))?;
+    Some(Gymnasium { info, protocol, rules })
 }
 
 fn unknown(name: &str) -> EnvError {
@@ -527,7 +612,7 @@ pub fn make_vec<O: Elem>(
 ) -> Result<Box<dyn VecEnv<Obs = O> + Send>, EnvError> {
     let info = find(name)?;
     let factory = info.factory(options)?.wanted::<O>(&info.id())?;
-    factory.make_vec(num_envs, threads)
+    factory.make_vec(0, num_envs, threads)
 }
 
 #[cfg(test)]
@@ -633,7 +718,7 @@ mod tests {
             _ => Ok(CartPole::v1()),
         };
         // One is made to know their shape, then those numbered 0, 1 and 2.
-        let error = Made::by(make).unwrap().make_vec(5, 1).err().unwrap();
+        let error = Made::by(make).unwrap().make_vec(0, 5, 1).err().unwrap();
         assert_eq!(error.to_string(), "environment 2: no more");
     }
 

@@ -120,7 +120,7 @@ fn shrink_line(columns: &[Taps], source: &[u8], line: &mut [f32]) {
 fn taps(from: usize, to: usize) -> Vec<Taps> {
     assert!(
         to <= from && from <= 3 * to,
-        "a line of {from} pixels can not be shrunk to {to}"
+        "a line of {from} pixels cannot be shrunk to {to}"
     );
     let scale = from as f64 / to as f64;
     (0..to)

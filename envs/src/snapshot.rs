@@ -26,7 +26,7 @@ use crate::EnvError;
 ///
 /// # Panics
 ///
-/// If `state` can not be written: it is made of numbers, arrays, vectors, strings, tuples and structures of them.
+/// If `state` cannot be written: it is made of numbers, arrays, vectors, strings, tuples and structures of them.
 #[must_use]
 pub fn seal<T: Serialize>(name: &str, version: u8, state: &T, inner: &[u8]) -> Vec<u8> {
     let mut bytes = match postcard::to_allocvec(&(name, version, state)) {
@@ -66,7 +66,7 @@ pub fn open<'a, T: Deserialize<'a>>(
     }
     let ((found, format), rest) = postcard::take_from_bytes::<(&str, u8)>(bytes).map_err(|_| damaged())?;
     if found != name {
-        return Err(bad(name, format!("it is one of {found}")));
+        return Err(bad(name, format!("found {found}")));
     }
     if format != version {
         return Err(bad(
@@ -101,24 +101,18 @@ mod tests {
         let sealed = seal("Inner", 2, &7u64, &[1, 2, 3]);
         assert_eq!(open::<u64>("Inner", 2, &sealed).unwrap(), (7, [1, 2, 3].as_slice()));
         let error = |name, version, bytes: &[u8]| open::<u64>(name, version, bytes).unwrap_err().to_string();
-        assert_eq!(
-            error("Outer", 2, &sealed),
-            "this is no snapshot of Outer: it is one of Inner"
-        );
+        assert_eq!(error("Outer", 2, &sealed), "not a snapshot of Outer: found Inner");
         assert_eq!(
             error("Inner", 3, &sealed),
-            "this is no snapshot of Inner: it has format 2, and this program reads format 3"
+            "not a snapshot of Inner: it has format 2, and this program reads format 3"
         );
         for at in 0..sealed.len() {
             let mut flipped = sealed.clone();
             flipped[at] ^= 1;
-            assert_eq!(
-                error("Inner", 2, &flipped),
-                "this is no snapshot of Inner: it is damaged"
-            );
+            assert_eq!(error("Inner", 2, &flipped), "not a snapshot of Inner: it is damaged");
             assert_eq!(
                 error("Inner", 2, &sealed[..at]),
-                "this is no snapshot of Inner: it is damaged"
+                "not a snapshot of Inner: it is damaged"
             );
         }
     }

@@ -177,11 +177,11 @@ fn check(info: &EnvInfo, protocol: Protocol) {
     let factory = info.factory(&options).unwrap();
     // `machado` plays with all of the joystick's actions.
     if protocol != Protocol::Machado {
-        assert_eq!(factory.spec().num_actions, info.num_actions, "{}", info.id());
+        assert_eq!(factory.spec().num_actions, info.num_actions().unwrap(), "{}", info.id());
     }
     let checked = match factory {
-        AnyFactory::Pixels(factory) => check_env(&mut factory.make().unwrap()),
-        AnyFactory::Features(factory) => check_env(&mut factory.make().unwrap()),
+        AnyFactory::Pixels(factory) => check_env(&mut factory.make(0).unwrap()),
+        AnyFactory::Features(factory) => check_env(&mut factory.make(0).unwrap()),
     };
     checked.unwrap_or_else(|flaw| panic!("{} under {protocol}: {flaw}", info.id()));
 }

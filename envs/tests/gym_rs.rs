@@ -24,7 +24,7 @@ fn they_keep_the_contract() {
         else {
             panic!("{name} has features");
         };
-        check_env(&mut factory.make().unwrap()).unwrap();
+        check_env(&mut factory.make(0).unwrap()).unwrap();
     }
 }
 

@@ -110,7 +110,7 @@ fn a_set_of_environments_goes_on_where_one_was_saved() {
     let error = pooled.restore(&snapshots[1..]).unwrap_err().to_string();
     assert_eq!(
         error,
-        "this is no snapshot of a set of environments: there are 2 of them for 3 environments"
+        "not a snapshot of a set of environments: there are 2 of them for 3 environments"
     );
 }
 

@@ -5,12 +5,15 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use coinop_envs::classic::CartPole;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use coinop_envs::classic::{CartPole, MountainCar};
 use coinop_envs::registry::{AtariOptions, EnvOptions, find, make_vec};
 use coinop_envs::rng::derive_seed;
 use coinop_envs::vec_env::{Asynchronous, Pooled, Remote, Serial, Threaded};
 use coinop_envs::wrappers::TimeLimit;
-use coinop_envs::{End, Env, EnvError, EnvFactory, Mixed, Shape, Step, VecEnv, check_env};
+use coinop_envs::{End, Env, EnvError, EnvFactory, Made, Mixed, Shape, Step, VecEnv, check_env};
 use proptest::prelude::*;
 
 /// The observations and steps of `steps` steps of `env` with fixed actions.
@@ -224,16 +227,6 @@ fn an_error_or_a_panic_of_an_environment_that_was_sent_comes_with_its_number() {
         error.to_string(),
         "environment 2: action 7 is out of range: this environment has 2 actions, 0 to 1"
     );
-    let mut envs = Asynchronous::new(vec![Panics(0), Panics(0)], 1).unwrap();
-    let mut step = || envs.step(&[0, 0], &mut [0.0; 2], &mut [0.0; 2], &mut [Step::default(); 2]);
-    step().unwrap();
-    step().unwrap();
-    for _ in 0..2 {
-        assert_eq!(
-            step().unwrap_err().to_string(),
-            "environment 0: it panicked; its message is above"
-        );
-    }
 }
 
 #[test]
@@ -243,6 +236,27 @@ fn an_environment_under_way_can_not_be_sent() {
     envs.reset(None, &mut [0.0; 8]).unwrap();
     envs.send(1, 0).unwrap();
     envs.send(1, 0).unwrap();
+}
+
+#[test]
+fn environments_of_different_shapes_are_an_error_that_names_the_first_that_differs() {
+    // Every third one is a car on a mountain, whose observation has two numbers, not four.
+    let made = AtomicUsize::new(0);
+    let factory = Made::by(move || -> Result<Box<dyn Env<Obs = f32> + Send>, EnvError> {
+        Ok(match made.fetch_add(1, Ordering::Relaxed) % 3 {
+            2 => Box::new(MountainCar::v0()),
+            _ => Box::new(CartPole::v1()),
+        })
+    });
+    let factory = factory.unwrap();
+    // The first was made to know what they are like.
+    let error = factory.make_vec(0, 3, 1).err().unwrap().to_string();
+    let expected =
+        "environment 1 has observations of shape 2, 3 actions and 1 frames per step, but the first one has 4, 2 and 1";
+    assert_eq!(error, expected);
+    assert_eq!(factory.make(0).err().map(|error| error.to_string()), None);
+    assert_eq!(factory.make(1).unwrap().num_actions(), 2);
+    assert!(matches!(factory.make(2).err(), Some(EnvError::Mixed { number: 2, .. })));
 }
 
 #[test]
@@ -264,7 +278,7 @@ fn different_games_with_all_actions_are_stepped_together() {
         };
         Mixed::of(["pong", "breakout"].map(factory).to_vec())
     };
-    let mut both = mixed(true).unwrap().make_vec(3, 2).unwrap();
+    let mut both = mixed(true).unwrap().make_vec(0, 3, 2).unwrap();
     assert_eq!(both.spec().num_actions, 18);
     let (obs, _) = play(both.as_mut(), 30);
     // Environments 0 and 2 are of Pong; those of Pong alone have the same seeds.
@@ -282,8 +296,7 @@ fn different_games_with_all_actions_are_stepped_together() {
     };
     assert_eq!(
         error.to_string(),
-        "environment 1 of those to be mixed has observations of 4x84x84, 4 actions and 4 frames for each step, and the first has 4x84x84, 6 \
-         and 4"
+        "environment 1 has observations of shape 4x84x84, 4 actions and 4 frames per step, but the first one has 4x84x84, 6 and 4"
     );
 }
 
@@ -306,14 +319,17 @@ fn an_environment_in_a_thread_of_its_own_keeps_the_contract_and_may_go_to_anothe
     // An error takes nothing away.
     assert_eq!(remote.step(0, &mut [0.0; 4]).unwrap(), Step::going_on(1.0));
     let error = remote.restore(&[1, 2, 3]).unwrap_err().to_string();
-    assert_eq!(error, "this is no snapshot of TimeLimit: it is damaged");
+    assert_eq!(error, "not a snapshot of TimeLimit: it is damaged");
     let none: Result<Remote<f32>, EnvError> =
         Remote::new(|| Err::<Bound, _>(EnvError::BadSetting("no such pole".to_owned())));
     assert_eq!(none.unwrap_err().to_string(), "no such pole");
 }
 
-/// Panics with its third step.
-struct Panics(u32);
+/// Panics from its step `at` on.
+struct Panics {
+    steps: u32,
+    at: u32,
+}
 
 impl Env for Panics {
     type Obs = f32;
@@ -331,22 +347,37 @@ impl Env for Panics {
     }
 
     fn step(&mut self, _: u32, _: &mut [f32]) -> Result<Step, EnvError> {
-        self.0 += 1;
-        assert!(self.0 < 3, "a panic that a test wants");
+        self.steps += 1;
+        assert!(self.steps < self.at, "a panic that a test wants");
         Ok(Step::going_on(0.0))
     }
 }
 
 #[test]
-fn a_panic_in_an_environments_thread_is_an_error_of_whoever_waits_for_it() {
-    let mut set = Threaded::new(|| Ok(Panics(0)), 2).unwrap();
-    let mut step = || set.step(&[0, 0], &mut [0.0; 2], &mut [0.0; 2], &mut [Step::default(); 2]);
-    step().unwrap();
-    step().unwrap();
-    for _ in 0..2 {
-        assert_eq!(
-            step().unwrap_err().to_string(),
-            "environment 0: an environment's thread has died"
-        );
+fn a_panic_is_the_error_of_the_environment_that_panicked_in_every_set() {
+    let panics = |number| Panics {
+        steps: 0,
+        at: if number == 1 { 3 } else { u32::MAX },
+    };
+    let made = Arc::new(AtomicUsize::new(0));
+    let in_threads = move || Ok(panics(made.fetch_add(1, Ordering::Relaxed)));
+    let all = || (0..3).map(panics).collect::<Vec<_>>();
+    let sets: [Box<dyn VecEnv<Obs = f32>>; 4] = [
+        Box::new(Serial::new(all())),
+        Box::new(Pooled::new(all(), 2).unwrap()),
+        Box::new(Asynchronous::new(all(), 2).unwrap()),
+        Box::new(Threaded::new(in_threads, 3).unwrap()),
+    ];
+    for mut set in sets {
+        set.reset(Some(1), &mut [0.0; 3]).unwrap();
+        let mut step = || set.step(&[0; 3], &mut [0.0; 3], &mut [0.0; 3], &mut [Step::default(); 3]);
+        step().unwrap();
+        step().unwrap();
+        // Also when it is asked once more.
+        for count in [3, 4] {
+            let error = step().unwrap_err().to_string();
+            let expected = format!("environment 1: its step() panicked: a panic that a test wants (step {count})");
+            assert_eq!(error, expected);
+        }
     }
 }

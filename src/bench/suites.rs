@@ -37,7 +37,7 @@ pub(crate) enum Suite {
     Replay,
     /// Training, where its time goes, and the floor: its network's answers and updates with nothing around them
     Train,
-    /// All of these that there are for the environment and the algorithm
+    /// Every suite that applies
     All,
 }
 
@@ -228,7 +228,7 @@ impl<'a, O: Observation> Bench<'a, O> {
     }
 
     fn env(&mut self) -> anyhow::Result<()> {
-        let (mut env, spec) = (self.factory.make()?, self.spec);
+        let (mut env, spec) = (self.factory.make(0)?, self.spec);
         let mut obs = vec![O::default(); spec.obs_shape.len()];
         let mut random = stream(0, "bench", 0);
         env.reset(Some(0), &mut obs)?;
@@ -250,7 +250,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         let mut threads = 1;
         let most = self.config.run.env_threads;
         while threads <= most {
-            let mut envs = self.factory.make_vec(n, threads)?;
+            let mut envs = self.factory.make_vec(0, n, threads)?;
             let mut obs = vec![O::default(); n * spec.obs_shape.len()];
             let (mut last_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);
             let mut random = stream(0, "bench", 0);
@@ -334,7 +334,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         };
         let spec = self.spec;
         let mut replay = Replay::<O>::new(&config, n, &spec)?;
-        let mut envs = self.factory.make_vec(n, self.config.run.env_threads)?;
+        let mut envs = self.factory.make_vec(0, n, self.config.run.env_threads)?;
         let len = spec.obs_shape.len();
         let mut obs = vec![O::default(); n * len];
         let (mut last_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);

@@ -3,23 +3,33 @@
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 
+use anyhow::bail;
 use coinop_agents::checkpoint::write_file;
 use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
+use coinop_envs::registry::Family;
 
 use crate::cli::TraceArgs;
 use crate::files;
-use crate::output::OutputError;
+use crate::output::{self, OutputError};
 
 pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
-    let game = find_game(&args.game)?;
+    let (env, options) = args.game.resolve()?;
+    if env.family != Family::Atari {
+        bail!(
+            "{} is not a game of the Atari: `{} envs` lists them",
+            env.id(),
+            output::program()
+        );
+    }
+    let game = find_game(env.short)?;
     let actions = trace::parse_actions(&files::read(&args.actions)?)?;
     let rom = Rom::find(game, args.roms.as_deref())?;
     let settings = Settings {
         repeat_action_probability: args.sticky,
         random_seed: args.seed,
         frame_skip: args.frame_skip,
-        mode: args.mode,
-        difficulty: args.difficulty,
+        mode: args.mode.or(options.atari.mode),
+        difficulty: args.difficulty.unwrap_or(options.atari.difficulty),
         max_frames_per_episode: 0,
     };
     let mut atari = Atari::new(&rom, &settings)?;

@@ -38,7 +38,10 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             how.repeats
         );
     }
-    // Everything that can be wrong with the environment and the settings is found before anything is measured.
+    // Everything that can be wrong with the environment, the settings and the picture is found before anything is measured.
+    if let Some(picture) = &args.output {
+        files::check_writable(picture)?;
+    }
     crate::commands::train::trainer(&config)?;
     let all = [Suite::All];
     let asked = if args.what.is_empty() { &all[..] } else { &args.what };
@@ -51,22 +54,23 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         settings: settings(&config, how),
         measurements,
     };
-    if let Some(picture) = &args.output {
-        let svg = report.picture(before.as_ref());
-        files::write(picture, &svg.map_err(|error| anyhow!("can't draw the bars: {error}"))?)?;
-    }
     let text = if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
         report.table(before.as_ref())
     };
+    // First of all: whatever happens to the picture, the figures are not lost.
     output::print(&text)?;
+    if let Some(picture) = &args.output {
+        let svg = report.picture(before.as_ref());
+        files::write(picture, &svg.map_err(|error| anyhow!("can't draw the bars: {error}"))?)?;
+    }
     Ok(())
 }
 
 fn read(path: &Path) -> anyhow::Result<Report> {
     serde_json::from_str(&files::read(path)?)
-        .map_err(|error| anyhow!("`{}` is no report of `bench --json`: {error}", path.display()))
+        .map_err(|error| anyhow!("`{}` is not a report of `bench --json`: {error}", path.display()))
 }
 
 fn machine() -> Machine {

@@ -1,9 +1,14 @@
 //! `coinop check`: tries an environment against the contract of every environment.
 
 use anyhow::bail;
+use coinop_agents::Device;
+use coinop_agents::network::ActorCritic;
+use coinop_envs::registry::EnvInfo;
+use coinop_envs::rng::stream;
 use coinop_envs::{AnyFactory, Elem, EnvFactory, EnvSpec, check_env};
 
-use crate::cli::CheckArgs;
+use crate::cli::{CheckArgs, TrainArgs};
+use crate::config::{Config, layers_for};
 use crate::output;
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
@@ -16,36 +21,68 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
         AnyFactory::Pixels(factory) => check(factory.as_ref()),
         AnyFactory::Features(factory) => check(factory.as_ref()),
     };
-    let snapshots = match found {
-        Ok(has_snapshots) => has_snapshots,
-        Err(broken) => bail!("{}: {broken}", info.id()),
-    };
+    let spec = factory.spec();
+    let mut faults = found.as_ref().err().cloned().unwrap_or_default();
+    faults.extend(unreadable(&info, &spec)?);
+    if !faults.is_empty() {
+        for fault in &faults {
+            output::say(&format!("fault: {fault}"));
+        }
+        bail!(
+            "{} breaks the Env contract: {}",
+            info.id(),
+            match faults.len() {
+                1 => "the fault is above".to_owned(),
+                many => format!("{many} faults are above"),
+            }
+        );
+    }
+    let snapshots = found.is_ok_and(|has_snapshots| has_snapshots);
     let EnvSpec {
         obs_shape,
         num_actions,
         frames_per_step,
         stacked_frames,
-    } = factory.spec();
+    } = spec;
     let observations = info.observations.name();
     output::print(&format!(
-        "{} does what every environment must do\n\
+        "{} obeys the Env contract\n\
          observations  {obs_shape} {observations}, {stacked_frames} stacked\n\
          actions       {num_actions}\n\
-         frames        {frames_per_step} for each step\n\
+         frames        {frames_per_step} per step\n\
          snapshots     {}\n",
         info.id(),
         if snapshots {
-            "yes: a run that was interrupted goes on within its episodes"
+            "yes: an interrupted run resumes within its episodes"
         } else {
-            "no: a run that was interrupted goes on with new episodes"
+            "no: an interrupted run resumes with new episodes"
         }
     ))?;
     Ok(())
 }
 
-/// Whether it has snapshots; or the first promise that it breaks.
-fn check<O: Elem>(factory: &dyn EnvFactory<Obs = O>) -> Result<bool, String> {
-    let mut env = factory.make().map_err(|error| error.to_string())?;
-    check_env(&mut env)?;
+/// Whether it has snapshots; or the promises that it breaks.
+fn check<O: Elem>(factory: &dyn EnvFactory<Obs = O>) -> Result<bool, Vec<String>> {
+    let mut env = factory.make(0).map_err(|error| vec![error.to_string()])?;
+    check_env(&mut env).map_err(|faults| faults.list().to_vec())?;
     Ok(env.snapshot().is_some())
+}
+
+/// What the network of the default settings has against the shape of observations, if anything.
+fn unreadable(info: &EnvInfo, spec: &EnvSpec) -> anyhow::Result<Option<String>> {
+    let config = Config::resolve(&TrainArgs {
+        env: Some(info.id().parse()?),
+        ..TrainArgs::default()
+    })?;
+    let Some(network) = config.algo.network() else {
+        return Ok(None);
+    };
+    // Any weights: only the layers matter.
+    let made = ActorCritic::new(network, spec, &mut stream(0, "check", 0), Device::Cpu);
+    Ok(made.err().map(|error| {
+        format!(
+            "{error}, so that `train` needs layers of your own, e.g. --set \"{}\"",
+            layers_for(spec)
+        )
+    }))
 }

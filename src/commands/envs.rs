@@ -1,13 +1,18 @@
 //! `coinop envs`: the environments, one per line, or what can be chosen of one.
 
 use coinop_atari::{Action, find_game};
-use coinop_envs::registry::{self, EnvInfo, Family};
+use coinop_envs::EnvError;
+use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
 
+use crate::config::EnvName;
 use crate::output;
 
-pub(crate) fn run(name: Option<&str>) -> anyhow::Result<()> {
+pub(crate) fn run(name: Option<&EnvName>) -> anyhow::Result<()> {
     let text = match name {
-        Some(name) => one(&registry::find(name)?)?,
+        Some(name) => {
+            let (env, options) = name.resolve()?;
+            one(&env, &options)?
+        }
         None => all(&registry::list()),
     };
     output::print(&text)?;
@@ -15,7 +20,12 @@ pub(crate) fn run(name: Option<&str>) -> anyhow::Result<()> {
 }
 
 fn all(envs: &[EnvInfo]) -> String {
-    let width = envs.iter().map(|env| env.short.len()).max().unwrap_or(0);
+    let name = |env: &EnvInfo| match registry::find(env.short) {
+        Ok(found) if found == *env => env.short.to_owned(),
+        // The short name is another's.
+        _ => env.id(),
+    };
+    let width = envs.iter().map(|env| name(env).len()).max().unwrap_or(0);
     let mut text = format!(
         "{:width$}  {:>7}  {:12}  full name\n",
         "name", "actions", "observations"
@@ -23,8 +33,9 @@ fn all(envs: &[EnvInfo]) -> String {
     for env in envs {
         text += &format!(
             "{:width$}  {:>7}  {:12}  {}\n",
-            env.short,
-            env.num_actions,
+            name(env),
+            env.num_actions()
+                .map_or_else(|_| "-".to_owned(), |actions| actions.to_string()),
             env.observations.name(),
             env.id()
         );
@@ -32,22 +43,44 @@ fn all(envs: &[EnvInfo]) -> String {
     text
 }
 
-fn one(env: &EnvInfo) -> anyhow::Result<String> {
+fn one(env: &EnvInfo, options: &EnvOptions) -> anyhow::Result<String> {
     let mut text = format!("{}\nobservations  {}\n", env.id(), env.observations.name());
     if env.family != Family::Atari {
-        return Ok(text + &format!("actions       {}\n", env.num_actions));
+        return Ok(text + &format!("actions       {}\n", env.num_actions()?));
     }
     let game = find_game(env.short)?;
     let names: Vec<String> = game.minimal_actions.iter().map(|&action| name_of(action)).collect();
-    let (modes, difficulties) = (numbers(game.modes), numbers(game.difficulties));
+    let (playable, over): (Vec<u32>, Vec<u32>) =
+        game.modes.iter().partition(|mode| can_be_played(env, options, **mode));
+    let (modes, difficulties) = (numbers(&playable), numbers(game.difficulties));
     text += &format!("actions       {}: {}\n", names.len(), names.join(", "));
     text += &format!("modes         {modes}; {} unless chosen\n", game.default_mode);
+    if !over.is_empty() {
+        text += &format!(
+            "              not {}, which are over as soon as they begin\n",
+            numbers(&over)
+        );
+    }
     text += &format!("difficulties  {difficulties}; 0 unless chosen\n");
-    if let (Some(mode), Some(difficulty)) = (game.modes.last(), game.difficulties.last()) {
+    if let (Some(mode), Some(difficulty)) = (playable.last(), game.difficulties.last()) {
         let short = env.short;
         text += &format!("choose them   {short}@mode={mode},difficulty={difficulty}\n");
+        let chosen = &options.atari;
+        if let Some(mode) = chosen.mode {
+            text += &format!(
+                "chosen        mode {mode}, difficulty {}, protocol {}\n",
+                chosen.difficulty, chosen.protocol
+            );
+        }
     }
     Ok(text)
+}
+
+/// Whether a mode is one that a run can begin in. Where the ROM is missing, nobody knows, and all are shown.
+fn can_be_played(env: &EnvInfo, options: &EnvOptions, mode: u32) -> bool {
+    let mut options = options.clone();
+    options.atari.mode = Some(mode);
+    !matches!(env.factory(&options), Err(EnvError::BadSetting(_)))
 }
 
 fn name_of(action: Action) -> String {

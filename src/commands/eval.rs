@@ -1,17 +1,16 @@
 //! `coinop eval`: plays episodes with a trained agent and reports its scores.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
-use coinop_agents::{Mode, Section, checkpoint};
+use coinop_agents::{Mode, Section};
 use coinop_envs::registry::Family;
 use serde::Serialize;
 
 use crate::cli::EvalArgs;
-use crate::config::{Config, threads_or_cores};
+use crate::config::{Config, check_threads, threads_or_cores};
 use crate::count::parse_count;
 use crate::evaluation::{How, evaluate, statistics};
 use crate::output;
@@ -39,6 +38,8 @@ struct Report {
     seed: u64,
     greedy: bool,
     run: String,
+    /// The frames after which the checkpoint was written that played.
+    checkpoint: u64,
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
@@ -54,9 +55,15 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
+    for (name, threads) in [
+        ("--env-threads", args.env_threads),
+        ("--torch-threads", args.torch_threads),
+    ] {
+        check_threads(name, threads.unwrap_or(0))?;
+    }
     let mut config = Config::read(&dir.config())?;
     coinop_agents::set_torch_threads(threads_or_cores(args.torch_threads.unwrap_or(0)));
-    let section = read_checkpoint(&config, dir, args.checkpoint)?;
+    let (checkpoint, section) = read_checkpoint(&config, dir, args.checkpoint)?;
     if let Some(roms) = &args.roms {
         config.set_roms(roms)?;
     }
@@ -64,7 +71,7 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     let trained_with = config.env.atari.protocol;
     if let Some(protocol) = args.protocol {
         if env.family != Family::Atari {
-            bail!("--protocol is for Atari games, and {} is none: leave it out", env.id());
+            bail!("--protocol is for Atari games, which {} is not: leave it out", env.id());
         }
         config.env.atari.protocol = protocol;
     }
@@ -87,7 +94,7 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     line.finish();
     let played = played.map_err(|error| match protocol == trained_with {
         true => error,
-        false => anyhow!("an agent of protocol {trained_with} can not play {protocol}: {error}"),
+        false => anyhow!("an agent of protocol {trained_with} cannot play {protocol}: {error}"),
     })?;
     let Some(played) = played else {
         unreachable!("nobody ended the play")
@@ -107,6 +114,7 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
         seed: args.seed,
         greedy: args.greedy,
         run: dir.path().display().to_string(),
+        checkpoint,
     })
 }
 
@@ -135,8 +143,8 @@ impl FromStr for Which {
     }
 }
 
-/// The folder of a checkpoint of a run.
-fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<PathBuf> {
+/// The frames of a checkpoint of a run.
+fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<u64> {
     let checkpoints = dir.checkpoints()?;
     let run = dir.path().display();
     let Some(last) = checkpoints.last() else {
@@ -150,16 +158,24 @@ fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Resul
         bail!("the run `{run}` ended without a checkpoint: it failed or was killed; its log.txt says what happened");
     };
     match which {
-        Which::Last => Ok(dir.checkpoint(*last)),
+        Which::Last => Ok(*last),
         Which::Best => match Evaluations::read(&dir.evaluations())?.best() {
-            Some(best) if checkpoints.contains(&best.frames) => Ok(dir.checkpoint(best.frames)),
+            Some(best) if checkpoints.contains(&best.frames) => Ok(best.frames),
             Some(best) => bail!(
                 "the checkpoint after {} frames, the best of the run `{run}`, is gone",
                 best.frames
             ),
-            None => bail!("the run `{run}` was not evaluated while it trained: set run.eval_frames for that"),
+            None if config.run.eval_frames == 0 => bail!(
+                "the run `{run}` was not evaluated while it trained, because run.eval_frames is 0: choose a checkpoint by its frames, or train \
+                 with --set eval_frames=N"
+            ),
+            None => bail!(
+                "the run `{run}` was not evaluated while it trained, because it is shorter than its run.eval_frames of {}: choose a checkpoint \
+                 by its frames, or train with --set eval_frames=N",
+                config.run.eval_frames
+            ),
         },
-        Which::Frames(frames) if checkpoints.contains(&frames) => Ok(dir.checkpoint(frames)),
+        Which::Frames(frames) if checkpoints.contains(&frames) => Ok(frames),
         Which::Frames(frames) => {
             let all: Vec<String> = checkpoints.iter().map(u64::to_string).collect();
             bail!(
@@ -170,12 +186,12 @@ fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Resul
     }
 }
 
-/// Reads a checkpoint of a run, and checks that it is of what the run's configuration says.
-fn read_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<Section> {
-    let path = find_checkpoint(config, dir, which)?;
-    let section = checkpoint::read(&path)?;
-    identity::check(config, &section, &path)?;
-    Ok(section)
+/// Reads a checkpoint of a run, and checks that it is of what the run's configuration says. Its frames come with it.
+fn read_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<(u64, Section)> {
+    let frames = find_checkpoint(config, dir, which)?;
+    let section = dir.read_checkpoint(frames)?;
+    identity::check(config, &section, &dir.checkpoint(frames))?;
+    Ok((frames, section))
 }
 
 fn in_words(report: &Report) -> String {
@@ -191,6 +207,7 @@ fn in_words(report: &Report) -> String {
         max,
         frames,
         seed,
+        checkpoint,
         ..
     } = report;
     let protocol = protocol
@@ -198,7 +215,7 @@ fn in_words(report: &Report) -> String {
         .map_or_else(String::new, |protocol| format!(", protocol {protocol}"));
     let _ = write!(
         text,
-        "{algo} on {env}{protocol}: mean score {mean:.2} over {episodes} episodes (standard deviation {std:.2}, from {min} to \
+        "{algo} on {env}{protocol}, checkpoint after {checkpoint} frames: mean score {mean:.2} over {episodes} episodes (standard deviation {std:.2}, from {min} to \
          {max}, {frames} frames, seed {seed})"
     );
     text

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 
 use crate::cli::PlotArgs;
+use crate::count::counted;
 use crate::report::curve::{Curve, Point, draw};
 use crate::run::dir::RunDir;
 use crate::{files, output};
@@ -16,6 +17,7 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
             args.output.display()
         );
     }
+    files::check_writable(&args.output)?;
     let curves = args
         .runs
         .iter()
@@ -23,6 +25,8 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let svg = draw(&curves, args.over).map_err(|error| anyhow!("can't draw the curves: {error}"))?;
     files::write(&args.output, &svg)?;
+    let what = counted(curves.len(), "curve");
+    output::say(&format!("{what} drawn into {}", args.output.display()));
     Ok(())
 }
 

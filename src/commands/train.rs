@@ -30,10 +30,14 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 
 /// A new run.
 fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
-    let config = Config::new_run(args)?;
+    // Before anything slow, so that Ctrl-C ends it in order from the first second on.
     let stop = listen()?;
+    let config = Config::new_run(args)?;
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
     let trainer = trainer(&config)?;
+    if let Some(signal) = stop.signal() {
+        return Ok(Outcome::Stopped { signal });
+    }
     let dir = match &args.run_dir {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_for(config.env_info()?.short, config.run.algo.name())?,
@@ -54,24 +58,28 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
 
 /// A run that goes on.
 fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
+    let stop = listen()?;
     let dir = RunDir::open(run)?;
     dir.lock()?;
+    dir.recover_checkpoints()?;
     let before = Config::read(&dir.config())?;
     let config = before.clone().resumed(args)?;
-    let stop = listen()?;
     let Restored {
         trainer,
         section,
         frames,
         mut warnings,
     } = restored(&config, &dir)?;
+    if let Some(signal) = stop.signal() {
+        return Ok(Outcome::Stopped { signal });
+    }
     if frames >= config.run.frames {
         if evaluate_end(&config, &dir, &section, frames, &stop)? {
             let stopped = |signal| Outcome::Stopped { signal };
             return Ok(stop.signal().map_or(Outcome::Finished, stopped));
         }
         bail!(
-            "the run `{}` has played its {} frames: name more of them with --frames to go on",
+            "the run `{}` already completed its {} frames; pass a larger --frames to continue",
             dir.path().display(),
             short(config.run.frames)
         );
@@ -81,9 +89,14 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
     }
     log::start(&dir.log())?;
     let journal = Journal::resume(&dir, &config, &section)?;
-    let what = format!("goes on in {} after {} frames", dir.path().display(), short(frames));
+    let what = format!("resumed in {} after {} frames", dir.path().display(), short(frames));
     announce(&config, &what)?;
-    warnings.extend(what_is_not_exact(&before, &config, trainer.resumption()));
+    warnings.extend(
+        identity::differences(&config, &section)?
+            .iter()
+            .map(ToString::to_string),
+    );
+    warnings.extend(what_is_not_exact(&section, &config, trainer.resumption())?);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -113,19 +126,19 @@ pub(crate) fn restored(config: &Config, dir: &RunDir) -> anyhow::Result<Restored
     for at in dir.checkpoints()?.into_iter().rev() {
         let path = dir.checkpoint(at);
         let restore = || -> anyhow::Result<_> {
-            let section = checkpoint::read(&path)?;
+            let section = dir.read_checkpoint(at)?;
             identity::check(config, &section, &path)?;
-            let frames = section.get("frames")?;
             let mut trainer = trainer(config)?;
-            trainer.load(section.section("trainer")?)?;
-            Ok((trainer, section, frames))
+            let loaded = section.section("trainer").and_then(|section| trainer.load(section));
+            loaded.map_err(|error| because_of_settings(error, config, &section))?;
+            Ok((trainer, section))
         };
         match restore() {
-            Ok((trainer, section, frames)) => {
+            Ok((trainer, section)) => {
                 return Ok(Restored {
                     trainer,
                     section,
-                    frames,
+                    frames: at,
                     warnings,
                 });
             }
@@ -141,10 +154,21 @@ pub(crate) fn restored(config: &Config, dir: &RunDir) -> anyhow::Result<Restored
             dir.path().display()
         ),
         None => bail!(
-            "the run `{}` has no checkpoint to go on from: it failed or was killed before the first; start it anew",
+            "the run `{}` has no checkpoint to resume from: it failed or was killed before the first one; start a new run",
             dir.path().display()
         ),
     }
+}
+
+/// Names the settings that were others when a checkpoint was written that does not fit now.
+fn because_of_settings(error: CheckpointError, config: &Config, section: &Section) -> anyhow::Error {
+    let does_not_fit = matches!(error, CheckpointError::Mismatch { .. } | CheckpointError::Missing(_));
+    let differences = identity::differences(config, section).unwrap_or_default();
+    if !does_not_fit || differences.is_empty() {
+        return error.into();
+    }
+    let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    anyhow!("{}: put that back ({error})", differences.join("; "))
 }
 
 /// Whether another checkpoint may do better.
@@ -156,29 +180,33 @@ fn is_damage(error: &anyhow::Error) -> bool {
 }
 
 /// Why the run will not be, bit for bit, what it would have been without the interruption.
-fn what_is_not_exact(before: &Config, now: &Config, resumption: Resumption) -> Vec<String> {
+fn what_is_not_exact(saved: &Section, now: &Config, resumption: Resumption) -> anyhow::Result<Vec<String>> {
     let mut reasons = Vec::new();
-    match resumption {
-        Resumption::Exact => {}
-        Resumption::NewEpisodes => reasons.push("new episodes begin, because the environments can not be saved"),
-        Resumption::Timing => reasons.push(
-            "what threads do depends on their timing, and what a GPU adds up on its order, which are never the same",
-        ),
+    let saved_as = identity::resumption(saved)?;
+    if [resumption, saved_as].contains(&Resumption::NewEpisodes) {
+        reasons.push("new episodes begin, because those under way could not be saved");
     }
-    let of = |config: &Config| (config.run.torch_threads, config.run.device.clone());
-    if of(before) != of(now) {
-        reasons.push("another number of threads of libtorch, or another device, adds numbers up in another order");
+    if [resumption, saved_as].contains(&Resumption::Timing) {
+        reasons.push("thread timing, and the order in which a GPU adds, differ from run to run");
     }
-    if before.run.frames != now.run.frames {
-        reasons.push("what changes over the run, such as a learning rate, now changes over another number of frames");
+    let was = |name: &str| identity::setting(saved, name);
+    let run = &now.run;
+    if was("run.torch_threads")? != Some(run.torch_threads.into())
+        || was("run.device")? != Some(run.device.clone().into())
+    {
+        reasons.push("another number of libtorch threads or another device adds numbers in another order");
     }
-    let sentence = |reason| format!("the run goes on, but not bit for bit as it would have: {reason}");
-    reasons.into_iter().map(sentence).collect()
+    if was("run.frames")? != Some(run.frames.into()) {
+        reasons.push("schedules, such as the learning rate's, now span another number of frames");
+    }
+    let sentence = |reason| format!("the resumed run does not equal an uninterrupted one bit for bit: {reason}");
+    Ok(reasons.into_iter().map(sentence).collect())
 }
 
 /// Plays a run to its end.
 fn play(mut run: Run, stop: &StopRequest) -> anyhow::Result<Outcome> {
     let start = Instant::now();
+    stop.will_save();
     let summary = run
         .play(u64::MAX, stop)
         .inspect_err(|cause| info!(%cause, "training failed"))?;
@@ -278,7 +306,7 @@ fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
     let (program, quoted) = (program(), quoted(&path));
     match summary.outcome {
         Outcome::Stopped { .. } => say(&format!(
-            "saved in {path}; go on with `{program} train --resume {quoted}`"
+            "saved in {path}; resume it with `{program} train --resume {quoted}`"
         )),
         _ => say(&format!("saved in {path}; evaluate it with `{program} eval {quoted}`")),
     }

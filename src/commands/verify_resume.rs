@@ -1,4 +1,4 @@
-//! `coinop verify-resume`: shows that a run which is interrupted and goes on is the run that it would have been.
+//! `coinop verify-resume`: verifies that an interrupted and resumed run equals an uninterrupted one.
 //!
 //! ```text
 //! whole     0 ───────────────────────────────► frames
@@ -30,10 +30,12 @@ const FRAMES: u64 = 30_000;
 /// Columns of metrics.csv that are times.
 const TIMES: [&str; 2] = ["seconds", "frames_per_second"];
 
-pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
+/// The signal that stopped it, if one did.
+pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Option<i32>> {
     if args.train.resume.is_some() || args.train.run_dir.is_some() {
         bail!("verify-resume makes runs of its own: leave --resume and --run-dir out");
     }
+    let stop = signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))?;
     let start = Instant::now();
     let mut config = Config::new_run(&args.train)?;
     config.run.frames = args.train.frames.unwrap_or(FRAMES);
@@ -42,7 +44,6 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     for change in config.algo.shorten(config.run.frames) {
         say(&change);
     }
-    let stop = signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))?;
     let folder = tempfile::tempdir().map_err(|cause| anyhow!("can't make a temporary folder: {cause}"))?;
     let what = format!("{} on {}", config.run.algo.name(), config.run.env);
     say(&format!(
@@ -53,18 +54,34 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     let [pieces, whole] = ["pieces", "whole"].map(|name| folder.path().join(name));
     let mut run = new_run(&config, &pieces)?;
     let resumption = run.trainer.resumption();
-    play(&mut run, config.run.frames / 2, &stop)?;
+    match play(&mut run, config.run.frames / 2, &stop)? {
+        Outcome::Stopped { signal } => return Ok(Some(signal)),
+        Outcome::Paused => {}
+        Outcome::Finished => {
+            let one = run.dir.checkpoints()?.pop().unwrap_or(config.run.frames);
+            bail!(
+                "that is one step of training, of {} frames: name more with --frames, so that there are two to compare, e.g. --frames {}",
+                short(one),
+                short(one.saturating_mul(4))
+            );
+        }
+    }
     // All is forgotten but the folder.
     drop(run);
     let mut run = resumed_run(&config, &pieces)?;
     let differences = if resumption == Resumption::Timing {
         // It is never the same, so that what can be shown is what it is restored to.
         let differences = restored_differences(&run)?;
-        play(&mut run, u64::MAX, &stop)?;
+        if let Outcome::Stopped { signal } = play(&mut run, u64::MAX, &stop)? {
+            return Ok(Some(signal));
+        }
         differences
     } else {
-        play(&mut run, u64::MAX, &stop)?;
-        play(&mut new_run(&config, &whole)?, u64::MAX, &stop)?;
+        for run in [&mut run, &mut new_run(&config, &whole)?] {
+            if let Outcome::Stopped { signal } = play(run, u64::MAX, &stop)? {
+                return Ok(Some(signal));
+            }
+        }
         differences(&whole, &pieces)?
     };
     if !differences.is_empty() {
@@ -81,11 +98,11 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         }
         Resumption::NewEpisodes => "the two are equal although new episodes began",
         Resumption::Timing => {
-            "everything is restored but the timing of threads and GPUs, so that what follows is never the same, not even without an interruption"
+            "everything is restored except the timing of threads and GPUs, so that no two continuations are equal, not even without an interruption"
         }
     };
     print(&format!("{what}: {shown} ({:.0} s)\n", start.elapsed().as_secs_f64()))?;
-    Ok(())
+    Ok(None)
 }
 
 fn new_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
@@ -113,11 +130,8 @@ fn resumed_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
     })
 }
 
-fn play(run: &mut Run, until: u64, stop: &StopRequest) -> anyhow::Result<()> {
-    match run.play(until, stop)?.outcome {
-        Outcome::Stopped { .. } => bail!("stopped before there was anything to compare"),
-        Outcome::Finished | Outcome::Paused => Ok(()),
-    }
+fn play(run: &mut Run, until: u64, stop: &StopRequest) -> anyhow::Result<Outcome> {
+    Ok(run.play(until, stop)?.outcome)
 }
 
 /// What is different in a trainer that was restored from the newest checkpoint of a run and is saved again.

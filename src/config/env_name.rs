@@ -2,11 +2,12 @@
 
 use std::str::FromStr;
 
-use coinop_envs::registry::{self, EnvInfo, EnvOptions};
+use coinop_envs::registry::{self, EnvInfo, EnvOptions, Gymnasium};
 use toml::{Table, Value};
 
 use super::keys::{KeyError, Setting, set};
 use super::{optional, section};
+use crate::output::say;
 
 /// The name of an environment, and what is chosen of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,12 +36,30 @@ impl FromStr for EnvName {
 }
 
 impl EnvName {
+    /// The environment, and what is chosen of it: a name of Gymnasium, such as `ALE/Pong-v5`, also chooses the rules that come nearest to its own, and
+    /// that is said.
+    pub(crate) fn find(&self) -> anyhow::Result<(EnvInfo, Vec<Setting>)> {
+        let Some(Gymnasium { info, protocol, rules }) = registry::find_gymnasium(&self.name) else {
+            return Ok((registry::find(&self.name)?, self.options.clone()));
+        };
+        let chosen = |setting: &Setting| setting.is("env.protocol");
+        let mut options = self.options.clone();
+        if !options.iter().any(chosen) {
+            options.insert(0, Setting::from_str(&format!("env.protocol={protocol}"))?);
+            say(&format!(
+                "{} is {}@protocol={protocol} here: {rules}",
+                self.name, info.short
+            ));
+        }
+        Ok((info, options))
+    }
+
     /// The environment, and its options where nothing else says any.
     pub(crate) fn resolve(&self) -> anyhow::Result<(EnvInfo, EnvOptions)> {
-        let env = registry::find(&self.name)?;
+        let (env, chosen) = self.find()?;
         let defaults = Table::try_from(EnvOptions::default().of(env.family))?;
         let mut table = Table::from_iter([("env".to_owned(), Value::Table(defaults))]);
-        for option in &self.options {
+        for option in &chosen {
             set(&mut table, option, &optional(&env))?;
         }
         let options = section(&mut table, "env", |value| EnvOptions::read(env.family, value))?;
@@ -50,6 +69,8 @@ impl EnvName {
 
 #[cfg(test)]
 mod tests {
+    use coinop_envs::atari::Protocol;
+
     use super::*;
 
     fn error(text: &str) -> String {
@@ -76,15 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_gymnasium_chooses_its_rules_unless_others_are_chosen() {
+        let protocol = |text: &str| text.parse::<EnvName>().unwrap().resolve().unwrap().1.atari.protocol;
+        assert_eq!(protocol("ALE/Pong-v5"), Protocol::Machado);
+        assert_eq!(protocol("PongNoFrameskip-v4"), Protocol::Sb3);
+        assert_eq!(protocol("ALE/Pong-v5@protocol=nature"), Protocol::Nature);
+    }
+
+    #[test]
     fn what_is_no_option_is_named() {
         assert_eq!(
             error("pong@mode"),
-            "`mode` is no setting: write KEY=VALUE, e.g. paac.gamma=0.98"
+            "`mode` is not of the form KEY=VALUE, e.g. paac.gamma=0.98"
         );
-        assert_eq!(
-            error("pong@"),
-            "`` is no setting: write KEY=VALUE, e.g. paac.gamma=0.98"
-        );
+        assert_eq!(error("pong@"), "`` is not of the form KEY=VALUE, e.g. paac.gamma=0.98");
         assert_eq!(
             error("pong@mood=1"),
             "there is no setting `env.mood`; did you mean `env.mode`?"

@@ -32,8 +32,10 @@ pub(crate) enum KeyError {
         value: String,
         expected: String,
     },
-    #[error("`{0}` is no setting: write KEY=VALUE, e.g. paac.gamma=0.98")]
+    #[error("`{0}` is not of the form KEY=VALUE, e.g. paac.gamma=0.98")]
     NoPair(String),
+    #[error("{key} can't be set: it is chosen by {way}")]
+    Elsewhere { key: String, way: &'static str },
 }
 
 /// Lays `over` over `base`.
@@ -53,6 +55,23 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    /// Whether it is the setting of this full name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.key == name
+    }
+
+    /// Refuses what would be written down and do nothing, because something else decides it.
+    pub(crate) fn check_effect(&self, base: &Table) -> Result<(), KeyError> {
+        let key = full_name(base, &self.key, &names_in(base, &[])).unwrap_or_else(|_| self.key.clone());
+        let way = match key.as_str() {
+            "run.preset" => "--preset NAME",
+            "run.algo" => "--algo NAME",
+            "run.env" => "the name after the command",
+            _ => return Ok(()),
+        };
+        Err(KeyError::Elsewhere { key, way })
+    }
+
     /// The same one in a section.
     pub(super) fn of(self, section: &str) -> Self {
         Self {
@@ -106,7 +125,7 @@ fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) ->
             }
             None => {
                 return Err(KeyError::Unknown {
-                    nearest: nearest(&name, names),
+                    nearest: of_other_tools(&name, names).or_else(|| nearest(&name, names)),
                     key: name,
                 });
             }
@@ -236,6 +255,46 @@ fn all_names(table: &Table, prefix: &str) -> Vec<String> {
     names
 }
 
+/// What other tools call our settings (Stable-Baselines3, CleanRL, Sample Factory), in their last part, and what they are here.
+const OF_OTHER_TOOLS: &[(&str, &str)] = &[
+    ("lr", "learning_rate"),
+    ("alpha", "learning_rate"),
+    ("total_timesteps", "frames"),
+    ("timesteps", "frames"),
+    ("total_steps", "frames"),
+    ("n_envs", "num_envs"),
+    ("num_workers", "workers"),
+    ("n_steps", "rollout_steps"),
+    ("num_steps", "rollout_steps"),
+    ("rollout", "rollout_steps"),
+    ("t_max", "rollout_steps"),
+    ("ent_coef", "entropy_weight"),
+    ("vf_coef", "value_weight"),
+    ("clip_range", "clip_ratio"),
+    ("clip_coef", "clip_ratio"),
+    ("n_epochs", "epochs"),
+    ("update_epochs", "epochs"),
+    ("num_minibatches", "minibatches"),
+    ("discount", "gamma"),
+    ("buffer_size", "capacity"),
+    ("train_freq", "steps_per_update"),
+    ("train_frequency", "steps_per_update"),
+    ("target_update_interval", "target_frames"),
+    ("target_network_frequency", "target_frames"),
+];
+
+/// Our name of what another tool calls `key`, if the algorithm has it.
+fn of_other_tools(key: &str, names: &[String]) -> Option<String> {
+    let wanted = key.rsplit('.').next()?.replace('-', "_");
+    let ours = OF_OTHER_TOOLS.iter().filter(|(theirs, _)| *theirs == wanted);
+    let has = |(_, ours): &(&str, &str)| {
+        let suffix = format!(".{ours}");
+        let mut found = names.iter().filter(|name| name.ends_with(&suffix));
+        found.next().cloned()
+    };
+    ours.filter_map(has).next()
+}
+
 /// The name that is most like `key`, as a whole or in its last part.
 fn nearest(key: &str, names: &[String]) -> Option<String> {
     fn last(name: &str) -> &str {
@@ -328,6 +387,21 @@ mod tests {
     }
 
     #[test]
+    fn a_word_of_another_tool_names_ours() {
+        for (pair, ours) in [
+            ("total_timesteps=1", "run.frames"),
+            ("paac.discount=1", "paac.gamma"),
+            ("total-timesteps=1", "run.frames"),
+        ] {
+            let key = pair.trim_end_matches("=1");
+            assert_eq!(
+                error(pair),
+                format!("there is no setting `{key}`; did you mean `{ours}`?")
+            );
+        }
+    }
+
+    #[test]
     fn a_bad_value_says_what_it_must_be() {
         assert_eq!(error("gamma=high"), r#"paac.gamma = "high": it must be a number"#);
         assert_eq!(
@@ -342,7 +416,7 @@ mod tests {
         assert_eq!(error("paac=1"), "paac = 1: it must be a section of settings");
         assert_eq!(
             error("gamma"),
-            "`gamma` is no setting: write KEY=VALUE, e.g. paac.gamma=0.98"
+            "`gamma` is not of the form KEY=VALUE, e.g. paac.gamma=0.98"
         );
     }
 

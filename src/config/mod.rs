@@ -8,14 +8,15 @@ use std::thread::available_parallelism;
 
 use anyhow::{anyhow, bail};
 use clap::ValueEnum;
-use coinop_envs::AnyFactory;
-use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
+use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family, Observations};
+use coinop_envs::{AnyFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::algo::{Algo, AlgoConfig, Threading};
 use crate::cli::TrainArgs;
 use crate::files;
+use crate::output::say;
 use keys::{merge, set};
 
 pub(crate) use env_name::EnvName;
@@ -84,8 +85,8 @@ fn keep_checkpoints() -> u64 {
 impl Config {
     /// The configuration of a new run.
     pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
-        let EnvName { name, options } = args.env.clone().unwrap_or_default();
-        let env = registry::find(&name)?;
+        let named = args.env.clone().unwrap_or_default();
+        let (env, options) = named.find()?;
         let file = args
             .settings
             .config
@@ -106,6 +107,18 @@ impl Config {
             Some(_) => error,
         })?;
         let optional = optional(&env);
+        if let Some(warning) = of_another_kind(&file, &env, args.settings.config.as_deref()) {
+            say(&warning);
+        }
+        if env.family == Family::Custom && env.observations == Observations::Pixels {
+            let mut whole = table.clone();
+            merge(&mut whole, file.clone(), &optional).map_err(|error| in_file(error.into()))?;
+            merge(&mut whole, flags(args), &optional)?;
+            for setting in &args.settings.set {
+                set(&mut whole, setting, &optional)?;
+            }
+            fit_to_length(&mut table, algo, &whole);
+        }
         merge(&mut table, file, &optional).map_err(|error| in_file(error.into()))?;
         // Those that the command line says, whatever the file was of.
         let chosen = Table::from_iter([text("env", &env.id()), text("algo", algo.name())]);
@@ -113,9 +126,10 @@ impl Config {
         let of_file = table.clone();
         merge(&mut table, flags(args), &optional)?;
         for setting in options.iter().chain(&args.settings.set) {
+            setting.check_effect(&table)?;
             set(&mut table, setting, &optional)?;
         }
-        // A value that can not be is the file's fault if it is there without what the command line adds.
+        // A value that cannot be is the file's fault if it is there without what the command line adds.
         let mut config = Self::valid(table).map_err(|error| match Self::valid(of_file) {
             Err(same) if same.to_string() == error.to_string() => in_file(error),
             _ => error,
@@ -204,7 +218,7 @@ impl Config {
     /// Takes the ROMs from a folder.
     pub(crate) fn set_roms(&mut self, roms: &Path) -> anyhow::Result<()> {
         if self.env_info()?.family != Family::Atari {
-            bail!("--roms is for Atari games, and {} is none: leave it out", self.run.env);
+            bail!("--roms is for Atari games, which {} is not: leave it out", self.run.env);
         }
         self.env.atari.roms = Some(roms.to_owned());
         Ok(())
@@ -251,9 +265,7 @@ impl Config {
             bail!("run.seed = {}: it must be at most {}", run.seed, i64::MAX);
         }
         for (name, threads) in [("env_threads", run.env_threads), ("torch_threads", run.torch_threads)] {
-            if threads > MAX_THREADS {
-                bail!("run.{name} = {threads}: it must be at most {MAX_THREADS}");
-            }
+            check_threads(&format!("run.{name}"), threads)?;
         }
         self.algo
             .validate()
@@ -288,6 +300,14 @@ fn section<T>(
 /// More threads are a slip of the pen, and the system may not start them.
 const MAX_THREADS: usize = 1024;
 
+/// Checks a number of threads, of the setting or the flag `name`.
+pub(crate) fn check_threads(name: &str, threads: usize) -> anyhow::Result<()> {
+    if threads > MAX_THREADS {
+        bail!("{name} = {threads}: it must be at most {MAX_THREADS}");
+    }
+    Ok(())
+}
+
 /// The number of cores that this process may use.
 pub(crate) fn cores() -> usize {
     available_parallelism().map_or(1, usize::from)
@@ -296,6 +316,13 @@ pub(crate) fn cores() -> usize {
 /// 0 stands for all cores.
 pub(crate) fn threads_or_cores(threads: usize) -> usize {
     if threads == 0 { cores() } else { threads }
+}
+
+/// Layers that can read observations of this shape, as a setting.
+pub(crate) fn layers_for(spec: &EnvSpec) -> String {
+    let is_picture = matches!(spec.obs_shape.dims(), [_, height, width] if *height >= 3 && *width >= 3);
+    let convolutions = if is_picture { "convolutions=[[16,3,1]]," } else { "" };
+    format!("network.body={{layers={{{convolutions}hidden=[128]}}}}")
 }
 
 /// The preset `name` of an algorithm for an environment, completed by everything that presets leave to the code. An empty name is the
@@ -351,6 +378,41 @@ fn text(key: &str, value: &str) -> (String, Value) {
 
 fn section_of(name: &str, settings: Table) -> Table {
     Table::from_iter([(name.to_owned(), Value::Table(settings))])
+}
+
+/// What presets for pixels say of metrics, evaluations and beginnings is meant for games of the Atari, of which a step is four frames and a run has
+/// millions. Here nobody knows what is played; a run gets a hundred rows, ten evaluations, and a twentieth of its frames before it learns, at most.
+/// `whole` has what the user has chosen.
+fn fit_to_length(table: &mut Table, algo: Algo, whole: &Table) {
+    let frames = whole
+        .get("run")
+        .and_then(|run| run.get("frames"))
+        .and_then(Value::as_integer);
+    let Some(frames) = frames else { return };
+    for (section, key, share) in [
+        ("run", "metrics_frames", 100),
+        ("run", "eval_frames", 10),
+        (algo.name(), "learning_starts", 20),
+    ] {
+        if let Some(Value::Integer(count)) = table.get_mut(section).and_then(|section| section.get_mut(key)) {
+            *count = (*count).min((frames / share).max(1));
+        }
+    }
+}
+
+/// A file of settings may be of a run whose observations were of another kind.
+fn of_another_kind(file: &Table, env: &EnvInfo, path: Option<&Path>) -> Option<String> {
+    let theirs = registry::find(&run_setting(file, "env")?).ok()?;
+    (theirs.observations != env.observations).then(|| {
+        format!(
+            "warning: `{}` is of {}, whose observations are {}: its network and its other settings may not suit the {} of {}",
+            path.unwrap_or(Path::new("the file")).display(),
+            theirs.id(),
+            theirs.observations.name(),
+            env.observations.name(),
+            env.id()
+        )
+    })
 }
 
 /// The flags that are settings, as such.

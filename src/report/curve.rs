@@ -6,7 +6,24 @@ use plotters::prelude::*;
 
 use crate::run::metrics::WINDOW;
 
+/// Of a panel, without the legend.
 const SIZE: (u32, u32) = (800, 480);
+/// A line of the legend.
+const LEGEND_LINE: u32 = 22;
+const FONT: (&str, u32) = ("sans-serif", 14);
+/// Pixels of a character of the labels, at most.
+const CHARACTER: u32 = 9;
+
+/// Colours that people can tell apart whatever they see of red and green (Okabe and Ito 2008), the darkest first; yellow is left out on white.
+const COLORS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
 
 /// What a picture shows scores over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -21,21 +38,56 @@ pub(crate) enum Over {
 }
 
 impl Over {
-    /// The axes, from left to right.
-    fn axes(self) -> &'static [Axis] {
+    /// The axes, from left to right, in units that suit what there is.
+    fn axes(self, curves: &[Curve]) -> Vec<Axis> {
+        let frames = || Axis::of(curves, |point| point.frames, &FRAME_UNITS);
+        let time = || Axis::of(curves, |point| point.seconds, &TIME_UNITS);
         match self {
-            Over::Frames => &[FRAMES],
-            Over::Time => &[TIME],
-            Over::Both => &[FRAMES, TIME],
+            Over::Frames => vec![frames()],
+            Over::Time => vec![time()],
+            Over::Both => vec![frames(), time()],
         }
     }
 }
 
-/// What an axis is called, and what a point has there.
-type Axis = (&'static str, fn(&Point) -> f64);
+/// What an axis is called, and where a point is on it.
+struct Axis {
+    name: &'static str,
+    value: fn(&Point) -> f64,
+    unit: f64,
+}
 
-const FRAMES: Axis = ("million frames", |point| point.frames / 1e6);
-const TIME: Axis = ("minutes", |point| point.seconds / 60.0);
+/// Names of units, and from which value on each is used; the first is for all that is smaller.
+type Units = [(&'static str, f64, f64); 3];
+
+const FRAME_UNITS: Units = [
+    ("frames", 1.0, 0.0),
+    ("thousand frames", 1e3, 5e3),
+    ("million frames", 1e6, 1e6),
+];
+const TIME_UNITS: Units = [
+    ("seconds", 1.0, 0.0),
+    ("minutes", 60.0, 180.0),
+    ("hours", 3_600.0, 3.0 * 3_600.0),
+];
+
+impl Axis {
+    fn of(curves: &[Curve], value: fn(&Point) -> f64, units: &Units) -> Self {
+        let points = curves.iter().flat_map(|curve| &curve.points);
+        let last = points.map(value).fold(0.0, f64::max);
+        let suits = |(_, _, from): &&(&str, f64, f64)| last >= *from;
+        let (name, unit, _) = units.iter().rev().find(suits).unwrap_or(&units[0]);
+        Self {
+            name,
+            value,
+            unit: *unit,
+        }
+    }
+
+    fn at(&self, point: &Point) -> f64 {
+        (self.value)(point) / self.unit
+    }
+}
 
 /// A moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,67 +103,104 @@ pub(crate) struct Curve {
     pub(crate) points: Vec<Point>,
 }
 
-/// Least and greatest, with some room, and never the same.
-fn range(values: impl Iterator<Item = f64> + Clone, room: f64) -> std::ops::Range<f64> {
+/// Least and greatest with some room around them. What is all the same gets as much room as it is large, so that ticks are at sensible numbers.
+fn range(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(f64::NEG_INFINITY, f64::max);
-    let margin = ((high - low) * room).max(1e-3);
+    let margin = if high > low {
+        (high - low) * 0.05
+    } else {
+        (high.abs() * 0.1).max(1.0)
+    };
     low - margin..high + margin
+}
+
+/// A number as a tick shows it.
+fn tick(value: &f64) -> String {
+    // Sums of steps such as 0.1 have errors far behind what anybody reads; -0 is 0.
+    let rounded = (value * 1e6).round() / 1e6;
+    (rounded + 0.0).to_string()
 }
 
 /// The picture of some curves, of which each has a point.
 pub(crate) fn draw(curves: &[Curve], over: Over) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     {
-        let axes = over.axes();
-        let size = (SIZE.0 * axes.len() as u32, SIZE.1);
+        let axes = over.axes(curves);
+        let legend = LEGEND_LINE * curves.len() as u32 + LEGEND_LINE / 2;
+        let size = (SIZE.0 * axes.len() as u32, SIZE.1 + legend);
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&WHITE)?;
-        for (panel, &(name, x)) in area.split_evenly((1, axes.len())).iter().zip(axes) {
-            draw_panel(panel, curves, name, x)?;
+        let (panels, legend) = area.split_vertically(SIZE.1);
+        let title = match curves {
+            [curve] => format!("Learning curve of {}", curve.name),
+            many => format!("Learning curves of {} runs", many.len()),
+        };
+        let panels = panels.titled(&title, ("sans-serif", 18))?;
+        for (panel, axis) in panels.split_evenly((1, axes.len())).iter().zip(&axes) {
+            draw_panel(panel, curves, axis)?;
         }
+        draw_legend(&legend, curves)?;
         area.present()?;
     }
     Ok(svg)
 }
 
+fn color(curve: usize) -> RGBColor {
+    COLORS[curve % COLORS.len()]
+}
+
+/// Below the panels, where no curve can be: a line for each.
+fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
+    const LEFT: i32 = 80;
+    for (i, curve) in curves.iter().enumerate() {
+        let y = (LEGEND_LINE * i as u32 + LEGEND_LINE / 2) as i32;
+        let line = vec![(LEFT, y), (LEFT + 24, y)];
+        area.draw(&PathElement::new(line, color(i).stroke_width(2)))?;
+        area.draw(&Text::new(curve.name.clone(), (LEFT + 32, y - 7), FONT))?;
+    }
+    Ok(())
+}
+
 fn draw_panel(
     panel: &DrawingArea<SVGBackend<'_>, Shift>,
     curves: &[Curve],
-    name: &str,
-    x: fn(&Point) -> f64,
+    axis: &Axis,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let points = || curves.iter().flat_map(|curve| curve.points.iter());
-    let last = range(points().map(x), 0.0).end;
-    let scores = range(points().map(|point| point.score), 0.05);
+    let last = points().map(|point| axis.at(point)).fold(0.0, f64::max);
+    let last = if last > 0.0 { last } else { 1.0 };
+    let scores = range(points().map(|point| point.score));
+    // The title of the axis stands left of the widest label, never over it.
+    let widest = [scores.start, scores.end].map(|score| tick(&score.round()).len() as u32 + 2);
     let mut chart = ChartBuilder::on(panel)
         .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(60)
+        .margin_right(24)
+        .x_label_area_size(48)
+        .y_label_area_size(28 + CHARACTER * widest[0].max(widest[1]))
         .build_cartesian_2d(0.0..last, scores)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.1))
-        .label_style(("sans-serif", 14))
-        .x_desc(name)
+        .label_style(FONT)
+        .x_label_formatter(&tick)
+        .y_label_formatter(&tick)
+        .x_desc(axis.name)
         .y_desc(format!("mean score of the last {WINDOW} episodes"))
         .draw()?;
     for (i, curve) in curves.iter().enumerate() {
-        let style = Palette99::pick(i).stroke_width(2);
-        let line = curve.points.iter().map(|point| (x(point), point.score));
-        chart
-            .draw_series(LineSeries::new(line, style))?
-            .label(curve.name.as_str())
-            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], style));
+        let line = curve.points.iter().map(|point| (axis.at(point), point.score));
+        match curve.points.as_slice() {
+            [_] => {
+                let dot = |at| Circle::new(at, 4, color(i).filled());
+                chart.draw_series(line.map(dot))?;
+            }
+            _ => {
+                chart.draw_series(LineSeries::new(line, color(i).stroke_width(2)))?;
+            }
+        }
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
-        .border_style(BLACK.mix(0.2))
-        .label_font(("sans-serif", 14))
-        .draw()?;
     Ok(())
 }
 
@@ -119,23 +208,50 @@ fn draw_panel(
 mod tests {
     use super::*;
 
+    fn curve(points: &[(f64, f64, f64)]) -> Curve {
+        let point = |&(frames, seconds, score)| Point { frames, seconds, score };
+        let (name, points) = ("pong-paac-1".to_owned(), points.iter().map(point).collect());
+        Curve { name, points }
+    }
+
     #[test]
-    fn a_curve_of_one_point_and_a_flat_one_can_be_drawn() {
-        let point = |frames, score| Point {
-            frames,
-            seconds: 60.0,
-            score,
-        };
-        for points in [vec![point(1e6, -21.0)], vec![point(5e5, 3.0), point(1e6, 3.0)]] {
-            let name = "pong-paac-1".to_owned();
-            let curve = Curve { name, points };
-            for (over, frames, minutes) in [(Over::Frames, 1, 0), (Over::Time, 0, 1), (Over::Both, 1, 1)] {
-                let svg = draw(std::slice::from_ref(&curve), over).unwrap();
+    fn a_curve_of_one_point_is_a_point_and_a_flat_one_is_a_line() {
+        for (points, dots) in [
+            (&[(1e6, 60.0, -21.0)][..], 1),
+            (&[(5e5, 30.0, 3.0), (1e6, 60.0, 3.0)], 0),
+            (&[(0.0, 0.0, 0.0)], 1),
+        ] {
+            for (over, panels) in [(Over::Frames, 1), (Over::Time, 1), (Over::Both, 2)] {
+                let svg = draw(&[curve(points)], over).unwrap();
                 assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
                 let count = |text| svg.matches(text).count();
-                assert_eq!((count("million frames"), count("minutes")), (frames, minutes));
-                assert_eq!(count("pong-paac-1"), frames + minutes);
+                assert_eq!(count("<circle"), dots * panels);
+                assert!(
+                    count("Learning curve of pong-paac-1") == 1 && !svg.contains("NaN"),
+                    "{svg}"
+                );
             }
         }
+        // Sensible ticks around -21, not its neighbours behind the third decimal.
+        let svg = draw(&[curve(&[(1e6, 60.0, -21.0)])], Over::Frames).unwrap();
+        assert!(
+            svg.contains("\n-21\n") && svg.contains("\n-22\n") && !svg.contains("-21.00"),
+            "{svg}"
+        );
+    }
+
+    #[test]
+    fn units_suit_the_numbers() {
+        let name = |over: Over, frames, seconds| over.axes(&[curve(&[(frames, seconds, 0.0)])])[0].name;
+        for (frames, unit) in [(300.0, "frames"), (60e3, "thousand frames"), (2e6, "million frames")] {
+            assert_eq!(name(Over::Frames, frames, 1.0), unit);
+        }
+        for (seconds, unit) in [(90.0, "seconds"), (240.0, "minutes"), (40_000.0, "hours")] {
+            assert_eq!(name(Over::Time, 1.0, seconds), unit);
+        }
+        assert_eq!(
+            [0.30000000000000004, -0.0, -20.0].map(|value| tick(&value)),
+            ["0.3", "0", "-20"]
+        );
     }
 }

@@ -20,13 +20,15 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use coinop_agents::checkpoint;
+use coinop_agents::{CheckpointError, Section, checkpoint};
 use tracing::warn;
 
 use crate::files::failed;
 
 /// Where run folders are made, and looked for, in the current directory.
 const RUNS: &str = "runs";
+/// More runs of a name there are not.
+const MOST_RUNS: u64 = 1_000_000_000;
 
 /// A run folder that exists.
 #[derive(Debug)]
@@ -65,17 +67,25 @@ impl RunDir {
                 .parse()
                 .ok()
         };
-        let last = entries.flatten().filter_map(number).max().unwrap_or(0);
-        let mut next = last.saturating_add(1);
-        loop {
+        // A number that nobody counts up to is not one of ours.
+        let numbers = entries
+            .flatten()
+            .filter_map(number)
+            .filter(|number| *number < MOST_RUNS);
+        let last = numbers.max().unwrap_or(0);
+        for next in last + 1..=last + MOST_RUNS {
             let path = base.join(format!("{name}-{next}"));
             match fs::create_dir(&path) {
                 Ok(()) => return Self::begin(&path),
                 // Another run was quicker.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => next = next.saturating_add(1),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed("can't create the folder", &path)(error).into()),
             }
         }
+        bail!(
+            "`{}` has no number left for a run: name a folder with --run-dir",
+            base.display()
+        )
     }
 
     /// Makes the folder of a new run of `env` with `algo`.
@@ -206,6 +216,26 @@ impl RunDir {
         self.path.join("log.txt")
     }
 
+    /// Makes the folder of checkpoints where it is gone, and gives those back their names that were being replaced when a process was killed.
+    pub(crate) fn recover_checkpoints(&self) -> anyhow::Result<()> {
+        let path = self.path.join(CHECKPOINTS);
+        fs::create_dir_all(&path).map_err(failed("can't create the folder", &path))?;
+        Ok(checkpoint::recover(&path)?)
+    }
+
+    /// Reads the checkpoint after `frames` frames, and checks that this is what it is.
+    pub(crate) fn read_checkpoint(&self, frames: u64) -> anyhow::Result<Section> {
+        let path = self.checkpoint(frames);
+        let section = checkpoint::read(&path)?;
+        let found: u64 = section.get("frames")?;
+        if found != frames {
+            let reason =
+                format!("its name says {frames} frames, and it was written after {found}: somebody renamed it");
+            return Err(CheckpointError::Damaged { path, reason }.into());
+        }
+        Ok(section)
+    }
+
     /// Where the checkpoint after `frames` frames is.
     pub(crate) fn checkpoint(&self, frames: u64) -> PathBuf {
         self.path.join(CHECKPOINTS).join(format!("{frames:012}"))
@@ -221,7 +251,11 @@ impl RunDir {
     /// The names of everything among the checkpoints.
     fn entries(&self) -> anyhow::Result<Vec<String>> {
         let path = self.path.join(CHECKPOINTS);
-        let entries = fs::read_dir(&path).map_err(failed("can't list the folder", &path))?;
+        let entries = match fs::read_dir(&path) {
+            // Somebody removed it: there are none.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed("can't list the folder", &path))?,
+        };
         let name = |entry: fs::DirEntry| entry.file_name().to_str().map(str::to_owned);
         Ok(entries.flatten().filter_map(name).collect())
     }
@@ -269,6 +303,12 @@ mod tests {
         }
         let run = RunDir::create_numbered(base.path(), "pong-paac").unwrap();
         assert_eq!(run.path(), base.path().join("pong-paac-11"));
+        // What nobody counted up to, and what does not fit into a number at all.
+        for name in ["pong-paac-18446744073709551615", "pong-paac-99999999999999999999"] {
+            fs::create_dir(base.path().join(name)).unwrap();
+        }
+        let run = RunDir::create_numbered(base.path(), "pong-paac").unwrap();
+        assert_eq!(run.path(), base.path().join("pong-paac-12"));
         let run = RunDir::create_numbered(&base.path().join("new"), "pong-paac").unwrap();
         assert_eq!(run.path(), base.path().join("new/pong-paac-1"));
     }

@@ -61,9 +61,10 @@ impl Evaluations {
         self.0.last().copied()
     }
 
-    /// The one with the highest mean score; the later one of equals.
+    /// The one with the highest mean score; the later one of equals. A mean that is not finite is never the best.
     pub(crate) fn best(&self) -> Option<Evaluated> {
-        self.0.iter().copied().max_by(|a, b| a.mean.total_cmp(&b.mean))
+        let finite = self.0.iter().copied().filter(|evaluated| evaluated.mean.is_finite());
+        finite.max_by(|a, b| a.mean.total_cmp(&b.mean))
     }
 }
 
@@ -83,7 +84,7 @@ impl EvalFile {
 
     /// Goes on with the file of a run.
     pub(crate) fn resume(dir: &RunDir, mark: &Mark) -> anyhow::Result<Self> {
-        let csv = Csv::resume(dir.path(), mark)?;
+        let csv = Csv::resume(&dir.evaluations(), mark)?;
         let evaluations = Evaluations::read(&dir.evaluations())?;
         Ok(Self { csv, evaluations })
     }
@@ -159,6 +160,9 @@ mod tests {
             "{text}"
         );
         assert_eq!(Evaluations::read(&dir.evaluations()).unwrap().best(), file.best());
+        file.add(500, &played(&[f64::NAN, 99.0])).unwrap();
+        file.add(600, &played(&[f64::INFINITY, 99.0])).unwrap();
+        assert_eq!(best(&file), Some((300, 4.5)));
         // A run that goes on from a checkpoint knows nothing of what came later.
         let resumed = EvalFile::resume(&dir, &mark.unwrap()).unwrap();
         assert_eq!((best(&resumed), resumed.last()), (Some((200, 4.5)), 200));

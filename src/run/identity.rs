@@ -1,75 +1,142 @@
 //! What a checkpoint is of.
 //!
 //! A checkpoint is read beside a `config.toml`, which says how to build what it is loaded into. Both are files that people move and
-//! edit, so the checkpoint carries the settings that decide what its numbers mean, and they are compared before it is used.
+//! edit, so the checkpoint carries the settings that it was written with. Those that decide what its numbers mean must be the same; of others, a
+//! difference is said.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::bail;
-use coinop_agents::Section;
-use coinop_envs::registry::Family;
-use serde_json::{Value, json};
+use coinop_agents::{Resumption, Section};
+use serde_json::Value;
 
 use crate::config::Config;
 
 /// The section's name in a checkpoint.
 const SECTION: &str = "of";
 
-/// The settings that a checkpoint has a meaning with, by name.
+/// Settings that may be others whenever a run goes on: they change nothing of what it learns, or `--resume` offers them.
+const FREE: [&str; 11] = [
+    "run.frames",
+    "run.env_threads",
+    "run.torch_threads",
+    "run.device",
+    "run.metrics_frames",
+    "run.checkpoint_minutes",
+    "run.keep_checkpoints",
+    "run.milestone_frames",
+    "run.eval_frames",
+    "run.eval_episodes",
+    "env.roms",
+];
+
+/// Whether a checkpoint has a meaning only with this value of a setting.
+fn is_decisive(name: &str, algo: &str) -> bool {
+    let of_network = name
+        .strip_prefix(algo)
+        .is_some_and(|rest| rest.starts_with(".network.body") || rest.starts_with(".network.core"));
+    let of_game = [
+        "env.protocol",
+        "env.all_actions",
+        "env.mode",
+        "env.difficulty",
+        "env.repeat_action_probability",
+    ];
+    ["run.algo", "run.env"].contains(&name) || of_network || of_game.contains(&name)
+}
+
+/// All settings, by their names with dots.
 fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
-    let (run, algo) = (&config.run, config.run.algo.name());
-    let mut settings = BTreeMap::from([
-        ("run.algo".to_owned(), json!(run.algo)),
-        ("run.env".to_owned(), json!(run.env)),
-    ]);
-    if let Some(network) = config.algo.network() {
-        settings.extend([
-            (format!("{algo}.network.body"), json!(network.body)),
-            (format!("{algo}.network.core"), json!(network.core)),
-        ]);
-    }
-    match config.env_info()?.family {
-        Family::Atari => {
-            let env = &config.env.atari;
-            settings.extend([
-                ("env.protocol".to_owned(), json!(env.protocol)),
-                ("env.all_actions".to_owned(), json!(env.all_actions)),
-                ("env.mode".to_owned(), json!(env.mode)),
-                ("env.difficulty".to_owned(), json!(env.difficulty)),
-                (
-                    "env.repeat_action_probability".to_owned(),
-                    json!(env.repeat_action_probability),
-                ),
-            ]);
-        }
-        Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => {}
-    }
+    let table: toml::Table = toml::from_str(&config.to_toml()?)?;
+    let mut settings = BTreeMap::new();
+    flatten(&serde_json::to_value(table)?, "", &mut settings);
     Ok(settings)
 }
 
-/// Writes what the checkpoint is of.
-pub(crate) fn save(config: &Config, out: &mut Section) -> anyhow::Result<()> {
+fn flatten(value: &Value, name: &str, out: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let name = if name.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{name}.{key}")
+                };
+                flatten(value, &name, out);
+            }
+        }
+        value => {
+            out.insert(name.to_owned(), value.clone());
+        }
+    }
+}
+
+/// Writes what the checkpoint is of, and how a run goes on from it.
+pub(crate) fn save(config: &Config, resumption: Resumption, out: &mut Section) -> anyhow::Result<()> {
     let of = out.section_mut(SECTION);
     of.put("version", &env!("CARGO_PKG_VERSION"))?;
-    for (name, value) in settings(config)? {
-        of.put(&name, &value)?;
-    }
-    Ok(())
+    of.put("resumption", &resumption)?;
+    Ok(of.put("settings", &settings(config)?)?)
+}
+
+/// How a run goes on from the checkpoint.
+pub(crate) fn resumption(from: &Section) -> anyhow::Result<Resumption> {
+    Ok(from.section(SECTION)?.get("resumption")?)
+}
+
+/// A setting that a checkpoint was written with.
+pub(crate) fn setting(from: &Section, name: &str) -> anyhow::Result<Option<Value>> {
+    let mut trained: BTreeMap<String, Value> = from.section(SECTION)?.get("settings")?;
+    Ok(trained.remove(name))
 }
 
 /// Checks that the checkpoint `from`, read from `path`, is of what `config` says.
 pub(crate) fn check(config: &Config, from: &Section, path: &Path) -> anyhow::Result<()> {
-    let of = from.section(SECTION)?;
-    for (name, value) in settings(config)? {
-        let trained: Value = of.get(&name)?;
-        if trained != value {
+    let algo = config.run.algo.name();
+    for Difference { name, trained, now } in differences(config, from)? {
+        if is_decisive(&name, algo) {
             bail!(
-                "`{}` is a checkpoint of {name} = {trained}, but config.toml says {value}: they are not of the same run; put the config.toml \
-                 of that run back",
+                "`{}` is a checkpoint of {name} = {trained}, but config.toml says {now}: they are not of the same run; put the config.toml of that \
+                 run back",
                 path.display()
             );
         }
     }
     Ok(())
+}
+
+/// A setting that was another when the checkpoint was written.
+pub(crate) struct Difference {
+    pub(crate) name: String,
+    trained: String,
+    now: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, trained, now } = self;
+        write!(
+            f,
+            "config.toml says {name} = {now}, and the checkpoint was written with {trained}"
+        )
+    }
+}
+
+/// The settings that differ and are not [free](FREE) to.
+pub(crate) fn differences(config: &Config, from: &Section) -> anyhow::Result<Vec<Difference>> {
+    let trained: BTreeMap<String, Value> = from.section(SECTION)?.get("settings")?;
+    let now = settings(config)?;
+    let mut names: Vec<&String> = trained.keys().chain(now.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+    let differs = names.into_iter().filter(|name| trained.get(*name) != now.get(*name));
+    let differs = differs.filter(|name| !FREE.contains(&name.as_str()));
+    let difference = |name: &String| Difference {
+        name: name.clone(),
+        trained: text(trained.get(name)),
+        now: text(now.get(name)),
+    };
+    Ok(differs.map(difference).collect())
 }

@@ -31,7 +31,7 @@ impl Journal {
     /// Of a new run.
     pub(crate) fn create(dir: &RunDir, config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
-            metrics: Metrics::create(dir, config.run.metrics_frames)?,
+            metrics: Metrics::create(dir, config.run.metrics_frames, &config.to_toml()?)?,
             scores: Scores::default(),
             milestones: Vec::new(),
             evals: EvalFile::create(dir)?,

@@ -11,6 +11,7 @@ use super::dir::RunDir;
 use super::journal::is_due;
 use super::sinks::{Cell, Csv, Mark, Sink};
 use super::tensorboard::TensorBoard;
+use crate::evaluation::statistics;
 use crate::files::FileError;
 
 /// Scores are averaged over this many episodes.
@@ -85,10 +86,12 @@ pub(crate) struct MetricsState {
 }
 
 impl Metrics {
-    pub(crate) fn create(dir: &RunDir, every_frames: u64) -> Result<Self, FileError> {
+    pub(crate) fn create(dir: &RunDir, every_frames: u64, settings: &str) -> Result<Self, FileError> {
+        let mut board = TensorBoard::create(dir.path())?;
+        board.text("settings", &format!("```toml\n{settings}```\n"))?;
         Ok(Self {
             csv: Csv::create(&dir.metrics())?,
-            board: TensorBoard::create(dir.path())?,
+            board,
             epsilons: Csv::create(&dir.epsilons())?,
             every_frames,
             start: Instant::now(),
@@ -100,9 +103,9 @@ impl Metrics {
     pub(crate) fn resume(dir: &RunDir, every_frames: u64, state: MetricsState) -> Result<Self, FileError> {
         let [csv, board, epsilons] = &state.files;
         Ok(Self {
-            csv: Csv::resume(dir.path(), csv)?,
+            csv: Csv::resume(&dir.metrics(), csv)?,
             board: TensorBoard::resume(dir.path(), board)?,
-            epsilons: Csv::resume(dir.path(), epsilons)?,
+            epsilons: Csv::resume(&dir.epsilons(), epsilons)?,
             every_frames,
             start: Instant::now(),
             at: state.at,
@@ -141,6 +144,23 @@ impl Metrics {
             self.write_row(progress, scores)?;
         }
         Ok(due)
+    }
+
+    /// Shows an evaluation after `frames` frames in TensorBoard.
+    pub(crate) fn show_evaluation(&mut self, frames: u64, scores: &[f64]) -> Result<(), FileError> {
+        let (mean, std, min, max) = statistics(scores);
+        let cell = |name, value| Cell {
+            group: "evaluation",
+            name,
+            value: Some(value),
+        };
+        let cells = [
+            cell("mean_score", mean),
+            cell("std_score", std),
+            cell("min_score", min),
+            cell("max_score", max),
+        ];
+        self.board.write(frames, &cells)
     }
 
     /// Writes the last row, if steps came after the one before.
@@ -227,7 +247,7 @@ mod tests {
     fn rows_come_when_they_are_due_and_average_what_came_between() {
         let base = tempfile::tempdir().unwrap();
         let dir = RunDir::create(&base.path().join("run")).unwrap();
-        let mut metrics = Metrics::create(&dir, 100).unwrap();
+        let mut metrics = Metrics::create(&dir, 100, "").unwrap();
         let scores = Scores::default();
         let mut frames = 0;
         for (loss, epsilons) in [

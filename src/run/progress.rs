@@ -17,6 +17,9 @@ const LIVE: Duration = Duration::from_millis(200);
 /// The speed is that of this last stretch of time.
 const STRETCH: Duration = Duration::from_secs(15);
 
+/// Columns of the bar.
+const BAR: usize = 12;
+
 /// Of the trainer's numbers, where it has them.
 const SHOWN: [&str; 2] = ["loss", "entropy"];
 
@@ -33,7 +36,8 @@ impl Line {
     pub(crate) fn new(total: u64) -> Self {
         let bar = output::is_live().then(|| {
             let bar = ProgressBar::new(total);
-            if let Ok(style) = ProgressStyle::with_template("{bar:24} {msg}") {
+            let template = format!("{{bar:{BAR}}} {{msg}}");
+            if let Ok(style) = ProgressStyle::with_template(if has_bar() { &template } else { "{msg}" }) {
                 bar.set_style(style);
             }
             bar
@@ -68,10 +72,38 @@ impl Line {
         }
     }
 
+    /// The columns that a text may have; as many as it wants where every line is a new one.
+    fn columns(&self) -> usize {
+        if self.bar.is_none() {
+            return usize::MAX;
+        }
+        // A terminal that breaks lines does so behind the last column.
+        let bar = if has_bar() { BAR + 1 } else { 0 };
+        output::columns().saturating_sub(bar + 1)
+    }
+
     /// Takes the live line away.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// Whether there is room for a bar.
+fn has_bar() -> bool {
+    output::columns() >= 60
+}
+
+/// Joins as many of the parts as fit into `columns`. Each has a rank: those of the highest numbers are left out first.
+fn fitted(mut parts: Vec<(u8, String)>, columns: usize) -> String {
+    loop {
+        let texts: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
+        let line = texts.join("  ");
+        let last = parts.iter().enumerate().max_by_key(|(_, (rank, _))| *rank);
+        match last {
+            Some((at, _)) if parts.len() > 1 && line.chars().count() > columns => drop(parts.remove(at)),
+            _ => return line,
         }
     }
 }
@@ -107,20 +139,26 @@ impl Display {
     }
 
     fn text(&self, progress: &Progress<'_>, scores: &Scores) -> String {
-        let mut parts = vec![format!("{}/{} frames", short(progress.frames), short(self.line.total))];
+        let mut parts = vec![(
+            0,
+            format!("{}/{} frames", short(progress.frames), short(self.line.total)),
+        )];
         let speed = self.speed.frames_per_second();
-        parts.push(format!("{speed:.0} frames/s"));
-        parts.push(match scores.mean() {
+        parts.push((2, format!("{speed:.0} frames/s")));
+        let score = match scores.mean() {
             Some(mean) => format!("score {mean:.2}"),
             None => "score -".to_owned(),
-        });
-        let metric = |name| Some(format!("{name} {:.3}", progress.metrics.mean(name)?));
+        };
+        parts.push((1, score));
+        let metric = |name| Some((4, format!("{name} {:.3}", progress.metrics.mean(name)?)));
         parts.extend(SHOWN.into_iter().filter_map(metric));
         if speed > 0.0 {
             let left = self.line.total.saturating_sub(progress.frames) as f64 / speed;
-            parts.push(format!("ETA {}", HumanDuration(Duration::from_secs_f64(left.min(1e9)))));
+            // In short: `2m`.
+            let left = HumanDuration(Duration::from_secs_f64(left.min(1e9)));
+            parts.push((3, format!("ETA {left:#}")));
         }
-        parts.join("  ")
+        fitted(parts, self.line.columns())
     }
 }
 
@@ -173,6 +211,30 @@ mod tests {
         assert!(line.is_due(start));
         line.show(start, 1, "1/30 episodes".to_owned());
         assert!(!line.is_due(start + Duration::from_secs(9)) && line.is_due(start + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_line_says_as_much_as_fits_and_breaks_no_number() {
+        let parts = || {
+            let parts = [
+                (0, "544.77k/2M frames"),
+                (2, "11923 frames/s"),
+                (1, "score -15.67"),
+                (4, "loss -0.033"),
+                (4, "entropy 0.638"),
+                (3, "ETA 2m"),
+            ];
+            parts.map(|(rank, text)| (rank, text.to_owned())).to_vec()
+        };
+        let whole = "544.77k/2M frames  11923 frames/s  score -15.67  loss -0.033  entropy 0.638  ETA 2m";
+        assert_eq!(fitted(parts(), usize::MAX), whole);
+        // Beside a bar on 80 columns, and on 40.
+        assert_eq!(
+            fitted(parts(), 66),
+            "544.77k/2M frames  11923 frames/s  score -15.67  ETA 2m"
+        );
+        assert_eq!(fitted(parts(), 39), "544.77k/2M frames  score -15.67");
+        assert_eq!(fitted(parts(), 5), "544.77k/2M frames");
     }
 
     #[test]

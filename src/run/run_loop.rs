@@ -16,7 +16,7 @@ use super::metrics::Scores;
 use super::progress::{Display, Line};
 use crate::config::Config;
 use crate::count::short;
-use crate::evaluation::{How, evaluate};
+use crate::evaluation::{How, LONG_STEPS, Played, evaluate};
 use crate::output::say;
 use crate::signals::StopRequest;
 
@@ -66,12 +66,13 @@ impl Run {
         let mut saver = Saver::new(config, begun);
         let mut frames = begun;
         let mut evaluator = Evaluator { config, stop, tried: 0 };
+        let (num_envs, mut warned_of_no_end) = (config.algo.num_envs().max(1) as u64, false);
         let outcome = loop {
             if evaluator.is_due(&journal.evals, frames) {
                 evaluator.tried = frames;
                 display.finish();
                 if saver.save_for_evaluation(trainer, dir, journal, frames)? {
-                    evaluator.evaluate(dir, &mut journal.evals, frames)?;
+                    evaluator.evaluate_and_show(dir, journal, frames)?;
                 }
                 if let Some(signal) = stop.signal() {
                     break Outcome::Stopped { signal };
@@ -87,6 +88,13 @@ impl Run {
             };
             frames = progress.frames;
             journal.scores.add(progress.episodes);
+            if journal.scores.episodes() == 0 && progress.steps / num_envs >= LONG_STEPS && !warned_of_no_end {
+                warned_of_no_end = true;
+                warn!(
+                    "no episode has ended after {LONG_STEPS} steps of each environment, so that there is no score; if none ever ends, wrap the \
+                     environment in `TimeLimit`"
+                );
+            }
             if journal.metrics.add(&progress, &journal.scores)? {
                 dir.follow()?;
             }
@@ -123,7 +131,7 @@ impl Run {
             saved.map_err(|error| saver.with_last_good(dir, error))?;
         }
         if outcome == Outcome::Finished && evaluator.is_due(&journal.evals, frames) {
-            evaluator.evaluate(dir, &mut journal.evals, frames)?;
+            evaluator.evaluate_and_show(dir, journal, frames)?;
         }
         Ok(Summary {
             outcome,
@@ -167,8 +175,16 @@ impl Evaluator<'_> {
         is_due(evals.last().max(self.tried), frames, self.config.run.eval_frames)
     }
 
+    /// Evaluates the checkpoint after `frames` frames, and shows the scores in TensorBoard, too.
+    fn evaluate_and_show(&self, dir: &RunDir, journal: &mut Journal, frames: u64) -> anyhow::Result<()> {
+        if let Some(played) = self.evaluate(dir, &mut journal.evals, frames)? {
+            journal.metrics.show_evaluation(frames, &played.scores())?;
+        }
+        Ok(())
+    }
+
     /// Evaluates the checkpoint after `frames` frames, unless the run is asked to stop meanwhile.
-    fn evaluate(&self, dir: &RunDir, evals: &mut EvalFile, frames: u64) -> anyhow::Result<()> {
+    fn evaluate(&self, dir: &RunDir, evals: &mut EvalFile, frames: u64) -> anyhow::Result<Option<Played>> {
         let run = &self.config.run;
         let episodes = usize::try_from(run.eval_episodes).unwrap_or(usize::MAX);
         let how = How {
@@ -191,10 +207,10 @@ impl Evaluator<'_> {
         line.finish();
         let played = match played {
             Ok(Some(played)) => played,
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(None),
             Err(error) => {
-                warn!("no evaluation after {frames} frames: {error}; training goes on");
-                return Ok(());
+                warn!("no evaluation after {frames} frames: {error}; training continues");
+                return Ok(None);
             }
         };
         let before = evals.best();
@@ -214,7 +230,7 @@ impl Evaluator<'_> {
             "evaluation after {after} frames: mean score {mean:.2} over {episodes} episodes{best}"
         ));
         info!(frames, mean, episodes, "evaluation");
-        Ok(())
+        Ok(Some(played))
     }
 }
 
@@ -285,7 +301,7 @@ impl<'a> Saver<'a> {
         }
         let path = dir.checkpoint(frames);
         let unpublished = checkpoint::begin(&path, |section| -> anyhow::Result<()> {
-            identity::save(self.config, section)?;
+            identity::save(self.config, trainer.resumption(), section)?;
             journal.save(section)?;
             section.put("frames", &frames)?;
             Ok(trainer.save(section.section_mut("trainer"))?)
@@ -366,7 +382,7 @@ impl<'a> Saver<'a> {
     fn complain(&self, dir: &mut RunDir, frames: u64, error: &anyhow::Error) -> anyhow::Result<()> {
         dir.follow()?;
         let error = self.with_last_good(dir, anyhow!("{error}"));
-        warn!("no checkpoint after {frames} frames: {error}; training goes on");
+        warn!("no checkpoint after {frames} frames: {error}; training continues");
         Ok(())
     }
 
@@ -387,7 +403,7 @@ impl<'a> Saver<'a> {
         };
         match saved {
             Ok(true) => anyhow!(
-                "{error}; what was learned before is saved in `{}`",
+                "{error}; what was learned before is saved in `{}`, without the episodes under way",
                 dir.path().display()
             ),
             Ok(false) => self.with_last_good(dir, error.into()),
@@ -463,7 +479,7 @@ mod tests {
         let path = dir.path().display();
         assert_eq!(
             error.to_string(),
-            format!("the device is gone; what was learned before is saved in `{path}`")
+            format!("the device is gone; what was learned before is saved in `{path}`, without the episodes under way")
         );
         let saved = checkpoint::read(&dir.checkpoint(1)).unwrap();
         assert_eq!(saved.section("trainer").unwrap().get::<u64>("steps").unwrap(), 1);

@@ -1,10 +1,11 @@
 //! Where the numbers of a run go.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::files::{FileError, failed};
 
@@ -42,26 +43,67 @@ impl Mark {
         Ok(Self { name, bytes })
     }
 
-    /// The file as it was then, to be gone on with: what was written later is cut off.
-    pub(crate) fn reopen(&self, folder: &Path) -> Result<(PathBuf, File), FileError> {
+    /// The file as it was then, to be gone on with: what was written later is cut off. `None` if it is gone. Its name must be one that `is_own`
+    /// says a run has: a checkpoint is a file that anybody can have written.
+    pub(crate) fn reopen(
+        &self,
+        folder: &Path,
+        is_own: impl Fn(&str) -> bool,
+    ) -> Result<Option<(PathBuf, File)>, FileError> {
         let path = folder.join(&self.name);
         let open = || {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
+            if !is_own(&self.name) || self.name.contains(['/', '\\']) {
+                return Err(io::Error::other(
+                    "a run has no file of this name: the checkpoint is damaged",
+                ));
+            }
+            let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                file => file?,
+            };
             let found = file.metadata()?.len();
             if found < self.bytes {
                 let text = format!(
-                    "it has {found} bytes, and had {} at the checkpoint; put the whole file back",
+                    "it has {found} bytes, and had {} at the checkpoint; put the whole file back, or move it away to begin it anew",
                     self.bytes
                 );
                 return Err(io::Error::other(text));
             }
+            if path.extension().is_some_and(|extension| extension == "csv") {
+                self.check_lines(&mut file)?;
+            }
             file.set_len(self.bytes)?;
             file.seek(SeekFrom::End(0))?;
-            Ok(file)
+            Ok(Some(file))
         };
-        let file = open().map_err(failed("can't go on with", &path))?;
-        Ok((path, file))
+        let file = open().map_err(failed("can't continue", &path))?;
+        Ok(file.map(|file| (path, file)))
     }
+
+    /// Checks that a table still ends a line where it did at the checkpoint. An editor that writes `\r\n` moves every line.
+    fn check_lines(&self, file: &mut File) -> io::Result<()> {
+        let mut reader = BufReader::new(file.take(self.bytes));
+        let (mut last, mut has_return) = (b'\n', false);
+        loop {
+            let piece = reader.fill_buf()?;
+            let Some(end) = piece.last() else { break };
+            last = *end;
+            has_return |= piece.contains(&b'\r');
+            let len = piece.len();
+            reader.consume(len);
+        }
+        if last == b'\n' && !has_return {
+            return Ok(());
+        }
+        Err(io::Error::other(
+            "it was changed since the checkpoint, so that no line ends where one did; put it back as it was, or move it away to begin it anew",
+        ))
+    }
+}
+
+/// Says that a file of a run is gone.
+pub(crate) fn begins_anew(path: &Path) {
+    warn!("`{}` is gone: it begins anew here", path.display());
 }
 
 /// A table whose rows are with the system as soon as they are written.
@@ -82,9 +124,14 @@ impl Csv {
         })
     }
 
-    /// Goes on with a file.
-    pub(crate) fn resume(folder: &Path, mark: &Mark) -> Result<Self, FileError> {
-        let (path, file) = mark.reopen(folder)?;
+    /// Goes on with the file `path` of a run, or begins it anew if it is gone.
+    pub(crate) fn resume(path: &Path, mark: &Mark) -> Result<Self, FileError> {
+        let folder = path.parent().unwrap_or(path);
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((path, file)) = mark.reopen(folder, |found| found == name)? else {
+            begins_anew(path);
+            return Self::create(path);
+        };
         Ok(Self {
             table: csv::Writer::from_writer(file),
             path,
@@ -156,16 +203,40 @@ mod tests {
         row(&mut csv, "1");
         let mark = csv.mark().unwrap();
         row(&mut csv, "2");
-        row(&mut Csv::resume(base.path(), &mark).unwrap(), "3");
+        row(&mut Csv::resume(&path, &mark).unwrap(), "3");
         let text = || std::fs::read_to_string(&path).unwrap();
         assert_eq!(text(), "frames\n1\n3\n");
-        row(&mut Csv::resume(base.path(), &empty).unwrap(), "4");
+        row(&mut Csv::resume(&path, &empty).unwrap(), "4");
         assert_eq!(text(), "frames\n4\n");
+        let error = |mark: &Mark| Csv::resume(&path, mark).err().unwrap().to_string();
         std::fs::write(&path, "frames").unwrap();
-        let error = Csv::resume(base.path(), &mark).err().unwrap().to_string();
+        let found = error(&mark);
         assert!(
-            error.ends_with("it has 6 bytes, and had 9 at the checkpoint; put the whole file back"),
-            "{error}"
+            found.ends_with(
+                "it has 6 bytes, and had 9 at the checkpoint; put the whole file back, or move it away to begin it anew"
+            ),
+            "{found}"
         );
+        // Of another system's editor, and of one that moved the rows.
+        for text in ["frames\r\n1\r\n2\r\n", "frames,xy\n1,2\n"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(error(&mark).contains("it was changed since the checkpoint"), "{text:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        // What a checkpoint names and a run does not have.
+        let precious = base.path().join("precious.csv");
+        std::fs::write(&precious, "frames\n1\n2\n").unwrap();
+        for name in ["precious.csv", "../precious.csv", "/etc/passwd"] {
+            let mark = Mark {
+                name: name.to_owned(),
+                bytes: 0,
+            };
+            assert!(error(&mark).contains("a run has no file of this name"), "{name}");
+        }
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "frames\n1\n2\n");
+        // One that is gone begins anew, with its header.
+        std::fs::remove_file(&path).unwrap();
+        row(&mut Csv::resume(&path, &mark).unwrap(), "5");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "frames\n5\n");
     }
 }

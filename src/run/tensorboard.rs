@@ -1,4 +1,4 @@
-//! TensorBoard's event files, with scalars.
+//! TensorBoard's event files: metrics, evaluations and, as a text, the settings.
 //!
 //! ```text
 //! file     record record …
@@ -6,7 +6,8 @@
 //! event    a protocol buffer: when, at which step, which tag has which value
 //! ```
 //!
-//! The messages are those of TensorFlow's `event.proto` and `summary.proto`, as far as scalars need them. The step is the run's frames.
+//! The messages are those of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto`, as far as numbers and texts need them. The step is the
+//! run's frames.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,8 +16,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
-use super::sinks::{Cell, Mark, Sink};
+use super::sinks::{Cell, Mark, Sink, begins_anew};
 use crate::files::{FileError, failed};
+
+/// A file's name is the time between these.
+const PREFIX: &str = "events.out.tfevents.";
+const SUFFIX: &str = ".coinop";
 
 /// The first event of a file says what follows.
 const FILE_VERSION: &str = "brain.Event:2";
@@ -37,15 +42,56 @@ struct Event {
 #[derive(Clone, PartialEq, Message)]
 struct Summary {
     #[prost(message, repeated, tag = "1")]
-    value: Vec<Scalar>,
+    value: Vec<Value>,
 }
 
+/// A number, or a text, which is a tensor that the plugin `text` shows.
 #[derive(Clone, PartialEq, Message)]
-struct Scalar {
+struct Value {
     #[prost(string, tag = "1")]
     tag: String,
     #[prost(float, optional, tag = "2")]
     simple_value: Option<f32>,
+    #[prost(message, optional, tag = "8")]
+    tensor: Option<TextTensor>,
+    #[prost(message, optional, tag = "9")]
+    metadata: Option<Metadata>,
+}
+
+/// `tensor.proto`, of strings.
+#[derive(Clone, PartialEq, Message)]
+struct TextTensor {
+    /// 7 is `DT_STRING`.
+    #[prost(int32, tag = "1")]
+    dtype: i32,
+    #[prost(message, optional, tag = "2")]
+    shape: Option<TensorShape>,
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    string_val: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TensorShape {
+    #[prost(message, repeated, tag = "2")]
+    dim: Vec<Dim>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Dim {
+    #[prost(int64, tag = "1")]
+    size: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Metadata {
+    #[prost(message, optional, tag = "1")]
+    plugin_data: Option<PluginData>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PluginData {
+    #[prost(string, tag = "1")]
+    plugin_name: String,
 }
 
 /// An event file in a run folder.
@@ -57,7 +103,7 @@ pub(crate) struct TensorBoard {
 impl TensorBoard {
     /// A new file in `folder`. Its name has the time, by which TensorBoard orders the files of a run.
     pub(crate) fn create(folder: &Path) -> Result<Self, FileError> {
-        let name = format!("events.out.tfevents.{}.coinop", now().as_secs());
+        let name = format!("{PREFIX}{}{SUFFIX}", now().as_secs());
         let path = folder.join(name);
         let file = File::create_new(&path).map_err(failed("can't create", &path))?;
         let mut board = Self { file, path };
@@ -67,8 +113,35 @@ impl TensorBoard {
 
     /// Goes on with a file.
     pub(crate) fn resume(folder: &Path, mark: &Mark) -> Result<Self, FileError> {
-        let (path, file) = mark.reopen(folder)?;
-        Ok(Self { file, path })
+        let is_own = |name: &str| name.starts_with(PREFIX) && name.ends_with(SUFFIX);
+        match mark.reopen(folder, is_own)? {
+            Some((path, file)) => Ok(Self { file, path }),
+            None => {
+                begins_anew(&folder.join(format!("{PREFIX}*{SUFFIX}")));
+                Self::create(folder)
+            }
+        }
+    }
+
+    /// Adds a text, in Markdown.
+    pub(crate) fn text(&mut self, tag: &str, markdown: &str) -> Result<(), FileError> {
+        const DT_STRING: i32 = 7;
+        let plugin_name = "text".to_owned();
+        let value = vec![Value {
+            tag: format!("{tag}/text_summary"),
+            simple_value: None,
+            tensor: Some(TextTensor {
+                dtype: DT_STRING,
+                shape: Some(TensorShape {
+                    dim: vec![Dim { size: 1 }],
+                }),
+                string_val: vec![markdown.as_bytes().to_vec()],
+            }),
+            metadata: Some(Metadata {
+                plugin_data: Some(PluginData { plugin_name }),
+            }),
+        }];
+        self.event(0, None, Some(Summary { value }))
     }
 
     fn event(&mut self, step: i64, file_version: Option<String>, summary: Option<Summary>) -> Result<(), FileError> {
@@ -90,9 +163,11 @@ impl Sink for TensorBoard {
 
     fn write(&mut self, frames: u64, cells: &[Cell<'_>]) -> Result<(), FileError> {
         let scalar = |cell: &Cell<'_>| {
-            Some(Scalar {
+            Some(Value {
                 tag: format!("{}/{}", cell.group, cell.name),
                 simple_value: Some(cell.value? as f32),
+                tensor: None,
+                metadata: None,
             })
         };
         let value = cells.iter().filter_map(scalar).collect();
@@ -135,9 +210,11 @@ mod tests {
             step: 200,
             file_version: None,
             summary: Some(Summary {
-                value: vec![Scalar {
+                value: vec![Value {
                     tag: "train/loss".to_owned(),
                     simple_value: Some(0.25),
+                    tensor: None,
+                    metadata: None,
                 }],
             }),
         };

@@ -16,9 +16,34 @@ pub(crate) const SMALL: &[&str] = &[
 
 /// The program, to be run in `dir`.
 pub(crate) fn coinop(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coinop"));
+    of_program(Path::new(env!("CARGO_BIN_EXE_coinop")), dir)
+}
+
+/// A program, to be run in `dir`.
+pub(crate) fn of_program(program: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(dir).stdin(Stdio::null()).env("COINOP_ROMS", roms());
+    // As it is started without cargo, whose commands it would print.
+    command.env_remove("CARGO_MANIFEST_DIR");
+    // What it would start itself again for, and load libtorch twice.
+    command.envs([
+        ("OMP_WAIT_POLICY", "PASSIVE"),
+        ("GOMP_SPINCOUNT", "10000"),
+        ("MALLOC_MMAP_THRESHOLD_", "1000000000"),
+        ("MALLOC_TRIM_THRESHOLD_", "1000000000"),
+        ("SDL_VIDEODRIVER", "dummy"),
+        ("SDL_RENDER_DRIVER", "software"),
+    ]);
     command
+}
+
+/// Whether there is a ROM of Pong; says that a test is skipped if not.
+pub(crate) fn has_pong(test: &str) -> bool {
+    let is_there = roms().join("pong.bin").is_file();
+    if !is_there {
+        eprintln!("skipped {test}: there is no ROM of Pong; `cargo xtask setup` provides it");
+    }
+    is_there
 }
 
 /// The folder of ROMs: the one that was chosen, else the one that set-up provides.
@@ -107,8 +132,8 @@ pub(crate) fn assert_same_run(one: &Path, other: &Path) {
     let values = |checkpoint: &Path| {
         let text = fs::read_to_string(checkpoint.join("state.json")).unwrap();
         let mut values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
-        // Seconds, and how long files are that have them.
-        for name in ["run/metrics", "run/evals"] {
+        // Seconds, and how long files are that have them; and settings such as the number of threads, which are not what is compared.
+        for name in ["run/metrics", "run/evals", "of/settings"] {
             values.remove(name).unwrap();
         }
         values

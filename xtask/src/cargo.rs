@@ -1,6 +1,7 @@
 //! The cargo commands behind `cargo xtask`.
 
-use std::process::{Command, ExitCode};
+use std::ffi::OsString;
+use std::process::{Child, Command, ExitCode, Stdio};
 
 use crate::error::SetupError;
 
@@ -70,12 +71,53 @@ pub(crate) fn golden(games: &[String]) -> Result<ExitCode, SetupError> {
     )
 }
 
+/// What [`train`] compiles.
+pub(crate) const TRAIN: &[&str] = &["build", "--release", "--package", "coinop"];
+/// What [`test`] compiles.
+pub(crate) const TEST: &[&str] = &["build", "--workspace", "--all-targets"];
+
+/// A cargo that compiles ahead what it can, until this is dropped. Without libtorch it fails at what needs that, and goes on with everything else.
+pub(crate) struct Ahead(Option<Child>);
+
+/// Starts compiling ahead. Nobody hears of it: where it does not work, the real one will say why.
+pub(crate) fn ahead(args: &[&str]) -> Ahead {
+    if cfg!(not(unix)) {
+        return Ahead(None);
+    }
+    // A shell ends cargo and its compilers, as one group, when our end of the pipe closes, however this process ends. A cargo that were killed by itself
+    // would leave compilers behind that write beside those of the next one.
+    const SCRIPT: &str = r#""$@" & trap '' TERM; read -r _; kill -TERM 0; wait"#;
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", SCRIPT, "sh"])
+        .arg(program())
+        .args(args)
+        .arg("--keep-going");
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+    let quiet = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ahead(quiet.spawn().ok())
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(shell) = &mut self.0 {
+            drop(shell.stdin.take());
+            let _ = shell.wait();
+        }
+    }
+}
+
+fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
 fn borrowed(args: &[String]) -> Vec<&str> {
     args.iter().map(String::as_str).collect()
 }
 
 fn cargo(args: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(program());
     command.args(args);
     command
 }

@@ -24,8 +24,8 @@ pub(crate) enum SetupError {
     )]
     Network { requirement: String, cause: String },
     #[error(
-        "pip finds no wheel of {requirement} for this machine ({cause}): try a newer pip (`python3 -m pip install \
-         --upgrade pip`)"
+        "pip finds no wheel of {requirement} for this machine ({cause}): if the index was reached, try a newer pip (`python3 -m pip \
+         install --upgrade pip`)"
     )]
     NoWheel { requirement: String, cause: String },
     #[error("pip could not download {requirement}: {cause}")]
@@ -57,13 +57,13 @@ pub(crate) enum SetupError {
     )]
     Platform { platform: String },
     #[error(
-        "libtorch would be in {}, and programs can not be told to look in a folder whose path has a `:`: move the clone (or \
+        "libtorch would be in {}, and programs cannot be told to look in a folder whose path has a `:`: move the clone (or \
          what LIBTORCH names) to another place, then run the same command again",
         folder.display()
     )]
     Colon { folder: PathBuf },
     #[error(
-        "LIBTORCH={} is no libtorch (it has no {missing}): point it at the folder of a libtorch 2.11.0, or unset it \
+        "LIBTORCH={} is not a libtorch (it has no {missing}): point it at the folder of a libtorch 2.11.0, or unset it \
          and set-up provides one",
         folder.display()
     )]
@@ -84,6 +84,25 @@ pub(crate) enum SetupError {
     NoPytorch { python: String },
     #[error("{} holds no ROM of a supported game: it needs files such as pong.bin", folder.display())]
     NoRoms { folder: PathBuf },
+    #[error(
+        "COINOP_ROMS={} holds no ROM of a supported game, such as pong.bin: point it at a folder of ROMs, or unset it and set-up fetches them",
+        folder.display()
+    )]
+    NoOwnRoms { folder: PathBuf },
+    #[error(
+        "{} is a link to {}, which is not a libtorch (it has no {missing}): remove the link and set-up provides one, or let it point at a libtorch 2.11.0",
+        link.display(), target.display()
+    )]
+    BadLink {
+        link: PathBuf,
+        target: PathBuf,
+        missing: &'static str,
+    },
+    #[error("there is no environment `{name}`{}; `cargo run --release -- envs` lists all", hint(.nearest))]
+    UnknownEnv {
+        name: String,
+        nearest: Option<&'static str>,
+    },
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
         doing: &'static str,
@@ -92,6 +111,10 @@ pub(crate) enum SetupError {
     },
     #[error("cargo cannot be started: {0}")]
     NoCargo(io::Error),
+}
+
+fn hint(nearest: &Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 /// Says what was done to which path when an I/O call failed, and recognises a full disk.

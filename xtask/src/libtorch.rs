@@ -51,7 +51,7 @@ pub(crate) fn provide(root: &Path, env: Env<'_>, wheels: &dyn Wheels, force: boo
     match env("LIBTORCH").map(PathBuf::from) {
         // `.cargo/config.toml` sets LIBTORCH to our own folder for everything that cargo runs, if the user has not set it.
         Some(folder) if folder != own => return check_libtorch(&folder, env),
-        _ if own.is_symlink() => return check_libtorch(&own, env),
+        _ if own.is_symlink() => return check_link(&own, env),
         _ => {}
     }
     if !force && is_complete(&own) {
@@ -79,8 +79,20 @@ pub(crate) fn provide(root: &Path, env: Env<'_>, wheels: &dyn Wheels, force: boo
     ))
 }
 
-fn is_complete(own: &Path) -> bool {
+pub(crate) fn is_complete(own: &Path) -> bool {
     folder::stamp(own).as_deref() == Some(STAMP) && missing_part(own, own).is_none()
+}
+
+/// A link that the user made in place of our own folder.
+fn check_link(own: &Path, env: Env<'_>) -> Result<String, SetupError> {
+    match missing_part(own, own) {
+        None => check_libtorch(own, env),
+        Some(missing) => Err(SetupError::BadLink {
+            link: own.to_owned(),
+            target: fs::read_link(own).at("read", own)?,
+            missing,
+        }),
+    }
 }
 
 /// Fetches, unpacks and publishes.
@@ -219,7 +231,9 @@ fn missing_part(include: &Path, lib: &Path) -> Option<&'static str> {
         "libtorch_cpu.a",
         "torch_cpu.lib",
     ];
-    if !library.iter().any(|name| lib.join("lib").join(name).exists()) {
+    // A file that was cut short to nothing is none; what is within, the linker will say.
+    let is_library = |name: &&str| fs::metadata(lib.join("lib").join(name)).is_ok_and(|file| file.len() > 0);
+    if !library.iter().any(is_library) {
         return Some("lib/libtorch_cpu.so");
     }
     let header = "include/torch/csrc/api/include/torch/torch.h";

@@ -72,7 +72,7 @@ fn a_colon_in_the_path_is_one_line_before_anything_is_fetched() {
     assert!(
         error
             .to_string()
-            .starts_with("libtorch would be in /somewhere/a:b/.libtorch, and programs can not be told"),
+            .starts_with("libtorch would be in /somewhere/a:b/.libtorch, and programs cannot be told"),
         "{error}"
     );
 }
@@ -184,7 +184,7 @@ fn a_libtorch_variable_that_points_elsewhere_is_refused() {
     let error = provide(root.path(), &env, &FakeIndex::default(), false).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "LIBTORCH=/nowhere is no libtorch (it has no lib/libtorch_cpu.so): point it at the folder of a libtorch 2.11.0, or \
+        "LIBTORCH=/nowhere is not a libtorch (it has no lib/libtorch_cpu.so): point it at the folder of a libtorch 2.11.0, or \
          unset it and set-up provides one"
     );
     let env = |name: &str| (name == "LIBTORCH").then(|| OsString::from("libtorch"));
@@ -246,4 +246,31 @@ fn a_folder_without_its_stamp_is_not_used() {
     let index = index();
     set_up(root.path(), &index, false).unwrap();
     assert_eq!(index.fetched().len(), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nowhere_is_the_cause_and_not_a_variable_that_nobody_set() {
+    let root = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/nowhere", root.path().join(".libtorch")).unwrap();
+    let error = set_up(root.path(), &FakeIndex::default(), false)
+        .unwrap_err()
+        .to_string();
+    let expected = format!(
+        "{} is a link to /nowhere, which is not a libtorch (it has no lib/libtorch_cpu.so): remove the link",
+        root.path().join(".libtorch").display()
+    );
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[test]
+fn a_library_of_no_bytes_is_fetched_again() {
+    let root = tempfile::tempdir().unwrap();
+    set_up(root.path(), &index(), false).unwrap();
+    let library = root.path().join(".libtorch/lib/libtorch_cpu.so");
+    fs::write(&library, "").unwrap();
+    let index = index();
+    set_up(root.path(), &index, false).unwrap();
+    assert!(!index.fetched().is_empty());
+    assert_eq!(fs::read(&library).unwrap(), b"cpu");
 }

@@ -17,6 +17,7 @@ mod downloads;
 mod error;
 mod folder;
 mod libtorch;
+mod names;
 mod pip;
 mod progress;
 mod roms;
@@ -106,12 +107,20 @@ fn run(command: Command) -> Result<ExitCode, SetupError> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Train { roms, env, args } => {
+            names::check(&env)?;
             let roms = roms.or_else(|| roms_argument(&args));
-            setup::everything(&root, &Options { roms, force: false })?;
+            // What does not need libtorch is compiled while that is fetched.
+            let ahead = (!libtorch::is_complete(&root.join(".libtorch"))).then(|| cargo::ahead(cargo::TRAIN));
+            let done = setup::everything(&root, &Options { roms, force: false });
+            drop(ahead);
+            done?;
             cargo::train(&env, &args)
         }
         Command::Test { args } => {
-            setup::everything(&root, &Options::default())?;
+            let ahead = (!libtorch::is_complete(&root.join(".libtorch"))).then(|| cargo::ahead(cargo::TEST));
+            let done = setup::everything(&root, &Options::default());
+            drop(ahead);
+            done?;
             // A part of the tests is somebody's who knows which.
             if args.is_empty() && sdl::provide() && !cargo::test_gym_rs()? {
                 return Ok(ExitCode::FAILURE);

@@ -131,6 +131,8 @@ fn download(python: &[OsString], requirement: &str, into: &Path, more: &[&str]) 
         .env("TMPDIR", &temporary)
         // A connection that breaks costs what was on its way, not 500 MB; a pip that does not know this ignores it.
         .env("PIP_RESUME_RETRIES", "5")
+        // Of an attempt that may not be repeated, pip does not say that it could not reach the index.
+        .envs(is_0("PIP_RETRIES").then_some(("PIP_RETRIES", "1")))
         // A user's rule against installing outside a virtual environment; nothing is installed here.
         .env("PIP_REQUIRE_VIRTUALENV", "0")
         .stdin(Stdio::null())
@@ -155,6 +157,10 @@ fn download(python: &[OsString], requirement: &str, into: &Path, more: &[&str]) 
         };
         Err(explain(&said, requirement, into))
     }
+}
+
+fn is_0(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value == "0")
 }
 
 /// What pip prints when it cannot reach the index, or loses it on the way.
@@ -197,9 +203,10 @@ fn explain(said: &str, requirement: &str, into: &Path) -> SetupError {
     }
 }
 
-/// The last line that pip marks as an error; else the last line.
+/// The last line that pip marks as an error; else the last line, which is what a Python exception comes to.
 fn last_error(said: &str) -> String {
     let marked = said.lines().rev().find_map(|line| line.trim().strip_prefix("ERROR: "));
+    let marked = marked.filter(|line| !line.starts_with("Exception:"));
     let last = marked.or_else(|| said.lines().map(str::trim).rfind(|line| !line.is_empty()));
     last.unwrap_or_default().to_owned()
 }
@@ -321,6 +328,22 @@ mod tests {
     fn a_disk_that_fills_up_under_pip_is_recognised() {
         let error = failure("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device");
         assert!(error.contains("is full: free some space"), "{error}");
+    }
+
+    #[test]
+    fn a_proxy_that_pip_does_not_take_is_told_in_words_of_pip() {
+        // pip 23.2 with HTTPS_PROXY=socks5://localhost:1, and with HTTPS_PROXY=http://[.
+        for (exception, cause) in [
+            (
+                "pip._vendor.requests.exceptions.InvalidSchema: Missing dependencies for SOCKS support.",
+                "pip._vendor.requests.exceptions.InvalidSchema: Missing dependencies for SOCKS support.",
+            ),
+            ("ValueError: Invalid IPv6 URL", "ValueError: Invalid IPv6 URL"),
+        ] {
+            let said =
+                format!("ERROR: Exception:\nTraceback (most recent call last):\n  File \"x.py\", line 1\n{exception}");
+            assert_eq!(failure(&said), format!("pip could not download torch==2.11.0: {cause}"));
+        }
     }
 
     #[test]

@@ -49,7 +49,11 @@ pub(crate) fn provide(
         return copy_from(from, &own, table);
     }
     if let Some(theirs) = env("COINOP_ROMS") {
-        return Ok(format!("the ROMs are your own, in {}", Path::new(&theirs).display()));
+        let folder = PathBuf::from(theirs);
+        if !table.keys().any(|name| folder.join(file_name(name)).is_file()) {
+            return Err(SetupError::NoOwnRoms { folder });
+        }
+        return Ok(format!("the ROMs are your own, in {}", folder.display()));
     }
     if !force && is_complete(&own, table) {
         return Ok(format!("the ROMs are in {}", own.display()));

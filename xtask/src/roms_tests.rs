@@ -164,3 +164,20 @@ fn stored_files_appear_whole_and_others_stay() {
     assert_eq!(fs::read(own.join("mine.bin")).unwrap(), b"mine");
     assert!(!root.path().join(".roms.partial-0").exists());
 }
+
+#[test]
+fn a_folder_of_ones_own_that_has_no_rom_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let index = FakeIndex::default();
+    for folder in [Path::new("/nowhere").to_owned(), root.path().to_owned()] {
+        let env = |name: &str| (name == "COINOP_ROMS").then(|| folder.clone().into_os_string());
+        let error = provide(root.path(), &table(), None, &env, &index, false)
+            .unwrap_err()
+            .to_string();
+        let expected = format!("COINOP_ROMS={} holds no ROM of a supported game", folder.display());
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    fs::write(root.path().join("pong.bin"), "a ROM").unwrap();
+    let env = |name: &str| (name == "COINOP_ROMS").then(|| root.path().as_os_str().to_owned());
+    assert!(provide(root.path(), &table(), None, &env, &index, false).is_ok());
+}

@@ -72,7 +72,7 @@ impl A3cConfig {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first that can not be.
+    /// [`AgentError::BadConfig`] with the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         check_workers(self.workers)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;

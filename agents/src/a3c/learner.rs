@@ -32,7 +32,7 @@ pub(super) struct A3cBatch {
     pub(super) learning_rate: f64,
 }
 
-/// What an update was like.
+/// Statistics of one update.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct A3cStats {
     /// The whole loss, as a mean over the steps.

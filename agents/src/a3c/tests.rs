@@ -1,7 +1,10 @@
 //! A3C on small environments.
 
-use coinop_envs::Env;
+use std::sync::Arc;
+
 use coinop_envs::rng::{derive_seed, stream};
+use coinop_envs::wrappers::TimeLimit;
+use coinop_envs::{Copies, End, Env, EnvFactory, Mixed};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::*;
@@ -9,8 +12,8 @@ use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
-use crate::test_help::{Breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
-use crate::{Checkpoint, Mode, Policy, Trainer};
+use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
+use crate::{Checkpoint, Mode, Policy, Resumption, Trainer};
 
 const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
     decay: 0.99,
@@ -88,15 +91,22 @@ fn both_kinds_of_networks_learn_from_pixels() {
 }
 
 /// One worker as the paper's algorithm S3 says, in plain numbers: its weights after some rollouts.
-fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) -> Vec<f32> {
-    let mut env = name_the_bit();
+fn reference<E: Env<Obs = f32>>(
+    config: &A3cConfig,
+    mut env: E,
+    seed: u64,
+    total_frames: u64,
+    rollouts: usize,
+) -> Vec<f32> {
+    let obs_len = env.obs_shape().len();
+    let num_actions = env.num_actions() as f64;
     let mut network_stream = stream(seed, "network", 0);
     let network = ActorCritic::new(&config.network, &env.spec(), &mut network_stream, Device::Cpu).unwrap();
     let mut weights = Vec::<f32>::try_from(network.params().flat()).unwrap();
     let mut mean_square = vec![0.0f32; weights.len()];
     let mut epsilons = Epsilons::new(config.epsilon.clone(), 1, seed);
     let mut actions = stream(seed, "action", 0);
-    let mut obs = vec![0.0f32; 2];
+    let mut obs = vec![0.0f32; obs_len];
     env.reset(Some(derive_seed(seed, "env", 0)), &mut obs).unwrap();
     let answer = |obs: &[f32]| {
         let (logits, value) = no_grad(|| {
@@ -117,37 +127,40 @@ fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) 
         epsilons.resample(frames);
         network.params().take(&weights).unwrap();
         let epsilon = epsilons.current()[0];
-        let (mut seen, mut done, mut steps, mut bootstraps) = (vec![], vec![], vec![], vec![]);
-        for _ in 0..config.rollout_steps {
+        let (mut seen, mut done, mut rewards) = (vec![], vec![], vec![]);
+        // "until terminal s_t or t - t_start == t_max"; then R is 0 for terminal s_t, else V(s_t).
+        let mut following = loop {
             let action = sample_action(&answer(&obs).0, epsilon, &mut actions);
             seen.extend_from_slice(&obs);
             done.push(i64::from(action));
             let step = env.step(action, &mut obs).unwrap();
-            // Episodes of this environment are truncated, never terminated, so that each has a value behind its end.
-            bootstraps.push(answer(&obs).1);
+            rewards.push(step.reward);
+            let value = if step.end == End::Terminated {
+                0.0
+            } else {
+                answer(&obs).1
+            };
             if step.end.is_over() {
                 env.reset(None, &mut obs).unwrap();
             }
-            steps.push(step);
-        }
-        let mut returns = vec![0.0f32; steps.len()];
-        let mut following = answer(&obs).1;
-        for (i, step) in steps.iter().enumerate().rev() {
-            if step.end.is_over() {
-                following = bootstraps[i];
+            if step.end.is_over() || rewards.len() == config.rollout_steps {
+                break value;
             }
-            following = step.reward + config.gamma as f32 * following;
+        };
+        let mut returns = vec![0.0f32; rewards.len()];
+        for (i, reward) in rewards.iter().enumerate().rev() {
+            following = reward + config.gamma as f32 * following;
             returns[i] = following;
         }
         let (logits, values) = network
             .forward(
-                &Tensor::from_slice(&seen).reshape([-1, 2]),
+                &Tensor::from_slice(&seen).reshape([-1, obs_len as i64]),
                 &[],
                 &mut RecurrentState::default(),
             )
             .unwrap();
         let policy = logits.softmax(1, Kind::Float);
-        let mixture = &policy * (1.0 - f64::from(epsilon)) + f64::from(epsilon) / 3.0;
+        let mixture = &policy * (1.0 - f64::from(epsilon)) + f64::from(epsilon) / num_actions;
         let chosen = mixture
             .gather(1, &Tensor::from_slice(&done).unsqueeze(1), false)
             .squeeze_dim(1);
@@ -165,7 +178,7 @@ fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) 
             *square = decay * *square + (1.0 - decay) * d * d;
             *weight -= rate as f32 * d / (*square + root).sqrt();
         }
-        frames += config.rollout_steps as u64;
+        frames += rewards.len() as u64;
     }
     assert!(clipped > 0, "some gradients of this test are to be clipped");
     weights
@@ -173,35 +186,88 @@ fn reference(config: &A3cConfig, seed: u64, total_frames: u64, rollouts: usize) 
 
 #[test]
 fn one_worker_is_the_algorithm_of_the_paper_step_by_step() {
+    // Episodes of the one have ten steps and are truncated, of the other three and are terminated.
+    compare(&name_the_bit(), 40.0);
+    compare(&remember_the_bit(), 1.0);
+}
+
+fn compare<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: &E, max_grad_norm: f64) {
     let config = A3cConfig {
         workers: 1,
         locked: true,
+        max_grad_norm,
         ..config()
     };
-    let mut trainer = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 7, Device::Cpu).unwrap();
-    let mut restored = A3c::new(&config, of(name_the_bit()).as_ref(), 4_000, 8, Device::Cpu).unwrap();
-    let mut played = 0;
+    let mut trainer = A3c::new(&config, of(env.clone()).as_ref(), 4_000, 7, Device::Cpu).unwrap();
+    let mut restored = A3c::new(&config, of(env.clone()).as_ref(), 4_000, 8, Device::Cpu).unwrap();
     for _ in 0..60 {
         trainer.step().unwrap();
     }
     // The worker may be some rollouts ahead of what was taken in.
     let section = state(&trainer);
-    played += section.get::<usize>("steps").unwrap() / config.rollout_steps;
+    let optimizer = section.section("learner").unwrap().section("optimizer").unwrap();
+    let played = optimizer.get::<usize>("updates").unwrap();
     restored.load(&section).unwrap();
-    let spec = of(name_the_bit()).spec();
+    let spec = of(env.clone()).spec();
     let mut network = ActorCritic::new(&config.network, &spec, &mut stream(0, "x", 0), Device::Cpu).unwrap();
     network
         .load(section.section("learner").unwrap().section("network").unwrap())
         .unwrap();
     let weights = Vec::<f32>::try_from(network.params().flat()).unwrap();
-    let expected = reference(&config, 7, 4_000, played);
+    let expected = reference(&config, env.clone(), 7, 4_000, played);
     let furthest = weights
         .iter()
         .zip(&expected)
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
     assert!(played >= 60 && furthest < 1e-4, "{furthest} after {played} rollouts");
-    assert_ne!(weights, reference(&config, 7, 4_000, played - 1));
+    assert_ne!(weights, reference(&config, env.clone(), 7, 4_000, played - 1));
+}
+
+#[test]
+fn a_rollout_ends_with_its_episode() {
+    // t_max is 5, and an episode has three steps.
+    let mut trainer = A3c::new(&config(), of(remember_the_bit()).as_ref(), 4_000, 1, Device::Cpu).unwrap();
+    for rollouts in 1..=40 {
+        let progress = trainer.step().unwrap();
+        assert_eq!((progress.steps, progress.episodes.len()), (3 * rollouts, 1));
+        assert_eq!(progress.episodes[0].steps, 3);
+    }
+}
+
+#[test]
+fn a_rollout_that_failed_leaves_no_episode_to_go_on() {
+    let config = A3cConfig { workers: 1, ..config() };
+    // The environment breaks in its 7th step, in the second rollout of five.
+    let make = || A3c::new(&config, of(breaks(7, false)).as_ref(), 4_000, 1, Device::Cpu).unwrap();
+    let mut trainer = make();
+    trainer.step().unwrap();
+    let error = trainer.step().map(drop).unwrap_err().to_string();
+    assert_eq!(error, "environment 0: the cable was cut");
+    assert_eq!(trainer.resumption(), Resumption::NewEpisodes);
+    let section = state(&trainer);
+    assert!(!section.section("worker_0").unwrap().has_section("envs"));
+    assert_eq!(section.get::<u64>("steps").unwrap(), 5);
+    let mut restored = make();
+    restored.load(&section).unwrap();
+    assert_eq!(restored.step().unwrap().steps, 10);
+}
+
+#[test]
+fn each_worker_has_the_environment_of_its_number() {
+    // The kinds differ in the lengths of their episodes.
+    let kind =
+        |steps| -> Arc<dyn EnvFactory<Obs = f32>> { Arc::new(Copies::of(TimeLimit::new(name_the_bit(), steps), 100)) };
+    let mixed = Mixed::of(vec![kind(2), kind(7)]).unwrap();
+    let config = A3cConfig { workers: 4, ..config() };
+    let mut trainer = A3c::new(&config, &mixed, 4_000, 1, Device::Cpu).unwrap();
+    let mut heard = [0; 4];
+    while heard.iter().any(|episodes| *episodes < 3) {
+        for episode in trainer.step().unwrap().episodes {
+            assert_eq!(episode.steps, [2, 7][episode.actor % 2], "actor {}", episode.actor);
+            heard[episode.actor] += 1;
+        }
+    }
 }
 
 #[test]
@@ -218,15 +284,18 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
 
 #[test]
 fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learned_can_be_saved() {
-    for (panics, text) in [(false, "the cable was cut"), (true, " panicked; its message is above")] {
-        let factory = of(Breaks { steps: 0, panics });
+    for (panics, text) in [
+        (false, "the cable was cut"),
+        (true, "its step() panicked: a panic that a test wants (step 50)"),
+    ] {
+        let factory = of(breaks(50, panics));
         let mut trainer = A3c::new(&config(), factory.as_ref(), 4_000, 1, Device::Cpu).unwrap();
         let error = loop {
             if let Err(error) = trainer.step() {
                 break error.to_string();
             }
         };
-        assert!(error.contains("worker ") && error.contains(text), "{error}");
+        assert!(error.starts_with("environment ") && error.ends_with(text), "{error}");
         let section = state(&trainer);
         let updates: u64 = section
             .section("learner")

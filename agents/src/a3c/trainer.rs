@@ -12,6 +12,7 @@ use crate::actor_learners::{ActorLearners, Method, Plan};
 use crate::explore::sample_action;
 use crate::network::{ActorCritic, Observation, RecurrentState};
 use crate::policy::{ActorCriticPolicy, answers};
+use crate::returns::mean;
 use crate::rollout::Rollout;
 use crate::shared::SharedParams;
 use crate::times::Times;
@@ -223,11 +224,7 @@ impl<O: Observation> Method<O> for A3cMethod {
     fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError> {
         let stats = self.learner.learn(&self.batch(rollout, learning_rate)?)?;
         stats.record(metrics);
-        let values = &rollout.values[..rollout.steps()];
-        metrics.record(
-            "mean_value",
-            f64::from(values.iter().sum::<f32>()) / values.len() as f64,
-        );
+        metrics.record("mean_value", mean(&rollout.values[..rollout.steps()]));
         Ok(())
     }
 

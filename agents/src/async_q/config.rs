@@ -15,8 +15,16 @@ use crate::shared::SharedOptimizerConfig;
 /// ```
 /// use coinop_agents::async_q::ValueMethod;
 ///
-/// // What `coinop train --algo async-sarsa` learns by.
-/// assert_ne!(ValueMethod::OneStepSarsa, ValueMethod::OneStepQ);
+/// /// What `coinop train --algo NAME` learns by.
+/// fn method(name: &str) -> Option<ValueMethod> {
+///     match name {
+///         "async-q" => Some(ValueMethod::OneStepQ),
+///         "async-sarsa" => Some(ValueMethod::OneStepSarsa),
+///         "async-nstep-q" => Some(ValueMethod::NStepQ),
+///         _ => None,
+///     }
+/// }
+/// # let _ = method;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueMethod {
@@ -88,7 +96,7 @@ impl AsyncQConfig {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first that can not be.
+    /// [`AgentError::BadConfig`] with the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         check_workers(self.workers)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;

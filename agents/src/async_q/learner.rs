@@ -25,7 +25,7 @@ pub(super) struct AsyncQBatch {
     pub(super) learning_rate: f64,
 }
 
-/// What an update was like.
+/// Statistics of one update.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AsyncQStats {
     /// `mean((y - Q(s, a))²)`.

@@ -9,7 +9,7 @@ use crate::explore::{EpsilonConfig, Epsilons, epsilon_greedy};
 use crate::init::Init;
 use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
-use crate::test_help::{Breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
+use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 const METHODS: [ValueMethod; 3] = [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ];
@@ -126,7 +126,8 @@ fn reference<E: Env<Obs = f32>>(
         }
         network.params().take(&weights).unwrap();
         let (mut seen, mut done, mut steps, mut worth) = (vec![], vec![], vec![], vec![]);
-        for _ in 0..config.rollout_steps {
+        // Algorithm 1: "if t mod I_AsyncUpdate == 0 or s is terminal"; algorithm S2: "until terminal s_t or t - t_start == t_max".
+        while steps.len() < config.rollout_steps {
             let mut choose = |obs: &[f32]| epsilon_greedy(&answer(&network, obs), epsilon, &mut actions);
             let action = next_action.take().unwrap_or_else(|| choose(&obs));
             seen.extend_from_slice(&obs);
@@ -142,10 +143,11 @@ fn reference<E: Env<Obs = f32>>(
                 }
                 _ => largest(&answer(&target, &obs)),
             });
+            steps.push(step);
             if step.end.is_over() {
                 env.reset(None, &mut obs).unwrap();
+                break;
             }
-            steps.push(step);
         }
         // The first action of an episode that the next rollout begins with is chosen when this one ends.
         if method == ValueMethod::OneStepSarsa && next_action.is_none() {
@@ -153,7 +155,7 @@ fn reference<E: Env<Obs = f32>>(
         }
         let mut targets = vec![0.0f32; steps.len()];
         for i in (0..steps.len()).rev() {
-            let goes_on = method == ValueMethod::NStepQ && !steps[i].end.is_over() && i + 1 < steps.len();
+            let goes_on = method == ValueMethod::NStepQ && i + 1 < steps.len();
             let following = if goes_on { targets[i + 1] } else { worth[i] };
             targets[i] = steps[i].reward + config.gamma as f32 * following;
         }
@@ -173,7 +175,7 @@ fn reference<E: Env<Obs = f32>>(
             *square = decay * *square + (1.0 - decay) * d * d;
             *weight -= rate as f32 * d / (*square + root).sqrt();
         }
-        frames += config.rollout_steps as u64;
+        frames += steps.len() as u64;
     }
     weights
 }
@@ -192,7 +194,8 @@ fn compare<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(method: ValueMetho
     }
     // The worker may be some rollouts ahead of what was taken in.
     let section = state(&trainer);
-    let played = section.get::<usize>("steps").unwrap() / config.rollout_steps;
+    let optimizer = section.section("learner").unwrap().section("optimizer").unwrap();
+    let played = optimizer.get::<usize>("updates").unwrap();
     let mut rng = stream(0, "x", 0);
     let mut network = QNetwork::new(&config.network, Head::Plain, &env.spec(), &mut rng, Device::Cpu).unwrap();
     network
@@ -235,15 +238,18 @@ fn a_restored_trainer_has_the_weights_statistics_streams_and_counters_of_the_sav
 
 #[test]
 fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learned_can_be_saved() {
-    for (panics, text) in [(false, "the cable was cut"), (true, " panicked; its message is above")] {
-        let factory = of(Breaks { steps: 0, panics });
+    for (panics, text) in [
+        (false, "the cable was cut"),
+        (true, "its step() panicked: a panic that a test wants (step 50)"),
+    ] {
+        let factory = of(breaks(50, panics));
         let mut trainer = AsyncQ::new(ValueMethod::NStepQ, &config(), factory.as_ref(), 4_000, 1, Device::Cpu).unwrap();
         let error = loop {
             if let Err(error) = trainer.step() {
                 break error.to_string();
             }
         };
-        assert!(error.contains("worker ") && error.contains(text), "{error}");
+        assert!(error.starts_with("environment ") && error.ends_with(text), "{error}");
         let section = state(&trainer);
         let optimizer = section.section("learner").unwrap().section("optimizer").unwrap();
         assert!(optimizer.get::<u64>("updates").unwrap() > 0);

@@ -16,7 +16,7 @@ use super::bytes::{Bytes, BytesWriter, Span};
 use super::{CheckpointError, Section};
 
 /// The format that this version writes and reads. It is another one whenever what is written before would be read wrongly.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const MANIFEST: &str = "manifest.json";
 const TENSORS: &str = "tensors.safetensors";
 const STATE: &str = "state.json";
@@ -25,14 +25,60 @@ const BYTES: &str = "bytes.bin";
 const MAX_PARTS: usize = 16;
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Manifest {
     format: u32,
+    /// Of this file, as it would be with an empty text here.
+    crc32: String,
     files: BTreeMap<String, FileEntry>,
     /// Where each byte string lies in its file, and the bytes of that.
-    #[serde(default)]
     bytes: BTreeMap<String, Span>,
-    #[serde(default)]
     bytes_len: u64,
+}
+
+/// What every format has.
+#[derive(Deserialize)]
+struct AnyManifest {
+    format: u32,
+}
+
+impl Manifest {
+    /// The bytes of its file.
+    fn seal(&mut self) -> Result<Vec<u8>, CheckpointError> {
+        self.crc32 = self.checksum()?;
+        json(self)
+    }
+
+    fn checksum(&mut self) -> Result<String, CheckpointError> {
+        self.crc32.clear();
+        Ok(format!("{:08x}", crc32fast::hash(&json(self)?)))
+    }
+
+    /// Reads a manifest, and checks that nobody changed it and that all that it names lies within the files.
+    fn read(path: &Path) -> Result<Self, CheckpointError> {
+        let text = read_file(path)?;
+        let AnyManifest { format } = serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
+        if format != FORMAT {
+            return Err(CheckpointError::Format {
+                path: path.parent().unwrap_or(path).to_owned(),
+                found: format,
+                known: FORMAT,
+            });
+        }
+        let mut manifest: Self = serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
+        let stated = manifest.crc32.clone();
+        let found = manifest.checksum()?;
+        if found != stated {
+            return Err(damaged(path, &format!("CRC-32 {found} instead of {stated}")));
+        }
+        for (name, Span { at, len, .. }) in &manifest.bytes {
+            if at.checked_add(*len).is_none_or(|end| end > manifest.bytes_len) {
+                let reason = format!("`{name}` would lie beyond the {} bytes of {BYTES}", manifest.bytes_len);
+                return Err(damaged(path, &reason));
+            }
+        }
+        Ok(manifest)
+    }
 }
 
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
@@ -183,13 +229,14 @@ fn fill<E: From<CheckpointError>>(
         (TENSORS.to_owned(), FileEntry::read(&aside.join(TENSORS))?),
         (STATE.to_owned(), FileEntry::of(&state)),
     ]);
-    let manifest = Manifest {
+    let mut manifest = Manifest {
         format: FORMAT,
+        crc32: String::new(),
         files,
         bytes: flat.bytes,
         bytes_len: writer.flush()?,
     };
-    Ok(write_new(&aside.join(MANIFEST), &json(&manifest)?)?)
+    Ok(write_new(&aside.join(MANIFEST), &manifest.seal()?)?)
 }
 
 /// Takes the byte strings out of a checkpoint, which may be most of it. It still has the weights, and nothing can go on from it.
@@ -243,16 +290,72 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 
 /// Gives `aside` the name `path`, in place of what had it.
 fn rename(aside: &Path, path: &Path) -> Result<(), CheckpointError> {
-    // A file takes another's place in one step; a folder only that of an empty one.
     let old = sibling(path, SUFFIXES[1]);
-    if path.is_dir() {
-        remove(&old)?;
-        fs::rename(path, &old).map_err(io("can't replace", path))?;
-    }
-    fs::rename(aside, path).map_err(io("can't rename to", path))?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    sync_dir(parent.unwrap_or(Path::new(".")))?;
+    let sync = || sync_dir(parent.unwrap_or(Path::new(".")));
+    // A file takes another's place in one step; a folder only that of an empty one.
+    if !path.is_dir() {
+        fs::rename(aside, path).map_err(io("can't rename to", path))?;
+        sync()?;
+        return remove(&old);
+    }
+    remove(&old)?;
+    if exchange(aside, path) {
+        sync()?;
+        return remove(aside);
+    }
+    // Where that is not to be had, a process that is killed between the two leaves `.old`: see `recover`.
+    fs::rename(path, &old).map_err(io("can't replace", path))?;
+    fs::rename(aside, path).map_err(io("can't rename to", path))?;
+    sync()?;
     remove(&old)
+}
+
+/// Exchanges the names of two folders in one step, so that there is never a moment without one of the name `path`; `false` where the system can't.
+#[cfg(target_os = "linux")]
+fn exchange(aside: &Path, path: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, aside, CWD, path, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_aside: &Path, _path: &Path) -> bool {
+    false
+}
+
+/// Gives the checkpoints of a folder back their names that a process had taken away when it was killed: `1000000.old`, if there is no `1000000`.
+///
+/// ```
+/// use coinop_agents::checkpoint::{read, recover, write};
+/// use coinop_agents::{CheckpointError, Section};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// write(&folder.join("1000.old"), |section: &mut Section| section.put("count", &3))?;
+/// recover(folder)?;
+/// assert_eq!(read(&folder.join("1000"))?.get::<i32>("count")?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`CheckpointError::Io`].
+pub fn recover(folder: &Path) -> Result<(), CheckpointError> {
+    for entry in fs::read_dir(folder)
+        .map_err(io("can't list the folder", folder))?
+        .flatten()
+    {
+        let old = entry.path();
+        let name = old.file_name().and_then(|name| name.to_str());
+        let Some(name) = name.and_then(|name| name.strip_suffix(SUFFIXES[1])) else {
+            continue;
+        };
+        let path = old.with_file_name(name);
+        if old.is_dir() && !path.exists() {
+            fs::rename(&old, &path).map_err(io("can't rename to", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the checkpoint in the folder `path`.
@@ -273,15 +376,7 @@ fn rename(aside: &Path, path: &Path) -> Result<(), CheckpointError> {
 /// [`CheckpointError::Format`].
 pub fn read(path: &Path) -> Result<Section, CheckpointError> {
     let manifest_path = path.join(MANIFEST);
-    let manifest = read_file(&manifest_path)?;
-    let manifest: Manifest = serde_json::from_slice(&manifest).map_err(|error| damaged(&manifest_path, &error))?;
-    if manifest.format != FORMAT {
-        return Err(CheckpointError::Format {
-            path: path.to_owned(),
-            found: manifest.format,
-            known: FORMAT,
-        });
-    }
+    let manifest = Manifest::read(&manifest_path)?;
     let file = |name: &str| {
         let path = path.join(name);
         let bytes = read_file(&path)?;
@@ -672,15 +767,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
         write_example(&path, 1).unwrap();
-        for name in [TENSORS, STATE] {
+        for name in [TENSORS, STATE, MANIFEST] {
             let file = path.join(name);
             let good = fs::read(&file).unwrap();
             for at in 0..good.len() {
                 let mut bad = good.clone();
                 bad[at] ^= 1;
                 fs::write(&file, &bad).unwrap();
+                // A flipped bit of the format is another format.
                 assert!(
-                    matches!(read(&path), Err(CheckpointError::Damaged { .. })),
+                    matches!(
+                        read(&path),
+                        Err(CheckpointError::Damaged { .. } | CheckpointError::Format { .. })
+                    ),
                     "byte {at} of {name}"
                 );
             }
@@ -732,13 +831,14 @@ mod tests {
             let bytes = fs::read(path.join(name)).unwrap();
             (name.to_owned(), FileEntry::of(&bytes))
         });
-        let manifest = Manifest {
+        let mut manifest = Manifest {
             format: FORMAT,
+            crc32: String::new(),
             files: files.into(),
             bytes: BTreeMap::new(),
             bytes_len: 0,
         };
-        fs::write(path.join(MANIFEST), json(&manifest).unwrap()).unwrap();
+        fs::write(path.join(MANIFEST), manifest.seal().unwrap()).unwrap();
     }
 
     #[test]
@@ -787,17 +887,63 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_string_that_would_lie_beyond_its_file_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("final");
+        write_example(&path, 1).unwrap();
+        let good = fs::read(path.join(MANIFEST)).unwrap();
+        for (at, len) in [(0, 1 << 60), (u64::MAX, 5), (1022, 0), (1000, 22)] {
+            let mut manifest: Manifest = serde_json::from_slice(&good).unwrap();
+            let span = manifest.bytes.get_mut("memory").unwrap();
+            (span.at, span.len) = (at, len);
+            // The checksum is right, as of a program that writes nonsense.
+            fs::write(path.join(MANIFEST), manifest.seal().unwrap()).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("`memory` would lie beyond the 1021 bytes of bytes.bin"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_being_replaced_when_the_process_was_killed_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        write_example(&folder.path().join("1"), 1).unwrap();
+        write_example(&folder.path().join("2"), 2).unwrap();
+        write_example(&folder.path().join("2.old"), 0).unwrap();
+        fs::rename(folder.path().join("1"), folder.path().join("1.old")).unwrap();
+        recover(folder.path()).unwrap();
+        for steps in [1, 2] {
+            let found = read(&folder.path().join(steps.to_string())).unwrap();
+            assert_eq!(found.get::<u64>("steps").unwrap(), steps);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_takes_the_place_of_another_in_one_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
+        write_example(&one, 1).unwrap();
+        write_example(&other, 2).unwrap();
+        assert!(exchange(&one, &other));
+        let steps = [&one, &other].map(|path| read(path).unwrap().get::<u64>("steps").unwrap());
+        assert_eq!(steps, [2, 1]);
+    }
+
+    #[test]
     fn another_format_and_a_missing_file_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("final");
         write_example(&path, 1).unwrap();
         fs::remove_file(path.join(STATE)).unwrap();
         assert!(matches!(read(&path), Err(CheckpointError::Io { .. })));
-        for other in [1, 3] {
+        for other in [2, 4] {
             fs::write(path.join(MANIFEST), format!(r#"{{"format": {other}, "files": {{}}}}"#)).unwrap();
             let error = read(&path).unwrap_err();
             assert!(
-                matches!(error, CheckpointError::Format { found, known: 2, .. } if found == other),
+                matches!(error, CheckpointError::Format { found, known: 3, .. } if found == other),
                 "{error}"
             );
         }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! checkpoint/
-//!   manifest.json         format version, CRC-32 and size of the other files, and where each byte string lies
+//!   manifest.json         format version, CRC-32 of itself, CRC-32 and size of the other files, where each byte string lies
 //!   tensors.safetensors   all tensors, named `scope/scope/name`
 //!   state.json            all values, named likewise
 //!   bytes.bin             all byte strings, one after the other: memories of replay, environments
@@ -26,7 +26,7 @@ use tch::Tensor;
 
 pub use bytes::BytesReader;
 use bytes::{Bytes, BytesWriter};
-pub use disk::{Unpublished, begin, is_unfinished, read, strip, write, write_file};
+pub use disk::{Unpublished, begin, is_unfinished, read, recover, strip, write, write_file};
 
 /// Something with state that a run depends on.
 ///
@@ -58,7 +58,7 @@ pub trait Checkpoint {
     ///
     /// # Errors
     ///
-    /// When a value can not be serialised.
+    /// When a value cannot be serialised.
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError>;
 
     /// Takes the state over. After an error the component is as it was, or must not be used.
@@ -139,6 +139,16 @@ pub enum CheckpointError {
         found: u32,
         /// The format that this program reads.
         known: u32,
+    },
+    /// An algorithm of another crate panicked while it was saved or loaded.
+    #[error("the algorithm {name}: its {what} panicked: {message}")]
+    Panicked {
+        /// Its name.
+        name: &'static str,
+        /// In which function.
+        what: &'static str,
+        /// With which message.
+        message: String,
     },
     /// The file system refused.
     #[error("{action} `{}`: {source}", path.display())]
@@ -309,7 +319,7 @@ impl Section {
     ///
     /// # Errors
     ///
-    /// When it can not be serialised.
+    /// When it cannot be serialised.
     pub fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), CheckpointError> {
         let value = serde_json::to_value(value).map_err(|error| CheckpointError::unfit(name, &error))?;
         self.values.insert(name.to_owned(), value);
@@ -327,6 +337,22 @@ impl Section {
             .get(name)
             .ok_or_else(|| CheckpointError::Missing(name.to_owned()))?;
         T::deserialize(value).map_err(|error| CheckpointError::unfit(name, &error))
+    }
+
+    /// The count `name`, e.g. of steps: at most 2^53, which no run reaches, so that adding to it and multiplying by frames never overflows.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Missing`], [`CheckpointError::Mismatch`].
+    pub fn count(&self, name: &str) -> Result<u64, CheckpointError> {
+        const MOST: u64 = 1 << 53;
+        match self.get(name)? {
+            count if count <= MOST => Ok(count),
+            count => Err(CheckpointError::unfit(
+                name,
+                &format!("{count} is more than any run has"),
+            )),
+        }
     }
 
     /// The values `name`, one for each of `len` actors, environments or whatever else is counted.

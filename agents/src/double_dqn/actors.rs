@@ -11,7 +11,7 @@ use crate::policy::answers;
 use crate::replay::Replay;
 use crate::times::{Part, Stopwatch};
 use crate::under_way;
-use crate::{AgentError, Checkpoint, CheckpointError, Section, TrainError};
+use crate::{AgentError, CheckpointError, Section, TrainError};
 
 /// One step of some actors, a row for each: what they saw, what they did, and what came of it.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl<O: Observation> Transitions<O> {
 }
 
 /// Saves and restores all but their lengths.
-impl<O: Observation> Checkpoint for Transitions<O> {
+impl<O: Observation> Transitions<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let numbers = |step: &Step| [step.reward, step.score, step.discount];
         let results: Vec<[f32; 3]> = self.results.iter().map(numbers).collect();
@@ -68,7 +68,7 @@ impl<O: Observation> Checkpoint for Transitions<O> {
         out.put_numbers("last_obs", &self.last_obs)
     }
 
-    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+    fn load(&mut self, num_actions: usize, from: &Section) -> Result<(), CheckpointError> {
         let n = self.len();
         let (mut results, mut ends) = (vec![[0.0f32; 3]; n], vec![0u8; n]);
         from.load_numbers("obs", &mut self.obs)?;
@@ -76,6 +76,13 @@ impl<O: Observation> Checkpoint for Transitions<O> {
         from.load_numbers("results", &mut results)?;
         from.load_numbers("ends", &mut ends)?;
         from.load_numbers("last_obs", &mut self.last_obs)?;
+        if self.actions.iter().any(|action| *action as usize >= num_actions) {
+            return Err(CheckpointError::unfit("actions", &"there is no such action"));
+        }
+        let finite = |numbers: &[f32; 3]| numbers.iter().all(|number| number.is_finite());
+        if !results.iter().all(finite) {
+            return Err(CheckpointError::unfit("results", &"a number is not finite"));
+        }
         for (i, ([reward, score, discount], end)) in results.into_iter().zip(ends).enumerate() {
             let end = [End::No, End::Terminated, End::Truncated]
                 .get(usize::from(end))
@@ -116,7 +123,7 @@ impl<O: Observation> UnderWay<O> {
 
     /// Adds the next actors; `None` if their environments have no snapshots.
     pub(super) fn push(&mut self, actors: &Actors<O>) -> Option<()> {
-        self.snapshots.extend(actors.env.snapshots()?);
+        self.snapshots.extend(actors.snapshots()?);
         self.streams.extend_from_slice(&actors.streams);
         self.obs.extend_from_slice(&actors.obs);
         Some(())
@@ -138,7 +145,12 @@ impl<O: Observation> UnderWay<O> {
     }
 
     /// What was saved of `actors` actors, if anything was.
-    pub(super) fn load(from: &Section, actors: usize, obs_len: usize) -> Result<Option<Self>, CheckpointError> {
+    pub(super) fn load(
+        from: &Section,
+        actors: usize,
+        obs_len: usize,
+        num_actions: usize,
+    ) -> Result<Option<Self>, CheckpointError> {
         let mut obs = vec![O::default(); actors * obs_len];
         let Some(snapshots) = under_way::load(actors, &mut obs, from)? else {
             return Ok(None);
@@ -152,7 +164,7 @@ impl<O: Observation> UnderWay<O> {
                 ));
             }
             let mut transitions = Transitions::new(len, obs_len);
-            transitions.load(from.section(&format!("in_flight_{i}"))?)?;
+            transitions.load(num_actions, from.section(&format!("in_flight_{i}"))?)?;
             in_flight.push((first, transitions));
         }
         Ok(Some(Self {
@@ -172,6 +184,9 @@ pub(super) struct Actors<O: Observation> {
     /// Each draws its actions from its own stream, so that they do not depend on the others.
     streams: Vec<Rng>,
     values: Vec<f32>,
+    /// While a step is under way, and after one that failed: environments and observations then belong to different moments, so that no episode can
+    /// go on.
+    in_step: bool,
 }
 
 impl<O: Observation> Actors<O> {
@@ -184,6 +199,7 @@ impl<O: Observation> Actors<O> {
                 .map(|actor| stream(seed, "action", actor as u64))
                 .collect(),
             values: Vec::new(),
+            in_step: false,
             env,
         }
     }
@@ -197,9 +213,13 @@ impl<O: Observation> Actors<O> {
         self.env.restore(&from.snapshots[own])
     }
 
-    /// Whether the environments have snapshots.
+    /// Whether the episodes can be saved.
     pub(super) fn can_be_saved(&self) -> bool {
-        self.env.snapshots().is_some()
+        self.snapshots().is_some()
+    }
+
+    fn snapshots(&self) -> Option<Vec<Vec<u8>>> {
+        if self.in_step { None } else { self.env.snapshots() }
     }
 
     /// Begins an episode in every environment.
@@ -211,7 +231,7 @@ impl<O: Observation> Actors<O> {
     pub(super) fn save(&self, begun: bool, out: &mut Section) -> Result<(), CheckpointError> {
         out.put("action_streams", &self.streams)?;
         if begun {
-            under_way::save(self.env.snapshots().as_deref(), &self.obs, out)?;
+            under_way::save(self.snapshots().as_deref(), &self.obs, out)?;
         }
         Ok(())
     }
@@ -219,6 +239,7 @@ impl<O: Observation> Actors<O> {
     /// Restores them. `false` if there are no episodes under way.
     pub(super) fn load(&mut self, from: &Section) -> Result<bool, CheckpointError> {
         self.streams = from.get_vec("action_streams", self.streams.len())?;
+        self.in_step = false;
         let Some(snapshots) = under_way::load(self.streams.len(), &mut self.obs, from)? else {
             return Ok(false);
         };
@@ -251,6 +272,7 @@ impl<O: Observation> Actors<O> {
                 }
             };
         }
+        self.in_step = true;
         std::mem::swap(&mut self.obs, &mut transitions.obs);
         watch.measure(Part::Envs, || {
             self.env.step(
@@ -260,6 +282,7 @@ impl<O: Observation> Actors<O> {
                 &mut transitions.results,
             )
         })?;
+        self.in_step = false;
         Ok(())
     }
 }

@@ -83,7 +83,7 @@ impl DoubleDqnConfig {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first that can not be.
+    /// [`AgentError::BadConfig`] with the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         up_to_10_000("num_envs", self.num_envs)?;
         up_to_10_000("batch_size", self.batch_size)?;

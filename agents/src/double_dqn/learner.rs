@@ -42,7 +42,7 @@ pub struct DoubleDqnBatch {
     pub weights: Tensor,
 }
 
-/// What an update was like.
+/// Statistics of one update.
 ///
 /// ```
 /// use coinop_agents::double_dqn::DoubleDqnStats;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use coinop_envs::rng::stream;
-use coinop_envs::{End, Env, EnvError, EnvFactory, Shape, Step};
+use coinop_envs::wrappers::TimeLimit;
+use coinop_envs::{End, Env, EnvError, EnvFactory, Mixed, Shape, Step};
 use tch::{Device, Tensor};
 
 use super::*;
@@ -13,7 +14,8 @@ use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
 use crate::test_help::{
-    Breaks, assert_goes_on_exactly, envs, name_the_bit, name_the_half, of, on_disk, remember_the_bit, run, state,
+    assert_a_failed_step_saves_no_episode, assert_goes_on_exactly, breaks, envs, name_the_bit, name_the_half, of,
+    on_disk, remember_the_bit, run, state,
 };
 use crate::{Checkpoint, Learner, Mode, Policy, Resumption, Trainer};
 
@@ -413,15 +415,49 @@ fn an_actor_that_dies_stops_the_run_with_its_error_and_what_was_learned_can_be_s
         learning_starts: 50,
         ..asynchronous()
     };
-    for (panics, text) in [(false, "the cable was cut"), (true, "the thread of actor or worker ")] {
-        let mut trainer = with(&config, of(Breaks { steps: 0, panics }), 3, 1);
+    for (panics, text) in [
+        (false, "the cable was cut"),
+        (true, "its step() panicked: a panic that a test wants (step 50)"),
+    ] {
+        let mut trainer = with(&config, of(breaks(50, panics)), 3, 1);
         let error = loop {
             if let Err(error) = trainer.step() {
                 break error.to_string();
             }
         };
         assert!(error.contains(text), "{error}");
-        let updates: u64 = state(&trainer).section("learner").unwrap().get("updates").unwrap();
-        assert!(updates > 0);
+        let section = state(&trainer);
+        assert!(section.section("learner").unwrap().get::<u64>("updates").unwrap() > 0);
+        assert!(!section.has_section("envs"));
+        assert_eq!(trainer.resumption(), Resumption::NewEpisodes);
+    }
+}
+
+#[test]
+fn a_step_that_failed_leaves_no_episode_to_go_on() {
+    let config = DoubleDqnConfig {
+        num_envs: 2,
+        learning_starts: 4,
+        batch_size: 2,
+        steps_per_update: 2,
+        ..config()
+    };
+    assert_a_failed_step_saves_no_episode(|| with(&config, of(breaks(7, false)), 1, 1), 7);
+}
+
+#[test]
+fn each_actor_has_the_environment_of_its_number_in_turns_and_in_threads() {
+    let kind = |steps| of(TimeLimit::new(name_the_bit(), steps));
+    for config in [config(), asynchronous()] {
+        let mixed = Arc::new(Mixed::of(vec![kind(2), kind(7)]).unwrap());
+        // Three threads, of which the second begins with an odd number.
+        let mut trainer = with(&config, mixed, 3, 1);
+        let mut heard = [0; 8];
+        while heard.iter().any(|episodes| *episodes < 3) {
+            for episode in trainer.step().unwrap().episodes {
+                assert_eq!(episode.steps, [2, 7][episode.actor % 2], "actor {}", episode.actor);
+                heard[episode.actor] += 1;
+            }
+        }
     }
 }

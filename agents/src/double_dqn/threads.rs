@@ -147,7 +147,13 @@ impl<O: Observation> Threads<O> {
                 epsilons: plan.epsilons[first..first + count].to_vec(),
                 returned,
             };
-            let mut actors = Actors::new(plan.factory.make_vec(count, 1)?, first, plan.seed);
+            let mut actors = Actors::new(
+                plan.factory
+                    .make_vec(first, count, 1)
+                    .map_err(|error| error.counted_from(first))?,
+                first,
+                plan.seed,
+            );
             if let Some(from) = &plan.from {
                 actors.go_on(from, first).map_err(|error| error.counted_from(first))?;
             }
@@ -189,7 +195,7 @@ impl<O: Observation> Threads<O> {
         }
     }
 
-    /// All actors, while every thread is between two steps. `None` if environments have no snapshots, or a thread has not begun.
+    /// All actors, while every thread is between two steps. `None` if environments have no snapshots, or a thread has not begun or has failed.
     pub(super) fn under_way(&self) -> Option<UnderWay<O>> {
         // Whoever panicked while stepping has ended the run.
         let paused: Vec<MutexGuard<'_, Playing<O>>> = self

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{EnvFactory, EnvSpec};
+use coinop_envs::{EnvFactory, EnvSpec, memory};
 use tch::Device;
 
 use super::actors::{Actors, Transitions, UnderWay};
@@ -60,6 +60,8 @@ pub struct DoubleDqn<O: Observation> {
     since_update: usize,
     /// Frames at which the target network is copied next.
     next_target: u64,
+    /// While a step is under way, and after one that failed: then no episode can go on.
+    in_step: bool,
     metrics: Row,
 }
 
@@ -101,6 +103,11 @@ impl<O: Observation> DoubleDqn<O> {
     ) -> Result<Self, TrainError> {
         config.validate()?;
         let (n, spec) = (config.num_envs, factory.spec());
+        let row = (spec.obs_shape.len() * size_of::<O>()) as u64;
+        let what = || format!("batches of {} transitions", config.batch_size);
+        // Two observations, as pixels and as floating-point numbers.
+        let bytes = (config.batch_size as u64).saturating_mul(2 * row).saturating_mul(4);
+        memory::require(what, bytes, "lower batch_size")?;
         let network = || network(config, &spec, seed, device);
         let mut metrics = Row::of(&NAMES);
         metrics.add(&Row::of(&["beta", "replay_steps", "replay_megabytes"]));
@@ -118,7 +125,7 @@ impl<O: Observation> DoubleDqn<O> {
                 }
             } else {
                 Source::Turns {
-                    actors: Actors::new(factory.make_vec(n, env_threads)?, 0, seed),
+                    actors: Actors::new(factory.make_vec(0, n, env_threads)?, 0, seed),
                     transitions: Transitions::new(n, spec.obs_shape.len()),
                     env_seed: Some(seed),
                 }
@@ -133,6 +140,7 @@ impl<O: Observation> DoubleDqn<O> {
             remembered: 0,
             since_update: 0,
             next_target: 0,
+            in_step: false,
             metrics,
             config: config.clone(),
             spec,
@@ -272,6 +280,7 @@ impl<O: Observation> DoubleDqn<O> {
 impl<O: Observation> Trainer for DoubleDqn<O> {
     fn resumption(&self) -> Resumption {
         match &self.source {
+            _ if self.in_step => Resumption::NewEpisodes,
             _ if self.device != Device::Cpu => Resumption::Timing,
             Source::Turns { actors, .. } if actors.can_be_saved() => Resumption::Exact,
             Source::Turns { .. } => Resumption::NewEpisodes,
@@ -285,6 +294,7 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        self.in_step = true;
         self.metrics.clear();
         self.episodes.begin();
         let steps = self.act()?;
@@ -298,6 +308,7 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
             self.metrics
                 .record("replay_megabytes", self.replay.bytes() as f64 / 1e6);
         }
+        self.in_step = false;
         Ok(Progress {
             frames: self.frames(),
             steps: self.steps,
@@ -316,7 +327,8 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
         self.epsilons.save(out.section_mut("epsilons"))?;
         self.episodes.save(out.section_mut("episodes"))?;
         match &self.source {
-            Source::Turns { actors, env_seed, .. } => actors.save(env_seed.is_none(), out)?,
+            Source::Turns { actors, env_seed, .. } => actors.save(env_seed.is_none() && !self.in_step, out)?,
+            Source::Threads { .. } if self.in_step => {}
             Source::Threads { running, restored, .. } => {
                 let under_way = running.as_ref().and_then(Threads::under_way);
                 if let Some(under_way) = under_way.as_ref().or(restored.as_ref()) {
@@ -333,14 +345,15 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.in_step = false;
         self.learner.load(from.section("learner")?)?;
         self.epsilons.load(from.section("epsilons")?)?;
         self.sample_stream = from.get("sample_stream")?;
-        self.steps = from.get("steps")?;
-        self.since_update = from.get("since_update")?;
-        self.next_target = from.get("next_target")?;
+        self.steps = from.count("steps")?;
+        self.since_update = from.count("since_update")? as usize;
+        self.next_target = from.count("next_target")?;
         self.replay.load(from.section("replay")?)?;
-        self.remembered = from.get("remembered")?;
+        self.remembered = from.count("remembered")?;
         let goes_on = match &mut self.source {
             Source::Turns { actors, env_seed, .. } => {
                 let goes_on = actors.load(from)?;
@@ -361,7 +374,12 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
                 ..
             } => {
                 (*running, *told) = (None, None);
-                *restored = UnderWay::load(from, self.config.num_envs, self.spec.obs_shape.len())?;
+                *restored = UnderWay::load(
+                    from,
+                    self.config.num_envs,
+                    self.spec.obs_shape.len(),
+                    self.spec.num_actions,
+                )?;
                 restored.is_some()
             }
         };

@@ -53,7 +53,7 @@ impl ActorCritic {
     ///
     /// # Errors
     ///
-    /// [`AgentError::Shape`] when the network can not read such observations.
+    /// [`AgentError::Shape`] when the network cannot read such observations.
     pub fn new(config: &NetworkConfig, spec: &EnvSpec, rng: &mut Rng, device: Device) -> Result<Self, AgentError> {
         let mut builder = Builder::new(config.init, rng);
         let body = Body::build(config, spec.obs_shape, 0, device, &mut builder)?;

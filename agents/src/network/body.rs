@@ -11,8 +11,8 @@
 
 use std::cell::RefCell;
 
-use coinop_envs::Shape;
 use coinop_envs::rng::Rng;
+use coinop_envs::{Shape, memory};
 use tch::kind::Element;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
@@ -191,8 +191,12 @@ impl Body {
         Ok(pictures.f_permute([0, 3, 1, 2])?)
     }
 
-    /// Numbers that belong to observations, `[n]`, on the network's device.
-    pub(crate) fn numbers<T: Element>(&self, numbers: &[T]) -> Result<Tensor, TchError> {
+    /// Numbers that belong to observations, such as actions and rewards, as a tensor `[n]` on the network's device.
+    ///
+    /// # Errors
+    ///
+    /// When libtorch has no memory for it.
+    pub fn numbers<T: Element>(&self, numbers: &[T]) -> Result<Tensor, TchError> {
         upload(numbers, &[numbers.len() as i64], self.device)
     }
 
@@ -380,13 +384,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn conv(&mut self, shape: &[i64], stride: i64) -> Result<Layer, TchError> {
+    fn conv(&mut self, shape: &[i64], stride: i64) -> Result<Layer, AgentError> {
         let weight = self.add("conv", shape, HIDDEN_GAIN)?;
         Ok(Layer::Conv { weight, stride })
     }
 
     /// A layer from `inputs` to `outputs`; `gain` is that of orthogonal weights.
-    pub(super) fn linear(&mut self, name: &str, outputs: i64, inputs: i64, gain: f64) -> Result<Layer, TchError> {
+    pub(super) fn linear(&mut self, name: &str, outputs: i64, inputs: i64, gain: f64) -> Result<Layer, AgentError> {
         let weight = self.add(name, &[outputs, inputs], gain)?;
         Ok(Layer::Linear { weight })
     }
@@ -398,7 +402,7 @@ impl<'a> Builder<'a> {
         outputs: i64,
         inputs: i64,
         gain: f64,
-    ) -> Result<Layer, TchError> {
+    ) -> Result<Layer, AgentError> {
         let weight = self.add(name, &[outputs, inputs], gain)?;
         let bias = &mut self.values[weight + 1].1;
         *bias = bias.f_narrow(0, 0, 1)?;
@@ -406,7 +410,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The gates of a recurrent core.
-    pub(super) fn gates(&mut self, name: &str, outputs: i64, inputs: i64) -> Result<usize, TchError> {
+    pub(super) fn gates(&mut self, name: &str, outputs: i64, inputs: i64) -> Result<usize, AgentError> {
         self.add(name, &[outputs, inputs], 1.0)
     }
 
@@ -416,8 +420,18 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Adds a weight and its bias, and returns the index of the weight.
-    fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> Result<usize, TchError> {
+    /// Adds a weight and its bias, and returns the index of the weight. There must be memory for them before they are drawn.
+    fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> Result<usize, AgentError> {
+        // A gradient, up to two averages of it, and what orthogonal weights are drawn from.
+        const COPIES: u64 = 6 * size_of::<f32>() as u64;
+        let before: u64 = self.values.iter().map(|(_, value)| value.numel() as u64).sum();
+        let own = shape
+            .iter()
+            .fold(1u64, |product, dim| product.saturating_mul(*dim as u64));
+        let parameters = before.saturating_add(own);
+        let what = || format!("a network with {parameters} parameters");
+        let way_out = "choose fewer or narrower layers";
+        memory::require(what, parameters.saturating_mul(COPIES), way_out).map_err(AgentError::Memory)?;
         let weight = self.values.len();
         let number = weight / 2 + 1;
         let values = self.init.draw(shape, gain, self.rng)?;

@@ -123,7 +123,7 @@ pub(super) struct Lstm {
 
 impl Lstm {
     /// The core of a network, and the width of what heads see.
-    pub(super) fn build(core: Core, width: i64, builder: &mut Builder<'_>) -> Result<(Option<Self>, i64), TchError> {
+    pub(super) fn build(core: Core, width: i64, builder: &mut Builder<'_>) -> Result<(Option<Self>, i64), AgentError> {
         match core {
             Core::None => Ok((None, width)),
             Core::Lstm => {

@@ -470,13 +470,13 @@ mod tests {
         let error = network(BodyKind::A3c, &[7]).unwrap_err().to_string();
         assert_eq!(
             error,
-            "the network `a3c` can not read observations of shape 7: it needs channels, height and width"
+            "the network `a3c` cannot read observations of shape 7: it needs channels, height and width"
         );
         assert!(network(BodyKind::Nature, &[4, 20, 20]).is_err());
         let deep = layers(&[(8, 3, 1), (8, 9, 1)], &[32]);
         let error = network(deep, &[1, 10, 10]).unwrap_err().to_string();
         assert!(
-            error.starts_with("the network `layers` can not read observations of shape 1x10x10"),
+            error.starts_with("the network `layers` cannot read observations of shape 1x10x10"),
             "{error}"
         );
     }

@@ -31,7 +31,8 @@ pub enum Head {
     /// The same with one bias for all actions, as the tuned version of van Hasselt 2015 (arXiv 1509.06461) has it.
     SharedBias,
     /// The value of the state and the advantages of the actions apart, each with a hidden layer of its own (Wang 2016, arXiv 1511.06581):
-    /// `Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)`, equation 9.
+    /// `Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)`, equation 9. Wang et al. also multiply the gradient that enters the body by `1/sqrt(2)` and clip
+    /// its norm to 10 (section 4.2); the factor is not here, and the norm is `max_grad_norm`.
     Dueling,
 }
 
@@ -76,7 +77,7 @@ impl QNetwork {
     ///
     /// # Errors
     ///
-    /// [`AgentError::Shape`] when the network can not read such observations, [`AgentError::BadConfig`] when it has a recurrent core.
+    /// [`AgentError::Shape`] when the network cannot read such observations, [`AgentError::BadConfig`] when it has a recurrent core.
     pub fn new(
         config: &NetworkConfig,
         head: Head,
@@ -90,7 +91,7 @@ impl QNetwork {
         let own_hidden_layers = usize::from(head == Head::Dueling);
         let body = Body::build(config, spec.obs_shape, own_hidden_layers, device, &mut builder)?;
         let hidden = config.body.last_width();
-        let mut stream = |name: &str, outputs: i64| -> Result<[Layer; 2], TchError> {
+        let mut stream = |name: &str, outputs: i64| -> Result<[Layer; 2], AgentError> {
             Ok([
                 builder.linear(&format!("{name}_hidden"), hidden, body.width(), HIDDEN_GAIN)?,
                 builder.linear(name, outputs, hidden, VALUE_GAIN)?,

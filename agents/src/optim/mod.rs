@@ -34,7 +34,7 @@ impl OptimizerConfig {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first that can not be.
+    /// [`AgentError::BadConfig`] with the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         match self {
             Self::RmsProp(config) => config.validate(),

@@ -130,7 +130,7 @@ impl PaacBatch {
     }
 }
 
-/// What an update was like.
+/// Statistics of one update.
 ///
 /// ```
 /// use coinop_agents::paac::PaacStats;
@@ -191,7 +191,7 @@ impl PaacStats {
         })
     }
 
-    /// An error if a network can not learn from it; `updates` went before.
+    /// An error if a network cannot learn from it; `updates` went before.
     fn check(&self, updates: u64) -> Result<(), AgentError> {
         for (what, value) in [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)] {
             if !value.is_finite() {
@@ -313,7 +313,7 @@ impl Learner for PaacLearner {
     }
 }
 
-/// What an update was like, as numbers that are still where they were computed.
+/// Statistics of one update, as numbers that are still where they were computed.
 #[derive(Debug)]
 pub(super) struct Unread(Tensor);
 

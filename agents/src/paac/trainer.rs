@@ -12,7 +12,7 @@ use crate::explore::{Epsilons, sample_action};
 use crate::limits::check;
 use crate::network::{ActorCritic, Observation, RecurrentState, joined};
 use crate::policy::{ActorCriticPolicy, not_finite};
-use crate::returns::explained_variance;
+use crate::returns::{explained_variance, mean};
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
 use crate::times::{Part, Stopwatch, Times};
@@ -31,7 +31,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row, 
 /// # let config: PaacConfig = preset["paac"].clone().try_into()?;
 /// let factory = Made::by(|| Ok(CartPole::v1()))?;
 /// let (frames, seed) = (2_000, 1);
-/// let mut trainer = Paac::new(&config, factory.make_vec(config.num_envs, 1)?, frames, seed, Device::Cpu)?;
+/// let mut trainer = Paac::new(&config, factory.make_vec(0, config.num_envs, 1)?, frames, seed, Device::Cpu)?;
 /// while trainer.step()?.frames < frames {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -58,6 +58,9 @@ pub struct Paac<O: Observation> {
     learning_rate: Schedule,
     /// The seed that the environments are reset with before the next step.
     env_seed: Option<u64>,
+    /// While a step is under way, and after one that failed: environments, observations and memories then belong to different moments, so that no
+    /// episode can go on.
+    in_step: bool,
     // Written by every environment step; allocated once.
     actions: Vec<u32>,
     /// The values of all environments, then the probabilities of their actions.
@@ -116,6 +119,7 @@ impl<O: Observation> Paac<O> {
             watch: Stopwatch::default(),
             learning_rate: config.learning_rate_schedule(total_frames),
             env_seed: Some(seed),
+            in_step: false,
             actions: vec![0; n],
             answers: vec![0.0; n * (1 + spec.num_actions)],
             last_obs: vec![O::default(); n * obs_len],
@@ -131,6 +135,18 @@ impl<O: Observation> Paac<O> {
     #[cfg(test)]
     pub(super) fn learner(&self) -> &PaacLearner {
         &self.learner
+    }
+
+    /// The actions of the rollout.
+    #[cfg(test)]
+    pub(super) fn rollout_actions(&self) -> Vec<u32> {
+        self.rollout.actions.iter().map(|action| *action as u32).collect()
+    }
+
+    /// The values of final observations where an episode was truncated.
+    #[cfg(test)]
+    pub(super) fn final_values(&self) -> &[f32] {
+        &self.rollout.final_values
     }
 
     /// Checks that there is memory for what a trainer allocates for observations of this shape, which is nearly all that it allocates.
@@ -153,11 +169,15 @@ impl<O: Observation> Paac<O> {
     }
 
     fn frames(&self) -> u64 {
-        self.steps.saturating_mul(u64::from(self.env.spec().frames_per_step))
+        self.frames_of(self.steps)
     }
 
-    /// Fills the rollout.
-    fn collect(&mut self) -> Result<(), TrainError> {
+    fn frames_of(&self, steps: u64) -> u64 {
+        steps.saturating_mul(u64::from(self.env.spec().frames_per_step))
+    }
+
+    /// Fills the rollout. Its steps count once it is complete.
+    pub(super) fn collect(&mut self) -> Result<(), TrainError> {
         match self.env_seed {
             Some(seed) => {
                 self.env.reset(Some(seed), self.rollout.obs_mut(0))?;
@@ -170,9 +190,9 @@ impl<O: Observation> Paac<O> {
         self.first_state = self.state.copy()?;
         self.episodes.begin();
         self.seen.clear();
+        let mut steps = self.steps;
         for t in 0..self.config.rollout_steps {
-            let frames = self.frames();
-            self.epsilons.resample(frames);
+            self.epsilons.resample(self.frames_of(steps));
             self.choose_actions(t)?;
             self.watch.measure(Part::Envs, || {
                 self.env.step(
@@ -182,7 +202,7 @@ impl<O: Observation> Paac<O> {
                     &mut self.results,
                 )
             })?;
-            self.steps += self.actions.len() as u64;
+            steps = steps.saturating_add(self.actions.len() as u64);
             self.remember(t)?;
         }
         let last = self.rollout.steps();
@@ -191,6 +211,7 @@ impl<O: Observation> Paac<O> {
         self.rollout.values[last * n..].copy_from_slice(&values);
         let (gamma, lambda) = (self.config.gamma as f32, self.config.gae_lambda as f32);
         self.rollout.finish(gamma, lambda);
+        self.steps = steps;
         Ok(())
     }
 
@@ -273,7 +294,7 @@ impl<O: Observation> Paac<O> {
             .watch
             .measure(Part::Copies, || self.whole_batch(&returns, learning_rate))?;
         let explained_variance = explained_variance(&self.rollout.values[..len], &returns);
-        let mean_value = f64::from(self.rollout.values[..len].iter().sum::<f32>()) / len as f64;
+        let mean_value = mean(&self.rollout.values[..len]);
         for epoch in 1..=self.config.epochs {
             let mut unread = Vec::new();
             for part in self.parts(len) {
@@ -350,6 +371,7 @@ impl<O: Observation> Paac<O> {
 impl<O: Observation> Trainer for Paac<O> {
     fn resumption(&self) -> Resumption {
         match self.env.snapshots() {
+            _ if self.in_step => Resumption::NewEpisodes,
             _ if self.learner.network().body().device() != Device::Cpu => Resumption::Timing,
             Some(_) => Resumption::Exact,
             None => Resumption::NewEpisodes,
@@ -361,6 +383,7 @@ impl<O: Observation> Trainer for Paac<O> {
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
+        self.in_step = true;
         // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
         let learning_rate = self.learning_rate.at(self.frames());
         self.collect()?;
@@ -371,6 +394,7 @@ impl<O: Observation> Trainer for Paac<O> {
         } else {
             self.update(learning_rate)?;
         }
+        self.in_step = false;
         Ok(Progress {
             frames: self.frames(),
             steps: self.steps,
@@ -391,7 +415,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
         out.put("shuffle_stream", &self.shuffle_stream)?;
         self.episodes.save(out.section_mut("episodes"))?;
         self.state.save(out)?;
-        if self.env_seed.is_none() {
+        if self.env_seed.is_none() && !self.in_step {
             let last = self.rollout.steps();
             out.put("begins", &self.rollout.begins(last))?;
             under_way::save(self.env.snapshots().as_deref(), self.rollout.obs(last), out)?;
@@ -404,7 +428,8 @@ impl<O: Observation> Checkpoint for Paac<O> {
         self.epsilons.load(from.section("epsilons")?)?;
         self.action_streams = from.get_vec("action_streams", self.action_streams.len())?;
         self.shuffle_stream = from.get("shuffle_stream")?;
-        self.steps = from.get("steps")?;
+        self.steps = from.count("steps")?;
+        self.in_step = false;
         let (obs, begins) = self.rollout.following();
         if let Some(snapshots) = under_way::load(self.env.num_envs(), obs, from)? {
             self.env.restore(&snapshots).map_err(under_way::unfit)?;
@@ -440,7 +465,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
 /// # let factory = Made::by(|| Ok(CartPole::v1()))?;
 /// # let spec = factory.spec();
 /// # let (frames, seed) = (2_000, 1);
-/// # let mut trainer = Paac::new(&config, factory.make_vec(config.num_envs, 1)?, frames, seed, Device::Cpu)?;
+/// # let mut trainer = Paac::new(&config, factory.make_vec(0, config.num_envs, 1)?, frames, seed, Device::Cpu)?;
 /// # trainer.step()?;
 /// let mut checkpoint = Section::default();
 /// trainer.save(&mut checkpoint)?;

@@ -193,7 +193,7 @@ impl Checkpoint for Frames {
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        let end: u64 = from.get("end")?;
+        let end = from.count("end")?;
         let mismatch = |name: &str, reason: &str| Err(CheckpointError::unfit(name, &reason));
         let mut saved = from.reader("frames")?;
         match &mut self.kept {

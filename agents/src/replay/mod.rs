@@ -76,7 +76,7 @@ impl ReplayConfig {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first that can not be.
+    /// [`AgentError::BadConfig`] with the first invalid value.
     pub fn validate(&self, actors: usize, batch_size: usize) -> Result<(), AgentError> {
         let reason = "it must be between 1 and 4000000000";
         check(
@@ -306,6 +306,9 @@ pub struct Replay<O> {
     n_step: usize,
     gamma: f32,
     frame_len: usize,
+    /// Transitions that may be sampled.
+    sampleable: usize,
+    num_actions: usize,
     /// One for each thread that gathers.
     openers: Vec<Opener>,
     obs: std::marker::PhantomData<O>,
@@ -351,24 +354,23 @@ impl<O: Observation> Replay<O> {
             n_step: config.n_step,
             gamma: config.gamma as f32,
             frame_len,
+            sampleable: 0,
+            num_actions: spec.num_actions,
             openers: openers.collect::<Result<_, _>>()?,
             obs: std::marker::PhantomData,
         })
     }
 
-    /// Transitions that may be sampled, and entries without an action among them.
+    /// Transitions that may be sampled. The final observations of truncated episodes, which are kept too, are not among them.
     #[must_use]
     pub fn len(&self) -> usize {
-        (0..self.rings.len())
-            .map(|actor| self.ready(actor))
-            .map(|ready| (ready.end - ready.start) as usize)
-            .sum()
+        self.sampleable
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.sampleable == 0
     }
 
     /// The bytes that frames, entries and priorities take.
@@ -394,7 +396,7 @@ impl<O: Observation> Replay<O> {
     ///
     /// # Errors
     ///
-    /// When a frame can not be compressed, for want of memory.
+    /// When a frame cannot be compressed, for want of memory.
     ///
     /// # Panics
     ///
@@ -452,14 +454,19 @@ impl<O: Observation> Replay<O> {
         let frame = &obs[obs.len() - self.frame_len..];
         let at = (ring.frames.end() % self.slots as u64) as usize;
         ring.frames.push(bytemuck::cast_slice(frame))?;
-        ring.entries[at] = entry;
         let after = self.ready(actor);
+        // Before the new entry takes the place of one of these.
         for gone in before.start..after.start.min(before.end) {
-            self.sampler.remove(self.slot(actor, gone));
+            if self.entry(actor, gone).kind != Kind::Final {
+                self.sampler.remove(self.slot(actor, gone));
+                self.sampleable -= 1;
+            }
         }
+        self.rings[actor].entries[at] = entry;
         for new in before.end.max(after.start)..after.end {
             if self.entry(actor, new).kind != Kind::Final {
                 self.sampler.add(self.slot(actor, new));
+                self.sampleable += 1;
             }
         }
         Ok(())
@@ -491,7 +498,7 @@ impl<O: Observation> Replay<O> {
     ///
     /// # Errors
     ///
-    /// When a group of frames can not be opened, for want of memory.
+    /// When a group of frames cannot be opened, for want of memory.
     ///
     /// # Panics
     ///
@@ -509,10 +516,12 @@ impl<O: Observation> Replay<O> {
         self.gather(batch)
     }
 
-    /// One of all transitions.
+    /// One of all `n` transitions: any of what is ready, until it is not one without an action.
     fn any(&self, n: usize, rng: &mut Rng) -> Sampled {
+        let ready = (0..self.rings.len()).map(|actor| self.ready(actor));
+        let ready: u64 = ready.map(|ready| ready.end - ready.start).sum();
         loop {
-            let mut at = rng.random_range(0..n as u64);
+            let mut at = rng.random_range(0..ready);
             for actor in 0..self.rings.len() {
                 let ready = self.ready(actor);
                 let len = ready.end - ready.start;
@@ -671,10 +680,18 @@ impl<O: Observation> Checkpoint for Replay<O> {
             from.load_numbers("entries", &mut entries)?;
             for (entry, numbers) in ring.entries.iter_mut().zip(entries) {
                 *entry = Entry::of_numbers(numbers)
-                    .ok_or_else(|| CheckpointError::unfit("entries", &"it holds what is no step"))?;
+                    .filter(|entry| (entry.action as usize) < self.num_actions)
+                    .ok_or_else(|| CheckpointError::unfit("entries", &"one of them is not a step"))?;
             }
         }
-        self.sampler.load(from.section("sampler")?)
+        let mut may_be_sampled = vec![false; self.slots * self.rings.len()];
+        for actor in 0..self.rings.len() {
+            for entry in self.ready(actor) {
+                may_be_sampled[self.slot(actor, entry)] = self.entry(actor, entry).kind != Kind::Final;
+            }
+        }
+        self.sampleable = may_be_sampled.iter().filter(|may| **may).count();
+        self.sampler.load(from.section("sampler")?, &may_be_sampled)
     }
 }
 

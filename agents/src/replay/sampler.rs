@@ -8,7 +8,7 @@ use super::rank::Ranks;
 use super::tree::Tree;
 use crate::limits::{divisor, unit};
 use crate::schedule::Schedule;
-use crate::{AgentError, Checkpoint, CheckpointError, Section};
+use crate::{AgentError, CheckpointError, Section};
 
 /// How transitions are sampled.
 ///
@@ -98,7 +98,7 @@ impl SamplerConfig {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first that can not be.
+    /// [`AgentError::BadConfig`] with the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         match *self {
             Self::Uniform => Ok(()),
@@ -284,8 +284,8 @@ impl Sampler {
 }
 
 /// The priorities, in the form in which they are sampled from.
-impl Checkpoint for Sampler {
-    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+impl Sampler {
+    pub(super) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         out.put("largest", &self.largest)?;
         match &self.priorities {
             Priorities::Uniform => Ok(()),
@@ -299,14 +299,19 @@ impl Checkpoint for Sampler {
         }
     }
 
-    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+    /// Takes priorities over: of the slots that may be sampled, and of no others.
+    pub(super) fn load(&mut self, from: &Section, may_be_sampled: &[bool]) -> Result<(), CheckpointError> {
         let unfit = |name: &str| CheckpointError::unfit(name, &"it is of another memory");
         match &mut self.priorities {
             Priorities::Uniform => {}
             Priorities::Proportional { sums, minima } => {
                 let saved = numbers::<f64>(from, "priorities")?;
-                let is_priority = |priority: &f64| priority.is_finite() && *priority >= 0.0;
-                if saved.len() != sums.leaves().len() || !saved.iter().all(is_priority) {
+                let may = |slot: usize| may_be_sampled.get(slot) == Some(&true);
+                let fits = |(slot, priority): (usize, &f64)| {
+                    priority.is_finite() && *priority >= 0.0 && (*priority > 0.0) == may(slot)
+                };
+                // The tree has more leaves than there are slots.
+                if saved.len() != sums.leaves().len() || !saved.iter().enumerate().all(fits) {
                     return Err(unfit("priorities"));
                 }
                 for (slot, priority) in saved.into_iter().enumerate() {
@@ -319,12 +324,19 @@ impl Checkpoint for Sampler {
             Priorities::RankBased(ranks) => {
                 let order = numbers::<u32>(from, "order")?;
                 let errors = numbers::<f32>(from, "errors")?;
-                if errors.len() != order.len() || !ranks.restore(&order, &errors, from.get("additions")?) {
+                let may = |slot: &u32| may_be_sampled.get(*slot as usize) == Some(&true);
+                let count = may_be_sampled.iter().filter(|may| **may).count();
+                let fits = order.len() == count && order.iter().all(may);
+                if !fits || errors.len() != order.len() || !ranks.restore(&order, &errors, from.get("additions")?) {
                     return Err(unfit("order"));
                 }
             }
         }
-        self.largest = from.get("largest")?;
+        let largest: f32 = from.get("largest")?;
+        if !(largest.is_finite() && largest >= 0.0) {
+            return Err(unfit("largest"));
+        }
+        self.largest = largest;
         Ok(())
     }
 }

@@ -170,6 +170,7 @@ impl Both {
                 prop_assert_eq!(next_obs, next);
             }
         }
+        prop_assert_eq!(self.replay.len(), ids.len());
         if ids.is_empty() {
             return Ok(());
         }
@@ -362,7 +363,7 @@ fn a_batch_takes_one_from_each_range_of_equal_probability() {
         let mut both = Both::new(&config(Store::Raw, 1, sampler));
         both.insert_many(90);
         let ids = both.sampleable();
-        // One has nearly all of the probability (or the first rank), so it is in every batch, and more than once with `proportional`.
+        // One has the first rank, whose share of 90 is more than a sixteenth, so that it is in every batch.
         both.replay.update_priorities(&ids, &vec![1e-9; ids.len()], 0).unwrap();
         both.replay.update_priorities(&ids[5..6], &[1e9], 0).unwrap();
         let mut rng = stream(1, "test", 0);
@@ -371,6 +372,89 @@ fn a_batch_takes_one_from_each_range_of_equal_probability() {
             both.replay.sample(0.5, &mut rng, &mut batch).unwrap();
             assert!(batch.ids.contains(&ids[5]));
         }
+    }
+}
+
+#[test]
+fn four_of_equal_priorities_are_each_in_every_batch_of_four() {
+    let mut both = Both::new(&config(Store::Raw, 1, PROPORTIONAL));
+    // Five steps of the first actor are four transitions.
+    (0..5).for_each(|_| both.insert(0, Step::going_on(0.0)));
+    let ids = both.sampleable();
+    both.replay.update_priorities(&ids, &[0.5; 4], 0).unwrap();
+    let mut rng = stream(1, "test", 0);
+    let mut batch = ReplayBatch::new(4, &spec());
+    // Four draws without the four ranges would be all different with probability 4!/4^4, one in eleven.
+    for _ in 0..100 {
+        both.replay.sample(0.5, &mut rng, &mut batch).unwrap();
+        assert_eq!(batch.ids, ids);
+    }
+}
+
+#[test]
+fn final_observations_are_not_counted_and_a_memory_of_them_alone_is_empty() {
+    for sampler in [SamplerConfig::Uniform, PROPORTIONAL, RANK_BASED] {
+        let mut both = Both::new(&config(Store::Raw, 1, sampler));
+        let insert = |both: &mut Both| {
+            let player = &both.players[0];
+            let (obs, step) = (player.obs.clone(), Step::going_on(1.0));
+            both.replay.insert(0, &obs, 0, &step, &obs).unwrap();
+        };
+        // The only step of an episode that was interrupted becomes its final observation.
+        insert(&mut both);
+        both.replay.interrupt();
+        insert(&mut both);
+        assert!(both.replay.is_empty());
+        insert(&mut both);
+        assert_eq!(both.replay.len(), 1);
+        let mut batch = ReplayBatch::new(8, &spec());
+        both.replay.sample(0.5, &mut stream(1, "test", 0), &mut batch).unwrap();
+        assert!(batch.ids.iter().all(|id| id.entry == 1));
+        assert!(batch.weights.iter().all(|weight| *weight == 1.0), "{:?}", batch.weights);
+    }
+}
+
+#[test]
+fn an_action_or_a_priority_that_can_not_be_is_refused() {
+    let config = config(Store::Raw, 1, PROPORTIONAL);
+    let mut both = Both::new(&config);
+    both.insert_many(30);
+    let section = state(&both.replay);
+    let load = |spoil: &dyn Fn(&mut Section)| {
+        let mut spoiled = state(&both.replay);
+        spoil(&mut spoiled);
+        let mut other = Replay::<u8>::new(&config, ACTORS, &spec()).unwrap();
+        other.load(&spoiled).map_err(|error| error.to_string())
+    };
+    load(&|_| {}).unwrap();
+    let mut entries = vec![[0u32; 4]; 10];
+    section
+        .section("actor_0")
+        .unwrap()
+        .load_numbers("entries", &mut entries)
+        .unwrap();
+    entries[3][0] = 6;
+    let error = load(&|out| out.section_mut("actor_0").put_numbers("entries", &entries).unwrap()).unwrap_err();
+    assert_eq!(
+        error,
+        "`entries` in the checkpoint does not fit: one of them is not a step"
+    );
+    // Entry 9 of an actor is not ready: what came of it is not known yet.
+    let bytes = section.section("sampler").unwrap().bytes("priorities").unwrap();
+    let priorities: Vec<f64> = bytemuck::allocation::pod_collect_to_vec(&bytes);
+    for (slot, priority) in [(9, 1.0), (3, 0.0), (3, f64::NAN)] {
+        let mut priorities = priorities.clone();
+        priorities[slot] = priority;
+        let error = load(&|out| {
+            out.section_mut("sampler")
+                .put_numbers("priorities", &priorities)
+                .unwrap()
+        })
+        .unwrap_err();
+        assert_eq!(
+            error,
+            "`priorities` in the checkpoint does not fit: it is of another memory"
+        );
     }
 }
 

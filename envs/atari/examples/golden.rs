@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a record that can not be read is a mistake in this repository"
+    reason = "a record that cannot be read is a mistake in this repository"
 )]
 
 #[path = "../tests/records/mod.rs"]

@@ -411,7 +411,7 @@ impl Atari {
     /// If the snapshot is of another game.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         let (ours, theirs) = (self.game.name, snapshot.0.game.name);
-        assert_eq!(ours, theirs, "a snapshot of {theirs} can not be restored into {ours}");
+        assert_eq!(ours, theirs, "a snapshot of {theirs} cannot be restored into {ours}");
         self.clone_from(&snapshot.0);
     }
 }

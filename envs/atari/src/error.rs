@@ -33,8 +33,8 @@ pub enum AtariError {
         /// Every file that was tried.
         looked_for: Vec<PathBuf>,
     },
-    /// The ROM is there but can not be read.
-    #[error("the ROM {} can not be read: {source}", path.display())]
+    /// The ROM is there but cannot be read.
+    #[error("the ROM {} cannot be read: {source}", path.display())]
     RomUnreadable {
         /// The file.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum AtariError {
         /// MD5 of the right ROM.
         expected: &'static str,
     },
-    /// The image has a size that its cartridge can not have.
+    /// The image has a size that its cartridge cannot have.
     #[error("a ROM image of {bytes} bytes does not fit the cartridge of {game}, which holds {expected}")]
     RomSize {
         /// The game.
@@ -93,7 +93,7 @@ pub enum AtariError {
     #[error("frame_skip is 0: an action lasts at least 1 frame")]
     NoFrames,
     /// Bytes are not a saved state of this machine.
-    #[error("this is no saved state of {game}: {reason}")]
+    #[error("not a saved state of {game}: {reason}")]
     BadState {
         /// The game that is in the machine.
         game: &'static str,

@@ -43,7 +43,7 @@ impl Rom {
     /// rules of `game`.
     ///
     /// # Errors
-    /// [`AtariError::RomSize`] if the cartridge of the game can not hold so many bytes.
+    /// [`AtariError::RomSize`] if the cartridge of the game cannot hold so many bytes.
     pub fn unverified(game: &'static Game, bytes: &[u8]) -> Result<Rom, AtariError> {
         game.mapper.check_size(game.name, bytes.len())?;
         Ok(Rom {

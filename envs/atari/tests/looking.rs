@@ -5,35 +5,49 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use coinop_atari::{Action, Atari, Rom, Settings, games};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use coinop_atari::{Action, Atari, Game, Rom, Settings, games};
 
 #[test]
 fn a_frame_shows_the_same_whether_or_not_those_before_it_were_looked_at() {
-    for game in games() {
-        let rom = Rom::find(game, None).unwrap();
-        let mut watched = Atari::new(&rom, &Settings::default()).unwrap();
-        let mut glanced_at = watched.clone();
-        let mut random = 1_u64;
-        for frame in 0..1500 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let action = Action::ALL[(random >> 33) as usize % 18];
-            // In a rhythm, and then now and then.
-            let look = if frame % 400 < 200 {
-                frame % 4 >= 2
-            } else {
-                random >> 60 == 0
-            };
-            if frame % 400 == 0 {
-                watched.reset();
-                glanced_at.reset();
-            } else {
-                assert_eq!(watched.act(action), glanced_at.act(action));
-            }
-            let screen = watched.screen().to_vec();
-            if look {
-                assert!(glanced_at.screen() == screen, "frame {frame} of {}", game.name);
-            }
-            assert_eq!(watched.ram(), glanced_at.ram(), "frame {frame} of {}", game.name);
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(game) = games().get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(game);
+                }
+            });
         }
+    });
+}
+
+fn check(game: &'static Game) {
+    let rom = Rom::find(game, None).unwrap();
+    let mut watched = Atari::new(&rom, &Settings::default()).unwrap();
+    let mut glanced_at = watched.clone();
+    let mut random = 1_u64;
+    for frame in 0..1500 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let action = Action::ALL[(random >> 33) as usize % 18];
+        // In a rhythm, and then now and then.
+        let look = if frame % 400 < 200 {
+            frame % 4 >= 2
+        } else {
+            random >> 60 == 0
+        };
+        if frame % 400 == 0 {
+            watched.reset();
+            glanced_at.reset();
+        } else {
+            assert_eq!(watched.act(action), glanced_at.act(action));
+        }
+        let screen = watched.screen().to_vec();
+        if look {
+            assert!(glanced_at.screen() == screen, "frame {frame} of {}", game.name);
+        }
+        assert_eq!(watched.ram(), glanced_at.ram(), "frame {frame} of {}", game.name);
     }
 }

@@ -94,8 +94,9 @@ fn program(register: u8, hmove: bool, cycle: usize) -> Vec<u8> {
     image
 }
 
-fn play(image: &[u8]) -> u32 {
+fn play(image: &[u8], translated: bool) -> u32 {
     let rom = Rom::unverified(find_game("seaquest").unwrap(), image).unwrap();
+    let rom = if translated { rom } else { rom.interpreted() };
     let mut atari = Atari::new(&rom, &Settings::default()).unwrap();
     atari.reset();
     for _ in 0..3 {
@@ -118,7 +119,8 @@ fn differences(row: &str) -> Option<String> {
     for (cycle, sum) in (FIRST_CYCLE..).zip(sums.split(' ')) {
         let image = program(register, hmove, cycle);
         all.update(&image);
-        if play(&image) != u32::from_str_radix(sum, 16).unwrap() {
+        // To translate a program that is played for some frames takes longer than to play it, so that one in eight is.
+        if play(&image, cycle % 8 == 3) != u32::from_str_radix(sum, 16).unwrap() {
             differ.push(cycle);
         }
     }

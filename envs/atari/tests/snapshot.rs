@@ -68,10 +68,7 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
         .unwrap()
         .load_state(&state)
         .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "this is no saved state of breakout: it is one of pong"
-    );
+    assert_eq!(error.to_string(), "not a saved state of breakout: it is one of pong");
     let mut newer = state.clone();
     newer[0] = 6;
     for (bytes, reason) in [
@@ -81,7 +78,7 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
         (Vec::new(), "it is damaged"),
     ] {
         let error = pong.load_state(&bytes).unwrap_err().to_string();
-        assert_eq!(error, format!("this is no saved state of pong: {reason}"));
+        assert_eq!(error, format!("not a saved state of pong: {reason}"));
     }
     assert!(pong.save_state() == state);
 }

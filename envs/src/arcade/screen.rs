@@ -10,7 +10,9 @@ pub const HEIGHT: usize = 210;
 /// ```
 /// use coinop_envs::arcade::Color;
 ///
-/// assert_ne!(Color::Red, Color::Green);
+/// // The rows of a wall, from top to bottom.
+/// let rows = [Color::Red, Color::Orange, Color::Yellow, Color::Green];
+/// # let _ = rows;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]

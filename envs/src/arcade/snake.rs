@@ -92,7 +92,7 @@ impl Game for Snake {
 
     fn tick(&mut self, action: u32, random: &mut Rng) -> i32 {
         if let Some(&wish) = (action as usize).checked_sub(1).and_then(|way| HEADINGS.get(way)) {
-            // It can not turn on the spot.
+            // It cannot turn on the spot.
             if wish != (-self.heading.0, -self.heading.1) {
                 self.next = wish;
             }

@@ -6,12 +6,12 @@
 //!
 //! An environment travels with its buffers through the two channels, whose places are allocated once, so that a step allocates nothing.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::{VecEnv, check_alike, check_lengths, reset_one, restore_all, step_one};
+use super::{VecEnv, check_lengths, guarded, reset_one, restore_all, step_one};
+use crate::guard::Guarded;
 use crate::{Env, EnvError, EnvSpec, Step};
 
 /// What an environment is asked to do.
@@ -26,7 +26,7 @@ enum Task {
 #[derive(Debug)]
 struct Traveller<E: Env> {
     number: usize,
-    env: E,
+    env: Guarded<E>,
     task: Task,
     obs: Vec<E::Obs>,
     last_obs: Vec<E::Obs>,
@@ -36,14 +36,12 @@ struct Traveller<E: Env> {
 impl<E: Env> Traveller<E> {
     fn run(&mut self) {
         let Self { number, env, .. } = self;
-        let done = catch_unwind(AssertUnwindSafe(|| match self.task {
+        self.result = match self.task {
             Task::Reset(seed) => reset_one(env, *number, seed, &mut self.obs).map(|()| Step::default()),
             Task::Step(action) => {
                 step_one(env, action, &mut self.obs, &mut self.last_obs).map_err(|error| error.of(*number))
             }
-        }));
-        let panicked = || EnvError::Other("it panicked; its message is above".into()).of(*number);
-        self.result = done.unwrap_or_else(|_| Err(panicked()));
+        };
     }
 }
 
@@ -86,13 +84,14 @@ pub struct Asynchronous<E: Env> {
 impl<E: Env + Send + 'static> Asynchronous<E> {
     /// # Errors
     ///
-    /// When the system starts no more threads.
+    /// When the system starts no more threads, constants of an environment make no sense ([`EnvError::BadSpec`]), or two environments differ in
+    /// them ([`EnvError::Mixed`]).
     ///
     /// # Panics
     ///
-    /// If there is no environment, or two differ in observations or actions, or `threads` is 0.
+    /// If there is no environment, or `threads` is 0.
     pub fn new(envs: Vec<E>, threads: usize) -> Result<Self, EnvError> {
-        check_alike(&envs);
+        let envs = guarded(envs)?;
         assert!(threads > 0, "at least one thread");
         let spec = envs[0].spec();
         let blank = || vec![<E::Obs>::default(); spec.obs_shape.len()];
@@ -311,7 +310,7 @@ impl<E: Env + Send + 'static> VecEnv for Asynchronous<E> {
         while self.under_way > 0 {
             self.next()?;
         }
-        let envs: Vec<&mut E> = self
+        let envs: Vec<&mut Guarded<E>> = self
             .here
             .iter_mut()
             .flatten()

@@ -15,6 +15,7 @@ mod pooled;
 mod remote;
 mod serial;
 
+use crate::guard::Guarded;
 use crate::rng::derive_seed;
 use crate::snapshot::bad;
 use crate::{Elem, Env, EnvError, EnvSpec, Step};
@@ -106,13 +107,23 @@ fn restore_all<'a, E: Env + 'a>(
 }
 
 /// What one environment does in [`VecEnv::reset`].
-fn reset_one<E: Env>(env: &mut E, index: usize, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
+fn reset_one<E: Env>(
+    env: &mut Guarded<E>,
+    index: usize,
+    seed: Option<u64>,
+    obs: &mut [E::Obs],
+) -> Result<(), EnvError> {
     let seed = seed.map(|seed| derive_seed(seed, "env", index as u64));
     env.reset(seed, obs).map_err(|error| error.of(index))
 }
 
 /// What one environment does in [`VecEnv::step`].
-fn step_one<E: Env>(env: &mut E, action: u32, obs: &mut [E::Obs], last_obs: &mut [E::Obs]) -> Result<Step, EnvError> {
+fn step_one<E: Env>(
+    env: &mut Guarded<E>,
+    action: u32,
+    obs: &mut [E::Obs],
+    last_obs: &mut [E::Obs],
+) -> Result<Step, EnvError> {
     let step = env.step(action, obs)?;
     if step.end.is_over() {
         last_obs.copy_from_slice(obs);
@@ -137,14 +148,32 @@ fn check_lengths<A, T, U>(num_envs: usize, obs_len: usize, actions: &[A], obs: &
     );
 }
 
-/// Checks that environments that are to be stepped together are alike.
-fn check_alike<E: Env>(envs: &[E]) {
-    let first = envs.first().expect("at least one environment");
-    for env in envs {
-        assert_eq!(
-            env.spec(),
-            first.spec(),
-            "environments stepped together have the same observations, actions and clock"
-        );
+/// Guards environments that are to be stepped together, which must be alike.
+///
+/// # Errors
+///
+/// [`EnvError::BadSpec`] and [`EnvError::Panicked`] with the number of the environment, [`EnvError::Mixed`].
+///
+/// # Panics
+///
+/// If there is none.
+fn guarded<E: Env>(envs: Vec<E>) -> Result<Vec<Guarded<E>>, EnvError> {
+    let guarded = envs.into_iter().enumerate();
+    let guarded = guarded.map(|(number, env)| Guarded::new(env).map_err(|error| error.of(number)));
+    let guarded: Vec<Guarded<E>> = guarded.collect::<Result<_, EnvError>>()?;
+    check_alike(guarded.iter().map(Env::spec))?;
+    Ok(guarded)
+}
+
+/// Checks that environments with these constants can be stepped together.
+fn check_alike(mut specs: impl Iterator<Item = EnvSpec>) -> Result<(), EnvError> {
+    let first = specs.next().expect("at least one environment");
+    match specs.zip(1..).find(|(spec, _)| *spec != first) {
+        None => Ok(()),
+        Some((found, number)) => Err(EnvError::Mixed {
+            number,
+            found: Box::new(found),
+            first: Box::new(first),
+        }),
     }
 }

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{VecEnv, check_alike, check_lengths, reset_one, restore_all, step_one};
+use super::{VecEnv, check_lengths, guarded, reset_one, restore_all, step_one};
+use crate::guard::Guarded;
 use crate::{Env, EnvError, EnvSpec, Step};
 
 /// Environments stepped in parallel, by a pool of threads of its own.
@@ -22,20 +23,21 @@ use crate::{Env, EnvError, EnvSpec, Step};
 #[derive(Debug)]
 pub struct Pooled<E> {
     /// With what each answered last; kept to report the first error by index, whatever the order in which threads work.
-    envs: Vec<(E, Result<(), EnvError>)>,
+    envs: Vec<(Guarded<E>, Result<(), EnvError>)>,
     pool: rayon::ThreadPool,
 }
 
 impl<E: Env + Send> Pooled<E> {
     /// # Errors
     ///
-    /// When the system starts no more threads.
+    /// When the system starts no more threads, constants of an environment make no sense ([`EnvError::BadSpec`]), or two environments differ in
+    /// them ([`EnvError::Mixed`]).
     ///
     /// # Panics
     ///
-    /// If there is no environment, or two differ in observations or actions, or `threads` is 0.
+    /// If there is no environment, or `threads` is 0.
     pub fn new(envs: Vec<E>, threads: usize) -> Result<Self, EnvError> {
-        check_alike(&envs);
+        let envs = guarded(envs)?;
         assert!(threads > 0, "a pool needs at least one thread");
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::{VecEnv, check_alike, check_lengths, restore_all, step_one};
+use crate::guard::{Guarded, catch};
 use crate::rng::derive_seed;
 use crate::{Elem, Env, EnvError, EnvSpec, Step};
 
@@ -38,7 +39,7 @@ struct Errand<O> {
 }
 
 impl<O: Elem> Errand<O> {
-    fn run<E: Env<Obs = O>>(&mut self, env: &mut E) {
+    fn run<E: Env<Obs = O>>(&mut self, env: &mut Guarded<E>) {
         let nothing = |()| Step::default();
         self.result = match &self.task {
             Task::Reset(seed) => env.reset(*seed, &mut self.obs).map(nothing),
@@ -87,7 +88,11 @@ impl<O: Elem> Remote<O> {
         let (send, done) = bounded(1);
         let (say, spec) = bounded(1);
         let run = move || {
-            let mut env = match make() {
+            let made = catch(make).unwrap_or_else(|message| {
+                let what = "constructor";
+                Err(EnvError::Panicked { what, message, step: 0 })
+            });
+            let mut env = match made.and_then(Guarded::new) {
                 Ok(env) => env,
                 Err(error) => {
                     let _ = say.send(Err(error));
@@ -229,19 +234,19 @@ impl<O: Elem> Threaded<O> {
     ///
     /// # Errors
     ///
-    /// Those of `make`; when the system starts no more threads.
+    /// Those of `make`; when the system starts no more threads, or two environments differ in their constants ([`EnvError::Mixed`]).
     ///
     /// # Panics
     ///
-    /// If `num_envs` is 0, or two differ in observations or actions.
+    /// If `num_envs` is 0.
     pub fn new<E: Env<Obs = O>>(
         make: impl Fn() -> Result<E, EnvError> + Clone + Send + 'static,
         num_envs: usize,
     ) -> Result<Self, EnvError> {
         let envs: Vec<Remote<O>> = (0..num_envs)
-            .map(|_| Remote::new(make.clone()))
+            .map(|number| Remote::new(make.clone()).map_err(|error| error.of(number)))
             .collect::<Result<_, _>>()?;
-        check_alike(&envs);
+        check_alike(envs.iter().map(Env::spec))?;
         Ok(Self { envs })
     }
 
@@ -279,7 +284,8 @@ impl<O: Elem> VecEnv for Threaded<O> {
         );
         for (i, env) in self.envs.iter().enumerate() {
             let seed = seed.map(|seed| derive_seed(seed, "env", i as u64));
-            env.ask(Task::Reset(seed)).map_err(|error| error.of(i))?;
+            // Of a thread that has died, waiting for the answer is the error; the others are asked all the same.
+            let _ = env.ask(Task::Reset(seed));
         }
         self.finish(|i, env| {
             let obs = &mut obs[i * len..(i + 1) * len];
@@ -290,8 +296,9 @@ impl<O: Elem> VecEnv for Threaded<O> {
     fn step(&mut self, actions: &[u32], obs: &mut [O], last_obs: &mut [O], steps: &mut [Step]) -> Result<(), EnvError> {
         let len = self.spec().obs_shape.len();
         check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
-        for (i, (env, action)) in self.envs.iter().zip(actions).enumerate() {
-            env.ask(Task::StepOn(*action)).map_err(|error| error.of(i))?;
+        for (env, action) in self.envs.iter().zip(actions) {
+            // As above.
+            let _ = env.ask(Task::StepOn(*action));
         }
         self.finish(|i, env| {
             let row = i * len..(i + 1) * len;

@@ -1,6 +1,7 @@
 //! One environment after the other, in the calling thread: the reference.
 
-use super::{VecEnv, check_alike, check_lengths, reset_one, restore_all, step_one};
+use super::{VecEnv, check_lengths, guarded, reset_one, restore_all, step_one};
+use crate::guard::Guarded;
 use crate::{Env, EnvError, EnvSpec, Step};
 
 /// Environments stepped one after the other.
@@ -19,17 +20,29 @@ use crate::{Env, EnvError, EnvSpec, Step};
 /// ```
 #[derive(Debug)]
 pub struct Serial<E> {
-    envs: Vec<E>,
+    envs: Vec<Guarded<E>>,
 }
 
 impl<E: Env> Serial<E> {
     /// # Panics
     ///
-    /// If there is no environment, or two differ in observations or actions.
+    /// If there is no environment, or [`try_new`](Self::try_new) refuses them.
     #[must_use]
     pub fn new(envs: Vec<E>) -> Self {
-        check_alike(&envs);
-        Self { envs }
+        Self::try_new(envs).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Steps `envs` one after the other.
+    ///
+    /// # Errors
+    ///
+    /// When constants of an environment make no sense ([`EnvError::BadSpec`]), or two environments differ in them ([`EnvError::Mixed`]).
+    ///
+    /// # Panics
+    ///
+    /// If there is no environment.
+    pub fn try_new(envs: Vec<E>) -> Result<Self, EnvError> {
+        Ok(Self { envs: guarded(envs)? })
     }
 }
 

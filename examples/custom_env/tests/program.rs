@@ -19,7 +19,7 @@ fn run(folder: &Path, args: &str) -> String {
 fn it_is_checked_trained_resumed_evaluated_and_plotted_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    assert!(run(folder, "check courier").contains("custom/courier does what every environment must do"));
+    assert!(run(folder, "check courier").contains("custom/courier obeys the Env contract"));
     assert!(run(folder, "envs").contains("custom/courier"));
     for algo in ["paac", "a3c", "double-dqn"] {
         let text = run(

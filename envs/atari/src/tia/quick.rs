@@ -1,7 +1,7 @@
 //! Writes that translated code does by itself, without a call: those that change nothing, and waiting for the next line.
 //!
 //! Most writes are one of these. A program writes most registers in every line, and few of them change. What follows has to do the same as
-//! [`Tia::write`], or to find out that it can not.
+//! [`Tia::write`], or to find out that it cannot.
 
 use std::mem::offset_of;
 

@@ -135,8 +135,14 @@ impl Translator {
             return None;
         }
         let mut flags = settings::builder();
-        // Memory is accessed by address, and the code never moves. The optimiser takes longer than it saves in 300,000 frames.
-        for (name, value) in [("opt_level", "none"), ("is_pic", "false"), ("enable_verifier", "false")] {
+        // Memory is accessed by address, and the code never moves. The optimiser takes longer than it saves in 300,000 frames. The verifier looks at
+        // every function that `emit` makes wherever assertions are on, which is in tests and while fuzzing.
+        let verifier = if cfg!(debug_assertions) { "true" } else { "false" };
+        for (name, value) in [
+            ("opt_level", "none"),
+            ("is_pic", "false"),
+            ("enable_verifier", verifier),
+        ] {
             flags.set(name, value).ok()?;
         }
         let isa = cranelift_native::builder()
@@ -158,12 +164,22 @@ impl Translator {
         self.regions += 1;
         self.context.clear();
         self.context.func = emit::emit(region, window, image, &*self.isa, &mut self.builder);
-        let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default()).ok()?;
+        let compiled = self.context.compile(&*self.isa, &mut ControlPlane::default());
+        if cfg!(debug_assertions)
+            && let Err(error) = &compiled
+        {
+            panic!("a region was translated into what Cranelift refuses: {error:?}");
+        }
+        let compiled = compiled.ok()?;
         if !compiled.buffer.relocs().is_empty() {
             return None;
         }
-        // SAFETY: what `emit` returns is such a function: it uses the registers through offsets of their fields, of RAM only bytes
-        // whose number was cut to seven bits, of the image only bytes of the window, and calls only `calls`.
+        // SAFETY: what `emit` returns is such a function.
+        // - It is well formed: Cranelift's verifier accepts it wherever assertions are on; tests play any programs through it.
+        // - Registers: it reads and writes them through offsets of their fields (`offset_of!`).
+        // - RAM: it only reaches bytes whose number was cut to seven bits.
+        // - The image: it only reaches bytes of the window, whose banks lie in the image (`Cartridge::window`).
+        // - It calls the functions of `calls`, with their signatures, and nothing else; it has no relocations, as checked above.
         unsafe { Code::new(compiled.code_buffer(), region.leaders.len() as u32) }.ok()
     }
 }

@@ -1,0 +1,61 @@
+//! The names of environments, checked before anything is fetched or compiled for them.
+
+use coinop_atari::games;
+use coinop_atari::names::nearest;
+
+use crate::error::SetupError;
+
+/// Those that are not games of the Atari, by their short names; a test of the program says that they are all.
+const OTHERS: &str = include_str!("names.txt");
+
+/// Checks the name of an environment, perhaps with options: `pong@mode=1`. What stands for a family (`ALE/…`, `gym-rs/…`) is the program's matter.
+pub(crate) fn check(env: &str) -> Result<(), SetupError> {
+    let name = env.split('@').next().unwrap_or(env);
+    let short = name
+        .strip_prefix("atari/")
+        .or(name.strip_prefix("classic/"))
+        .or(name.strip_prefix("arcade/"));
+    let wanted = squeeze(short.unwrap_or(name));
+    let known = || games().iter().map(|game| game.name).chain(OTHERS.lines());
+    let is_the_programs = name.starts_with('-') || short.is_none() && name.contains('/') || name.contains("-v");
+    if is_the_programs || known().any(|known| squeeze(known) == wanted) {
+        return Ok(());
+    }
+    Err(SetupError::UnknownEnv {
+        name: name.to_owned(),
+        nearest: nearest(name, known()),
+    })
+}
+
+/// Without what people write differently.
+fn squeeze(name: &str) -> String {
+    let letters = name.chars().filter(|c| *c != '_');
+    letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_takes_passes_and_a_slip_is_named() {
+        for name in [
+            "pong",
+            "Pong",
+            "SpaceInvaders",
+            "atari/pong",
+            "pong@mode=1",
+            "cartpole",
+            "ALE/Pong-v5",
+            "CartPole-v1",
+            "gym-rs/CartPole-v1",
+        ] {
+            assert!(check(name).is_ok(), "{name}");
+        }
+        let error = check("pnog").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "there is no environment `pnog`; did you mean `pong`?; `cargo run --release -- envs` lists all"
+        );
+    }
+}
