@@ -23,13 +23,12 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
 
 /// The tests that need gym-rs; whether they pass.
 pub(crate) fn test_gym_rs() -> Result<bool, SetupError> {
+    // Chosen among the whole workspace, so that the features of other crates are those of `test`, and they are compiled once.
     let args = [
         "test",
-        "--package",
-        "coinop-envs",
+        "--workspace",
         "--features",
-        "gym-rs",
-        "--lib",
+        "coinop-envs/gym-rs",
         "--test",
         "gym_rs",
     ];
