@@ -70,9 +70,9 @@ pub(crate) fn golden(games: &[String]) -> Result<ExitCode, SetupError> {
     )
 }
 
-/// What [`train`] compiles.
+/// What [`train()`] compiles.
 pub(crate) const TRAIN: &[&str] = &["build", "--release", "--package", "coinop"];
-/// What [`test`] compiles.
+/// What [`test()`] compiles.
 pub(crate) const TEST: &[&str] = &["build", "--workspace", "--all-targets"];
 
 /// A cargo that compiles ahead what it can, until this is dropped. Without libtorch it fails at what needs that, and goes on with everything else.
