@@ -161,7 +161,7 @@ fn a_wheel_without_cuda_needs_no_cuda_libraries() {
 fn a_libtorch_that_the_user_names_wins() {
     let (root, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::create_dir_all(theirs.path().join("lib")).unwrap();
-    fs::write(theirs.path().join("lib/libtorch_cpu.so"), "").unwrap();
+    fs::write(theirs.path().join("lib/libtorch_cpu.so"), "a library").unwrap();
     let header = theirs.path().join("include/torch/csrc/api/include/torch");
     fs::create_dir_all(&header).unwrap();
     fs::write(header.join("torch.h"), "").unwrap();

@@ -257,7 +257,7 @@ mod tests {
     }
 
     fn failure(said: &str) -> String {
-        let script = format!("case $3 in --version) exit 0;; esac; printf '%s\\n' {said:?} >&2; exit 1");
+        let script = format!("case $3 in --version) exit 0;; esac; printf '%b\\n' {said:?} >&2; exit 1");
         fetch_with(&script).0.unwrap_err().to_string()
     }
 

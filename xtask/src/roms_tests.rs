@@ -132,11 +132,13 @@ fn roms_of_the_users_folder_are_taken_by_content_and_need_no_download() {
 
 #[test]
 fn a_folder_named_by_the_environment_needs_no_download() {
-    let root = tempfile::tempdir().unwrap();
+    let (root, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(theirs.path().join("no_game.bin"), "not a game").unwrap();
     let index = FakeIndex::default();
-    let env = |name: &str| (name == "COINOP_ROMS").then(|| "/r".into());
-    let said = provide(root.path(), &table(), None, &env, &index, false).unwrap();
-    assert_eq!(said, "the ROMs are your own, in /r");
+    let env = |name: &str| (name == "COINOP_ROMS").then(|| theirs.path().as_os_str().to_owned());
+    let said = provide(root.path(), &one_game(), None, &env, &index, false).unwrap();
+    assert_eq!(said, format!("the ROMs are your own, in {}", theirs.path().display()));
+    assert!(index.fetched().is_empty());
 }
 
 #[test]
