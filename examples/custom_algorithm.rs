@@ -124,7 +124,7 @@ struct Reinforce<O> {
     env: Box<dyn Env<Obs = O> + Send>,
     learner: ReinforceLearner<O>,
     actions: Rng,
-    /// The seed that the environment is reset with before the next episode; without one it goes on with its random stream.
+    /// The seed that the environment is reset with before the next episode; without one it continues its random stream.
     env_seed: Option<u64>,
     seed: u64,
     episodes: Episodes,

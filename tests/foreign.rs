@@ -412,7 +412,7 @@ fn numbers_and_panics_of_environments_are_blamed_on_them(dir: &Path) {
             assert!((200..300).contains(&saved), "{saved}");
         }
     }
-    // The run goes on from what was saved, with new episodes, until the environment, which is new too, does it again.
+    // The run continues from what was saved, with new episodes, until the environment, which is new too, does it again.
     let output = foreign(dir, "train --resume panics-paac").output().unwrap();
     let said = text(&output.stderr);
     assert!(

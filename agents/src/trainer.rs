@@ -137,7 +137,7 @@ pub enum Resumption {
 /// # Ok::<(), coinop_agents::TrainError>(())
 /// ```
 pub trait Trainer: Checkpoint {
-    /// How one that is loaded from a checkpoint of this one, taken now, goes on.
+    /// How a run resumed from a checkpoint taken now would continue.
     fn resumption(&self) -> Resumption;
 
     /// Where the time of its steps went so far; nothing, of a trainer that does not measure.

@@ -380,7 +380,7 @@ fn section_of(name: &str, settings: Table) -> Table {
     Table::from_iter([(name.to_owned(), Value::Table(settings))])
 }
 
-/// What presets for pixels say of metrics, evaluations and beginnings is meant for games of the Atari, of which a step is four frames and a run has
+/// What presets for pixels say of metrics, evaluations and beginnings is meant for Atari games, where a step is four frames and a run has
 /// millions. Here nobody knows what is played; a run gets a hundred rows, ten evaluations, and a twentieth of its frames before it learns, at most.
 /// `whole` has what the user has chosen.
 fn fit_to_length(table: &mut Table, algo: Algo, whole: &Table) {

@@ -16,7 +16,7 @@ use crate::config::Config;
 /// The section's name in a checkpoint.
 const SECTION: &str = "of";
 
-/// Settings that may be others whenever a run goes on: they change nothing of what it learns, or `--resume` offers them.
+/// Settings that may differ when a run is resumed: they change nothing of what it learns, or `--resume` offers them.
 const FREE: [&str; 11] = [
     "run.frames",
     "run.env_threads",
@@ -72,7 +72,7 @@ fn flatten(value: &Value, name: &str, out: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// Writes what the checkpoint is of, and how a run goes on from it.
+/// Writes what the checkpoint is of, and how a run continues from it.
 pub(crate) fn save(config: &Config, resumption: Resumption, out: &mut Section) -> anyhow::Result<()> {
     let of = out.section_mut(SECTION);
     of.put("version", &env!("CARGO_PKG_VERSION"))?;
@@ -80,7 +80,7 @@ pub(crate) fn save(config: &Config, resumption: Resumption, out: &mut Section) -
     Ok(of.put("settings", &settings(config)?)?)
 }
 
-/// How a run goes on from the checkpoint.
+/// How a run continues from the checkpoint.
 pub(crate) fn resumption(from: &Section) -> anyhow::Result<Resumption> {
     Ok(from.section(SECTION)?.get("resumption")?)
 }

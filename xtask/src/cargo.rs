@@ -75,7 +75,7 @@ pub(crate) const TRAIN: &[&str] = &["build", "--release", "--package", "coinop"]
 /// What [`test()`] compiles.
 pub(crate) const TEST: &[&str] = &["build", "--workspace", "--all-targets"];
 
-/// A cargo that compiles ahead what it can, until this is dropped. Without libtorch it fails at what needs that, and goes on with everything else.
+/// A cargo that compiles ahead what it can, until this is dropped. Without libtorch it fails at what needs that, and compiles everything else.
 pub(crate) struct Ahead(Option<Child>);
 
 /// Starts compiling ahead. Nobody hears of it: where it does not work, the real one will say why.

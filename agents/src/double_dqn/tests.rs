@@ -450,7 +450,7 @@ fn each_actor_has_the_environment_of_its_number_in_turns_and_in_threads() {
     let kind = |steps| of(TimeLimit::new(name_the_bit(), steps));
     for config in [config(), asynchronous()] {
         let mixed = Arc::new(Mixed::of(vec![kind(2), kind(7)]).unwrap());
-        // Three threads, of which the second begins with an odd number.
+        // Three threads; the second begins with an odd number.
         let mut trainer = with(&config, mixed, 3, 1);
         let mut heard = [0; 8];
         while heard.iter().any(|episodes| *episodes < 3) {
