@@ -1,5 +1,5 @@
-//! The algorithms by name: the one place that knows which there are. Each question about an algorithm is one function here, and a new
-//! algorithm is a variant of both enums and an arm in each.
+//! The algorithms by name, and the only place that lists them. Each question about an algorithm is one function here;
+//! a new algorithm is a variant of both enums and an arm in each function.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,7 +32,7 @@ pub(crate) enum Algo {
     AsyncQ,
     AsyncSarsa,
     AsyncNstepQ,
-    /// One that was [registered](custom::register), by its name.
+    /// A [registered](custom::register) algorithm, by name.
     Custom(&'static str),
 }
 
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Algo {
 }
 
 impl Algo {
-    /// Those of coinop.
+    /// The built-in algorithms.
     pub(crate) const OURS: [Algo; 6] = [
         Algo::Paac,
         Algo::DoubleDqn,
@@ -93,7 +93,7 @@ impl Algo {
         Algo::AsyncNstepQ,
     ];
 
-    /// Its name, which is also that of its section of a configuration.
+    /// The name, which is also its section of a configuration.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Algo::Paac => "paac",
@@ -106,8 +106,8 @@ impl Algo {
         }
     }
 
-    /// Its presets for environments with such observations, each a name and a TOML text; the first is the default. In texts that several algorithms share,
-    /// their section is `async`.
+    /// The presets for environments with these observations, name and TOML each; the first is the default. Presets
+    /// shared by several algorithms call their section `async`.
     pub(crate) fn presets(self, observations: Observations) -> &'static [(&'static str, &'static str)] {
         match (self, observations) {
             (Algo::Custom(name), observations) => custom::find(name).presets(observations),
@@ -140,7 +140,7 @@ impl Algo {
         }
     }
 
-    /// Reads its section of a configuration.
+    /// Parses the algorithm's section of a configuration.
     pub(crate) fn read(self, section: Value) -> Result<AlgoConfig, toml::de::Error> {
         match self {
             Algo::Paac => section.try_into().map(AlgoConfig::Paac),
@@ -157,7 +157,7 @@ impl Algo {
     }
 }
 
-/// The settings of the chosen algorithm. Written down, it is the section of that name.
+/// The settings of the selected algorithm, serialised as the section of its name.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AlgoConfig {
     Paac(PaacConfig),
@@ -169,7 +169,7 @@ pub(crate) enum AlgoConfig {
     Custom(CustomConfig),
 }
 
-/// The settings of an algorithm that was registered.
+/// The settings of a registered algorithm.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CustomConfig {
     name: &'static str,
@@ -198,19 +198,19 @@ impl Serialize for AlgoConfig {
     }
 }
 
-/// How threads that step environments and threads of libtorch share the cores.
+/// How environment threads and libtorch threads share the cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Threading {
-    /// They take turns, so that both kinds may have all cores.
+    /// They take turns, so each kind can use all cores.
     Turns,
-    /// Environments are stepped while libtorch learns, so that each kind needs cores of its own.
+    /// They run at the same time, so each kind needs its own cores.
     AtOnce,
-    /// Each environment has a thread that steps it and learns from it.
+    /// Each worker thread steps its environment and learns.
     Workers,
 }
 
 impl AlgoConfig {
-    /// Checks every value.
+    /// Checks all values.
     pub(crate) fn validate(&self) -> Result<(), AgentError> {
         match self {
             Self::Paac(config) => config.validate(),
@@ -221,7 +221,7 @@ impl AlgoConfig {
         }
     }
 
-    /// Replaces a precision that stands for what suits each machine.
+    /// Resolves a precision that depends on the machine.
     pub(crate) fn choose_precision(&mut self, spec: &EnvSpec, device: Device) -> Result<(), AgentError> {
         let Some(workload) = self.workload() else {
             // An algorithm that was registered chooses itself.
@@ -240,7 +240,7 @@ impl AlgoConfig {
         Ok(())
     }
 
-    /// The number of environments that it trains with.
+    /// The number of environments to train with.
     pub(crate) fn num_envs(&self) -> usize {
         match self {
             Self::Paac(config) => config.num_envs,
@@ -261,7 +261,7 @@ impl AlgoConfig {
         }
     }
 
-    /// The network; that of an algorithm that was registered is its own matter.
+    /// The network; `None` for registered algorithms.
     pub(crate) fn network(&self) -> Option<&NetworkConfig> {
         Some(match self {
             Self::Paac(config) => &config.network,
@@ -272,7 +272,7 @@ impl AlgoConfig {
         })
     }
 
-    /// What can be in a run of so many frames, and is probably not meant.
+    /// Warnings about settings that are probably mistakes in a run of this length.
     pub(crate) fn warnings(&self, frames: u64) -> Vec<String> {
         match self {
             Self::Paac(PaacConfig { anneal_frames, .. })
@@ -295,7 +295,7 @@ impl AlgoConfig {
         }
     }
 
-    /// Makes the settings fit a run of so many frames that only shows something, and says what it changed.
+    /// Adapts the settings to a short run for demonstration, and describes the changes.
     pub(crate) fn shorten(&mut self, frames: u64) -> Vec<String> {
         match self {
             Self::DoubleDqn(config) if config.learning_starts > frames / 4 => {
@@ -309,7 +309,7 @@ impl AlgoConfig {
         }
     }
 
-    /// A trainer for a new run.
+    /// Creates a trainer for a new run.
     pub(crate) fn trainer<O: Observation>(
         &self,
         factory: Arc<dyn EnvFactory<Obs = O>>,
@@ -348,7 +348,7 @@ impl AlgoConfig {
         }
     }
 
-    /// The policy of a checkpoint, for environments like `spec`; it draws from `rng`.
+    /// Loads the policy from a checkpoint, for environments with the constants `spec`; it draws from `rng`.
     pub(crate) fn policy<O: Observation>(
         &self,
         spec: &EnvSpec,

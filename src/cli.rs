@@ -15,7 +15,7 @@ use crate::count::parse_count;
 use crate::output;
 use crate::report::curve::Over;
 
-/// The exit code of a wrong command line, as clap has it.
+/// The exit code for a wrong command line, the same as clap's.
 const USAGE: u8 = 2;
 
 #[derive(Parser)]
@@ -234,7 +234,7 @@ pub(crate) struct TraceArgs {
     pub(crate) roms: Option<PathBuf>,
 }
 
-/// The command that was asked for; or, after printing help or what is wrong, the exit code.
+/// Parses the command line; returns the exit code after printing help or an error.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
     Cli::try_parse()
         .map(|cli| cli.command)
@@ -253,7 +253,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
         })
 }
 
-/// What is meant by flags of other tools (Stable-Baselines3, CleanRL, RLlib, Sample Factory), and how that is written here.
+/// Flags of other tools (Stable-Baselines3, CleanRL, RLlib, Sample Factory) and our equivalents.
 const FLAGS_OF_OTHERS: [(&[&str], &str); 12] = [
     (
         &[
@@ -287,7 +287,7 @@ const FLAGS_OF_OTHERS: [(&[&str], &str); 12] = [
     (&["lstm", "recurrent"], "--set core=lstm"),
 ];
 
-/// What is meant by names of algorithms elsewhere.
+/// Other names of algorithms and our equivalents.
 const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 6] = [
     (
         &["ppo", "ppo2", "appo"],
@@ -309,7 +309,7 @@ const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 6] = [
     (&["sarsa"], "async-sarsa"),
 ];
 
-/// One line that names ours where somebody writes a word of another tool.
+/// Suggests our name for a word of another tool.
 fn word_of_others(error: &clap::Error) -> Option<String> {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
@@ -341,7 +341,7 @@ fn word_of_others(error: &clap::Error) -> Option<String> {
     }
 }
 
-/// clap spreads an error over lines: cause, hints, usage, and where help is.
+/// Joins clap's multi-line error (cause, hints, usage, help) into one line.
 fn one_line(text: &str) -> String {
     let lines = text
         .lines()

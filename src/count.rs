@@ -1,15 +1,15 @@
 //! Counts as people write them: `10M`, `1.5k`, `1e6`, `200_000`.
 
-/// The largest count: that of TOML's integers, because counts go into configurations.
+/// The largest count that TOML's integers allow, because counts are written to configurations.
 const MAX: u64 = i64::MAX as u64;
-/// 2^53: above it not every whole number is an f64.
+/// 2^53: larger integers are not always exact as `f64`.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads a count. `k`, `M` and `G` (in either case) multiply by a thousand, a million and a billion.
 ///
 /// # Errors
 ///
-/// What is wrong, when it is no whole number from 0 to [`MAX`].
+/// A description of the error, if the text is not an integer from 0 to [`MAX`].
 pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
     let digits = text.trim().replace('_', "");
     if digits.starts_with('-') {

@@ -1,4 +1,4 @@
-//! Algorithms of other crates, known by name to the command line.
+//! Third-party algorithms, selected by name on the command line.
 
 use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-/// An algorithm of your own, for [`Program::algorithm`](crate::Program::algorithm): the command line then trains, resumes, evaluates and plots it like
-/// those of coinop. `examples/custom_algorithm.rs` is one, whole.
+/// A third-party algorithm for [`Program::algorithm`](crate::Program::algorithm). The command line trains, resumes,
+/// evaluates and plots it like coinop's own. `examples/custom_algorithm.rs` is a complete one.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -98,34 +98,36 @@ use toml::{Table, Value};
 /// # let _ = program;
 /// ```
 pub trait Algorithm: Send + Sync + 'static {
-    /// What it is called, in small letters, digits and `-`: `--algo NAME`, and its section of a configuration.
+    /// The name of the algorithm, in lower-case letters, digits and `-`: the value of `--algo`, and its section of a
+    /// configuration.
     const NAME: &'static str;
 
-    /// What can be chosen of it; read from its section. Unknown settings should be an error: `#[serde(deny_unknown_fields)]`.
+    /// The settings, read from its section. Reject unknown ones: `#[serde(deny_unknown_fields)]`.
     type Settings: Serialize + DeserializeOwned;
 
-    /// The settings to start from, for environments with such observations: a TOML text with the sections `run` (at least `frames`, `seed`,
-    /// `env_threads`, `torch_threads`, `device` and `metrics_frames`) and [`NAME`](Self::NAME). `None` if it can't learn from them.
+    /// Returns the default settings for environments with these observations, as TOML with the sections `run` (at
+    /// least `frames`, `seed`, `env_threads`, `torch_threads`, `device` and `metrics_frames`) and
+    /// [`NAME`](Self::NAME). `None` if the algorithm does not support them.
     fn preset(observations: Observations) -> Option<&'static str>;
 
-    /// How many environments it trains with.
+    /// The number of environments to train with.
     fn num_envs(settings: &Self::Settings) -> usize;
 
     /// Checks the settings.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     fn validate(settings: &Self::Settings) -> Result<(), AgentError> {
         let _ = settings;
         Ok(())
     }
 
-    /// A trainer for a new run.
+    /// Creates a trainer for a new run.
     ///
     /// # Errors
     ///
-    /// When a setting does not fit the environments, or there is not enough memory.
+    /// If a setting does not fit the environments, or there is not enough memory.
     fn trainer<O: Observation>(
         settings: &Self::Settings,
         factory: Arc<dyn EnvFactory<Obs = O>>,
@@ -133,11 +135,12 @@ pub trait Algorithm: Send + Sync + 'static {
         device: Device,
     ) -> Result<Box<dyn Trainer>, TrainError>;
 
-    /// The policy of a checkpoint of its trainer, for environments like `spec`; it draws from `rng`.
+    /// Loads the policy from a checkpoint of the trainer, for environments with the constants `spec`; it draws from
+    /// `rng`.
     ///
     /// # Errors
     ///
-    /// When the checkpoint is of something else.
+    /// If the checkpoint does not match.
     fn policy<O: Observation>(
         settings: &Self::Settings,
         spec: &EnvSpec,
@@ -147,7 +150,7 @@ pub trait Algorithm: Send + Sync + 'static {
     ) -> Result<Box<dyn Policy<Obs = O>>, TrainError>;
 }
 
-/// What a trainer has to know of its run.
+/// The settings of the run that a trainer needs.
 ///
 /// ```
 /// use coinop::RunSettings;
@@ -161,11 +164,11 @@ pub struct RunSettings {
     pub frames: u64,
     /// The seed of every random stream.
     pub seed: u64,
-    /// Threads that step environments.
+    /// The number of threads that step environments.
     pub env_threads: usize,
 }
 
-/// An [`Algorithm`] without its types. Settings are a table that [`check`](Self::check) found good.
+/// An [`Algorithm`] without its types. Settings are a table that [`check`](Self::check) accepted.
 pub(crate) trait Erased: Send + Sync {
     fn read(&self, settings: Value) -> Result<Table, toml::de::Error>;
     fn check(&self, settings: &Table) -> Result<(), AgentError>;
@@ -177,7 +180,7 @@ pub(crate) trait Erased: Send + Sync {
         run: &RunSettings,
         device: Device,
     ) -> Result<Box<dyn Trainer>, TrainError>;
-    /// A `Box<dyn Policy<Obs = O>>`, of the `O` that is asked for.
+    /// Returns a `Box<dyn Policy<Obs = O>>` for the requested `O`.
     fn policy(
         &self,
         observations: Observations,
@@ -191,7 +194,7 @@ pub(crate) trait Erased: Send + Sync {
 
 struct Eraser<A>(std::marker::PhantomData<fn() -> A>);
 
-/// Settings that were read before are read again: they are what they were, as [`Erased::read`] has found.
+/// Parses settings again that [`Erased::read`] accepted.
 fn settings_of<A: Algorithm>(table: &Table) -> Result<A::Settings, AgentError> {
     let read = table.clone().try_into();
     read.map_err(|error| failed(A::NAME, format!("its settings can't be read again: {error}")))
@@ -201,7 +204,7 @@ fn failed(name: &'static str, cause: String) -> AgentError {
     AgentError::Algorithm { name, cause }
 }
 
-/// Calls a function of an algorithm, whose panic is an error.
+/// Calls a function of an algorithm; a panic becomes an error.
 fn call<T, E: From<AgentError>>(name: &'static str, function: &str, f: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     catch(f).unwrap_or_else(|message| Err(failed(name, format!("its {function} panicked: {message}")).into()))
 }
@@ -276,7 +279,7 @@ impl<A: Algorithm> Erased for Eraser<A> {
     }
 }
 
-/// A trainer of an algorithm of another crate: a panic is an error that names it, and so is a score that is not finite.
+/// A third-party trainer; panics and non-finite scores become errors that name the algorithm.
 struct GuardedTrainer {
     name: &'static str,
     inner: Box<dyn Trainer>,
@@ -325,7 +328,7 @@ impl GuardedTrainer {
     }
 }
 
-/// A policy likewise.
+/// A third-party policy, guarded likewise.
 struct GuardedPolicy<O> {
     name: &'static str,
     inner: Box<dyn Policy<Obs = O>>,
@@ -346,10 +349,10 @@ impl<O: Observation> Policy for GuardedPolicy<O> {
     }
 }
 
-/// Presets, each a name and a TOML text.
+/// Presets: name and TOML.
 type Presets = &'static [(&'static str, &'static str)];
 
-/// An algorithm that was registered.
+/// A registered algorithm.
 #[derive(Clone, Copy)]
 pub(crate) struct Custom {
     pub(crate) name: &'static str,
@@ -369,18 +372,18 @@ impl Custom {
 
 static REGISTERED: RwLock<Vec<Custom>> = RwLock::new(Vec::new());
 
-/// What was registered, in that order.
+/// All registered algorithms, in order of registration.
 pub(crate) fn all() -> Vec<Custom> {
     REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// The algorithm of a name that was registered.
+/// Finds a registered algorithm by name.
 pub(crate) fn find(name: &str) -> Custom {
     let found = all().into_iter().find(|custom| custom.name == name);
     found.unwrap_or_else(|| panic!("there is no algorithm `{name}`, which was there before"))
 }
 
-/// Registers an algorithm for the rest of the process; `taken` are names of others.
+/// Registers an algorithm for the rest of the process; `taken` are the names of other algorithms.
 pub(crate) fn register<A: Algorithm>(taken: &[&str]) -> Result<(), String> {
     let name = A::NAME;
     let is_word = name.starts_with(|c: char| c.is_ascii_lowercase())

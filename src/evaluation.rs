@@ -1,7 +1,7 @@
 //! Playing episodes with a trained agent.
 //!
-//! Every environment plays a number of episodes that is fixed beforehand. Taking the first `n` episodes to end instead would
-//! prefer short ones, which in most games are the bad ones.
+//! The number of episodes per environment is fixed in advance. Counting the first `n` episodes to finish would favour
+//! short ones, which are the bad ones in most games.
 
 use anyhow::bail;
 use coinop_agents::network::Observation;
@@ -11,30 +11,30 @@ use coinop_envs::{AnyFactory, Elem, EnvFactory, Step, VecEnv};
 
 use crate::config::Config;
 
-/// Environments that play at the same time, if there are as many episodes.
+/// The maximum number of parallel environments.
 const MAX_ENVS: usize = 32;
 
-/// Steps after which an episode is taken for one that never ends. The longest of an Atari game has 27,000.
+/// An episode with more steps is taken for one that never ends. The longest Atari episode has 27,000.
 pub(crate) const LONG_STEPS: u64 = 100_000;
 
 /// How to play.
 #[derive(Clone, Debug)]
 pub(crate) struct How {
     pub(crate) episodes: usize,
-    /// Of the environments and of the policy.
+    /// The seed of the environments and of the policy.
     pub(crate) seed: u64,
     pub(crate) mode: Mode,
     pub(crate) env_threads: usize,
-    /// Where the network computes.
+    /// The device of the network.
     pub(crate) device: String,
 }
 
-/// The episodes that counted.
+/// The evaluated episodes.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Played {
-    /// The score and the agent steps of each, by environment, then in the order of play.
+    /// The score and agent steps of each episode, by environment and then in order of play.
     pub(crate) episodes: Vec<(f64, u64)>,
-    /// Frames per agent step.
+    /// The number of frames per agent step.
     pub(crate) frames_per_step: u32,
 }
 
@@ -43,15 +43,15 @@ impl Played {
         self.episodes.iter().map(|(score, _)| *score).collect()
     }
 
-    /// Emulator frames of all together.
+    /// Emulator frames over all episodes.
     pub(crate) fn frames(&self) -> u64 {
         let steps: u64 = self.episodes.iter().map(|(_, steps)| steps).sum();
         steps * u64::from(self.frames_per_step)
     }
 }
 
-/// Plays in the environments of `config` with the agent of a checkpoint. `watch` is told after each step how many episodes are over, and ends the
-/// play, which then comes to nothing, if it returns `false`.
+/// Plays in the environments of `config` with the policy of a checkpoint. After each step, `watch` receives the
+/// number of finished episodes; if it returns `false`, the evaluation is abandoned.
 pub(crate) fn evaluate(
     config: &Config,
     from: &Section,
@@ -127,7 +127,7 @@ fn play<O: Elem>(
     }))
 }
 
-/// Mean, standard deviation, least and greatest.
+/// Mean, standard deviation, minimum and maximum.
 pub(crate) fn statistics(scores: &[f64]) -> (f64, f64, f64, f64) {
     let n = scores.len() as f64;
     let mean = scores.iter().sum::<f64>() / n;

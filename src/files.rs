@@ -1,20 +1,20 @@
-//! Files, with errors that name them.
+//! File operations with errors that name the file.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The system refused something on a file.
+/// A failed file operation.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} `{}`: {source}", path.display())]
 pub(crate) struct FileError {
-    /// What was tried, e.g. `can't write`.
+    /// The operation, e.g. `can't write`.
     action: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
-/// Turns the system's error into one that says what was tried on which file.
+/// Converts an I/O error into one that names the operation and the file.
 pub(crate) fn failed(action: &'static str, path: &Path) -> impl Fn(io::Error) -> FileError {
     let path = path.to_owned();
     move |source| FileError {
@@ -29,7 +29,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), FileError> {
     fs::write(path, text).map_err(failed("can't write", path))
 }
 
-/// Finds out whether a file can be written, without changing it: asked before the work whose result goes there.
+/// Checks that a file can be written, without changing it, before spending time on its contents.
 pub(crate) fn check_writable(path: &Path) -> Result<(), FileError> {
     let is_new = !path.exists();
     let mut open = fs::OpenOptions::new();
@@ -43,12 +43,12 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Reads a whole file of text.
+/// Reads a whole text file.
 pub(crate) fn read(path: &Path) -> Result<String, FileError> {
     fs::read_to_string(path).map_err(failed("can't read", path))
 }
 
-/// `path` with the current directory in front, if it is relative: what goes into a file must mean the same from everywhere.
+/// Makes `path` absolute, because paths in files must not depend on the current directory.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, FileError> {
     std::path::absolute(path).map_err(failed("can't find", path))
 }

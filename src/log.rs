@@ -1,4 +1,4 @@
-//! The log of a run: everything into its `log.txt`, warnings also onto standard error.
+//! The log of a run: everything to its `log.txt`, warnings also to standard error.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -13,7 +13,7 @@ use tracing_subscriber::{Layer, fmt};
 use crate::files::{FileError, failed};
 use crate::output;
 
-/// Starts logging to the end of `path`, for the rest of the process.
+/// Starts logging to the end of `path` for the rest of the process.
 pub(crate) fn start(path: &Path) -> Result<(), FileError> {
     let file = OpenOptions::new()
         .create(true)

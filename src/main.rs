@@ -1,4 +1,4 @@
-//! The program `coinop`; what it does is in `program.rs`.
+//! The program `coinop`, implemented in `program.rs`.
 
 use std::process::ExitCode;
 

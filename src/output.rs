@@ -1,19 +1,20 @@
-//! What the program says: results to standard output, everything else to standard error.
+//! Output of the program: results on standard output, everything else on standard error.
 //!
 //! | | standard output | standard error |
 //! |---|---|---|
-//! | nobody reads on, as in `coinop envs \| head -1` | [`OutputError::Closed`], which ends the program quietly | dropped: training goes on |
-//! | the disk behind it is full | [`OutputError::Failed`] | dropped |
+//! | closed by the reader, as in `coinop envs \| head -1` | [`OutputError::Closed`], which ends the program quietly |
+//! dropped: training continues |
+//! | on a full disk | [`OutputError::Failed`] | dropped |
 //!
-//! `println!` and `eprintln!` panic in these cases, so a lint keeps them out of the program. What was typed or read from a file may hold
-//! control characters, which must not reach a terminal: every line for standard error has them escaped.
+//! `println!` and `eprintln!` panic in these cases, so a lint bans them. Input typed or read from a file may contain
+//! control characters, which must not reach a terminal: every line on standard error has them escaped.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use crate::files::{FileError, failed};
 
-/// Standard output could not be written to.
+/// Writing to standard output failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
     #[error("nobody reads standard output")]
@@ -31,7 +32,8 @@ impl From<io::Error> for OutputError {
     }
 }
 
-/// How the program is started, for commands that can be pasted: as cargo starts it if it did, else by its name.
+/// The command that starts the program, for messages that can be pasted: through cargo if cargo started it, else its
+/// name.
 pub(crate) fn program() -> String {
     let path = std::env::args_os().next().unwrap_or_default();
     // cargo names the folder of the package in the environment of what it runs, and starts it by its path in the target folder.
@@ -45,7 +47,7 @@ pub(crate) fn program() -> String {
     name.unwrap_or_else(|| "coinop".to_owned())
 }
 
-/// The command of cargo that starts the program in its target folder.
+/// The cargo command that starts the program in its target folder.
 fn cargo_run(path: &Path) -> String {
     let is_within = |folder: &str| path.components().any(|part| part.as_os_str() == folder);
     let mut command = "cargo run".to_owned();
@@ -59,31 +61,31 @@ fn cargo_run(path: &Path) -> String {
     command + " --"
 }
 
-/// Writes to standard output, all of it.
+/// Writes all of `text` to standard output.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     Ok(stdout.flush()?)
 }
 
-/// One line on standard error. If it can't be written, nobody could be told.
+/// Writes one line to standard error. If that fails, there is no one to tell.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
 }
 
-/// Ends the program's last line on standard error: `error: …`, in one line of a sensible length.
+/// Writes the program's last line to standard error: `error: …`, on one line of reasonable length.
 pub(crate) fn say_error(text: &str) {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     say(&shortened(&format!("error: {}", lines.join("; "))));
 }
 
-/// Whether a line on standard error can be drawn again and again.
+/// Whether lines on standard error can be redrawn.
 pub(crate) fn is_live() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     io::stderr().is_terminal() && !dumb
 }
 
-/// The columns of the terminal behind standard error; 80 where it does not say.
+/// The width of the terminal on standard error; 80 if unknown.
 pub(crate) fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr()).ok();
     size.map(|size| usize::from(size.ws_col))
@@ -91,12 +93,12 @@ pub(crate) fn columns() -> usize {
         .unwrap_or(80)
 }
 
-/// Whether standard error shows colours, and they are wanted (<https://no-color.org>).
+/// Whether standard error supports colours and they are wanted (<https://no-color.org>).
 pub(crate) fn has_colors() -> bool {
     is_live() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Characters that a terminal acts on, or that turn a line around, as `\u{1b}`.
+/// Escapes characters that control a terminal or reverse text, as `\u{1b}`.
 fn escaped(text: &str) -> String {
     let acts = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out = String::with_capacity(text.len());
@@ -110,7 +112,8 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// The beginning, which names the cause, and the end, which names the way out; an input that is too long to show lies between.
+/// Keeps the beginning, which names the cause, and the end, which names the remedy, of a message with overlong input
+/// between them.
 fn shortened(text: &str) -> String {
     const BEGINNING: usize = 700;
     const END: usize = 300;

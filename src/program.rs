@@ -1,11 +1,11 @@
-//! The program: runs a command, and turns an error into one line and an exit code.
+//! The program: runs a command and turns an error into one line and an exit code.
 //!
 //! | code | meaning |
 //! |---|---|
 //! | 0 | done |
-//! | 1 | failed; one line on standard error says why, and the way out |
+//! | 1 | failed; one line on standard error names the cause and the remedy |
 //! | 2 | the command line is wrong |
-//! | 128 + n | asked to stop by signal n, e.g. 130 after Ctrl-C; what was learned is saved |
+//! | 128 + n | stopped by signal n, e.g. 130 after Ctrl-C; everything learned is saved |
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ use crate::{custom, run, signals};
 
 const FAILED: u8 = 1;
 
-/// The program `coinop`, with environments of your own beside those that it has.
+/// The program `coinop`, which can be extended by your own environments and algorithms.
 ///
 /// ```no_run
 /// use coinop::Program;
@@ -38,22 +38,23 @@ const FAILED: u8 = 1;
 /// }
 /// ```
 ///
-/// `train short_cartpole`, `eval`, `plot` and every other command then do what they do with environments of coinop.
+/// `train short_cartpole`, `eval`, `plot` and every other command then work as with coinop's own environments.
 #[derive(Debug, Default)]
 pub struct Program {
-    /// What went wrong first.
+    /// The first error while registering.
     error: Option<EnvError>,
 }
 
 impl Program {
-    /// With the environments of coinop.
+    /// Creates the program with coinop's own environments and algorithms.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With what `make` makes, under a name of small letters, digits and `_`. Each time it makes an environment that is as good as new. It is not
-    /// called before a command needs the environment; should it fail then, that is that command's error.
+    /// Adds an environment under a name of lower-case letters, digits and `_`. `make` must return a newly constructed
+    /// environment each time. It is called only when a command needs the environment, so an error affects only that
+    /// command.
     #[must_use]
     pub fn env<E, F>(self, name: &str, make: F) -> Self
     where
@@ -68,15 +69,15 @@ impl Program {
         })
     }
 
-    /// With environments of a factory of your own, e.g. one of environments that must stay in their thread
-    /// ([`InThreads`](coinop_envs::InThreads)).
+    /// Adds the environments of a factory, e.g. of [`InThreads`](coinop_envs::InThreads) for environments that must
+    /// stay in their thread.
     #[must_use]
     pub fn factory<F: EnvFactory + 'static>(self, name: &str, factory: F) -> Self {
         let factory: Arc<dyn EnvFactory<Obs = F::Obs>> = Arc::new(factory);
         self.register(name, move || Ok(Arc::clone(&factory)))
     }
 
-    /// With an algorithm of your own: `--algo NAME`.
+    /// Adds an algorithm, selected by `--algo NAME`.
     #[must_use]
     pub fn algorithm<A: Algorithm>(mut self) -> Self {
         let ours = Algo::OURS.into_iter().map(Algo::name);
@@ -97,7 +98,7 @@ impl Program {
         self
     }
 
-    /// Does what the command line says, and returns the exit code.
+    /// Runs the command line and returns the exit code.
     #[must_use]
     pub fn main(self) -> ExitCode {
         if let Some(error) = self.error {
@@ -150,7 +151,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every error's own text is complete: its sources are not printed again.
+/// Every error message is complete, so its sources are not printed.
 fn report(error: &anyhow::Error) -> ExitCode {
     if matches!(error.downcast_ref(), Some(OutputError::Closed)) {
         // Whoever read our output has enough, as in `coinop envs | head`.
@@ -166,7 +167,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// What this program offers beyond what the libraries, whose users have no command line, say themselves.
+/// Remedies that only the program offers; the libraries have no command line.
 fn way_out(error: &anyhow::Error) -> Option<String> {
     let (mut env, mut agent) = (error.downcast_ref::<EnvError>(), error.downcast_ref::<AgentError>());
     match error.downcast_ref() {
@@ -199,7 +200,7 @@ fn way_out(error: &anyhow::Error) -> Option<String> {
     }
 }
 
-/// What helps where the system refused something.
+/// Remedies for errors of the operating system.
 fn of_the_system(error: &anyhow::Error) -> Option<&'static str> {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     match causes.next()?.kind() {

@@ -1,4 +1,4 @@
-//! Being asked to stop: by Ctrl-C, a scheduler, a container, or a terminal that closes.
+//! Stop requests: Ctrl-C, a scheduler, a container, or a closing terminal.
 
 use std::io;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use signal_hook::low_level;
 
 use crate::output;
 
-/// A second signal so soon after the first is the same request: `timeout`, `mpirun` and terminals send theirs to a process and to its
-/// group, so that it arrives twice.
+/// A second signal within this time is the same request: `timeout`, `mpirun` and terminals signal both a process and
+/// its group, so it arrives twice.
 const SAME_REQUEST: Duration = Duration::from_secs(1);
 
-/// Whether, and by which signal, the program was asked to stop.
+/// Whether the program was asked to stop, and by which signal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StopRequest {
     signal: Arc<AtomicI32>,
@@ -23,23 +23,23 @@ pub(crate) struct StopRequest {
 }
 
 impl StopRequest {
-    /// The signal that asked, once one has.
+    /// The first signal, once there is one.
     pub(crate) fn signal(&self) -> Option<i32> {
         Some(self.signal.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
     }
 
-    /// From now on there is something that is saved when the program stops.
+    /// Declares that the program saves its state when it stops.
     pub(crate) fn will_save(&self) {
         self.saves.store(true, Ordering::Relaxed);
     }
 }
 
-/// The exit code of a program that ended because of a signal, as shells have it.
+/// The exit code for a program that a signal ended, by the convention of shells.
 pub(crate) fn exit_code(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
-/// Listens from now on. The first signal is a request; a later one ends the process at once.
+/// Starts listening. The first signal is a request; a later one ends the process immediately.
 pub(crate) fn listen() -> io::Result<StopRequest> {
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| {
         // `nohup` ignores it for us: a run under it must outlive the terminal.
@@ -74,7 +74,7 @@ pub(crate) fn listen() -> io::Result<StopRequest> {
     Ok(request)
 }
 
-/// What a signal asks for.
+/// The meaning of a signal.
 #[derive(Debug, PartialEq, Eq)]
 enum Meaning {
     Stop,
@@ -82,7 +82,7 @@ enum Meaning {
     EndAtOnce,
 }
 
-/// The meaning of a signal that comes now, if the first one came then.
+/// The meaning of a signal at `now`, given the time of the first one.
 fn meaning(first: Option<Instant>, now: Instant) -> Meaning {
     match first {
         None => Meaning::Stop,
@@ -97,7 +97,7 @@ fn is_ignored(signal: i32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored_in(&status, signal))
 }
 
-/// Looks `signal` up in the mask that `/proc/self/status` shows.
+/// Looks up `signal` in the mask of `/proc/self/status`.
 fn ignored_in(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

@@ -1,5 +1,5 @@
-//! Actor-learners: threads that each play an environment and learn from it, with weights that all share (Mnih 2016, arXiv 1602.01783,
-//! section 4). What and how they learn is a [`Method`]; everything around it is here.
+//! The framework that all asynchronous methods share: worker threads that each play an environment and update one set
+//! of shared weights (Mnih 2016, arXiv 1602.01783, section 4). A [`Method`] defines what and how a worker learns.
 //!
 //! ```text
 //! worker 0   read weights · play a rollout · gradient · change weights · report ──┐
@@ -32,47 +32,47 @@ use crate::{
     AgentError, Checkpoint, CheckpointError, Episode, Progress, Resumption, Row, Section, TrainError, Trainer,
 };
 
-/// What a worker does with its network.
+/// An asynchronous method, as seen by one worker.
 pub(crate) trait Method<O>: Send + 'static {
-    /// Numbers that [`learn`](Self::learn) records.
+    /// The names of the metrics that [`learn`](Self::learn) records.
     const NAMES: &'static [&'static str];
 
-    /// Takes the shared weights over; `frames` of the run have been played.
+    /// Copies the shared weights into the worker's network; `frames` of the run have been played.
     fn synchronize(&mut self, frames: u64) -> Result<(), AgentError>;
 
-    /// Chooses the action of step `t`, with the actor's epsilon, and writes into the rollout what it will learn from beside it.
+    /// Chooses the action of step `t` with the actor's epsilon, and stores in the rollout what learning needs.
     fn act(&mut self, rollout: &mut Rollout<O>, t: usize, epsilon: f32, rng: &mut Rng) -> Result<u32, AgentError>;
 
-    /// What the observation in row `t` is worth, which is the final one of an episode that was truncated.
+    /// The value of the observation in row `t`, the final one of a truncated episode.
     fn final_value(&mut self, rollout: &Rollout<O>, t: usize, epsilon: f32, rng: &mut Rng) -> Result<f32, AgentError>;
 
-    /// Completes the advantages of a rollout that was played.
+    /// Computes the advantages of a complete rollout.
     fn finish(&mut self, rollout: &mut Rollout<O>, epsilon: f32, rng: &mut Rng) -> Result<(), AgentError>;
 
-    /// Computes the gradient of a complete rollout and changes the shared weights by it.
+    /// Computes the gradient of a complete rollout and applies it to the shared weights.
     fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError>;
 
-    /// Forgets what belongs to the episode under way: the next step begins another.
+    /// Discards the state of the current episode; the next step starts a new one.
     fn interrupt(&mut self);
 
-    /// Saves what belongs to the episode under way.
+    /// Saves the state of the current episode.
     fn save_episode(&self, out: &mut Section) -> Result<(), CheckpointError>;
 
-    /// Takes it over.
+    /// Restores the state of the current episode.
     fn load_episode(&mut self, from: &Section) -> Result<(), CheckpointError>;
 
-    /// Saves what was learned, but for the statistics of the optimiser.
+    /// Saves everything that was learned, except the optimiser's statistics.
     fn save(&mut self, frames: u64, out: &mut Section) -> Result<(), CheckpointError>;
 
-    /// Takes it over, for all workers.
+    /// Restores it, for all workers.
     fn load(&mut self, frames: u64, from: &Section) -> Result<(), CheckpointError>;
 }
 
-/// The way from a worker's own weights to those that all share, and back.
+/// Copies weights between a worker's own network and the shared ones.
 pub(crate) struct Exchange {
     shared: Arc<SharedParams>,
     max_grad_norm: f64,
-    /// All parameters, or a gradient, on their way.
+    /// All parameters, or a gradient, flat.
     flat: Vec<f32>,
 }
 
@@ -85,13 +85,13 @@ impl Exchange {
         }
     }
 
-    /// Takes the shared weights over.
+    /// Copies the shared weights into `params`.
     pub(crate) fn read(&mut self, params: &Params) -> Result<(), AgentError> {
         self.shared.read(&mut self.flat);
         Ok(params.take(&self.flat)?)
     }
 
-    /// Takes those of a target network over, if they are others than those of the version `seen`.
+    /// Copies the target network's weights if they are newer than version `seen`.
     pub(crate) fn read_target(
         &mut self,
         target: &SharedTarget,
@@ -104,13 +104,13 @@ impl Exchange {
         Ok(())
     }
 
-    /// Makes a worker's own weights those that all share.
+    /// Replaces the shared weights by a worker's own.
     pub(crate) fn publish(&self, params: &Params) -> Result<(), AgentError> {
         self.shared.write(&params.flat())
     }
 
-    /// Changes the shared weights by the gradient of `loss`, a mean over `steps`, whose sum is what asynchronous methods follow. Returns the loss,
-    /// and the norm of the gradient before it was clipped.
+    /// Updates the shared weights with the gradient of `loss`, a mean over `steps`; asynchronous methods follow the
+    /// gradient of the sum. Returns the loss and the norm of the gradient before clipping.
     pub(crate) fn update(
         &mut self,
         params: &Params,
@@ -134,7 +134,7 @@ impl Exchange {
     }
 }
 
-/// What every method needs to be told.
+/// The settings that every method has.
 pub(crate) struct Plan<'a> {
     pub(crate) workers: usize,
     pub(crate) rollout_steps: usize,
@@ -143,11 +143,11 @@ pub(crate) struct Plan<'a> {
     pub(crate) seed: u64,
 }
 
-/// The trainer of a [`Method`]. One [`step`](Trainer::step) takes in one rollout of one worker.
+/// The trainer of a [`Method`]. One [`step`](Trainer::step) receives one rollout of one worker.
 pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
     workers: Workers<ActorLearner<O, M>>,
     shared: Arc<SharedParams>,
-    /// Agent steps that were played, and perhaps not yet taken in.
+    /// Agent steps played, including those of rollouts not yet received.
     clock: Arc<AtomicU64>,
     watch: Stopwatch,
     num_workers: usize,
@@ -162,7 +162,7 @@ pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
 }
 
 impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
-    /// A trainer whose workers do what `method` gives each. The threads begin with the first step.
+    /// Creates a trainer whose workers run what `method` creates for each. The threads start with the first step.
     pub(crate) fn new(
         plan: &Plan<'_>,
         factory: &dyn EnvFactory<Obs = O>,
@@ -219,13 +219,13 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
     }
 }
 
-/// Threads are not made by the thousand.
+/// Checks the number of workers, so that no one starts thousands of threads.
 pub(crate) fn check_workers(workers: usize) -> Result<(), AgentError> {
     let reason = "it must be between 1 and 1024";
     check((1..=1024).contains(&workers), "workers", workers, reason)
 }
 
-/// The bounds of the learning rate at the start.
+/// Checks the bounds of the initial learning rate.
 pub(crate) fn check_rates(learning_rate: f64, max_learning_rate: f64) -> Result<(), AgentError> {
     above_0("learning_rate", learning_rate)?;
     at_least_0("max_learning_rate", max_learning_rate)?;
@@ -234,7 +234,7 @@ pub(crate) fn check_rates(learning_rate: f64, max_learning_rate: f64) -> Result<
     check(good, "max_learning_rate", max_learning_rate, reason)
 }
 
-/// The values of some tensors of one number each. A GPU is waited for once.
+/// Reads scalar tensors, waiting for a GPU only once.
 pub(crate) fn numbers<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N], AgentError> {
     let values = Tensor::f_stack(&tensors, 0)?.f_detach()?.f_to_device(Device::Cpu)?;
     let mut out = [0.0; N];
@@ -244,7 +244,7 @@ pub(crate) fn numbers<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N],
     Ok(out)
 }
 
-/// A line from `low`, or from a number drawn log-uniformly between `low` and `high` if that is above 0, to 0.
+/// A schedule from `low` to 0, or, if `high` is above 0, from a rate drawn log-uniformly between `low` and `high`.
 pub(crate) fn rate_schedule(low: f64, high: f64, anneal_frames: u64, total_frames: u64, seed: u64) -> Schedule {
     let from = if high > 0.0 {
         let share = stream(seed, "learning_rate", 0).random::<f64>();
@@ -293,7 +293,8 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
     }
 }
 
-/// Weights, the optimiser's statistics, random streams, counters and the episodes under way, taken while every worker is between two rollouts.
+/// Saves weights, optimiser statistics, random streams, counters and current episodes while every worker is between
+/// two rollouts.
 impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let mut workers = self.workers.paused();
@@ -332,14 +333,14 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
     }
 }
 
-/// What a thread works with.
+/// The state of a worker thread.
 struct ActorLearner<O: Observation, M> {
     number: usize,
     env: Box<dyn Env<Obs = O> + Send>,
-    /// The seed that the environment is reset with before the next step.
+    /// The seed to reset the environment with before the next step.
     env_seed: Option<u64>,
-    /// While a rollout is under way, and after one that failed: environment, observations and memory then belong to different moments, so that the
-    /// episode can't go on.
+    /// Set during a rollout, and after one that failed: environment, observations and rollout then belong to
+    /// different moments, so the episode cannot continue.
     in_rollout: bool,
     method: M,
     rollout: Rollout<O>,
@@ -354,7 +355,7 @@ struct ActorLearner<O: Observation, M> {
 }
 
 impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
-    /// Saves the epsilon and the episode under way.
+    /// Saves the epsilon and the current episode.
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.epsilons.save(out)?;
         if self.env_seed.is_none() && !self.in_rollout {
@@ -368,7 +369,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
         Ok(())
     }
 
-    /// Restores them; if there is no episode under way, one will begin, of a run that was seeded with `seed`.
+    /// Restores them. If there is no current episode, the next one is seeded with `seed`, the seed of the run.
     fn load(&mut self, from: &Section, seed: u64) -> Result<(), CheckpointError> {
         self.epsilons.load(from)?;
         self.in_rollout = false;
@@ -386,8 +387,8 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
         Ok(())
     }
 
-    /// Plays a rollout with the network as it is: until the return stops, because the episode is over or a life lost, or it has `t_max` steps
-    /// (Mnih 2016, algorithms S2 and S3: "until terminal s_t or t - t_start == t_max").
+    /// Plays a rollout with the current weights until the return ends (end of the episode, or a lost life) or it has
+    /// `t_max` steps (Mnih 2016, algorithms S2 and S3: "until terminal s_t or t - t_start == t_max").
     fn play(&mut self) -> Result<(), TrainError> {
         match self.env_seed.take() {
             Some(seed) => {
@@ -417,7 +418,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
         Ok(self.watch.measure(Part::Inference, finished)?)
     }
 
-    /// Remembers what the environment answered, and begins the next episode if one ended.
+    /// Stores the result of a step, and starts the next episode if one ended.
     fn remember(&mut self, t: usize, epsilon: f32, step: &Step) -> Result<(), TrainError> {
         self.rollout.remember(t, 0, step);
         self.episodes.add(0, step);

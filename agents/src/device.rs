@@ -1,4 +1,4 @@
-//! Where tensors live, and how many threads compute.
+//! Devices, and the number of threads that libtorch uses.
 
 use std::error::Error;
 use std::sync::OnceLock;
@@ -9,10 +9,10 @@ use tch::{Cuda, Device, TchError, Tensor};
 
 use crate::AgentError;
 
-/// The device of a name: `cpu`, `cuda`, or `cuda:1`.
+/// Parses a device name: `cpu`, `cuda`, or `cuda:1`.
 ///
-/// For a GPU, this loads the part of libtorch that computes there, to which programs are not linked: it has to be asked for before anything is
-/// computed.
+/// For a GPU, this loads libtorch's CUDA library, which programs are not linked to. Call it before any other use of
+/// libtorch.
 ///
 /// ```
 /// use coinop_agents::{Device, device};
@@ -24,7 +24,7 @@ use crate::AgentError;
 ///
 /// # Errors
 ///
-/// [`AgentError::Device`] when there is no such device, with what there is.
+/// [`AgentError::Device`] if there is no such device; the message lists those that exist.
 pub fn device(name: &str) -> Result<Device, AgentError> {
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
@@ -49,10 +49,10 @@ pub fn device(name: &str) -> Result<Device, AgentError> {
     }
 }
 
-/// Loads the part of libtorch that computes on a GPU.
+/// Loads libtorch's CUDA library.
 ///
-/// Linkers leave out a library that nothing refers to, and this one is found by registering itself. Loading it when it is needed, from where libtorch
-/// itself is, spares all other programs hundreds of megabytes and seconds.
+/// Linkers drop a library that nothing refers to, and this one works by registering itself. Loading it on demand,
+/// from the folder of libtorch, saves all other programs hundreds of megabytes and seconds.
 fn load_cuda() -> Result<(), String> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
     let load = || {
@@ -70,9 +70,9 @@ fn load_cuda() -> Result<(), String> {
     LOADED.get_or_init(load).clone()
 }
 
-/// Sets the number of threads that libtorch computes with.
+/// Sets the number of threads that libtorch uses.
 ///
-/// libtorch's results on the CPU can depend on it: a run is repeated bit for bit only with the same number.
+/// Results on the CPU can depend on it, so a run is reproducible bit for bit only with the same number.
 ///
 /// ```
 /// coinop_agents::set_torch_threads(1);
@@ -81,8 +81,8 @@ pub fn set_torch_threads(threads: usize) {
     tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
 }
 
-/// Numbers, copied to a device, as a tensor of some size. A GPU fetches them while the program goes on, from memory that the system does not move;
-/// libtorch keeps that until they are fetched, and for the next ones.
+/// Copies numbers to a device as a tensor of the given size. A GPU reads them asynchronously from pinned memory,
+/// which libtorch keeps until the copy is complete and then reuses.
 pub(crate) fn upload<T: Element>(numbers: &[T], size: &[i64], device: Device) -> Result<Tensor, TchError> {
     assert_eq!(
         size.iter().product::<i64>(),

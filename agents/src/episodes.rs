@@ -1,4 +1,4 @@
-//! Keeps account of the episodes that the actors are playing.
+//! Tracks the scores and lengths of the actors' episodes.
 
 use coinop_envs::Step;
 
@@ -37,7 +37,7 @@ impl Episodes {
         self.finished.clear();
     }
 
-    /// Clears the running episodes, which others replace.
+    /// Discards the running episodes, because new ones will start.
     pub fn interrupt(&mut self) {
         self.running.fill((0.0, 0));
     }
@@ -68,7 +68,7 @@ impl Episodes {
     }
 }
 
-/// The episodes under way.
+/// Saves the running episodes.
 impl Checkpoint for Episodes {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let (scores, steps): (Vec<f64>, Vec<u64>) = self.running.iter().copied().unzip();

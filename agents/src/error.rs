@@ -1,4 +1,4 @@
-//! What can go wrong in an agent and in training.
+//! Errors of agents and of training.
 
 use crate::CheckpointError;
 use coinop_envs::EnvError;
@@ -16,32 +16,32 @@ pub enum AgentError {
     /// libtorch reported an error.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] tch::TchError),
-    /// The loss or the weights are no longer finite numbers.
+    /// The loss or the weights are NaN or infinite.
     #[error("{what} is {value} after {updates} updates: training diverged; try a lower learning rate")]
     NotFinite {
-        /// What was found, e.g. `loss`.
+        /// The name of the value, e.g. `loss`.
         what: &'static str,
         /// Its value.
         value: f64,
-        /// Updates done so far.
+        /// The number of updates so far.
         updates: u64,
     },
     /// The network of a policy produced a non-finite value.
     #[error("the network produced {value} as {what}; these weights are unusable, use another checkpoint")]
     Useless {
-        /// What it should be.
+        /// What the value should have been.
         what: &'static str,
-        /// What it is.
+        /// The value.
         value: f64,
     },
-    /// A network cannot read these observations.
+    /// A network cannot read observations of this shape.
     #[error("the network `{network}` cannot read observations of shape {shape}: {reason}")]
     Shape {
         /// The network's name.
         network: &'static str,
-        /// The observation's shape.
+        /// The shape of the observation.
         shape: String,
-        /// What it needs instead.
+        /// What the network requires.
         reason: String,
     },
     /// A setting has an invalid value.
@@ -51,31 +51,31 @@ pub enum AgentError {
         name: &'static str,
         /// Its value.
         value: String,
-        /// What values it may have.
+        /// The allowed values.
         reason: &'static str,
     },
-    /// Frames could not be compressed or opened.
+    /// Frames could not be compressed or decompressed.
     #[error(
         "frames of the replay memory can't be compressed or opened: {0}; lower the memory's capacity, or choose the store `raw`"
     )]
     Compression(std::io::Error),
-    /// The network would not fit into memory.
+    /// There is not enough memory for the network.
     #[error(transparent)]
     Memory(EnvError),
-    /// An algorithm of another crate failed in a way of its own, or panicked.
+    /// A third-party algorithm failed or panicked.
     #[error("the algorithm {name}: {cause}")]
     Algorithm {
         /// Its name.
         name: &'static str,
-        /// What happened.
+        /// The cause.
         cause: String,
     },
-    /// The device is not there.
+    /// There is no such device.
     #[error("{0}")]
     Device(String),
 }
 
-/// libtorch puts a C++ backtrace below its message.
+/// Returns the first line of a libtorch error; a C++ backtrace follows it.
 fn first_line(error: &tch::TchError) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()
@@ -105,23 +105,23 @@ pub enum TrainError {
     /// A worker failed.
     #[error("worker {number}: {cause}")]
     Worker {
-        /// Its number, from 0.
+        /// The index of the worker.
         number: usize,
-        /// Of what.
+        /// The error.
         cause: Box<TrainError>,
     },
-    /// A thread of actors ended without an error of its own.
+    /// An actor or worker thread panicked.
     #[error(
         "the thread of actor or worker {number} panicked; its message is above: this is a fault of coinop, please report it"
     )]
     ActorDied {
-        /// Its number.
+        /// The index of the actor or worker.
         number: usize,
     },
 }
 
 impl TrainError {
-    /// Whether training diverged, so that what was learned is of no use.
+    /// Whether training diverged, which makes the weights unusable.
     #[must_use]
     pub fn is_divergence(&self) -> bool {
         match self {
@@ -131,7 +131,7 @@ impl TrainError {
         }
     }
 
-    /// What a network that answers with no numbers means where its weights are being trained.
+    /// Converts non-finite network outputs into the error they indicate during training: diverged weights.
     pub(crate) fn of_training(self, updates: u64) -> Self {
         match self {
             Self::Agent(AgentError::Useless { what, value }) => AgentError::NotFinite { what, value, updates }.into(),

@@ -1,7 +1,7 @@
-//! Exploration: every actor has an epsilon of its own, sampled and resampled.
+//! Exploration: each actor has its own epsilon, which can be sampled and resampled.
 //!
-//! An actor behaves by the mixture `(1 - epsilon) policy + epsilon uniform`. What policy methods learn from is the logarithm of the
-//! *mixture's* probability, because that is what acted.
+//! An actor follows the mixture `(1 - epsilon) policy + epsilon uniform`. Policy gradient methods use the
+//! log-probability under this *mixture*, because it is the distribution that chose the action.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::limits::{at_least_0, check, unit};
 use crate::schedule::Schedule;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
-/// Where the actors' epsilons come from.
+/// How the actors' epsilons are chosen.
 ///
 /// ```
 /// use coinop_agents::explore::EpsilonConfig;
@@ -32,55 +32,56 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EpsilonConfig {
-    /// The same for all, always.
+    /// The same constant for all actors.
     Fixed {
         /// The epsilon.
         value: f64,
     },
-    /// Uniform between bounds, for each actor anew every so many frames.
+    /// Uniform between bounds, redrawn for each actor every `resample_frames` frames.
     Uniform {
         /// The lower bound.
         low: f64,
         /// The upper bound.
         high: f64,
-        /// Frames of the run, over all actors, between draws.
+        /// Frames of the run, over all actors, between two draws.
         resample_frames: u64,
     },
-    /// One of a few values, for each actor anew every so many frames, as in the A3C paper (arXiv 1602.01783, section 5).
+    /// One of a few values, redrawn for each actor every `resample_frames` frames, as in the A3C paper (arXiv
+    /// 1602.01783, section 5).
     Discrete {
         /// The values.
         values: Vec<f64>,
-        /// The probability of each; they sum to 1.
+        /// Their probabilities, which sum to 1.
         probabilities: Vec<f64>,
-        /// Frames of the run, over all actors, between draws.
+        /// Frames of the run, over all actors, between two draws.
         resample_frames: u64,
     },
-    /// The same for all, falling (or rising) in a straight line from the first frame on that is learned from, as in the DQN papers.
+    /// The same for all actors, changing linearly from the first frame that is learned from, as in the DQN papers.
     Linear {
-        /// The epsilon at the start.
+        /// The initial epsilon.
         from: f64,
-        /// The epsilon at the end, which stays.
+        /// The final epsilon.
         to: f64,
-        /// Frames of the run, over all actors, that it takes.
+        /// The duration in frames of the run, over all actors.
         frames: u64,
     },
-    /// For each actor one of a few values, to which its epsilon falls in a straight line, as in the asynchronous value methods of the A3C paper
-    /// (section 8 of its supplement).
+    /// A final value per actor, drawn from a few values, which its epsilon approaches linearly, as in the
+    /// asynchronous value methods of the A3C paper (section 8 of its supplement).
     Annealed {
-        /// The epsilon of all at the start.
+        /// The initial epsilon of all actors.
         from: f64,
         /// The final values.
         values: Vec<f64>,
-        /// The probability of each; they sum to 1.
+        /// Their probabilities, which sum to 1.
         probabilities: Vec<f64>,
-        /// Frames of the run, over all actors, that it takes.
+        /// The duration in frames of the run, over all actors.
         frames: u64,
     },
-    /// Actor `i` of `n` has `base^(1 + alpha i / (n - 1))`, always (Ape-X, arXiv 1803.00933, section 3).
+    /// The constant `base^(1 + alpha i / (n - 1))` for actor `i` of `n` (Ape-X, arXiv 1803.00933, section 3).
     Ladder {
         /// The largest epsilon.
         base: f64,
-        /// How far the ladder goes down.
+        /// How far the ladder descends.
         alpha: f64,
     },
 }
@@ -90,7 +91,7 @@ impl EpsilonConfig {
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the value that is not.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         let resampled = |frames: u64| check(frames > 0, "epsilon.resample_frames", frames, "it must be at least 1");
         match self {
@@ -177,7 +178,7 @@ impl EpsilonConfig {
     }
 }
 
-/// Checks that values and probabilities are a distribution over epsilons.
+/// Checks that values and probabilities form a distribution over epsilons.
 fn distribution(values: &[f64], probabilities: &[f64]) -> Result<(), AgentError> {
     let sum: f64 = probabilities.iter().sum();
     let counts = format!("{} with {} probabilities", values.len(), probabilities.len());
@@ -190,7 +191,7 @@ fn distribution(values: &[f64], probabilities: &[f64]) -> Result<(), AgentError>
     check(is_1, "epsilon.probabilities", format!("a sum of {sum}"), "it must be 1")
 }
 
-/// One of some values, by their probabilities.
+/// Draws one of some values by their probabilities.
 fn pick(values: &[f64], probabilities: &[f64], rng: &mut Rng) -> f64 {
     let mut left = rng.random::<f64>();
     let chosen = probabilities.iter().position(|probability| {
@@ -200,11 +201,12 @@ fn pick(values: &[f64], probabilities: &[f64], rng: &mut Rng) -> f64 {
     values[chosen.unwrap_or(values.len() - 1)]
 }
 
-/// Points of a line, and the most frames between two of them: every draw is written down, and such a step is small enough.
+/// The number of points of a linear schedule, and the maximum number of frames between two of them. Every change is
+/// logged, and steps of this size are small enough.
 const LINE_POINTS: u64 = 100;
 const LINE_FRAMES: u64 = 10_000;
 
-/// The epsilons of some actors.
+/// The current epsilons of some actors.
 ///
 /// ```
 /// use coinop_agents::explore::{EpsilonConfig, Epsilons};
@@ -220,25 +222,26 @@ const LINE_FRAMES: u64 = 10_000;
 #[derive(Debug)]
 pub struct Epsilons {
     config: EpsilonConfig,
-    /// The number of the first of them, and how many there are in the run.
+    /// The index of the first of these actors, and the number of actors in the run.
     first: usize,
     actors: usize,
     streams: Vec<Rng>,
     current: Vec<f32>,
-    /// Where each one's line ends, of those that are annealed.
+    /// The final epsilon of each actor, if they are annealed.
     last: Vec<f32>,
-    /// Frames at which the next draw is due.
+    /// The frame at which the next draw is due.
     next_draw: u64,
 }
 
 impl Epsilons {
-    /// Draws the first epsilon of each of `actors` actors.
+    /// Draws the first epsilon for each of `actors` actors.
     #[must_use]
     pub fn new(config: EpsilonConfig, actors: usize, seed: u64) -> Self {
         Self::of(config, 0..actors, actors, seed)
     }
 
-    /// Draws the first epsilon of each of the actors `own`, out of `actors` in the run. They are those that [`new`](Self::new) draws for them.
+    /// Draws the first epsilon for the actors `own` out of the `actors` in the run: the same values that
+    /// [`new`](Self::new) draws for them.
     #[must_use]
     pub fn of(config: EpsilonConfig, own: Range<usize>, actors: usize, seed: u64) -> Self {
         let mut streams: Vec<Rng> = own.clone().map(|actor| stream(seed, "epsilon", actor as u64)).collect();
@@ -265,13 +268,13 @@ impl Epsilons {
         epsilons
     }
 
-    /// Each actor's epsilon.
+    /// The epsilon of each actor.
     #[must_use]
     pub fn current(&self) -> &[f32] {
         &self.current
     }
 
-    /// Draws anew if that is due after `frames` frames of the run.
+    /// Redraws the epsilons if that is due after `frames` frames of the run.
     pub fn resample(&mut self, frames: u64) {
         if let Some(every) = self.config.resample_frames()
             && frames >= self.next_draw
@@ -307,7 +310,7 @@ impl Checkpoint for Epsilons {
     }
 }
 
-/// Draws an action from the mixture of a distribution over actions and the uniform one.
+/// Draws an action from the mixture of a policy's distribution and the uniform one.
 ///
 /// ```
 /// use coinop_agents::explore::sample_action;
@@ -332,7 +335,7 @@ pub fn sample_action(probabilities: &[f32], epsilon: f32, rng: &mut Rng) -> u32 
     chosen.unwrap_or_else(|| greedy_action(probabilities) as usize) as u32
 }
 
-/// The most valuable action, or with probability `epsilon` any, all being equally probable.
+/// Returns the greedy action or, with probability `epsilon`, a uniformly random one.
 ///
 /// ```
 /// use coinop_agents::explore::epsilon_greedy;
@@ -349,7 +352,7 @@ pub fn epsilon_greedy(values: &[f32], epsilon: f32, rng: &mut Rng) -> u32 {
     }
 }
 
-/// The action with the largest value; the first of equals.
+/// Returns the action with the largest value; the first one on ties.
 ///
 /// ```
 /// use coinop_agents::explore::greedy_action;

@@ -1,11 +1,11 @@
-//! Initial weights, drawn from our own stream: libtorch's generator is global and differs between versions.
+//! Initial weights, drawn from our own random streams: libtorch's generator is global and differs between versions.
 
 use coinop_envs::rng::Rng;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
-/// How weights and biases start.
+/// The distribution of initial weights and biases.
 ///
 /// ```
 /// use coinop_agents::init::Init;
@@ -24,7 +24,7 @@ pub enum Init {
 }
 
 impl Init {
-    /// Values for a weight of `shape` (outputs first) and its bias of `shape[0]`.
+    /// Draws a weight of `shape` (outputs first) and its bias of `shape[0]`.
     pub(crate) fn draw(self, shape: &[i64], gain: f64, rng: &mut Rng) -> Result<(Tensor, Tensor), TchError> {
         let fan_in: i64 = shape[1..].iter().product();
         match self {
@@ -49,8 +49,8 @@ fn uniform(shape: &[i64], bound: f64, rng: &mut Rng) -> Result<Tensor, TchError>
     Tensor::f_from_slice(&values)?.f_reshape(shape)
 }
 
-/// A `rows` x `columns` matrix whose rows (or columns, whichever are fewer) are orthonormal: the Q of a Gaussian matrix,
-/// with signs such that the distribution is uniform.
+/// Draws a `rows` x `columns` matrix whose rows (or columns, whichever are fewer) are orthonormal: the Q of a
+/// Gaussian matrix, with signs that make the distribution uniform.
 fn orthogonal(rows: i64, columns: i64, rng: &mut Rng) -> Result<Tensor, TchError> {
     let (tall, wide) = (rows.max(columns), rows.min(columns));
     let values: Vec<f64> = (0..tall * wide).map(|_| gaussian(rng)).collect();
@@ -64,7 +64,7 @@ fn orthogonal(rows: i64, columns: i64, rng: &mut Rng) -> Result<Tensor, TchError
     }
 }
 
-/// A standard normal number, by Box and Muller.
+/// Draws a standard normal number (Box-Muller).
 fn gaussian(rng: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()

@@ -1,8 +1,8 @@
-//! From a batch to better weights.
+//! The [`Learner`] trait.
 
 use crate::AgentError;
 
-/// Turns a batch into better weights.
+/// Updates weights from batches.
 ///
 /// ```
 /// use coinop_agents::{AgentError, Learner};
@@ -28,15 +28,15 @@ use crate::AgentError;
 /// # Ok::<(), coinop_agents::AgentError>(())
 /// ```
 pub trait Learner {
-    /// What it learns from.
+    /// The batch of an update.
     type Batch;
-    /// What it reports of an update.
+    /// The statistics of an update.
     type Stats;
 
-    /// One update of the weights.
+    /// Performs one update.
     ///
     /// # Errors
     ///
-    /// When the network fails, or the loss is not finite.
+    /// If the network fails, or the loss is not finite.
     fn learn(&mut self, batch: &Self::Batch) -> Result<Self::Stats, AgentError>;
 }

@@ -1,8 +1,8 @@
 //! Networks, optimisers, rollouts and trainers for coinop: the only crate that links libtorch.
 //!
-//! A [`Policy`] turns a batch of observations into actions, a [`Learner`] turns a batch into better weights, and a
-//! [`Trainer`] wires both to environments and advances by one [`step`](Trainer::step). Everything
-//! with state is a [`Checkpoint`]. One algorithm is one folder with the files `config.rs`, `learner.rs`, `trainer.rs`.
+//! A [`Policy`] maps a batch of observations to actions, a [`Learner`] updates weights from a batch, and a
+//! [`Trainer`] connects both to environments and advances by one [`step`](Trainer::step). Everything with state is a
+//! [`Checkpoint`]. Each algorithm is a folder with the files `config.rs`, `learner.rs` and `trainer.rs`.
 
 pub mod a3c;
 mod actor_learners;

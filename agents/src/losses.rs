@@ -1,11 +1,11 @@
-//! Pieces of losses: pure functions of tensors whose first dimension `n` is the sample.
+//! Loss terms: pure functions of tensors whose first dimension `n` is the sample.
 //!
-//! A tensor of another shape is a mistake of the caller, and would often be broadcast to a plausible wrong result: every function begins
-//! by asserting the shapes.
+//! A tensor of the wrong shape would often be broadcast to a plausible wrong result, so every function starts by
+//! asserting the shapes.
 
 use tch::{Kind, TchError, Tensor, no_grad};
 
-/// Asserts that all tensors have one dimension and as many samples.
+/// Asserts that all tensors are one-dimensional with the same number of samples.
 #[track_caller]
 fn assert_samples(tensors: &[&Tensor]) {
     let first = tensors[0].size();
@@ -25,8 +25,8 @@ fn assert_rows(rows: &Tensor, per_sample: &[&Tensor]) {
     }
 }
 
-/// `-mean(A log pi(a|s))`, the loss of the policy gradient (Mnih 2016, arXiv 1602.01783, section 4; Clemente 2017, arXiv 1705.04862,
-/// section 4), of the log-probabilities of the actions `[n]` and their advantages `[n]`.
+/// The policy gradient loss `-mean(A log pi(a|s))` (Mnih 2016, arXiv 1602.01783, section 4; Clemente 2017, arXiv
+/// 1705.04862, section 4) of the actions' log-probabilities `[n]` and advantages `[n]`.
 ///
 /// ```
 /// use coinop_agents::losses::policy_gradient_loss;
@@ -39,18 +39,19 @@ fn assert_rows(rows: &Tensor, per_sample: &[&Tensor]) {
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn policy_gradient_loss(log_probabilities: &Tensor, advantages: &Tensor) -> Result<Tensor, TchError> {
     assert_samples(&[log_probabilities, advantages]);
     log_probabilities.f_mul(advantages)?.f_mean(Kind::Float)?.f_neg()
 }
 
-/// `-mean(min(r A, clip(r, 1 - c, 1 + c) A))` (Schulman 2017, arXiv 1707.06347, equation 7), where `r` is the ratio of an action's
-/// probability to the one it had when it was done. All tensors are `[n]`.
+/// The clipped policy loss `-mean(min(r A, clip(r, 1 - c, 1 + c) A))` (Schulman 2017, arXiv 1707.06347, equation 7),
+/// where `r` is the ratio of an action's current probability to the probability with which it was chosen. All tensors
+/// are `[n]`.
 ///
 /// ```
 /// use coinop_agents::losses::clipped_policy_loss;
@@ -65,11 +66,11 @@ pub fn policy_gradient_loss(log_probabilities: &Tensor, advantages: &Tensor) -> 
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn clipped_policy_loss(
     log_probabilities: &Tensor,
     old_log_probabilities: &Tensor,
@@ -83,7 +84,7 @@ pub fn clipped_policy_loss(
     gain.f_mean(Kind::Float)?.f_neg()
 }
 
-/// `mean((R - V(s))²)`, of returns `[n]` and values `[n]` (Mnih 2016, arXiv 1602.01783, algorithm S3).
+/// The value loss `mean((R - V(s))²)` of returns `[n]` and values `[n]` (Mnih 2016, arXiv 1602.01783, algorithm S3).
 ///
 /// ```
 /// use coinop_agents::losses::value_loss;
@@ -96,19 +97,19 @@ pub fn clipped_policy_loss(
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError> {
     assert_samples(&[values, returns]);
     returns.f_sub(values)?.f_square()?.f_mean(Kind::Float)
 }
 
-/// What the next observations are worth, `[n]`: `Q'(s', argmax_a Q(s', a))`, of the target network's action values `[n, actions]` and of
-/// those that select the actions. With the online network's that is Double-DQN (van Hasselt 2015, arXiv 1509.06461, equation 4); with the
-/// target network's own it is DQN.
+/// The values `[n]` of the next observations, `Q'(s', argmax_a Q(s', a))`, from the target network's action values
+/// `[n, actions]` and those that select the actions. Selecting with the online network is Double-DQN (van Hasselt
+/// 2015, arXiv 1509.06461, equation 4); selecting with the target network itself is DQN.
 ///
 /// ```
 /// use coinop_agents::losses::next_value;
@@ -123,11 +124,11 @@ pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError>
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn next_value(target_values: &Tensor, selecting_values: &Tensor) -> Result<Tensor, TchError> {
     assert_eq!(
         target_values.size(),
@@ -139,7 +140,7 @@ pub fn next_value(target_values: &Tensor, selecting_values: &Tensor) -> Result<T
     action_value(target_values, &best)
 }
 
-/// The values `[n]` of actions `[n]` among action values `[n, actions]`.
+/// Gathers the values `[n]` of actions `[n]` from action values `[n, actions]`.
 ///
 /// ```
 /// use coinop_agents::losses::action_value;
@@ -153,19 +154,20 @@ pub fn next_value(target_values: &Tensor, selecting_values: &Tensor) -> Result<T
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn action_value(values: &Tensor, actions: &Tensor) -> Result<Tensor, TchError> {
     assert_rows(values, &[actions]);
     values.f_gather(1, &actions.f_unsqueeze(1)?, false)?.f_squeeze_dim(1)
 }
 
-/// `mean(w L(y - Q(s, a)))` of values, targets and importance weights, all `[n]`. The derivative of `L` is the error itself, within
-/// `±error_clip`: half the square, and a straight line beyond (Mnih 2015, "error clipping"); with `error_clip` 0, half the square
-/// everywhere. A weight multiplies its sample's gradient (Schaul 2015, arXiv 1511.05952, section 3.4), and stands outside of the square.
+/// The TD loss `mean(w L(y - Q(s, a)))` of values, targets and importance weights, all `[n]`. `L` is the Huber loss:
+/// half the square within `±error_clip` and linear beyond (Mnih 2015, "error clipping"); with `error_clip` 0, half
+/// the square everywhere. A weight multiplies its sample's gradient (Schaul 2015, arXiv 1511.05952, section 3.4), so
+/// it is outside the square.
 ///
 /// ```
 /// use coinop_agents::losses::td_loss;
@@ -180,11 +182,11 @@ pub fn action_value(values: &Tensor, actions: &Tensor) -> Result<Tensor, TchErro
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn td_loss(values: &Tensor, targets: &Tensor, weights: &Tensor, error_clip: f64) -> Result<Tensor, TchError> {
     assert_samples(&[values, targets, weights]);
     let losses = if error_clip > 0.0 {
@@ -195,9 +197,10 @@ pub fn td_loss(values: &Tensor, targets: &Tensor, weights: &Tensor, error_clip: 
     losses.f_mul(weights)?.f_mean(Kind::Float)
 }
 
-/// How far a policy has moved since it acted, `mean(r - 1 - log r)`, in nats, and the share of the ratios `r` beyond `1 ± clip_ratio`. The
-/// first estimates the Kullback-Leibler divergence without bias and is never negative (Schulman 2020,
-/// <http://joschu.net/blog/kl-approx.html>, k3). Two numbers to watch, without gradient, of tensors `[n]`.
+/// Two diagnostics of how far a policy has moved since it chose the actions, without gradient, from tensors `[n]`:
+/// `mean(r - 1 - log r)` in nats, an unbiased and never negative estimate of the Kullback-Leibler divergence
+/// (Schulman 2020, <http://joschu.net/blog/kl-approx.html>, k3), and the fraction of ratios `r` beyond `1 ±
+/// clip_ratio`.
 ///
 /// ```
 /// use coinop_agents::losses::policy_change;
@@ -213,11 +216,11 @@ pub fn td_loss(values: &Tensor, targets: &Tensor, weights: &Tensor, error_clip: 
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn policy_change(
     log_probabilities: &Tensor,
     old_log_probabilities: &Tensor,
@@ -232,9 +235,9 @@ pub fn policy_change(
     })
 }
 
-/// The entropy `[n]` of distributions given by the logarithms of their probabilities `[n, actions]`, in nats.
+/// The entropy `[n]`, in nats, of distributions given as log-probabilities `[n, actions]`.
 ///
-/// From the logarithm of the softmax: the logarithm of a softmax that has become 0 would be infinite.
+/// Pass a log-softmax: the logarithm of a softmax that underflowed to 0 would be infinite.
 ///
 /// ```
 /// use coinop_agents::losses::entropy;
@@ -247,11 +250,11 @@ pub fn policy_change(
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If the shape is another.
+/// If the shape is wrong.
 pub fn entropy(log_probabilities: &Tensor) -> Result<Tensor, TchError> {
     assert_rows(log_probabilities, &[]);
     log_probabilities
@@ -261,7 +264,8 @@ pub fn entropy(log_probabilities: &Tensor) -> Result<Tensor, TchError> {
         .f_neg()
 }
 
-/// The log-probability `[n]` of actions `[n]` under the mixture `(1 - epsilon) policy + epsilon uniform` that acted.
+/// The log-probabilities `[n]` of actions `[n]` under the mixture `(1 - epsilon) policy + epsilon uniform` that chose
+/// them.
 ///
 /// ```
 /// use coinop_agents::losses::mixture_log_probability;
@@ -276,11 +280,11 @@ pub fn entropy(log_probabilities: &Tensor) -> Result<Tensor, TchError> {
 ///
 /// # Errors
 ///
-/// When libtorch fails, for example for want of memory.
+/// If libtorch fails, for example because memory is exhausted.
 ///
 /// # Panics
 ///
-/// If a shape is another.
+/// If a shape is wrong.
 pub fn mixture_log_probability(
     log_probabilities: &Tensor,
     actions: &Tensor,

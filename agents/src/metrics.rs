@@ -1,12 +1,12 @@
-//! Numbers to watch, by name.
+//! Named training metrics.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// Named numbers, each the mean of the values that were recorded for it.
+/// Named metrics, each the mean of its recorded values.
 ///
-/// A trainer records per update; whoever reads may add the rows of many steps up, and still has means over updates.
+/// A trainer records once per update; readers can add up the rows of several steps and still get means over updates.
 ///
 /// ```
 /// use coinop_agents::Row;
@@ -28,7 +28,7 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Cell {
     name: Cow<'static, str>,
-    /// In bits, because JSON has no NaN.
+    /// Stored as bits, because JSON has no NaN.
     #[serde(with = "bits")]
     sum: f64,
     count: u64,
@@ -47,7 +47,7 @@ mod bits {
 }
 
 impl Row {
-    /// A row that has these names, in this order, and no values yet.
+    /// Creates a row with these names, in this order, and without values.
     #[must_use]
     pub fn of(names: &[&'static str]) -> Self {
         let cell = |name: &&'static str| Cell {
@@ -60,14 +60,14 @@ impl Row {
         }
     }
 
-    /// Adds a value. A name that is new comes last. A value that is not finite is left out, because one would spoil the mean of all: the
-    /// explained variance of a rollout, for instance, is not defined where all returns are the same.
+    /// Records a value. New names are appended. Non-finite values are skipped, because one would spoil the mean: for
+    /// instance, the explained variance of a rollout is undefined if all returns are equal.
     pub fn record(&mut self, name: &'static str, value: f64) {
         let (sum, count) = if value.is_finite() { (value, 1) } else { (0.0, 0) };
         self.add_to(&Cow::Borrowed(name), sum, count);
     }
 
-    /// Adds all values of another row.
+    /// Adds the values of another row.
     pub fn add(&mut self, other: &Row) {
         for cell in &other.cells {
             self.add_to(&cell.name, cell.sum, cell.count);
@@ -89,20 +89,20 @@ impl Row {
         }
     }
 
-    /// Forgets the values, and keeps the names.
+    /// Discards the values and keeps the names.
     pub fn clear(&mut self) {
         for cell in &mut self.cells {
             (cell.sum, cell.count) = (0.0, 0);
         }
     }
 
-    /// The mean of what was recorded for a name; `None` where that is nothing.
+    /// Returns the mean of the recorded values, or `None` if there are none.
     #[must_use]
     pub fn mean(&self, name: &str) -> Option<f64> {
         self.means().find(|(other, _)| *other == name)?.1
     }
 
-    /// All names with their means, in the order in which they came.
+    /// Iterates over all names and means, in the order in which the names were first recorded.
     pub fn means(&self) -> impl Iterator<Item = (&str, Option<f64>)> {
         self.cells
             .iter()

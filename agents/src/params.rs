@@ -1,19 +1,19 @@
-//! The parameters of a network, in one flat tensor.
+//! The parameters of a network in one flat tensor.
 //!
 //! ```text
 //! flat  [ conv1.weight | conv1.bias | conv2.weight | … | value.bias ]
 //!            ▲ leaf         ▲ leaf      views of `flat` that autograd knows
 //! ```
 //!
-//! Clipping and the optimiser work on the whole at once. The gradient is a flat tensor of the same layout.
+//! Clipping and the optimiser process the whole tensor at once. The gradient is a flat tensor with the same layout.
 //!
-//! Threads do not share it: two that write to one number at once have undefined behaviour. What Hogwild needs instead, and how the code stays within
-//! Rust's rules, stands in `shared.rs`; between there and here, numbers are copied.
+//! Threads do not share it: concurrent writes to one number are undefined behaviour. `shared.rs` explains what
+//! Hogwild needs instead, within Rust's rules; numbers are copied between there and here.
 
 use crate::{Checkpoint, CheckpointError, Section};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-/// Named leaves over one flat tensor.
+/// Named views of one flat tensor.
 ///
 /// ```
 /// # use coinop_agents::network::ActorCritic;
@@ -70,22 +70,22 @@ impl Params {
         self.flat.numel()
     }
 
-    /// All parameters, flat; changing them in place, as an optimiser does, changes the network.
+    /// All parameters, flat. Changing them in place, as an optimiser does, changes the network.
     pub fn flat(&self) -> Tensor {
         self.flat.shallow_clone()
     }
 
-    /// A number that is another one whenever a value has been changed.
+    /// A version number that changes whenever a value does.
     pub(crate) fn version(&self) -> Result<i64, TchError> {
         self.flat.f_internal_version()
     }
 
-    /// Takes over the values of parameters of the same layout. They stay two.
+    /// Copies the values of parameters with the same layout.
     pub(crate) fn copy_from(&mut self, other: &Params) -> Result<(), TchError> {
         no_grad(|| self.flat.f_copy_(&other.flat))
     }
 
-    /// Takes over all values, flat.
+    /// Sets all values from a flat slice.
     pub(crate) fn take(&self, values: &[f32]) -> Result<(), TchError> {
         no_grad(|| self.flat().f_copy_(&Tensor::f_from_slice(values)?))
     }
@@ -95,11 +95,12 @@ impl Params {
         &self.leaves[i]
     }
 
-    /// The gradient of a scalar loss, flat; 0 where it does not depend on a parameter. The loss's graph is used up.
+    /// Computes the flat gradient of a scalar loss, which is 0 for parameters that the loss does not depend on. Frees
+    /// the loss's graph.
     ///
     /// # Errors
     ///
-    /// When libtorch fails, for example for want of memory.
+    /// If libtorch fails, for example because memory is exhausted.
     pub fn gradient(&self, loss: &Tensor) -> Result<Tensor, TchError> {
         let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
         let or_0 = |(gradient, leaf): (Tensor, &Tensor)| {
@@ -114,7 +115,7 @@ impl Params {
     }
 }
 
-/// All elements of all tensors, one after another.
+/// Concatenates the elements of all tensors.
 fn concatenate<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Tensor, TchError> {
     let flat = tensors.into_iter().map(|tensor| tensor.f_reshape([-1]));
     Tensor::f_cat(&flat.collect::<Result<Vec<_>, _>>()?, 0)

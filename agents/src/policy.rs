@@ -1,4 +1,4 @@
-//! From observations to actions.
+//! The [`Policy`] trait, and the policies of the built-in networks.
 
 use std::marker::PhantomData;
 
@@ -10,7 +10,7 @@ use crate::AgentError;
 use crate::explore::{epsilon_greedy, greedy_action, sample_action};
 use crate::network::{ActorCritic, Observation, QNetwork, RecurrentState};
 
-/// How a policy chooses.
+/// How a policy chooses actions.
 ///
 /// ```
 /// use coinop_agents::Mode;
@@ -23,13 +23,13 @@ use crate::network::{ActorCritic, Observation, QNetwork, RecurrentState};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// As the policy's distribution says.
+    /// Sample from the policy's distribution.
     Sample,
-    /// The most probable (or most valuable) action.
+    /// Take the most probable (or most valuable) action.
     Greedy,
 }
 
-/// Turns a batch of observations into actions.
+/// Maps batches of observations to actions.
 ///
 /// ```
 /// use coinop_agents::{AgentError, Mode, Policy};
@@ -58,16 +58,17 @@ pub trait Policy {
     /// The element type of observations.
     type Obs: Elem;
 
-    /// Writes one action per observation. `obs` holds `actions.len()` observations, one after another; row `i` is always of the same
-    /// environment, and `begins[i]` says whether an episode begins with it, so that a policy may have memory.
+    /// Writes one action per observation. `obs` holds `actions.len()` consecutive observations. Row `i` always
+    /// belongs to the same environment, and `begins[i]` tells whether it starts an episode, so a policy may keep
+    /// state per row.
     ///
     /// # Errors
     ///
-    /// When the network fails, or answers with NaN or infinity.
+    /// If the network fails, or returns NaN or infinity.
     ///
     /// # Panics
     ///
-    /// If `obs` is not `actions.len()` observations long, or `begins` has another length than `actions`.
+    /// If `obs` does not hold `actions.len()` observations, or `begins` and `actions` differ in length.
     fn act(&mut self, obs: &[Self::Obs], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn not_finite(values: &[f32]) -> Option<f64> {
     values.iter().find(|value| !value.is_finite()).copied().map(f64::from)
 }
 
-/// Copies a network's answers `[n, actions]` into `out`, which gets the size that they need.
+/// Copies a network's outputs `[n, actions]` into `out`, resizing it as needed.
 pub(crate) fn answers(tensor: &Tensor, what: &'static str, out: &mut Vec<f32>) -> Result<(), AgentError> {
     let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
     out.resize(tensor.numel(), 0.0);
@@ -113,7 +114,7 @@ fn assert_lengths<T>(obs: &[T], obs_len: usize, begins: &[bool], actions: &[u32]
 #[derive(Debug)]
 pub struct ActorCriticPolicy<O> {
     network: ActorCritic,
-    /// What the network remembers of each environment's episode.
+    /// The recurrent state of each environment's episode.
     state: Option<RecurrentState>,
     rng: Rng,
     probabilities: Vec<f32>,
@@ -121,7 +122,7 @@ pub struct ActorCriticPolicy<O> {
 }
 
 impl<O: Observation> ActorCriticPolicy<O> {
-    /// Acts with a network; [`Mode::Sample`] draws from `rng`.
+    /// Creates the policy of a network; [`Mode::Sample`] draws from `rng`.
     #[must_use]
     pub fn new(network: ActorCritic, rng: Rng) -> Self {
         Self {
@@ -158,7 +159,7 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
     }
 }
 
-/// The policy of action values: the most valuable action, or with probability epsilon any.
+/// The epsilon-greedy policy of a network of action values.
 ///
 /// ```
 /// use coinop_agents::network::{Head, QNetwork};
@@ -188,8 +189,8 @@ pub struct ValuePolicy<O> {
 }
 
 impl<O: Observation> ValuePolicy<O> {
-    /// Acts with a network. [`Mode::Sample`] draws from `rng` and takes any action, all being equally probable, with probability `epsilon`
-    /// (0.05 in the evaluations of Mnih 2015); [`Mode::Greedy`] never does.
+    /// Creates the policy of a network. [`Mode::Sample`] takes a uniformly random action with probability `epsilon`
+    /// (0.05 in the evaluations of Mnih 2015), drawn from `rng`; [`Mode::Greedy`] never does.
     #[must_use]
     pub fn new(network: QNetwork, epsilon: f32, rng: Rng) -> Self {
         Self {

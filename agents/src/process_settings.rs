@@ -1,23 +1,26 @@
-//! Settings of OpenMP and of the memory allocator, which libtorch's speed depends on, and of SDL2, which gym-rs draws with.
+//! Environment variables of OpenMP and the memory allocator, which libtorch's speed depends on, and of SDL2, which
+//! gym-rs uses.
 //!
-//! * **Threads that wait should sleep, but not at once.** libtorch computes with OpenMP, whose threads by default spin while there is nothing
-//!   to compute. Between two calls the cores belong to the environments, and on a machine that is busy otherwise spinning threads keep even
-//!   the computing ones from running: an evaluation took 20 times as long. But an update is hundreds of small computations, one after the
-//!   other, and to wake a thread that sleeps costs some 50 microseconds in each. So they spin for less than a millisecond.
-//! * **Freed memory should stay.** Every update allocates and frees the same tensors of some megabytes. By default glibc hands each
-//!   of them back to the kernel, which clears the pages again for the next: a third of the time of a training.
-//! * **Nobody watches.** SDL2 looks for a screen unless it is told to do without.
+//! * **Waiting threads should sleep, but not immediately.** libtorch uses OpenMP, whose threads by default spin while
+//!   there is nothing to compute. Between two calls the cores belong to the environments, and on a busy machine
+//!   spinning threads even keep the computing ones from running: an evaluation took 20 times as long. But an update
+//!   consists of hundreds of small operations, and waking a sleeping thread costs some 50 microseconds in each. So
+//!   threads spin for less than a millisecond.
+//! * **Freed memory should be kept.** Every update allocates and frees the same tensors of some megabytes. By default
+//!   glibc returns each of them to the kernel, which clears the pages again for the next: a third of the training
+//!   time.
+//! * **There is no display.** SDL2 looks for one unless told otherwise.
 //!
-//! `coinop` begins with [`apply`], and so should every program that trains with this library.
+//! The program starts with [`apply`], and so should every program that trains with this library.
 //!
-//! These libraries read their settings when the program is loaded, so the only way to choose for them is to start again with the choice
-//! in the environment. Whoever has set one of a group has chosen that group.
+//! The libraries read these variables when the program is loaded, so setting them means restarting the program. If
+//! one variable of a group is already set, the whole group is left alone.
 
 use std::env::var_os;
 
 struct Group {
     settings: &'static [(&'static str, &'static str)],
-    /// Other variables that say the same.
+    /// Other variables with the same effect.
     instead: &'static [&'static str],
 }
 
@@ -47,8 +50,8 @@ impl Group {
     }
 }
 
-/// Starts the program again, in the same process, with the settings that nobody has chosen yet; or returns, if all are chosen or it can
-/// not be done, which costs speed alone. For the beginning of `main`: whatever the program did before, it does once more.
+/// Restarts the program in the same process with the variables that are not set yet. Returns if all are set or if the
+/// restart fails, which only affects speed. Call it at the beginning of `main`: everything before it runs twice.
 ///
 /// ```
 /// // The first line of a program that trains.

@@ -2,8 +2,8 @@
 
 use coinop_envs::End;
 
-/// What is known of a rollout when it is complete. All slices are `[steps, envs]`, one step's environments after another, except
-/// `values`, which has one more step.
+/// The data of a complete rollout. All slices are `[steps, envs]`, step by step, except `values`, which has one more
+/// step.
 ///
 /// ```
 /// use coinop_agents::returns::{Rewards, advantages};
@@ -28,25 +28,27 @@ pub struct Rewards<'a> {
     pub num_envs: usize,
     /// Rewards.
     pub rewards: &'a [f32],
-    /// 0 where nothing follows, else 1.
+    /// 0 where the return ends, else 1.
     pub discounts: &'a [f32],
-    /// Whether the episode ended with the step.
+    /// Whether the step ended the episode.
     pub ends: &'a [End],
-    /// The value of the final observation where an episode was truncated; not read elsewhere.
+    /// The value of the final observation of truncated episodes; ignored elsewhere.
     pub final_values: &'a [f32],
-    /// The values of the observations that the steps began with, and of those after the last step.
+    /// The values of the observations before each step, and of those after the last step.
     pub values: &'a [f32],
 }
 
-/// Writes the advantages of a rollout, by generalised advantage estimation (Schulman 2016, arXiv 1506.02438, equation 16):
+/// Writes the advantages of a rollout by generalised advantage estimation (Schulman 2016, arXiv 1506.02438, equation
+/// 16):
 ///
 /// ```text
 /// delta_t = r_t + gamma d_t V(s_t+1) - V(s_t)
 /// A_t     = delta_t + gamma d_t lambda A_t+1
 /// ```
 ///
-/// where nothing of the next episode enters: behind the last step of an episode, V is that of its final observation (which counts if it
-/// was truncated, since `d_t` is 1 then), and A is 0. With `lambda` 1, `A_t + V(s_t)` is the n-step return of A3C and PAAC.
+/// where nothing crosses the end of an episode: after its last step, V is the value of its final observation (which
+/// counts only if it was truncated, because `d_t` is 1 then), and A is 0. With `lambda` 1, `A_t + V(s_t)` is the
+/// n-step return of A3C and PAAC.
 ///
 /// ```
 /// use coinop_agents::returns::{Rewards, advantages};
@@ -69,7 +71,7 @@ pub struct Rewards<'a> {
 ///
 /// # Panics
 ///
-/// If a slice has another length than `advantages`.
+/// If a slice does not have the length of `advantages`.
 pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &mut [f32]) {
     let n = rollout.num_envs;
     let len = advantages.len();
@@ -101,8 +103,8 @@ pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &m
     }
 }
 
-/// The share of the returns' variance that the values foretold: 1 for perfect values, 0 for values as good as a constant, below 0 for
-/// worse ones. Not finite where all returns are the same.
+/// The fraction of the returns' variance that the values explain: 1 for perfect values, 0 for a constant, below 0 for
+/// worse. Not finite if all returns are equal.
 ///
 /// ```
 /// use coinop_agents::returns::explained_variance;

@@ -1,4 +1,4 @@
-//! A rollout: what happened in some steps of many environments, written in place.
+//! Rollouts: consecutive steps of several environments, written in place.
 //!
 //! ```text
 //! obs            [steps + 1, envs, obs_shape]   row t + 1 is where the environments write while step t is done;
@@ -11,7 +11,7 @@ use coinop_envs::{End, Step};
 
 use crate::returns::Rewards;
 
-/// The memory of an on-policy learner. All slices are allocated once.
+/// The storage of an on-policy learner. All slices are allocated once.
 ///
 /// ```
 /// use coinop_agents::rollout::Rollout;
@@ -30,35 +30,35 @@ use crate::returns::Rewards;
 #[derive(Debug)]
 pub struct Rollout<O> {
     steps: usize,
-    /// What was allocated.
+    /// The allocated number of steps.
     most_steps: usize,
     num_envs: usize,
     obs_len: usize,
     obs: Vec<O>,
-    /// Whether an episode begins with an observation, `[steps + 1, envs]`.
+    /// Whether each observation starts an episode, `[steps + 1, envs]`.
     pub begins: Vec<bool>,
     /// Actions, `[steps, envs]`.
     pub actions: Vec<i64>,
-    /// Epsilons with which they were chosen.
+    /// The epsilon of each action, `[steps, envs]`.
     pub epsilons: Vec<f32>,
-    /// The logarithms of the probabilities with which they were chosen, epsilon included.
+    /// The log-probability of each action, epsilon included, `[steps, envs]`.
     pub log_probabilities: Vec<f32>,
-    /// Rewards.
+    /// Rewards, `[steps, envs]`.
     pub rewards: Vec<f32>,
-    /// 0 where the return stops, else 1.
+    /// 0 where the return ends, else 1, `[steps, envs]`.
     pub discounts: Vec<f32>,
-    /// Whether an episode ended.
+    /// Whether, and why, each step ended the episode, `[steps, envs]`.
     pub ends: Vec<End>,
-    /// The value of the final observation where an episode was truncated.
+    /// The values of the final observations of truncated episodes, `[steps, envs]`.
     pub final_values: Vec<f32>,
     /// Values, `[steps + 1, envs]`.
     pub values: Vec<f32>,
-    /// Filled when the rollout is complete.
+    /// Advantages, `[steps, envs]`, once the rollout is complete.
     pub advantages: Vec<f32>,
 }
 
 impl<O: Copy + Default> Rollout<O> {
-    /// Memory for `steps` steps of `num_envs` environments whose observations have `obs_len` elements.
+    /// Allocates `steps` steps of `num_envs` environments whose observations have `obs_len` elements.
     #[must_use]
     pub fn new(steps: usize, num_envs: usize, obs_len: usize) -> Self {
         let len = steps * num_envs;
@@ -81,62 +81,62 @@ impl<O: Copy + Default> Rollout<O> {
         }
     }
 
-    /// Steps of the rollout.
+    /// The number of steps.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.steps
     }
 
-    /// Environments.
+    /// The number of environments.
     #[must_use]
     pub fn num_envs(&self) -> usize {
         self.num_envs
     }
 
-    /// The observations before step `t`, of all environments; `t` may be `steps`.
+    /// The observations of all environments before step `t`, which may be `steps`.
     #[must_use]
     pub fn obs(&self, t: usize) -> &[O] {
         let row = self.num_envs * self.obs_len;
         &self.obs[t * row..(t + 1) * row]
     }
 
-    /// The same, to write.
+    /// The same, mutable.
     pub fn obs_mut(&mut self, t: usize) -> &mut [O] {
         let row = self.num_envs * self.obs_len;
         &mut self.obs[t * row..(t + 1) * row]
     }
 
-    /// All observations that a step began with, `[steps, envs]`.
+    /// The observations before every step, `[steps, envs]`.
     #[must_use]
     pub fn all_obs(&self) -> &[O] {
         &self.obs[..self.steps * self.num_envs * self.obs_len]
     }
 
-    /// The range of the elements of step `t` in the slices that are `[steps, envs]`.
+    /// The index range of step `t` in slices of shape `[steps, envs]`.
     #[must_use]
     pub fn step(&self, t: usize) -> std::ops::Range<usize> {
         t * self.num_envs..(t + 1) * self.num_envs
     }
 
-    /// The observations from step `t` on, and those after the last step.
+    /// The observations from step `t` on, including those after the last step.
     #[must_use]
     pub fn obs_from(&self, t: usize) -> &[O] {
         &self.obs[t * self.num_envs * self.obs_len..]
     }
 
-    /// Whether an episode begins with the observations of step `t`; `t` may be `steps`.
+    /// Whether the observations of step `t`, which may be `steps`, start episodes.
     #[must_use]
     pub fn begins(&self, t: usize) -> &[bool] {
         &self.begins[self.step(t)]
     }
 
-    /// The same of all steps, `[steps, envs]`.
+    /// Whether the observations of every step start episodes, `[steps, envs]`.
     #[must_use]
     pub fn all_begins(&self) -> &[bool] {
         &self.begins[..self.actions.len()]
     }
 
-    /// Ends the rollout after `steps` steps, fewer than it has room for. [`begin`](Self::begin) gives the next one all of its room again.
+    /// Ends the rollout early, after `steps` steps. [`begin`](Self::begin) restores the full length.
     ///
     /// ```
     /// use coinop_agents::rollout::Rollout;
@@ -168,7 +168,7 @@ impl<O: Copy + Default> Rollout<O> {
         self.resize(self.most_steps);
     }
 
-    /// Within what was allocated.
+    /// Sets the number of steps, within the allocation.
     fn resize(&mut self, steps: usize) {
         let (n, len) = (self.num_envs, steps * self.num_envs);
         self.steps = steps;
@@ -189,7 +189,7 @@ impl<O: Copy + Default> Rollout<O> {
         self.values.resize(len + n, 0.0);
     }
 
-    /// The observations after the last step, with which the next rollout begins, and whether episodes begin with them.
+    /// The observations after the last step, which the next rollout starts with, and whether they start episodes.
     pub fn following(&mut self) -> (&mut [O], &mut [bool]) {
         let row = self.num_envs * self.obs_len;
         (
@@ -198,7 +198,7 @@ impl<O: Copy + Default> Rollout<O> {
         )
     }
 
-    /// Remembers what environment `i` answered to step `t`.
+    /// Stores the result of step `t` of environment `i`.
     pub fn remember(&mut self, t: usize, i: usize, step: &Step) {
         let at = t * self.num_envs + i;
         self.rewards[at] = step.reward;
@@ -220,13 +220,13 @@ impl<O: Copy + Default> Rollout<O> {
         crate::returns::advantages(&rewards, gamma, lambda, &mut self.advantages);
     }
 
-    /// The returns of a complete rollout: what values are to become.
+    /// The returns of a complete rollout: the targets of the values.
     #[must_use]
     pub fn returns(&self) -> Vec<f32> {
         self.advantages.iter().zip(&self.values).map(|(a, v)| a + v).collect()
     }
 
-    /// Shifts and scales the advantages to mean 0 and standard deviation 1.
+    /// Normalises the advantages to mean 0 and standard deviation 1.
     pub fn normalize_advantages(&mut self) {
         // In double precision: a rollout of many environments has tens of thousands of samples.
         let wide = || self.advantages.iter().copied().map(f64::from);

@@ -1,8 +1,8 @@
-//! Numbers that change over a run: learning rates, epsilons, the beta of prioritized replay.
+//! Values that change over a run: learning rates, epsilons, the beta of prioritized replay.
 
 use serde::{Deserialize, Serialize};
 
-/// A number as a function of the frames of the run so far.
+/// A value as a function of the number of frames played.
 ///
 /// ```
 /// use coinop_agents::schedule::Schedule;
@@ -13,24 +13,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
-    /// Always the same.
+    /// A constant.
     Constant {
-        /// The number.
+        /// The value.
         value: f64,
     },
-    /// In a straight line between two numbers; the second one from then on.
+    /// Linear interpolation between two values, constant afterwards.
     Linear {
-        /// At frame 0.
+        /// The value at frame 0.
         from: f64,
-        /// At frame `frames` and later.
+        /// The value at frame `frames` and later.
         to: f64,
-        /// How long it takes.
+        /// The duration in frames.
         frames: u64,
     },
 }
 
 impl Schedule {
-    /// The number after `frames` frames of the run.
+    /// The value after `frames` frames of the run.
     #[must_use]
     pub fn at(&self, frames: u64) -> f64 {
         match *self {

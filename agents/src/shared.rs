@@ -1,10 +1,11 @@
-//! Weights that many threads read and change at once, with the statistics of their optimiser.
+//! Weights that many threads read and change concurrently, with the statistics of their optimiser.
 //!
-//! Hogwild (Recht 2011, arXiv 1106.5730) lets threads write to the same numbers without waiting for each other. In Rust, as in C++, two threads that
-//! write to one ordinary number at once have undefined behaviour, whatever the processor would do. So every number here is an atomic that
-//! holds the bits of an `f32`, and is loaded and stored `Relaxed`: that is defined, costs what an ordinary load or store costs, and promises what
-//! Hogwild needs and no more. A thread may see some numbers from before another's update and some from after; and of two updates of one number
-//! at the same moment, one may be lost. Under the lock neither happens. Tensors are never shared: each thread copies the numbers into its own
+//! Hogwild (Recht 2011, arXiv 1106.5730) lets threads write to the same numbers without synchronisation. In Rust, as
+//! in C++, concurrent writes to an ordinary number are undefined behaviour, whatever the processor would do. So every
+//! number here is an atomic that holds the bits of an `f32` and is accessed with `Relaxed` ordering. This is well
+//! defined, costs the same as ordinary loads and stores, and guarantees just what Hogwild needs: a thread may see
+//! some numbers from before and some from after another's update, and of two simultaneous updates of one number, one
+//! may be lost. With the lock, neither happens. Tensors are never shared: each thread copies the numbers into its own
 //! network, and its gradient out of it.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,7 +18,7 @@ use crate::limits::{at_least_0, decay, divisor};
 use crate::optim::{AdamConfig, RmsPropConfig};
 use crate::{AgentError, CheckpointError, Section};
 
-/// Which optimiser all threads share, with its settings.
+/// The optimiser that all threads share, with its settings.
 ///
 /// ```
 /// use coinop_agents::SharedOptimizerConfig;
@@ -31,7 +32,7 @@ use crate::{AgentError, CheckpointError, Section};
 pub enum SharedOptimizerConfig {
     /// RMSProp, as in the paper.
     RmsProp(SharedRmsPropConfig),
-    /// Adam, which later programs prefer. Bias is corrected by the updates of all threads.
+    /// Adam, common in later implementations. Its bias correction counts the updates of all threads.
     Adam(AdamConfig),
 }
 
@@ -43,7 +44,7 @@ impl SharedOptimizerConfig {
         }
     }
 
-    /// What the mean squared gradient begins with.
+    /// The initial mean squared gradient.
     fn initial_mean_square(&self) -> f64 {
         match self {
             Self::RmsProp(config) => config.initial_mean_square,
@@ -52,7 +53,7 @@ impl SharedOptimizerConfig {
     }
 }
 
-/// The settings of the RMSProp that all threads share (Mnih 2016, arXiv 1602.01783, equations S2 and S3).
+/// The settings of shared RMSProp (Mnih 2016, arXiv 1602.01783, equations S2 and S3).
 ///
 /// ```
 /// use coinop_agents::SharedRmsPropConfig;
@@ -66,10 +67,11 @@ impl SharedOptimizerConfig {
 pub struct SharedRmsPropConfig {
     /// Decay of the moving average of squared gradients, per update.
     pub decay: f64,
-    /// Added to it inside the root.
+    /// Added to the mean square, inside the root.
     pub epsilon: f64,
-    /// What it begins with. From 0, as in Torch, the first updates are up to `1 / sqrt(1 - decay)` times as long as later ones, which can
-    /// switch off every rectifier of a layer for good; from 1, as in TensorFlow, they begin short.
+    /// The initial mean square. From 0, as in Torch, the first updates are up to `1 / sqrt(1 - decay)` times as large
+    /// as later ones, which can permanently disable all rectifiers of a layer; from 1, as in TensorFlow, they start
+    /// small.
     pub initial_mean_square: f64,
 }
 
@@ -81,7 +83,7 @@ impl SharedRmsPropConfig {
     }
 }
 
-/// Numbers that threads share.
+/// Numbers shared between threads.
 #[derive(Debug)]
 struct Numbers(Box<[AtomicU32]>);
 
@@ -109,20 +111,20 @@ impl Numbers {
 #[derive(Debug)]
 pub(crate) struct SharedParams {
     params: Numbers,
-    /// The mean gradient, which only Adam has.
+    /// The mean gradient; only for Adam.
     mean: Option<Numbers>,
     mean_square: Numbers,
     config: SharedOptimizerConfig,
-    /// Held while the numbers are read or changed; `None` where nobody waits.
+    /// Held while the numbers are read or changed; `None` for Hogwild.
     lock: Option<Mutex<()>>,
     updates: AtomicU64,
 }
 
-/// Numbers of the inner loop: enough for the widest vectors.
+/// Numbers per iteration of the inner loop: enough for the widest vector registers.
 const CHUNK: usize = 16;
 
 impl SharedParams {
-    /// With the values of `flat`.
+    /// Creates shared parameters with the values of `flat`.
     pub(crate) fn new(flat: &Tensor, config: SharedOptimizerConfig, locked: bool) -> Result<Self, AgentError> {
         let values = to_vec(flat)?;
         let statistics = |value: f64| Numbers::of(&vec![value as f32; values.len()]);
@@ -141,7 +143,7 @@ impl SharedParams {
         self.params.0.len()
     }
 
-    /// Updates by all threads.
+    /// The number of updates by all threads.
     pub(crate) fn updates(&self) -> u64 {
         self.updates.load(Ordering::Relaxed)
     }
@@ -187,7 +189,7 @@ impl SharedParams {
         }
     }
 
-    /// Update `number`, from 1.
+    /// Performs update `number`, counted from 1.
     fn adam(&self, config: AdamConfig, gradient: &[f32], learning_rate: f64, number: u64) {
         let mean = self.mean.as_ref().expect("Adam was given a mean when it was made");
         let update = config.update(number, learning_rate);
@@ -202,7 +204,7 @@ impl SharedParams {
         }
     }
 
-    /// Takes over the values of `flat`.
+    /// Sets the values to those of `flat`.
     pub(crate) fn write(&self, flat: &Tensor) -> Result<(), AgentError> {
         let _turn = self.turn();
         self.params.write(&to_vec(flat)?);
@@ -210,10 +212,10 @@ impl SharedParams {
     }
 }
 
-/// The parameters of a target network that threads share: those of [`SharedParams`] as they were some frames ago.
+/// The parameters of a target network that threads share: an older copy of [`SharedParams`].
 #[derive(Debug)]
 pub(crate) struct SharedTarget {
-    /// Copied and read so rarely that nobody minds to wait.
+    /// Copied and read so rarely that a lock does not matter.
     params: Mutex<Vec<f32>>,
     /// Counts the copies, from 1.
     version: AtomicU64,
@@ -223,7 +225,7 @@ pub(crate) struct SharedTarget {
 }
 
 impl SharedTarget {
-    /// With the values of `flat`, to be replaced every so many frames of the run.
+    /// Creates a target network with the values of `flat`, to be updated every `every_frames` frames of the run.
     pub(crate) fn new(flat: &Tensor, every_frames: u64) -> Result<Self, AgentError> {
         Ok(Self {
             params: Mutex::new(to_vec(flat)?),
@@ -238,7 +240,7 @@ impl SharedTarget {
         self.params.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the parameters over if that is due after `frames` frames of the run.
+    /// Copies the parameters if that is due after `frames` frames of the run.
     pub(crate) fn refresh(&self, from: &SharedParams, frames: u64) {
         let due = self.next_frames.load(Ordering::Relaxed);
         let next = (frames / self.every_frames + 1) * self.every_frames;
@@ -253,7 +255,7 @@ impl SharedTarget {
         }
     }
 
-    /// Copies them, if they are other than those of the version `seen`, and says whether it did.
+    /// Copies the parameters to `out` if they are newer than version `seen`; returns whether it did.
     pub(crate) fn read(&self, seen: &mut u64, out: &mut [f32]) -> bool {
         let version = self.version.load(Ordering::Acquire);
         let is_new = version != *seen;
@@ -264,7 +266,7 @@ impl SharedTarget {
         is_new
     }
 
-    /// Takes over the values of `flat`, after `frames` frames of the run.
+    /// Sets the values to those of `flat`, after `frames` frames of the run.
     pub(crate) fn write(&self, flat: &Tensor, frames: u64) -> Result<(), AgentError> {
         *self.params() = to_vec(flat)?;
         let next = (frames / self.every_frames + 1) * self.every_frames;
@@ -275,13 +277,13 @@ impl SharedTarget {
 }
 
 impl SharedParams {
-    /// The statistics of the optimiser by their names.
+    /// The optimiser's statistics by name.
     fn statistics(&self) -> impl Iterator<Item = (&'static str, &Numbers)> {
         let mean = self.mean.iter().map(|mean| ("mean", mean));
         mean.chain([("mean_square", &self.mean_square)])
     }
 
-    /// Writes the statistics; the parameters are saved as those of a network.
+    /// Saves the statistics; the parameters are saved with the network.
     pub(crate) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let mut values = vec![0.0; self.numel()];
         for (name, numbers) in self.statistics() {
@@ -292,7 +294,7 @@ impl SharedParams {
         out.put("updates", &self.updates())
     }
 
-    /// Takes them over.
+    /// Restores the statistics.
     pub(crate) fn restore(&self, from: &Section) -> Result<(), CheckpointError> {
         for (name, numbers) in self.statistics() {
             let unfit = |error: TchError| CheckpointError::unfit(name, &error);

@@ -1,4 +1,4 @@
-//! Where the time of training goes.
+//! Time measurements of the parts of training.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 pub enum Part {
     /// Stepping environments.
     Envs,
-    /// Moving observations, batches and weights to where they are computed with.
+    /// Copying observations, batches and weights between devices.
     Copies,
-    /// Answers of the network that actors act by.
+    /// Forward passes for acting.
     Inference,
     /// Losses, gradients and the optimiser.
     Learning,
-    /// Storing in a replay memory, and sampling from it.
+    /// Storing to and sampling from replay memory.
     Replay,
     /// Waiting for other threads.
     Waiting,
@@ -39,7 +39,7 @@ impl Part {
         Part::Waiting,
     ];
 
-    /// What it is called.
+    /// The name of the part.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Part {
     }
 }
 
-/// The time that each part took, added up over all threads that train.
+/// The time spent in each part, summed over all training threads.
 ///
 /// ```
 /// use coinop_agents::times::{Part, Stopwatch};
@@ -67,7 +67,7 @@ impl Part {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     nanoseconds: [u64; Part::ALL.len()],
-    /// How many threads the parts are added up over.
+    /// The number of threads that the times are summed over.
     pub threads: usize,
 }
 
@@ -78,7 +78,7 @@ impl Times {
         Duration::from_nanos(self.nanoseconds[part as usize])
     }
 
-    /// What was added since `earlier`.
+    /// The time spent since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Times) -> Times {
         let mut times = *self;
@@ -89,7 +89,7 @@ impl Times {
     }
 }
 
-/// Measures parts; a clone adds to the same times. It costs some fifty nanoseconds for each measurement.
+/// Measures parts; clones add to the same totals. Each measurement costs about fifty nanoseconds.
 ///
 /// ```
 /// use coinop_agents::times::{Part, Stopwatch};
@@ -103,7 +103,7 @@ impl Times {
 pub struct Stopwatch(Arc<[AtomicU64; Part::ALL.len()]>);
 
 impl Stopwatch {
-    /// Does `work` and adds how long it took.
+    /// Runs `work` and adds its duration to a part.
     pub fn measure<T>(&self, part: Part, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let result = work();
@@ -112,7 +112,7 @@ impl Stopwatch {
         result
     }
 
-    /// What was measured so far, by so many threads.
+    /// The totals so far, of `threads` threads.
     #[must_use]
     pub fn times(&self, threads: usize) -> Times {
         let mut nanoseconds = [0; Part::ALL.len()];

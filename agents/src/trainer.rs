@@ -1,9 +1,9 @@
-//! What the run loop sees of an algorithm.
+//! The interface between the run loop and algorithms.
 
 use crate::times::Times;
 use crate::{Checkpoint, Row, TrainError};
 
-/// An episode that ended.
+/// A finished episode.
 ///
 /// ```
 /// use coinop_agents::Episode;
@@ -23,7 +23,7 @@ pub struct Episode {
     pub steps: u64,
 }
 
-/// What one [`Trainer::step`] did, and where the run stands.
+/// What one [`Trainer::step`] did, and the state of the run after it.
 ///
 /// ```
 /// use coinop_agents::{Progress, TrainError, Trainer};
@@ -44,23 +44,23 @@ pub struct Episode {
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// Emulator frames so far, over all actors: agent steps times the frames per step.
+    /// Emulator frames so far, over all actors: agent steps times frames per step.
     pub frames: u64,
     /// Agent steps so far, over all actors.
     pub steps: u64,
     /// Updates of the weights so far.
     pub updates: u64,
-    /// The episodes that ended within this step.
+    /// The episodes that ended during this step.
     pub episodes: &'a [Episode],
-    /// Numbers to watch, recorded with every update of this step. The names are the same from the first step on, so that a trainer whose
-    /// first steps update nothing begins with [`Row::of`] its names.
+    /// Metrics, recorded with every update of this step. The names must be the same from the first step on, so a
+    /// trainer that performs no updates at first returns [`Row::of`] with its names.
     pub metrics: &'a Row,
-    /// The epsilon with which each actor explores now.
+    /// The current epsilon of each actor.
     pub epsilons: &'a [f32],
 }
 
-/// How a trainer that was loaded from a checkpoint goes on, beside the one that the checkpoint is of. With another number of threads of libtorch
-/// numbers are added up in another order, so that no run is exact then.
+/// How a resumed run continues, compared with an uninterrupted one. With a different number of libtorch threads, sums
+/// are rounded differently, so no run is exact then.
 ///
 /// ```
 /// use coinop_agents::{Resumption, Trainer};
@@ -73,18 +73,19 @@ pub struct Progress<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resumption {
-    /// In the same way, bit for bit.
+    /// Bit for bit identically.
     Exact,
-    /// With new episodes, because the environments have no [snapshots](coinop_envs::Env::snapshot), or because a step has failed.
+    /// With new episodes, because the environments do not support [snapshots](coinop_envs::Env::snapshot), or because
+    /// a step failed.
     NewEpisodes,
-    /// In the same way but for the timing of threads, or the order in which a GPU adds up, which are never the same.
+    /// Identically except for thread timing or a GPU's order of summation, which differ between any two runs.
     Timing,
 }
 
-/// An algorithm at work: environments, networks, learner and memory, advanced by [`step`](Self::step).
+/// A training algorithm with its environments, networks, learner and memory, advanced by [`step`](Self::step).
 ///
-/// What it observes is its own matter, so that one run loop serves all. Its [`Checkpoint`] holds what was learned and all that learning
-/// depends on, and [`resumption`](Self::resumption) says what is not in it.
+/// The trait does not mention the observation type, so one run loop serves all. The [`Checkpoint`] of a trainer
+/// contains everything that learning depends on, except for what [`resumption`](Self::resumption) says.
 ///
 /// ```
 /// use coinop_agents::explore::EpsilonConfig;
@@ -140,16 +141,17 @@ pub trait Trainer: Checkpoint {
     /// How a run resumed from a checkpoint taken now would continue.
     fn resumption(&self) -> Resumption;
 
-    /// Where the time of its steps went so far; nothing, of a trainer that does not measure.
+    /// The time spent so far in each part of training; empty if the trainer does not measure it.
     fn times(&self) -> Times {
         Times::default()
     }
 
-    /// The smallest piece of training that makes sense to the algorithm, e.g. one rollout and its update.
+    /// Performs the smallest unit of training of the algorithm, e.g. one rollout and its update.
     ///
     /// # Errors
     ///
-    /// When an environment or the agent fails. Afterwards the trainer may be saved, because what it learned before is not lost, but not
-    /// stepped. What it saves then has no episodes under way, because environments, observations and memory belong to different moments.
+    /// If an environment or the agent fails. The trainer can then still be saved, so that nothing learned before is
+    /// lost, but not stepped. Such a checkpoint contains no current episodes, because environments, observations and
+    /// memory belong to different moments.
     fn step(&mut self) -> Result<Progress<'_>, TrainError>;
 }

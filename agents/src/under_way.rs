@@ -1,4 +1,5 @@
-//! Episodes under way: what a checkpoint keeps of environments and of what their agents see, so that a run goes on within its episodes.
+//! Current episodes in checkpoints: the environments' snapshots and observations, so that a resumed run continues its
+//! episodes.
 
 use coinop_envs::EnvError;
 
@@ -8,7 +9,7 @@ use crate::{CheckpointError, Section};
 const SECTION: &str = "envs";
 const OBS: &str = "obs";
 
-/// Saves snapshots of environments and the observations that come next, a row for each; nothing if there are no snapshots.
+/// Saves the environments' snapshots and next observations, one row each; saves nothing if there are no snapshots.
 pub(crate) fn save<O: Observation>(
     snapshots: Option<&[Vec<u8>]>,
     obs: &[O],
@@ -23,7 +24,8 @@ pub(crate) fn save<O: Observation>(
     Ok(())
 }
 
-/// The snapshots of `n` environments, with their observations in `obs`. `None` if they were not saved: new episodes begin.
+/// Loads the snapshots of `n` environments and their observations into `obs`. `None` if they were not saved, so new
+/// episodes start.
 pub(crate) fn load<O: Observation>(
     n: usize,
     obs: &mut [O],
@@ -41,7 +43,7 @@ fn name(i: usize) -> String {
     format!("env_{i}")
 }
 
-/// The error of environments that do not take the snapshots that were saved.
+/// The error for an environment that rejects its snapshot.
 pub(crate) fn unfit(error: EnvError) -> CheckpointError {
     CheckpointError::unfit(SECTION, &error)
 }

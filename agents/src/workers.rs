@@ -1,7 +1,7 @@
-//! Threads that each play and learn by themselves.
+//! Threads that each play and learn on their own.
 //!
-//! A worker is locked by its thread while it does a rollout, and by whoever saves all of them, between two rollouts. What a rollout was like
-//! leaves through a bounded channel: a worker that nobody listens to waits, asleep.
+//! A worker is locked by its thread during a rollout, and by a checkpoint between two rollouts. Reports of rollouts
+//! go through a bounded channel, so workers sleep when no one receives them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,13 +11,13 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::{Episode, Row, TrainError, set_torch_threads};
 
-/// Something that plays and learns, a rollout at a time.
+/// A worker, which plays and learns one rollout at a time.
 pub(crate) trait Worker: Send + 'static {
-    /// Plays and learns from one rollout.
+    /// Plays one rollout and learns from it.
     fn rollout(&mut self) -> Result<Report, TrainError>;
 }
 
-/// What a rollout was like.
+/// The report of one rollout.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) worker: usize,
@@ -48,7 +48,7 @@ impl<W: Worker> Workers<W> {
         }
     }
 
-    /// The next rollout of any worker; waits for it. The first call starts the threads.
+    /// Waits for the next rollout of any worker. The first call starts the threads.
     pub(crate) fn next(&mut self) -> Result<Report, TrainError> {
         let running = match &mut self.running {
             Some(running) => running,
@@ -59,7 +59,7 @@ impl<W: Worker> Workers<W> {
         message.unwrap_or(Err(TrainError::ActorDied { number: 0 }))
     }
 
-    /// All workers, between two rollouts, for as long as the guards live.
+    /// Locks all workers between two rollouts, until the guards are dropped.
     pub(crate) fn paused(&self) -> Vec<MutexGuard<'_, W>> {
         self.workers
             .iter()
@@ -68,7 +68,7 @@ impl<W: Worker> Workers<W> {
             .collect()
     }
 
-    /// Ends the threads, each after the rollout that it is in. The next call of [`next`](Self::next) starts them again.
+    /// Stops the threads, each after its current rollout. The next call of [`next`](Self::next) restarts them.
     pub(crate) fn stop(&mut self) {
         self.running = None;
     }
@@ -128,7 +128,7 @@ impl Drop for Running {
     }
 }
 
-/// What a thread sends by, which says that the thread died when it does.
+/// A thread's sender, which reports the thread's death when dropped.
 pub(crate) struct Farewell<T> {
     pub(crate) send: Sender<Result<T, TrainError>>,
     pub(crate) number: usize,

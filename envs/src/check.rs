@@ -1,4 +1,4 @@
-//! A check of anybody's environment against the contract of [`Env`].
+//! Checks any environment against the contract of [`Env`].
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use crate::guard::Guarded;
 use crate::rng::derive_seed;
 use crate::{Elem, End, Env, EnvError, EnvSpec, Step};
 
-/// Steps of a play that is compared with another.
+/// Steps of a play-through that is compared with another one.
 const COMPARED_STEPS: u64 = 2_000;
-/// Steps that it has at least, however short episodes are.
+/// The minimum number of steps of a play-through, however short its episodes are.
 const LEAST_STEPS: u64 = 500;
-/// An episode that is longer than this is taken for one that never ends.
+/// An episode longer than this is taken for one that never ends.
 const LONGEST_EPISODE_STEPS: u64 = 100_000;
 
-/// The promises of [`Env`] that an environment breaks; at least one.
+/// The violations of the [`Env`] contract that [`check_env`] found; at least one.
 ///
 /// ```
 /// use coinop_envs::check_env;
@@ -27,7 +27,7 @@ const LONGEST_EPISODE_STEPS: u64 = 100_000;
 pub struct Faults(Vec<String>);
 
 impl Faults {
-    /// A sentence for each.
+    /// One sentence per violation.
     #[must_use]
     pub fn list(&self) -> &[String] {
         &self.0
@@ -42,9 +42,10 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// Plays some episodes with fixed actions and checks what [`Env`] promises: constants that make sense, finite numbers, reproducible by seed, whole
-/// observations, episodes that end, nothing resets itself, bad actions are refused, the four parts of a step fit together, and a snapshot, if there
-/// is one, holds all that the future depends on. A panic is a fault like others.
+/// Plays a few episodes with fixed actions and checks what [`Env`] promises: valid constants, finite numbers,
+/// episodes that are reproducible from their seed and end, observations that are written completely, no automatic
+/// reset, errors for invalid actions, consistent reward, score, discount and end of each step, and snapshots (if
+/// there are any) that capture the complete state. A panic is reported like any other violation.
 ///
 /// ```
 /// use coinop_envs::check_env;
@@ -56,7 +57,7 @@ impl std::error::Error for Faults {}
 ///
 /// # Errors
 ///
-/// All broken promises that were found.
+/// All violations that were found.
 pub fn check_env<E: Env>(env: &mut E) -> Result<(), Faults> {
     let mut env = Guarded::new(env).map_err(|error| Faults(vec![error.to_string()]))?;
     let mut check = Check { faults: Vec::new() };

@@ -1,7 +1,7 @@
-//! The environment: the words that every other file of coinop speaks.
+//! The [`Env`] trait and the vocabulary that the rest of coinop shares.
 //!
-//! An [`Env`] fills a slice with an observation; it owns no buffer that it hands out. One call of [`Env::step`] is one
-//! *agent step*; with frame skip it is several *frames*.
+//! An [`Env`] writes each observation into a slice provided by its caller. One call of [`Env::step`] is one *agent
+//! step*; with frame skip it covers several *frames*.
 //!
 //! ```text
 //!  reset ──► obs_0 ──step(a_0)──► Step_1, obs_1 ──step(a_1)──► … ──► Step_n with end != No, obs_n (the last of the episode)
@@ -16,7 +16,7 @@ use crate::{EnvError, Shape};
 
 /// The element type of an observation: `u8` for pixels, `f32` for features.
 ///
-/// Sealed: networks know how to read these two.
+/// Sealed, because networks read exactly these two types.
 ///
 /// ```
 /// use coinop_envs::Elem;
@@ -39,10 +39,10 @@ pub trait Elem:
     + std::fmt::Debug
     + 'static
 {
-    /// What observations of such elements are.
+    /// The kind of observation made of this element type.
     const OBSERVATIONS: Observations;
 
-    /// What observations of such elements are called.
+    /// The name of this kind of observation.
     const NAME: &str;
 }
 
@@ -62,20 +62,20 @@ pub(crate) mod sealed {
     use crate::{AnyFactory, EnvFactory};
 
     pub trait Sealed: Sized {
-        /// A factory of such observations as one of any.
+        /// Wraps a factory with this element type as an [`AnyFactory`].
         fn any(factory: Arc<dyn EnvFactory<Obs = Self>>) -> AnyFactory
         where
             Self: super::Elem;
 
-        /// The factory, if it is one of such observations.
+        /// Returns the factory if its observations have this element type.
         fn pick(factory: AnyFactory) -> Option<Arc<dyn EnvFactory<Obs = Self>>>
         where
             Self: super::Elem;
 
-        /// The first element that is not a number of at most this magnitude, with its place.
+        /// Returns the first element that is NaN or exceeds `magnitude`, with its index.
         fn first_beyond(elements: &[Self], magnitude: f32) -> Option<(usize, f32)>;
 
-        /// A checksum of all bits.
+        /// Returns a checksum of all bits.
         fn checksum(elements: &[Self]) -> u32;
     }
 
@@ -136,7 +136,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// Whether, and why, an episode ended with a step. The words are Gymnasium's.
+/// Whether, and why, a step ended the episode. The terms are Gymnasium's.
 ///
 /// ```
 /// use coinop_envs::End;
@@ -145,7 +145,7 @@ pub(crate) mod sealed {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// The episode goes on.
+    /// The episode continues.
     #[default]
     No,
     /// The environment reached a terminal state.
@@ -162,13 +162,14 @@ impl End {
     }
 }
 
-/// What one agent step brought. Four things that are easily mixed up, and differ:
+/// The result of one agent step. Its four values are easily confused:
 ///
-/// * `reward` is what the agent learns from: wrappers may clip it.
-/// * `score` is what the environment paid: nothing edits it. The sum over an episode is the published score.
-/// * `discount` multiplies everything after this step: 0 when nothing follows (terminal, or a life lost under
+/// * `reward` is what the agent learns from; wrappers may clip it.
+/// * `score` is the raw reward of the environment; no wrapper changes it. Published scores are its sum over an
+///   episode.
+/// * `discount` multiplies all later rewards: 0 where the return ends (a terminal state, or a lost life under
 ///   `EpisodicLife`), else 1. A truncated step keeps 1, so that a learner bootstraps from the last observation.
-/// * `end` says whether `reset` must follow.
+/// * `end` tells whether `reset` must be called next.
 ///
 /// ```
 /// use coinop_envs::{End, Step};
@@ -179,11 +180,11 @@ impl End {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// The reward that is learned from.
+    /// The reward to learn from, possibly clipped.
     pub reward: f32,
-    /// The unedited reward.
+    /// The raw reward.
     pub score: f32,
-    /// 0 where the return stops, else 1; the learner multiplies its own gamma in.
+    /// 0 where the return ends, else 1; the learner multiplies it by its own gamma.
     pub discount: f32,
     /// Whether the episode is over.
     pub end: End,
@@ -201,7 +202,7 @@ impl Default for Step {
 }
 
 impl Step {
-    /// A step in the middle of an episode: `reward` and `score` are the same, the return goes on.
+    /// A step within an episode; `score` equals `reward`, and the return continues.
     #[must_use]
     pub fn going_on(reward: f32) -> Self {
         Self {
@@ -222,7 +223,7 @@ impl Step {
         }
     }
 
-    /// The last step of an episode that was cut off: the return goes on beyond it.
+    /// The last step of an episode that was cut off; the return continues beyond it.
     #[must_use]
     pub fn truncated(reward: f32) -> Self {
         Self {
@@ -234,7 +235,7 @@ impl Step {
     }
 }
 
-/// What is constant about an environment, and all that a network, a policy or a memory needs to know of it.
+/// The constants of an environment: everything that a network, a policy or a replay memory needs to know about it.
 ///
 /// ```
 /// use coinop_envs::{EnvSpec, Shape};
@@ -246,16 +247,16 @@ impl Step {
 pub struct EnvSpec {
     /// The shape of one observation.
     pub obs_shape: Shape,
-    /// How many actions there are.
+    /// The number of actions.
     pub num_actions: usize,
-    /// Emulator frames per agent step.
+    /// The number of emulator frames per agent step.
     pub frames_per_step: u32,
-    /// How many frames an observation holds along its first dimension, oldest first; 1 where that is no stack.
+    /// The number of frames stacked along the first dimension of an observation, oldest first; 1 without stacking.
     pub stacked_frames: usize,
 }
 
 impl EnvSpec {
-    /// Of an environment that neither skips nor stacks frames.
+    /// Creates the spec of an environment that neither skips nor stacks frames.
     #[must_use]
     pub fn new(obs_shape: Shape, num_actions: usize) -> Self {
         Self {
@@ -266,7 +267,7 @@ impl EnvSpec {
         }
     }
 
-    /// Checks that networks, memories and clocks can be made for it.
+    /// Checks that networks, replay memories and frame counters can be built from these constants.
     ///
     /// ```
     /// use coinop_envs::{EnvSpec, Shape};
@@ -277,7 +278,7 @@ impl EnvSpec {
     ///
     /// # Errors
     ///
-    /// [`EnvError::BadSpec`] with the first constant that makes no sense.
+    /// [`EnvError::BadSpec`] for the first invalid constant.
     pub fn validate(&self) -> Result<(), EnvError> {
         let bad = |what, value: u64, reason: String| Err(EnvError::BadSpec { what, value, reason });
         if !(1..=1_000_000).contains(&self.num_actions) {
@@ -360,29 +361,30 @@ pub trait Env {
     /// The element type of observations.
     type Obs: Elem;
 
-    /// The shape of one observation; constant over the life of the environment.
+    /// The shape of one observation. Must not change over the lifetime of the environment.
     fn obs_shape(&self) -> Shape;
 
-    /// How many actions there are; constant over the life of the environment.
+    /// The number of actions. Must not change over the lifetime of the environment.
     fn num_actions(&self) -> usize;
 
-    /// Emulator frames per agent step, for the clock of a run; constant. 1 unless frames are skipped.
+    /// The number of emulator frames per agent step, 1 unless frames are skipped. Must not change.
     ///
-    /// The clock counts what the agent plays: frames of no-ops at the start, of FIRE, and of an episode's last step that the end cut
-    /// short are not counted apart.
+    /// Runs count their frames with it. No-ops and FIRE at the start of an episode, and the frames of a last step
+    /// that the end of the episode cut short, are not counted separately.
     fn frames_per_step(&self) -> u32 {
         1
     }
 
-    /// How many frames an observation holds; constant. 1 unless frames are stacked.
+    /// The number of frames in an observation, 1 unless frames are stacked. Must not change.
     ///
-    /// `n` above 1 promises that dimension 0 of an observation is `n` frames, oldest first, that each step drops the oldest and adds one,
-    /// and that the first observation of an episode is one frame `n` times. A memory may then keep each frame once.
+    /// A value `n` above 1 promises that the first dimension of an observation holds `n` frames, oldest first; that
+    /// each step drops the oldest and appends one; and that the first observation of an episode repeats one frame `n`
+    /// times. This allows a replay memory to store each frame once.
     fn stacked_frames(&self) -> usize {
         1
     }
 
-    /// All that is constant, in one piece.
+    /// All constants in one struct.
     fn spec(&self) -> EnvSpec {
         EnvSpec {
             obs_shape: self.obs_shape(),
@@ -399,38 +401,40 @@ pub trait Env {
     ///
     /// # Errors
     ///
-    /// What the environment itself reports.
+    /// Any error of the environment itself.
     ///
     /// # Panics
     ///
     /// If `obs.len()` is not `obs_shape().len()`.
     fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError>;
 
-    /// Does `action` and writes the observation that follows; for the last step of an episode, its final one. Never
-    /// resets by itself.
+    /// Applies `action` and writes the resulting observation, which after the last step of an episode is its final
+    /// one. Never resets automatically.
     ///
     /// # Errors
     ///
-    /// [`EnvError::InvalidAction`] for an action that is not below `num_actions()`, [`EnvError::ResetNeeded`] when the
-    /// episode is over or none was begun, and what the environment itself reports.
+    /// [`EnvError::InvalidAction`] if `action` is not below `num_actions()`, [`EnvError::ResetNeeded`] if the episode
+    /// is over or none was started, and any error of the environment itself.
     ///
     /// # Panics
     ///
     /// If `obs.len()` is not `obs_shape().len()`.
     fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError>;
 
-    /// All that its future depends on, the episode under way and the random streams included; `None` if the environment cannot say, which
-    /// costs an interrupted run the episodes under way. See [`snapshot`](crate::snapshot) for how to write one.
+    /// Returns the complete state, including the current episode and the random streams, or `None` if the environment
+    /// does not support snapshots. Without them, a resumed run starts new episodes. See [`snapshot`](crate::snapshot)
+    /// for how to write one.
     fn snapshot(&self) -> Option<Vec<u8>> {
         None
     }
 
-    /// Goes on where [`snapshot`](Self::snapshot) was called, of this environment or one that was made alike. The observation that the agent
-    /// saw last is not in it: whoever keeps the snapshot keeps that too.
+    /// Restores a state that [`snapshot`](Self::snapshot) returned, of this environment or of one constructed with
+    /// the same arguments. The last observation is not part of a snapshot; callers that need it store it themselves.
     ///
     /// # Errors
     ///
-    /// For bytes that are something else, or damaged: afterwards the environment needs `reset`. [`EnvError::NoSnapshots`].
+    /// [`EnvError::BadSnapshot`] if the bytes are damaged or belong to something else; the environment then needs
+    /// `reset`. [`EnvError::NoSnapshots`] if it does not support them.
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
         let _ = snapshot;
         Err(EnvError::NoSnapshots)

@@ -1,10 +1,10 @@
-//! What can go wrong with an environment.
+//! Errors of environments.
 
 use crate::EnvSpec;
 use crate::atari::Protocol;
 use crate::memory::size;
 
-/// An error of an environment. Every text names the cause, and the way out where there is one.
+/// An error of an environment. Each message names the cause and, where there is one, the remedy.
 ///
 /// ```
 /// use coinop_envs::EnvError;
@@ -17,7 +17,7 @@ use crate::memory::size;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvError {
-    /// `step` got an action that the environment does not have.
+    /// `step` was called with an action that the environment does not have.
     #[error("action {action} is out of range: this environment has {num_actions} actions, 0 to {}", num_actions - 1)]
     InvalidAction {
         /// The action.
@@ -25,12 +25,12 @@ pub enum EnvError {
         /// The number of actions.
         num_actions: usize,
     },
-    /// One of several environments that are stepped together failed.
+    /// One of several environments stepped together failed.
     #[error("environment {number}: {source}")]
     InEnv {
-        /// Which, counted from 0.
+        /// The index of the environment.
         number: usize,
-        /// What happened.
+        /// Its error.
         source: Box<EnvError>,
     },
     /// `step` was called before the first `reset` or after the end of an episode.
@@ -39,118 +39,118 @@ pub enum EnvError {
     /// No environment has this name.
     #[error("there is no environment `{name}`{}", hint(.nearest))]
     UnknownEnv {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The nearest known name, if one is near.
+        /// The nearest known name, if one is similar.
         nearest: Option<&'static str>,
     },
-    /// The name is Gymnasium's, which stands for a game and for rules.
+    /// The name is one of Gymnasium's, which denotes a game together with rules.
     #[error(
         "`{name}` is a name of Gymnasium: here that is `{short}`, and the protocol `{protocol}` has the rules that come nearest ({rules})"
     )]
     GymnasiumName {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Our name of the game.
+        /// The name of the game here.
         short: &'static str,
-        /// The protocol that comes nearest.
+        /// The protocol with the most similar rules.
         protocol: Protocol,
-        /// What it has in common with the name.
+        /// The rules that it shares with the name.
         rules: &'static str,
     },
     /// The Atari machine refused the ROM.
     #[error(transparent)]
     Atari(#[from] coinop_atari::AtariError),
-    /// A setting has a value that it cannot have.
+    /// A setting has an invalid value.
     #[error("{0}")]
     BadSetting(String),
-    /// The environment's observations are made of something else.
+    /// The environment has observations of the other element type.
     #[error("the observations of {env} are {found}, and {wanted} are needed")]
     OtherObservations {
         /// The environment's full name.
         env: String,
-        /// What they are.
+        /// The element type of its observations.
         found: &'static str,
-        /// What they should be.
+        /// The requested element type.
         wanted: &'static str,
     },
-    /// Environments that were to be mixed differ.
+    /// Environments that are to be mixed differ in their constants.
     #[error(
         "environment {number} has observations of shape {}, {} actions and {} frames per step, but the first one has {}, {} and {}",
         found.obs_shape, found.num_actions, found.frames_per_step, first.obs_shape, first.num_actions, first.frames_per_step
     )]
     Mixed {
-        /// Which, counted from 0.
+        /// The index of the first environment that differs.
         number: usize,
-        /// What it is.
+        /// Its constants.
         found: Box<EnvSpec>,
-        /// What the first is.
+        /// The constants of environment 0.
         first: Box<EnvSpec>,
     },
-    /// A constant of an environment makes no sense.
+    /// A constant of an environment is invalid.
     #[error("{what} is {value}: {reason}")]
     BadSpec {
-        /// Which, e.g. `num_actions`.
+        /// The name of the constant, e.g. `num_actions`.
         what: &'static str,
         /// Its value.
         value: u64,
-        /// What it must be.
+        /// The values that are allowed.
         reason: String,
     },
-    /// An environment returned a number that is not finite, or out of range.
+    /// An environment returned a NaN, an infinity or a number that is too large.
     #[error("its {what} is {value} ({}step {step}){}", place(*.element), limit(what, *.value))]
     BadNumber {
         /// `observation`, `reward`, `score` or `discount`.
         what: &'static str,
         /// The number.
         value: f32,
-        /// Which element of an observation.
+        /// The index within the observation.
         element: Option<usize>,
-        /// The calls of `step` so far.
+        /// The number of calls of `step` up to then.
         step: u64,
     },
     /// An environment panicked.
     #[error("its {what} panicked: {message} (step {step})")]
     Panicked {
-        /// In which function.
+        /// The method that panicked.
         what: &'static str,
-        /// With which message.
+        /// The panic message.
         message: String,
-        /// The calls of `step` so far.
+        /// The number of calls of `step` up to then.
         step: u64,
     },
-    /// An environment that was registered by name can't be made.
+    /// An environment that was registered by name could not be created.
     #[error("the environment {env} can't be made: {source}")]
     Unusable {
         /// Its full name.
         env: String,
-        /// Why.
+        /// The reason.
         source: std::sync::Arc<EnvError>,
     },
-    /// Bytes are not a snapshot of this environment.
+    /// The bytes are not a snapshot of this environment.
     #[error("not a snapshot of {env}: {reason}")]
     BadSnapshot {
-        /// The kind of environment, or of wrapper.
+        /// The kind of environment or wrapper.
         env: &'static str,
-        /// What is wrong with it.
+        /// What does not match.
         reason: String,
     },
-    /// An environment that gives no snapshots takes none.
+    /// `restore` was called on an environment that does not support snapshots.
     #[error("this environment has no snapshots, so it cannot be restored")]
     NoSnapshots,
-    /// There is not enough memory.
+    /// There is not enough free memory.
     #[error("{what} needs {} of memory, and {} are available; {way_out}", size(*.needed), size(*.available))]
     Memory {
-        /// What was to be allocated.
+        /// What needs the memory.
         what: String,
-        /// The bytes that it takes.
+        /// The number of bytes needed.
         needed: u64,
-        /// The bytes that there are.
+        /// The number of bytes available.
         available: u64,
-        /// What to do.
+        /// How to need less.
         way_out: &'static str,
     },
-    /// An environment of somebody else failed.
+    /// Any other error, for environments of your own.
     #[error("{0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
@@ -163,7 +163,7 @@ fn place(element: Option<usize>) -> String {
     element.map_or_else(String::new, |element| format!("element {element}, "))
 }
 
-/// What a finite number is beyond.
+/// Describes the limit that a non-finite or huge number exceeds.
 fn limit(what: &str, value: f32) -> String {
     match what {
         _ if !value.is_finite() => String::new(),
@@ -173,14 +173,15 @@ fn limit(what: &str, value: f32) -> String {
 }
 
 impl EnvError {
-    /// The error of environment `number` of several.
+    /// Wraps this as the error of environment `number`.
     #[must_use]
     pub fn of(self, number: usize) -> Self {
         let source = Box::new(self);
         Self::InEnv { number, source }
     }
 
-    /// The same, where the environments are those from number `first` on of more.
+    /// Adds `first` to the index of the environment, for a caller whose environments start at that index in a larger
+    /// set.
     #[must_use]
     pub fn counted_from(self, first: usize) -> Self {
         match self {
@@ -192,7 +193,7 @@ impl EnvError {
         }
     }
 
-    /// What happened, whichever environment it was.
+    /// The underlying error, without the index of the environment.
     #[must_use]
     pub fn cause(&self) -> &Self {
         match self {

@@ -1,4 +1,4 @@
-//! Factories: what makes environments of one kind, as many as an algorithm needs and in whichever threads it needs them.
+//! Factories: create the environments of a run, one by one or as vectorised environments.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use crate::registry::Observations;
 use crate::vec_env::{Pooled, Remote, Serial, Threaded};
 use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 
-/// Makes environments that are alike.
+/// Creates environments of one kind.
 ///
-/// An algorithm that steps many together asks for [`make_vec`](Self::make_vec); one whose actors step theirs alone, for [`make`](Self::make).
-/// Both begin at [`Env::reset`] with a seed, which is what tells them apart.
+/// Algorithms that step environments in batches call [`make_vec`](Self::make_vec); those whose actors step one
+/// environment each call [`make`](Self::make). Environments start out identical unless the factory distinguishes them
+/// by number; the seed passed to [`Env::reset`] makes their episodes differ.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -26,22 +27,24 @@ pub trait EnvFactory: Send + Sync {
     /// The element type of observations.
     type Obs: Elem;
 
-    /// What is constant about every environment that it makes.
+    /// The constants that all created environments share.
     fn spec(&self) -> EnvSpec;
 
-    /// Environment `number` of a run, to be stepped by itself. A factory may give each number an environment of its own kind.
+    /// Creates environment `number` of a run, to be stepped on its own. The factory may create a different
+    /// environment for each number.
     ///
     /// # Errors
     ///
-    /// When it cannot be made.
+    /// If the environment cannot be created.
     fn make(&self, number: usize) -> Result<Box<dyn Env<Obs = Self::Obs> + Send>, EnvError>;
 
-    /// The `count` environments of a run from number `first` on, stepped by `threads` threads: one after the other if that is 1. Seeds, and the
-    /// numbers in errors, begin at 0 whatever `first` is: see [`VecEnv::reset`] and [`EnvError::counted_from`].
+    /// Creates the `count` environments of a run that start at number `first`, stepped by `threads` threads
+    /// (sequentially if that is 1). Seeds and error indices count from 0, regardless of `first`: see
+    /// [`VecEnv::reset`] and [`EnvError::counted_from`].
     ///
     /// # Errors
     ///
-    /// [`EnvError::Memory`], or when the system starts no more threads.
+    /// [`EnvError::Memory`], or if a thread cannot be started.
     ///
     /// # Panics
     ///
@@ -54,10 +57,10 @@ pub trait EnvFactory: Send + Sync {
     ) -> Result<Box<dyn VecEnv<Obs = Self::Obs> + Send>, EnvError>;
 }
 
-/// What [`EnvFactory::make_vec`] returns.
+/// The result of [`EnvFactory::make_vec`].
 type MadeVec<O> = Result<Box<dyn VecEnv<Obs = O> + Send>, EnvError>;
 
-/// A factory that copies one environment.
+/// Creates environments by cloning one.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -74,7 +77,7 @@ pub struct Copies<E> {
 }
 
 impl<E> Copies<E> {
-    /// Copies `original`, of which each takes about `bytes` bytes of memory, buffers included.
+    /// Clones `original`; each clone takes about `bytes` bytes of memory, buffers included.
     #[must_use]
     pub fn of(original: E, bytes: u64) -> Self {
         Self { original, bytes }
@@ -99,7 +102,7 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
     }
 }
 
-/// A factory of what a closure makes.
+/// Creates environments by calling a closure.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -116,11 +119,12 @@ pub struct Made<F> {
 }
 
 impl Made<()> {
-    /// What `make` makes: each time an environment that is as good as new.
+    /// Calls `make` for each environment; it must return a newly constructed one.
     ///
     /// # Errors
     ///
-    /// Those of `make`, which is called once; when it panics, or constants of the environment make no sense.
+    /// The error of `make`, which is called once; [`EnvError::Panicked`] if it panics, and [`EnvError::BadSpec`] if a
+    /// constant is invalid.
     pub fn by<E: Env, F: Fn() -> Result<E, EnvError>>(
         make: F,
     ) -> Result<Made<impl Fn(usize) -> Result<E, EnvError> + use<E, F>>, EnvError> {
@@ -129,8 +133,8 @@ impl Made<()> {
 }
 
 impl<E: Env, F: Fn(usize) -> Result<E, EnvError>> Made<F> {
-    /// What `make` makes of the number of an environment, counted from 0 over a run: for a curriculum, or seeds and levels of its own. All must have
-    /// the same observations, actions and frames.
+    /// Calls `make` with the number of each environment of the run, counted from 0, e.g. to give each its own level.
+    /// All environments must have the same observation shape, actions and frame counts.
     ///
     /// ```
     /// use coinop_envs::classic::CartPole;
@@ -145,14 +149,15 @@ impl<E: Env, F: Fn(usize) -> Result<E, EnvError>> Made<F> {
     ///
     /// # Errors
     ///
-    /// Those of `make`, which is called once with 0; when it panics, or constants of the environment make no sense.
+    /// The error of `make`, which is called once with 0; [`EnvError::Panicked`] if it panics, and
+    /// [`EnvError::BadSpec`] if a constant is invalid.
     pub fn numbered(make: F) -> Result<Self, EnvError> {
         let spec = made_by(&make, 0)?.spec();
         Ok(Self { make, spec })
     }
 }
 
-/// A guarded environment of a constructor, whose panic is an error.
+/// Calls a constructor and guards the environment; a panic becomes an error.
 fn made_by<E: Env>(make: impl FnOnce(usize) -> Result<E, EnvError>, number: usize) -> Result<Guarded<E>, EnvError> {
     let made = catch(|| make(number)).unwrap_or_else(|message| {
         let what = "constructor";
@@ -161,7 +166,7 @@ fn made_by<E: Env>(make: impl FnOnce(usize) -> Result<E, EnvError>, number: usiz
     Guarded::new(made?)
 }
 
-/// Checks that an environment is what its factory says of all.
+/// Checks that environment `number` has the constants of the first one.
 fn as_said<E: Env>(env: E, first: EnvSpec, number: usize) -> Result<E, EnvError> {
     let found = env.spec();
     if found == first {
@@ -196,8 +201,8 @@ where
     }
 }
 
-/// A factory of different environments with the same observations and actions: of `k` kinds, environment `i` is of kind `i % k`. So one network
-/// learns several games, e.g. those of the Atari with all 18 actions.
+/// Creates different environments that share their observation shape and actions: with `k` kinds, environment `i` is
+/// of kind `i % k`. This lets one network learn several games, e.g. Atari games with all 18 actions.
 ///
 /// ```no_run
 /// use coinop_envs::registry::{AtariOptions, EnvOptions, find};
@@ -214,15 +219,15 @@ pub struct Mixed<O> {
 }
 
 impl<O: Elem> Mixed<O> {
-    /// Of these kinds.
+    /// Mixes these kinds.
     ///
     /// # Errors
     ///
-    /// [`EnvError::Mixed`] when one has other observations, actions or frames than the first.
+    /// [`EnvError::Mixed`] if one differs from the first in observation shape, actions or frames.
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If `kinds` is empty.
     pub fn of(kinds: Vec<Arc<dyn EnvFactory<Obs = O>>>) -> Result<Self, EnvError> {
         let first = kinds.first().expect("at least one kind of environment").spec();
         match kinds.iter().position(|kind| kind.spec() != first) {
@@ -254,7 +259,7 @@ impl<O: Elem> EnvFactory for Mixed<O> {
     }
 }
 
-/// Environments, stepped by so many threads.
+/// Builds a vectorised environment with `threads` threads.
 fn stepped_by<E: Env + Send + 'static>(envs: Vec<E>, threads: usize) -> MadeVec<E::Obs> {
     Ok(if threads == 1 {
         Box::new(Serial::try_new(envs)?)
@@ -263,7 +268,7 @@ fn stepped_by<E: Env + Send + 'static>(envs: Vec<E>, threads: usize) -> MadeVec<
     })
 }
 
-/// A factory of environments that must stay in the thread in which they were made: each has one of its own.
+/// Creates environments that must stay in the thread that constructed them: each gets a thread of its own.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -280,11 +285,12 @@ pub struct InThreads<F> {
 }
 
 impl<E: Env, F: Fn() -> Result<E, EnvError>> InThreads<F> {
-    /// What `make` makes, in whichever thread it is called.
+    /// Calls `make` for each environment, in that environment's thread.
     ///
     /// # Errors
     ///
-    /// Those of `make`, which is called once; when it panics, or constants of the environment make no sense.
+    /// The error of `make`, which is called once; [`EnvError::Panicked`] if it panics, and [`EnvError::BadSpec`] if a
+    /// constant is invalid.
     pub fn new(make: F) -> Result<Self, EnvError> {
         let spec = made_by(|_| make(), 0)?.spec();
         Ok(Self { make, spec })
@@ -306,13 +312,13 @@ where
         Ok(Box::new(as_said(Remote::new(self.make.clone())?, self.spec, number)?))
     }
 
-    /// Each environment has its own thread, however many `threads` are.
+    /// Gives each environment its own thread and ignores `threads`.
     fn make_vec(&self, _first: usize, count: usize, _threads: usize) -> MadeVec<E::Obs> {
         Ok(Box::new(Threaded::new(self.make.clone(), count)?))
     }
 }
 
-/// A factory of environments of either element type, as a name gives it.
+/// A factory with either element type, as created by name.
 ///
 /// ```
 /// use coinop_envs::AnyFactory;
@@ -326,9 +332,9 @@ where
 /// ```
 #[derive(Clone)]
 pub enum AnyFactory {
-    /// Their observations are pixels.
+    /// Observations are pixels.
     Pixels(Arc<dyn EnvFactory<Obs = u8>>),
-    /// Their observations are features.
+    /// Observations are features.
     Features(Arc<dyn EnvFactory<Obs = f32>>),
 }
 
@@ -339,7 +345,7 @@ impl<O: Elem> From<Arc<dyn EnvFactory<Obs = O>>> for AnyFactory {
 }
 
 impl AnyFactory {
-    /// What observations are made of.
+    /// The kind of observations.
     #[must_use]
     pub fn observations(&self) -> Observations {
         match self {
@@ -348,7 +354,7 @@ impl AnyFactory {
         }
     }
 
-    /// What is constant about every environment that it makes.
+    /// The constants that all created environments share.
     #[must_use]
     pub fn spec(&self) -> EnvSpec {
         match self {
@@ -357,7 +363,7 @@ impl AnyFactory {
         }
     }
 
-    /// The factory of environments whose observations are pixels; `name` is theirs.
+    /// Returns the factory if observations are pixels; `name` is the environment's, for the error.
     ///
     /// # Errors
     ///
@@ -366,7 +372,7 @@ impl AnyFactory {
         self.wanted(name)
     }
 
-    /// The factory of environments whose observations are features; `name` is theirs.
+    /// Returns the factory if observations are features; `name` is the environment's, for the error.
     ///
     /// # Errors
     ///
@@ -375,7 +381,7 @@ impl AnyFactory {
         self.wanted(name)
     }
 
-    /// The factory, if its observations are made of `O`.
+    /// Returns the factory if observations consist of `O`.
     pub(crate) fn wanted<O: Elem>(self, name: &str) -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> {
         let found = self.observations().name();
         self.of::<O>().ok_or_else(|| EnvError::OtherObservations {
@@ -385,7 +391,7 @@ impl AnyFactory {
         })
     }
 
-    /// The factory, if its observations are made of `O`; else `None`.
+    /// Returns the factory if observations consist of `O`, else `None`.
     #[must_use]
     pub fn of<O: Elem>(self) -> Option<Arc<dyn EnvFactory<Obs = O>>> {
         O::pick(self)

@@ -1,17 +1,18 @@
-//! The border to code of other people: what an environment returns is checked where it enters, and a panic becomes an error.
+//! The boundary to third-party environments: their numbers are checked on entry, and their panics become errors.
 //!
-//! Every [`VecEnv`](crate::VecEnv) and every [`EnvFactory`](crate::EnvFactory) of this crate puts its environments into a [`Guarded`], so that
-//! whatever trains or evaluates can rely on finite numbers.
+//! Every [`VecEnv`](crate::VecEnv) and every [`EnvFactory`](crate::EnvFactory) of this crate wraps its environments
+//! in a [`Guarded`], so trainers and evaluators can rely on finite numbers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::env::sealed::Sealed;
 use crate::{Env, EnvError, EnvSpec, Shape, Step};
 
-/// The largest magnitude of an observation, a reward or a score. Beyond it, squares overflow an `f32`.
+/// The largest magnitude allowed for observations, rewards and scores. Squares of larger values overflow an `f32`.
 pub const MAX_MAGNITUDE: f32 = 1e18;
 
-/// Calls `f`, and turns a panic into its message. The panic hook has run by then: by default it prints where the panic happened.
+/// Calls `f` and returns the message if it panics. The panic hook still runs first; by default it prints the
+/// location.
 ///
 /// ```
 /// use coinop_envs::guard::catch;
@@ -21,7 +22,7 @@ pub const MAX_MAGNITUDE: f32 = 1e18;
 ///
 /// # Errors
 ///
-/// The message of the panic.
+/// The panic message.
 pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -30,10 +31,10 @@ pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// An environment whose numbers are checked and whose panics are errors.
+/// An environment whose numbers are checked and whose panics become errors.
 ///
-/// Every step of every environment is checked: all elements of its observation if they are `f32`, its reward, score and discount. This costs a
-/// pass over the observation, and allocates nothing.
+/// Each step checks the reward, the score, the discount and, for `f32`, every element of the observation. This costs
+/// one pass over the observation and allocates nothing.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -54,18 +55,18 @@ pub struct Guarded<E> {
 }
 
 impl<E: Env> Guarded<E> {
-    /// Guards `env`.
+    /// Wraps `env`.
     ///
     /// # Errors
     ///
-    /// [`EnvError::BadSpec`] when its constants make no sense, [`EnvError::Panicked`].
+    /// [`EnvError::BadSpec`] if a constant is invalid, [`EnvError::Panicked`] if reading them panics.
     pub fn new(env: E) -> Result<Self, EnvError> {
         let spec = catch(|| env.spec()).map_err(|message| panicked("spec()", message, 0))?;
         spec.validate()?;
         Ok(Self { env, spec, steps: 0 })
     }
 
-    /// What the environment says of its constants now.
+    /// Asks the environment for its constants again.
     pub(crate) fn current_spec(&self) -> Result<EnvSpec, EnvError> {
         catch(|| self.env.spec()).map_err(|message| panicked("spec()", message, self.steps))
     }
@@ -144,7 +145,8 @@ impl<E: Env> Env for Guarded<E> {
         Ok(step)
     }
 
-    /// `None` also where the environment panics: then what was learned can still be saved, without its episode.
+    /// Also `None` if the environment panics, so that the rest of a checkpoint can still be saved, without this
+    /// episode.
     fn snapshot(&self) -> Option<Vec<u8>> {
         catch(|| self.env.snapshot()).unwrap_or(None)
     }

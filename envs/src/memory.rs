@@ -1,4 +1,4 @@
-//! Is there enough memory? Asked before much is allocated, because a program that gets none is ended without a word.
+//! Available memory, checked before large allocations: a process that runs out of memory is killed without a message.
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +7,9 @@ use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::EnvError;
 
-/// The bytes that this process may still allocate without driving others out: what the system has available, or what is left of the smallest limit
-/// that a container, a slice or a scheduler sets for it or for what it is in, or of `ulimit -v`. `None` where the system does not say.
+/// The number of bytes that this process can still allocate: the smallest of what the system has available, what is
+/// left of the memory limit of each enclosing control group (containers, systemd slices, Slurm jobs), and what is
+/// left of `ulimit -v`. `None` if the system does not report it.
 ///
 /// ```
 /// if let Some(bytes) = coinop_envs::memory::available() {
@@ -24,8 +25,8 @@ pub fn available() -> Option<u64> {
     Some(system.available_memory().min(least.unwrap_or(u64::MAX)))
 }
 
-/// What is left of the smallest memory limit of the control groups that this process is in, from its own up to the root of the hierarchy. Only the
-/// limit of one's own group is not enough: systemd and Slurm set theirs further up. `root` is `/`, but for tests.
+/// What is left of the smallest memory limit along the path from this process's control group up to the root; systemd
+/// and Slurm set their limits on ancestors. `root` is `/` except in tests.
 fn left_in_cgroups(root: &Path) -> Option<u64> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
     let left = |line: &str| {
@@ -61,12 +62,12 @@ fn left_in_cgroups(root: &Path) -> Option<u64> {
     groups.lines().filter_map(left).min()
 }
 
-/// The number in a file; `None` for `max`.
+/// Reads the number in a file; `None` for `max`.
 fn read_number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// What is left of the limit of addresses, `ulimit -v`.
+/// What is left of the address space limit, `ulimit -v`.
 #[cfg(target_os = "linux")]
 fn left_of_address_space() -> Option<u64> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::As).current?;
@@ -84,7 +85,8 @@ fn left_of_address_space() -> Option<u64> {
     None
 }
 
-/// Checks that there are `bytes` for `what`, e.g. `a set of 32 environments`; `way_out` is what to do if not.
+/// Checks that `bytes` are available for `what`, e.g. `a set of 32 environments`; `way_out` tells the user how to
+/// need less.
 ///
 /// ```
 /// use coinop_envs::memory::require;
@@ -95,7 +97,7 @@ fn left_of_address_space() -> Option<u64> {
 ///
 /// # Errors
 ///
-/// [`EnvError::Memory`] with both numbers.
+/// [`EnvError::Memory`] with both sizes.
 pub fn require(what: impl FnOnce() -> String, bytes: u64, way_out: &'static str) -> Result<(), EnvError> {
     // Looking costs some file accesses; what is smaller than this is there.
     const UNQUESTIONED: u64 = 64 << 20;
@@ -113,7 +115,7 @@ pub fn require(what: impl FnOnce() -> String, bytes: u64, way_out: &'static str)
     }
 }
 
-/// A size as people say it: `3.1 MB`, `2.8 TB`.
+/// Formats a size for people: `3.1 MB`, `2.8 TB`.
 pub(crate) fn size(bytes: u64) -> String {
     let (number, unit) = match bytes {
         0..1_000_000_000 => (bytes as f64 / 1e6, "MB"),

@@ -1,7 +1,7 @@
 //! Environments by name.
 //!
-//! An environment is one file, and one line here (a game of the Atari has its line in `coinop-atari`); a family of them is a variant of
-//! [`Family`], which says what can be chosen of them and how they are made. Environments of other crates get a name by [`register`].
+//! Each environment is one file plus one line here (Atari games are listed in `coinop-atari`). Environments that
+//! share their options form a [`Family`]. Environments from other crates get their names from [`register`].
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -17,7 +17,7 @@ use crate::factory::{AnyFactory, Copies};
 use crate::guard::catch;
 use crate::{Elem, Env, EnvError, EnvFactory, VecEnv};
 
-/// Environments that have their options in common.
+/// A group of environments that share their options.
 ///
 /// ```
 /// use coinop_envs::registry::{Family, find};
@@ -28,20 +28,20 @@ use crate::{Elem, Env, EnvError, EnvFactory, VecEnv};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Games of the Atari 2600: pixels.
+    /// Atari 2600 games; pixels.
     Atari,
-    /// Arcade games of our own: pixels.
+    /// Our own arcade games; pixels.
     Arcade,
-    /// Classic control: features.
+    /// Classic control; features.
     Classic,
-    /// What the crate gym-rs has: features. With the feature `gym-rs`.
+    /// Environments of the crate gym-rs; features. Requires the feature `gym-rs`.
     GymRs,
-    /// What was [registered](register).
+    /// [Registered](register) environments.
     Custom,
 }
 
 impl Family {
-    /// Its name, in front of the names of its environments.
+    /// The name of the family, which prefixes the names of its environments.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Family {
         }
     }
 
-    /// Those of its options that have no value unless one is given.
+    /// The options that have no value unless the user sets one.
     #[must_use]
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
@@ -69,7 +69,7 @@ impl Family {
     }
 }
 
-/// What observations are made of.
+/// The kind of observations.
 ///
 /// ```
 /// use coinop_envs::registry::{Observations, find};
@@ -79,14 +79,14 @@ impl Family {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observations {
-    /// `u8`.
+    /// Pixels, `u8`.
     Pixels,
-    /// `f32`.
+    /// Features, `f32`.
     Features,
 }
 
 impl Observations {
-    /// What they are called.
+    /// The name of this kind: `pixels` or `features`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -111,9 +111,9 @@ pub struct EnvInfo {
     pub family: Family,
     /// The short name, e.g. `pong`.
     pub short: &'static str,
-    /// What its observations are made of.
+    /// The kind of observations.
     pub observations: Observations,
-    /// The name under which Gymnasium has the very same, if it has.
+    /// Gymnasium's name of the same environment, if there is one.
     pub gymnasium: Option<&'static str>,
 }
 
@@ -124,11 +124,11 @@ impl EnvInfo {
         format!("{}/{}", self.family.name(), self.short)
     }
 
-    /// The number of actions; of an Atari game, in its minimal set.
+    /// The number of actions; for Atari games, of the minimal set.
     ///
     /// # Errors
     ///
-    /// [`EnvError::Unusable`] when it was registered and can't be made.
+    /// [`EnvError::Unusable`] if a registered environment cannot be created.
     pub fn num_actions(&self) -> Result<usize, EnvError> {
         if self.family == Family::Atari {
             return Ok(find_game(self.short)?.minimal_actions.len());
@@ -136,11 +136,12 @@ impl EnvInfo {
         Ok(self.factory(&EnvOptions::default())?.spec().num_actions)
     }
 
-    /// What makes it.
+    /// Creates a factory of this environment.
     ///
     /// # Errors
     ///
-    /// When a ROM is missing or wrong, or an option does not fit; [`EnvError::Unusable`] when it was registered and can't be made.
+    /// If a ROM is missing or wrong, or an option is invalid; [`EnvError::Unusable`] if a registered environment
+    /// cannot be created.
     pub fn factory(&self, options: &EnvOptions) -> Result<AnyFactory, EnvError> {
         match (self.family, self.short) {
             (Family::Atari, game) => atari(game, &options.atari),
@@ -152,7 +153,7 @@ impl EnvInfo {
     }
 }
 
-/// What can be chosen of environments: of each family, its own. What belongs to another family than an environment's is not looked at.
+/// The options of all families. Environments ignore the options of other families.
 ///
 /// ```
 /// use coinop_envs::registry::{AtariOptions, EnvOptions, find};
@@ -164,11 +165,11 @@ impl EnvInfo {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EnvOptions {
-    /// Of Atari games.
+    /// Options of Atari games.
     pub atari: AtariOptions,
 }
 
-/// What can be chosen of an Atari game.
+/// Options of Atari games.
 ///
 /// ```
 /// use coinop_envs::atari::Protocol;
@@ -182,23 +183,24 @@ pub struct EnvOptions {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AtariOptions {
-    /// What exactly is played.
+    /// The evaluation protocol.
     pub protocol: Protocol,
-    /// Probability per frame that the machine repeats the action before, if not the protocol's.
+    /// Probability per frame of repeating the previous action; overrides the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat_action_probability: Option<f32>,
-    /// The maximum of so many frames is observed, the last of an agent step, if not the protocol's two. Four show every object that flickers.
+    /// The number of frames at the end of an agent step whose maximum is observed; overrides the protocol, which has
+    /// 2. With 4, no flickering object is missed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pooled_frames: Option<u32>,
-    /// The game's mode, if not its default.
+    /// The game mode; the game's default if `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
     /// The game's difficulty.
     pub difficulty: u32,
-    /// Whether an agent has all 18 actions instead of those that the game uses, if not the protocol's choice.
+    /// Whether the agent has all 18 actions instead of the game's minimal set; overrides the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all_actions: Option<bool>,
-    /// The folder of ROMs, if not the one that set-up provides. The program makes it absolute before it is written down.
+    /// The folder of ROMs, if not the one provided by set-up. The program stores it as an absolute path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roms: Option<PathBuf>,
 }
@@ -210,17 +212,17 @@ enum OptionsOf<'a> {
     Others(NoOptions),
 }
 
-/// What can be chosen of families that leave no choice.
+/// The options of families that have none.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NoOptions {}
 
 impl EnvOptions {
-    /// Reads what can be chosen of one family, e.g. from the section of a configuration.
+    /// Reads the options of one family, e.g. from a section of a configuration.
     ///
     /// # Errors
     ///
-    /// When there is something that cannot be chosen.
+    /// If an option is unknown or invalid.
     pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
         match family {
             Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
@@ -230,7 +232,7 @@ impl EnvOptions {
         }
     }
 
-    /// What can be chosen of one family, to be written.
+    /// Returns the options of one family, to be serialised.
     #[must_use]
     pub fn of(&self, family: Family) -> impl Serialize + '_ {
         match family {
@@ -240,7 +242,7 @@ impl EnvOptions {
     }
 }
 
-/// An environment that needs nothing but its name.
+/// An environment without options.
 struct Known {
     short: &'static str,
     observations: Observations,
@@ -251,7 +253,7 @@ struct Known {
 const PIXELS: Observations = Observations::Pixels;
 const FEATURES: Observations = Observations::Features;
 
-/// Classic control, sorted by name: a line for each.
+/// Classic control, one line each, sorted by name.
 #[rustfmt::skip]
 const CLASSIC: &[Known] = &[
     Known { short: "acrobot", observations: FEATURES, gymnasium: Some("Acrobot-v1"), make: || features(Acrobot::v1()) },
@@ -259,7 +261,7 @@ const CLASSIC: &[Known] = &[
     Known { short: "mountain_car", observations: FEATURES, gymnasium: Some("MountainCar-v0"), make: || features(MountainCar::v0()) },
 ];
 
-/// Arcade games, sorted by name: a line for each.
+/// Arcade games, one line each, sorted by name.
 #[rustfmt::skip]
 const ARCADE: &[Known] = &[
     Known { short: "bricks", observations: PIXELS, gymnasium: None, make: || arcade::<Bricks>() },
@@ -273,7 +275,7 @@ fn known(list: &[Known], short: &str) -> Result<AnyFactory, EnvError> {
     Ok((known.ok_or_else(|| unknown(short))?.make)())
 }
 
-/// All environments, sorted by family and name.
+/// Lists all environments, sorted by family and name.
 ///
 /// ```
 /// use coinop_envs::registry::{Family, list};
@@ -311,22 +313,22 @@ pub fn list() -> Vec<EnvInfo> {
     envs.chain(registered().iter().map(|custom| custom.info)).collect()
 }
 
-/// An environment that was registered. What makes it is made when it is asked for.
+/// A registered environment. Its factory is created on first use.
 struct Custom {
     info: EnvInfo,
     make: Box<dyn Fn() -> Result<AnyFactory, EnvError> + Send + Sync>,
     made: OnceLock<Result<AnyFactory, Arc<EnvError>>>,
 }
 
-/// What was registered, sorted by name.
+/// All registered environments, sorted by name.
 static REGISTERED: RwLock<Vec<Arc<Custom>>> = RwLock::new(Vec::new());
 
 fn registered() -> Vec<Arc<Custom>> {
     REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Gives a name to environments of your own, for the rest of the process: `list`, [`find`], [`make_vec`] and the program know them then, as
-/// `custom/NAME`.
+/// Registers an environment for the rest of the process. [`list`], [`find`], [`make_vec`] and the program then know
+/// it as `custom/NAME`.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -343,14 +345,14 @@ fn registered() -> Vec<Arc<Custom>> {
 ///
 /// # Errors
 ///
-/// When the name is taken, or is not made of small letters, digits and `_`, beginning with a letter.
+/// If the name is taken, or is not a lower-case letter followed by lower-case letters, digits and `_`.
 pub fn register<F: EnvFactory + 'static>(name: &str, factory: F) -> Result<(), EnvError> {
     let factory: Arc<dyn EnvFactory<Obs = F::Obs>> = Arc::new(factory);
     register_lazily(name, move || Ok(Arc::clone(&factory)))
 }
 
-/// Gives a name to environments whose factory is made when somebody asks for it, and then kept. An error of `make`, or a panic, is
-/// [`EnvError::Unusable`] of [`EnvInfo::factory`], and no other environment's matter.
+/// Registers an environment whose factory `make` creates on first use and which is then kept. If `make` fails or
+/// panics, [`EnvInfo::factory`] returns [`EnvError::Unusable`]; other environments are not affected.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -366,7 +368,7 @@ pub fn register<F: EnvFactory + 'static>(name: &str, factory: F) -> Result<(), E
 ///
 /// # Errors
 ///
-/// As [`register`].
+/// As for [`register`].
 pub fn register_lazily<O: Elem>(
     name: &str,
     make: impl Fn() -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> + Send + Sync + 'static,
@@ -419,7 +421,7 @@ fn custom(short: &str) -> Result<AnyFactory, EnvError> {
     })
 }
 
-/// What gym-rs has, sorted by name; nothing where it is not built in.
+/// The environments of gym-rs, sorted by name; empty without the feature.
 const GYM_RS: &[(&str, Observations)] = if cfg!(feature = "gym-rs") {
     &[
         ("CartPole-v1", FEATURES),
@@ -471,19 +473,20 @@ fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
     Ok(AnyFactory::Pixels(Arc::new(Copies::of(env, AtariEnv::BYTES))))
 }
 
-/// A game with the wrappers of Atari training.
+/// Creates a factory of an arcade game with the wrappers of Atari training.
 fn arcade<G: Game>() -> AnyFactory {
     // Four screens, two stacks, and the tables of the resizer.
     AnyFactory::Pixels(Arc::new(Copies::of(trained::<G>(), 250_000)))
 }
 
-/// Small environments, that hold nothing outside themselves.
+/// Creates a factory of a small environment.
 fn features<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> AnyFactory {
     let bytes = size_of::<E>() as u64;
     AnyFactory::Features(Arc::new(Copies::of(env, bytes)))
 }
 
-/// The environment of a full or a short name, in capitals or not: `atari/pong`, `pong`, `Pong`, `SpaceInvaders`, `CartPole-v1`.
+/// Finds an environment by its full or short name, ignoring case: `atari/pong`, `pong`, `Pong`, `SpaceInvaders`,
+/// `CartPole-v1`.
 ///
 /// ```
 /// use coinop_envs::registry::find;
@@ -494,8 +497,8 @@ fn features<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: E) -> AnyFac
 ///
 /// # Errors
 ///
-/// [`EnvError::GymnasiumName`] for a name like `ALE/Pong-v5`, because that also stands for rules; else [`EnvError::UnknownEnv`] with the
-/// nearest name.
+/// [`EnvError::GymnasiumName`] for names such as `ALE/Pong-v5`, which also denote rules; otherwise
+/// [`EnvError::UnknownEnv`] with the nearest name.
 pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
     let envs = list();
     let called = |name: &str| {
@@ -508,7 +511,7 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
     }
     if name.starts_with("gym-rs/") && !cfg!(feature = "gym-rs") {
         return Err(EnvError::BadSetting(format!(
-            "`{name}` is of gym-rs, which is not built in: build with --features gym-rs, which needs CMake, SDL2 and SDL2_gfx"
+            "`{name}` is of gym-rs, which is not built in: build with --features gym-rs, which needs SDL2 and SDL2_gfx"
         )));
     }
     match find_gymnasium(name) {
@@ -522,7 +525,7 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
     }
 }
 
-/// What a name of Gymnasium like `ALE/Pong-v5` stands for: a game, and rules.
+/// The meaning of a Gymnasium name such as `ALE/Pong-v5`: a game and its rules.
 ///
 /// ```
 /// use coinop_envs::atari::Protocol;
@@ -535,13 +538,13 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
 pub struct Gymnasium {
     /// The game.
     pub info: EnvInfo,
-    /// The protocol that comes nearest to what is played under this name, and to the wrappers that people put around it.
+    /// The protocol closest to what Gymnasium plays under this name with its usual wrappers.
     pub protocol: Protocol,
-    /// What both have in common.
+    /// The rules that both have in common.
     pub rules: &'static str,
 }
 
-/// The game and the rules of a name like `ALE/Pong-v5`, `PongNoFrameskip-v4` or `Pong-v0`; `None` for every other name.
+/// Parses a name such as `ALE/Pong-v5`, `PongNoFrameskip-v4` or `Pong-v0`; returns `None` for all others.
 #[must_use]
 pub fn find_gymnasium(name: &str) -> Option<Gymnasium> {
     let (game, protocol, rules) = gymnasium_name(name)?;
@@ -566,7 +569,7 @@ fn unknown(name: &str) -> EnvError {
     }
 }
 
-/// A name without what people write differently.
+/// Removes case and separators from a name.
 fn squeeze(name: &str) -> String {
     name.chars()
         .filter(|c| *c != '_')
@@ -574,8 +577,7 @@ fn squeeze(name: &str) -> String {
         .collect()
 }
 
-/// The game of a name like `ALE/Pong-v5`, `PongNoFrameskip-v4` or `Pong-v0`, the protocol that comes nearest to what Gymnasium plays
-/// under that name and to the wrappers that people put around it, and what they have in common.
+/// Splits a name such as `ALE/Pong-v5` into the game, the closest protocol, and the rules that both have in common.
 fn gymnasium_name(name: &str) -> Option<(&str, Protocol, &'static str)> {
     let (game, version) = name.strip_prefix("ALE/").unwrap_or(name).rsplit_once("-v")?;
     let bare = game.strip_suffix("NoFrameskip").or(game.strip_suffix("Deterministic"));
@@ -587,7 +589,7 @@ fn gymnasium_name(name: &str) -> Option<(&str, Protocol, &'static str)> {
     Some((bare.unwrap_or(game), protocol, rules))
 }
 
-/// `num_envs` environments of a name, stepped by `threads` threads: one after the other if that is 1.
+/// Creates `num_envs` environments by name, stepped by `threads` threads (sequentially if that is 1).
 ///
 /// ```no_run
 /// use coinop_envs::registry::{EnvOptions, make_vec};
@@ -599,7 +601,8 @@ fn gymnasium_name(name: &str) -> Option<(&str, Protocol, &'static str)> {
 ///
 /// # Errors
 ///
-/// When there is no such environment, its observations are not made of `O`, its ROM is missing or wrong, or an option does not fit.
+/// If the name is unknown, its observations do not consist of `O`, its ROM is missing or wrong, or an option is
+/// invalid.
 ///
 /// # Panics
 ///

@@ -1,11 +1,12 @@
-//! Shrinking a picture by area, to the bit as OpenCV's `INTER_AREA` does it for bytes.
+//! Area resizing, bit-identical to OpenCV's `INTER_AREA` for bytes.
 //!
-//! Every pixel of the result is the mean of the rectangle that it covers in the source, where pixels at the rectangle's edges count
-//! with the share that lies within. OpenCV adds up 32-bit floats, first along the row, then over the rows; the order of the additions
-//! decides how the last bit is rounded, so it is kept. (Where both sizes shrink by whole factors, OpenCV takes short cuts, which round
-//! some means half-way between two shades the other way. Those are not followed.)
+//! Each pixel of the result is the mean of the rectangle that it covers in the source; pixels on the rectangle's
+//! edges count with the share that lies inside. OpenCV sums 32-bit floats, first along the row and then over the
+//! rows. The order of these additions determines how the last bit is rounded, so it is the same here. (If both sizes
+//! shrink by integer factors, OpenCV takes shortcuts that round some means half-way between two values differently.
+//! These are not reproduced.)
 
-/// What one pixel of the result takes from a line of the source: `len` neighbours from `first` on, with weights.
+/// The weights of one pixel of the result along a line of the source: `len` neighbours, starting at `first`.
 #[derive(Clone, Copy, Debug)]
 struct Taps {
     first: usize,
@@ -18,7 +19,7 @@ impl Taps {
     const MAX: usize = 5;
 }
 
-/// A resizer from one size to another; makes its tables once.
+/// A resizer for fixed sizes, with precomputed tables.
 ///
 /// ```
 /// use coinop_envs::AreaResizer;
@@ -33,13 +34,13 @@ pub struct AreaResizer {
     to: (usize, usize),
     columns: Vec<Taps>,
     rows: Vec<Taps>,
-    /// A line of the source, shrunk; and the sum of such lines.
+    /// A shrunk line of the source, and the sum of such lines.
     line: Vec<f32>,
     sum: Vec<f32>,
 }
 
 impl AreaResizer {
-    /// From `from` to `to`, each height and width.
+    /// Creates a resizer for heights and widths `from` and `to`.
     ///
     /// # Panics
     ///
@@ -56,11 +57,11 @@ impl AreaResizer {
         }
     }
 
-    /// Writes the shrunk picture.
+    /// Writes the shrunk image.
     ///
     /// # Panics
     ///
-    /// If a slice has not the size that was promised.
+    /// If a slice has the wrong length.
     pub fn resize(&mut self, from: &[u8], to: &mut [u8]) {
         assert_eq!(
             from.len(),
@@ -92,9 +93,9 @@ impl AreaResizer {
     }
 }
 
-/// The nearest whole number, of two the even one; for values from 0 to 255. Without the instructions of newer processors,
-/// `round_ties_even` is a call per pixel. A float of this size has no bits below 1, so the addition does the rounding, and its last
-/// bits are the number.
+/// Rounds a value from 0 to 255 to the nearest integer, ties to even. Without recent CPU instructions,
+/// `round_ties_even` is a function call per pixel. Adding a constant makes the float so large that it has no
+/// fractional bits, so the addition rounds, and the lowest bits are the result.
 fn round(value: f32) -> u8 {
     (value + 8_388_608.0).to_bits() as u8
 }

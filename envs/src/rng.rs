@@ -1,10 +1,10 @@
-//! Random streams: one generator by name, one stream per consumer, all derived from the seed of the run.
+//! Random streams: one generator, and one stream per consumer, all derived from the seed of the run.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The generator of every random stream. Its stream is the same on every platform, and it can be saved.
+/// The generator of every random stream. Its output is the same on every platform, and its state can be saved.
 ///
 /// ```
 /// use coinop_envs::rng::{Rng, stream};
@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// ```
 pub type Rng = Xoshiro256PlusPlus;
 
-/// A seed for the consumer `label` number `index` of a run that was seeded with `seed`.
+/// Derives the seed of consumer number `index` with the name `label` from the run's `seed`.
 ///
 /// Different labels and indices give unrelated seeds, so adding a consumer changes no other consumer's stream.
 ///
@@ -33,7 +33,7 @@ pub fn derive_seed(seed: u64, label: &str, index: u64) -> u64 {
     xxh3_64_with_seed(&index.to_le_bytes(), xxh3_64_with_seed(label.as_bytes(), seed))
 }
 
-/// The stream of the consumer `label` number `index` of a run that was seeded with `seed`.
+/// Creates the stream of consumer number `index` with the name `label` from the run's `seed`.
 ///
 /// ```
 /// use coinop_envs::rng::stream;

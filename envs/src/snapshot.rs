@@ -1,19 +1,19 @@
-//! Snapshots: the state of an environment in bytes, from which a run goes on.
+//! Snapshots: the serialised state of an environment, from which a run resumes.
 //!
-//! An environment with an inner one seals its own state around the inner snapshot:
+//! A wrapper stores its own state together with the snapshot of the environment within:
 //!
 //! ```text
 //! TimeLimit 1 | steps | CartPole 1 | random stream, state of the pole, over | CRC-32 | CRC-32
 //! ```
 //!
-//! Numbers are written in the [format of postcard](https://postcard.jamesmunns.com).
+//! The encoding is [postcard](https://postcard.jamesmunns.com).
 
 use serde::{Deserialize, Serialize};
 
 use crate::EnvError;
 
-/// The snapshot of an environment of the kind `name`: its state and, if there is one, the snapshot of the environment within. `version` is to
-/// change with what `state` means.
+/// Writes the snapshot of an environment of the kind `name`: its state and, for a wrapper, the snapshot of the
+/// environment within. Increase `version` whenever the meaning of `state` changes.
 ///
 /// ```
 /// use coinop_envs::snapshot::{open, seal};
@@ -26,7 +26,7 @@ use crate::EnvError;
 ///
 /// # Panics
 ///
-/// If `state` cannot be written: it is made of numbers, arrays, vectors, strings, tuples and structures of them.
+/// If `state` cannot be serialised. Numbers, arrays, vectors, strings, tuples and structs of them can.
 #[must_use]
 pub fn seal<T: Serialize>(name: &str, version: u8, state: &T, inner: &[u8]) -> Vec<u8> {
     let mut bytes = match postcard::to_allocvec(&(name, version, state)) {
@@ -38,7 +38,8 @@ pub fn seal<T: Serialize>(name: &str, version: u8, state: &T, inner: &[u8]) -> V
     bytes
 }
 
-/// Takes apart what [`seal`] made: the state, and the snapshot of the environment within. Whether the state is possible is the caller's to check.
+/// Reads what [`seal`] wrote: the state, and the snapshot of the environment within. The caller must validate the
+/// state.
 ///
 /// ```
 /// use coinop_envs::snapshot::{open, seal};
@@ -77,7 +78,7 @@ pub fn open<'a, T: Deserialize<'a>>(
     postcard::take_from_bytes(rest).map_err(|_| damaged())
 }
 
-/// The error of a snapshot that does not fit an environment of the kind `name`.
+/// Creates the error for a snapshot that does not fit an environment of the kind `name`.
 ///
 /// ```
 /// use coinop_envs::snapshot::bad;

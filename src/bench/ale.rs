@@ -1,16 +1,16 @@
-//! ale-py beside the machine of coinop, where there is a Python that has it.
+//! Measures ale-py for comparison, if a Python with it is installed.
 
 use std::process::{Command, Stdio};
 
 use super::{How, median};
 
-/// How its measurement is named, before its version.
+/// The name of its measurement, before the version.
 pub(crate) const NAME: &str = "ale-py";
 
-/// The program that measures, see its first lines.
+/// The measuring program; see its first lines.
 const PROGRAM: &str = include_str!("ale.py");
 
-/// What ale-py does.
+/// The results of ale-py.
 pub(crate) struct Rates {
     pub(crate) version: String,
     pub(crate) low: f64,
@@ -18,7 +18,7 @@ pub(crate) struct Rates {
     pub(crate) high: f64,
 }
 
-/// Frames per second of a game on one core; `None` where `python3` is missing or has no ale-py.
+/// Frames per second of a game on one core; `None` if `python3` or ale-py is missing.
 pub(crate) fn rates(game: &str, mode: Option<u32>, difficulty: u32, how: How) -> Option<Rates> {
     let mode = mode.map_or_else(|| "-".to_owned(), |mode| mode.to_string());
     let output = Command::new("python3")

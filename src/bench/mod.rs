@@ -1,4 +1,4 @@
-//! What `coinop bench` measures, and what it says of it.
+//! The measurements of `coinop bench` and their report.
 //!
 //! ```text
 //! ale.rs      ale-py beside the emulator
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-/// All that was measured, and where.
+/// All measurements, and the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) measurements: Vec<Measurement>,
 }
 
-/// Where it was measured, with which program.
+/// The machine and the program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -32,12 +32,12 @@ pub(crate) struct Machine {
     pub(crate) memory_gigabytes: f64,
     pub(crate) system: String,
     pub(crate) coinop: String,
-    /// Of the source, where it is known.
+    /// The commit of the source, if known.
     pub(crate) commit: String,
     pub(crate) libtorch: String,
 }
 
-/// What was asked for.
+/// The settings of the benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) env: String,
@@ -54,43 +54,43 @@ pub(crate) struct Settings {
 /// A rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measurement {
-    /// What is named on the command line.
+    /// The suite, as named on the command line.
     pub(crate) what: String,
-    /// Which of it.
+    /// The variant.
     pub(crate) name: String,
-    /// What is counted: `frames`, `observations`, `updates`, ...
+    /// The unit counted: `frames`, `observations`, `updates`, ...
     pub(crate) unit: String,
-    /// Of the repeats, per second.
+    /// Over the repetitions, per second.
     pub(crate) median: f64,
     pub(crate) low: f64,
     pub(crate) high: f64,
-    /// Where frames are counted: how many an agent step has.
+    /// Frames per agent step, if frames are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) frames_per_step: Option<u32>,
-    /// Of training: where its time went.
+    /// Where the time went, for training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) training: Option<Training>,
 }
 
-/// Where the time of training went.
+/// Where training spent its time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Training {
-    /// Names and shares of the time of the threads that train.
+    /// Names and fractions of the training threads' time.
     pub(crate) parts: Vec<(String, f64)>,
-    /// The rate of the same network's answers and updates with nothing around them, in the same unit, where the network is known.
+    /// The rate of the network's forward passes and updates alone, in the same unit, if the network is known.
     pub(crate) floor: Option<f64>,
 }
 
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct How {
-    /// At least so long for each repeat, and as long before the first.
+    /// The minimum duration of each repetition and of the warm-up.
     pub(crate) seconds: f64,
     pub(crate) repeats: usize,
 }
 
 impl How {
-    /// How often per second `work` does what it counts: least, median and greatest of the repeats.
+    /// Measures the rate at which `work` does what it counts: minimum, median and maximum over the repetitions.
     pub(crate) fn rate(self, mut work: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<(f64, f64, f64)> {
         let mut once = || -> anyhow::Result<f64> {
             let start = Instant::now();
@@ -112,7 +112,7 @@ impl How {
     }
 }
 
-/// Of numbers that are sorted.
+/// The median of sorted numbers.
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len() % 2 == 1 {

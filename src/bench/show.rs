@@ -1,4 +1,4 @@
-//! A report as text and as a picture, alone or beside another.
+//! Reports as text and as images, optionally compared with another report.
 
 use std::fmt::Write;
 
@@ -9,13 +9,13 @@ use super::{Machine, Measurement, Report, Settings, ale};
 use crate::count::counted;
 
 impl Report {
-    /// The same measurement in another report.
+    /// Finds the same measurement in another report.
     fn like(&self, one: &Measurement) -> Option<&Measurement> {
         let key = |m: &Measurement| (m.what.clone(), m.name.clone(), m.unit.clone());
         self.measurements.iter().find(|other| key(other) == key(one))
     }
 
-    /// A table, with ratios to `before` if it is given.
+    /// Formats a table, with ratios to `before` if given.
     pub(crate) fn table(&self, before: Option<&Report>) -> String {
         let mut text = in_words(&self.machine, &self.settings);
         if let Some(before) = before {
@@ -81,7 +81,7 @@ impl Report {
         text
     }
 
-    /// Bars, one for each measurement, those of a kind in one scale; beside those of `before`, if it is given.
+    /// Draws bars, one per measurement, with a common scale per suite; next to those of `before` if given.
     pub(crate) fn picture(&self, before: Option<&Report>) -> Result<String, Box<dyn std::error::Error>> {
         const WIDTH: i32 = 900;
         const LEFT: i32 = 330;
@@ -155,7 +155,7 @@ fn in_words(machine: &Machine, settings: &Settings) -> String {
     )
 }
 
-/// A whole number in groups of three digits; a small one with some digits behind the point.
+/// Groups the digits of an integer by three; small numbers keep some decimals.
 fn grouped(number: f64) -> String {
     if number.abs() < 100.0 {
         return format!("{number:.1}");

@@ -1,4 +1,4 @@
-//! What can be measured.
+//! The benchmark suites.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    /// Those that are one thing.
+    /// The individual suites.
     const EACH: [Suite; 7] = [
         Suite::Emulator,
         Suite::Env,
@@ -59,25 +59,25 @@ impl Suite {
     }
 }
 
-/// What a network does in a piece of training: its floor.
+/// The network operations in a unit of training, which set its floor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Workload {
     pub(crate) kinds: Kinds,
-    /// Observations that are answered at a time, and how often.
+    /// The batch size of acting, and the number of forward passes.
     pub(crate) act_batch: usize,
     pub(crate) acts: f64,
-    /// Environments of a batch of the learner, whose steps are together.
+    /// The number of environments in a learner's batch, whose steps are consecutive.
     pub(crate) learn_envs: usize,
-    /// Observations that are learned from at a time, and how often.
+    /// The batch size of learning, and the number of updates.
     pub(crate) learn_batch: usize,
     pub(crate) learns: f64,
-    /// Agent steps of the piece.
+    /// Agent steps in the unit.
     pub(crate) steps: f64,
-    /// How many do the same at the same time, each with a core of its own.
+    /// The number of workers doing the same in parallel, each on its own core.
     pub(crate) workers: usize,
 }
 
-/// A bench of one environment and one algorithm.
+/// The benchmark of one environment and one algorithm.
 pub(crate) struct Bench<'a, O> {
     config: &'a Config,
     how: How,
@@ -87,7 +87,7 @@ pub(crate) struct Bench<'a, O> {
     measurements: Vec<Measurement>,
 }
 
-/// Whether there is what is asked for; of [`Suite::All`], what there is not is left out.
+/// Checks that the requested suites apply; [`Suite::All`] skips those that do not.
 pub(crate) fn check(config: &Config, suites: &[Suite]) -> anyhow::Result<()> {
     let info = config.env_info()?;
     if suites.contains(&Suite::Emulator) && !has_emulator(config)? {
@@ -113,7 +113,7 @@ fn has_emulator(config: &Config) -> anyhow::Result<bool> {
     Ok(config.env_info()?.family == Family::Atari)
 }
 
-/// Measures; `watch` is told what comes next.
+/// Runs the measurements; `watch` is told what comes next.
 pub(crate) fn run(
     config: &Config,
     suites: &[Suite],
@@ -183,7 +183,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         Ok(&mut self.measurements[last])
     }
 
-    /// The machine of an Atari game.
+    /// Measures the emulator of an Atari game.
     fn emulator(&mut self) -> anyhow::Result<()> {
         let info = self.config.env_info()?;
         let rom = Rom::find(find_game(info.short)?, self.config.env.atari.roms.as_deref())?;
@@ -277,7 +277,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         Ok(())
     }
 
-    /// A network at work, with as many threads as it has in training.
+    /// Creates a network at work, with as many threads as in training.
     fn work(&self, workload: &Workload) -> anyhow::Result<Work> {
         let Some(network) = self.config.algo.network() else {
             bail!("{} has a network of its own", self.config.run.algo.name())
@@ -326,7 +326,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         Ok(())
     }
 
-    /// A memory as Double-DQN's, or one of its default kind, filled with random play.
+    /// Measures a replay memory like Double-DQN's, or its default, filled by random play.
     fn replay(&mut self) -> anyhow::Result<()> {
         let (config, n, batch_size) = match &self.config.algo {
             AlgoConfig::DoubleDqn(config) => (config.replay_config(), config.num_envs, config.batch_size),
@@ -420,7 +420,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         Ok(())
     }
 
-    /// Frames per second of a network that acts and learns as in training, with nothing around it.
+    /// Frames per second of a network that acts and learns as in training, with nothing else.
     fn floor(&self, workload: &Workload) -> anyhow::Result<f64> {
         let mut work = self.work(workload)?;
         let how = How {
@@ -443,7 +443,7 @@ impl<'a, O: Observation> Bench<'a, O> {
     }
 }
 
-/// Plays until the first update, which Double-DQN does when its memory holds enough.
+/// Plays until the first update, for which Double-DQN must fill its memory.
 fn until_it_learns(trainer: &mut dyn Trainer) -> anyhow::Result<()> {
     while trainer.step()?.updates == 0 {}
     Ok(())
@@ -453,7 +453,7 @@ fn draw(random: &mut Rng, num_actions: usize, actions: &mut [u32]) {
     actions.fill_with(|| random.random_range(0..num_actions as u32));
 }
 
-/// Each part's share of the time that the threads had, and what is left.
+/// Each part's fraction of the threads' time, and the remainder.
 fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
     let whole = seconds * times.threads.min(cores()).max(1) as f64;
     let measured: f64 = Part::ALL.iter().map(|part| times.of(*part).as_secs_f64()).sum();
@@ -470,7 +470,7 @@ fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
 }
 
 impl AlgoConfig {
-    /// What its network does in a piece of training.
+    /// The network operations in a unit of training.
     pub(crate) fn workload(&self) -> Option<Workload> {
         Some(match self {
             Self::Custom(_) => return None,
@@ -512,7 +512,7 @@ impl AlgoConfig {
     }
 }
 
-/// What the network of a worker does for a rollout, which it answers one observation at a time.
+/// The network operations of a worker's rollout, which evaluates one observation at a time.
 fn of_workers(kinds: Kinds, workers: usize, rollout_steps: usize) -> Workload {
     Workload {
         kinds,

@@ -1,5 +1,5 @@
-//! What a network computes while it acts and while it learns, with nothing around it: no environments, no memories, tensors that are
-//! where they are needed.
+//! The computation of a network for acting and learning alone, without environments or memories, on tensors already
+//! in place.
 
 use coinop_agents::losses::{action_value, entropy, next_value, policy_gradient_loss, td_loss, value_loss};
 use coinop_agents::network::{ActorCritic, Head, NetworkConfig, Observation, QNetwork, RecurrentState};
@@ -9,12 +9,12 @@ use coinop_agents::{AgentError, Device};
 use coinop_envs::EnvSpec;
 use coinop_envs::rng::stream;
 
-/// Which network.
+/// Which kind of network.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kinds {
-    /// A policy and the value of states.
+    /// A policy and a value.
     ActorCritic,
-    /// Action values, with a target network; `double` has the network choose whose value the target network says.
+    /// Action values with a target network; `double` selects actions by the online network.
     Values { head: Head, double: bool },
 }
 
@@ -34,11 +34,11 @@ pub(crate) struct Work {
     spec: EnvSpec,
 }
 
-/// Observations and what is learned from them, made up.
+/// Random observations and learning targets.
 pub(crate) struct Batch {
     obs: Tensor,
     actions: Tensor,
-    /// Numbers around 0.
+    /// Normally distributed numbers.
     targets: Tensor,
     begins: Vec<bool>,
 }
@@ -76,7 +76,7 @@ impl Work {
         })
     }
 
-    /// Of `n` observations.
+    /// Creates a batch of `n` observations.
     pub(crate) fn batch<O: Observation>(&self, n: usize) -> Result<Batch, AgentError> {
         let body = match &self.networks {
             Networks::ActorCritic(network) => network.body(),
@@ -96,7 +96,7 @@ impl Work {
         })
     }
 
-    /// What is remembered by `n` environments, by a network that remembers.
+    /// The recurrent state of `n` environments.
     pub(crate) fn state(&self, n: usize) -> Result<RecurrentState, AgentError> {
         match &self.networks {
             Networks::ActorCritic(network) => network.initial_state(n),
@@ -104,7 +104,7 @@ impl Work {
         }
     }
 
-    /// Answers, and waits for them.
+    /// Performs a forward pass and waits for it.
     pub(crate) fn act(&self, batch: &Batch, state: &mut RecurrentState) -> Result<(), AgentError> {
         let answer = match &self.networks {
             Networks::ActorCritic(network) => {
@@ -117,7 +117,7 @@ impl Work {
         Ok(())
     }
 
-    /// One update; its weights stay as they are, because the learning rate is 0.
+    /// Performs one update; the weights do not change, because the learning rate is 0.
     pub(crate) fn learn(&mut self, batch: &Batch, state: &RecurrentState) -> Result<(), AgentError> {
         let (loss, params) = match &self.networks {
             Networks::ActorCritic(network) => {

@@ -1,4 +1,4 @@
-//! `coinop atari trace`: what a game does under a list of actions.
+//! `coinop atari trace`: plays a list of actions and prints the results.
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
@@ -48,7 +48,7 @@ pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was written in the last frame of a trace: CSV with a row for each write.
+/// The writes of the last frame as CSV, one row each.
 fn writes(mut atari: Atari, actions: &[Action]) -> String {
     let mut text = "address,pc,instruction,cycle,line,pixel\n".to_owned();
     atari.reset();

@@ -1,4 +1,4 @@
-//! `coinop bench`: how fast everything is, and where the time of training goes.
+//! `coinop bench`: measures the speed of every part, and where training spends its time.
 
 use std::path::Path;
 

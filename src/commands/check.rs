@@ -1,4 +1,4 @@
-//! `coinop check`: tries an environment against the contract of every environment.
+//! `coinop check`: checks an environment against the `Env` contract.
 
 use anyhow::bail;
 use coinop_agents::Device;
@@ -61,14 +61,14 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether it has snapshots; or the promises that it breaks.
+/// Returns whether snapshots are supported, or the violations.
 fn check<O: Elem>(factory: &dyn EnvFactory<Obs = O>) -> Result<bool, Vec<String>> {
     let mut env = factory.make(0).map_err(|error| vec![error.to_string()])?;
     check_env(&mut env).map_err(|faults| faults.list().to_vec())?;
     Ok(env.snapshot().is_some())
 }
 
-/// What the network of the default settings has against the shape of observations, if anything.
+/// The reason why the default network cannot read the observations, if it cannot.
 fn unreadable(info: &EnvInfo, spec: &EnvSpec) -> anyhow::Result<Option<String>> {
     let config = Config::resolve(&TrainArgs {
         env: Some(info.id().parse()?),

@@ -1,4 +1,4 @@
-//! `coinop envs`: the environments, one per line, or what can be chosen of one.
+//! `coinop envs`: lists environments, or the options of one.
 
 use coinop_atari::{Action, find_game};
 use coinop_envs::EnvError;
@@ -76,7 +76,7 @@ fn one(env: &EnvInfo, options: &EnvOptions) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Whether a mode is one that a run can begin in. Where the ROM is missing, nobody knows, and all are shown.
+/// Whether a run can start in a mode. Without the ROM this is unknown, and all modes are listed.
 fn can_be_played(env: &EnvInfo, options: &EnvOptions, mode: u32) -> bool {
     let mut options = options.clone();
     options.atari.mode = Some(mode);

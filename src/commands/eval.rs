@@ -19,26 +19,26 @@ use crate::run::evaluations::Evaluations;
 use crate::run::identity;
 use crate::run::progress::Line;
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
     env: String,
     algo: &'static str,
-    /// Of Atari games.
+    /// For Atari games.
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<String>,
     episodes: usize,
     mean: f64,
-    /// The standard deviation of the episodes' scores themselves (dividing by `episodes`).
+    /// The population standard deviation of the scores (divided by `episodes`).
     std: f64,
     min: f64,
     max: f64,
-    /// Emulator frames of all episodes together.
+    /// Emulator frames over all episodes.
     frames: u64,
     seed: u64,
     greedy: bool,
     run: String,
-    /// The frames after which the checkpoint was written that played.
+    /// The frames of the checkpoint that played.
     checkpoint: u64,
 }
 
@@ -118,14 +118,14 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     })
 }
 
-/// Which checkpoint of a run.
+/// Which checkpoint of a run to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
     /// The newest.
     Last,
-    /// The one that played best when it was evaluated while training.
+    /// The one with the best evaluation during training.
     Best,
-    /// The one after so many frames.
+    /// The one after this number of frames.
     Frames(u64),
 }
 
@@ -143,7 +143,7 @@ impl FromStr for Which {
     }
 }
 
-/// The frames of a checkpoint of a run.
+/// Finds the frames of a checkpoint.
 fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<u64> {
     let checkpoints = dir.checkpoints()?;
     let run = dir.path().display();
@@ -186,7 +186,7 @@ fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Resul
     }
 }
 
-/// Reads a checkpoint of a run, and checks that it is of what the run's configuration says. Its frames come with it.
+/// Reads a checkpoint and checks that it matches the run's configuration; returns its frames, too.
 fn read_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<(u64, Section)> {
     let frames = find_checkpoint(config, dir, which)?;
     let section = dir.read_checkpoint(frames)?;

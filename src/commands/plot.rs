@@ -54,12 +54,12 @@ fn read_curve(run: &Path) -> anyhow::Result<Curve> {
     Ok(Curve { name, points })
 }
 
-/// The lines that end: a run that is killed may leave half a line, whose last number could be anything.
+/// The complete lines: a killed run may leave half a line, whose last number could be wrong.
 fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..=end])
 }
 
-/// The columns `frames`, `seconds` and `mean_score` of a `metrics.csv`. Rows before the first score are left out.
+/// Parses the columns `frames`, `seconds` and `mean_score` of a `metrics.csv`, skipping rows before the first score.
 fn parse_points(text: &str) -> anyhow::Result<Vec<Point>> {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     }
 }
 
-/// A new run.
+/// Starts a new run.
 fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     // Before anything slow, so that Ctrl-C ends it in order from the first second on.
     let stop = listen()?;
@@ -56,7 +56,7 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     play(run, &stop)
 }
 
-/// A run that goes on.
+/// Resumes a run.
 fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
     let stop = listen()?;
     let dir = RunDir::open(run)?;
@@ -110,17 +110,17 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
     play(run, &stop)
 }
 
-/// What a run goes on with.
+/// The state to resume from.
 pub(crate) struct Restored {
     pub(crate) trainer: Box<dyn Trainer>,
     pub(crate) section: Section,
-    /// The frames after which the checkpoint was written.
+    /// The frames of the checkpoint.
     pub(crate) frames: u64,
-    /// Of checkpoints that were passed over.
+    /// About checkpoints that were skipped.
     pub(crate) warnings: Vec<String>,
 }
 
-/// A trainer that is as it was at the newest checkpoint that can be read.
+/// Restores a trainer from the newest readable checkpoint.
 pub(crate) fn restored(config: &Config, dir: &RunDir) -> anyhow::Result<Restored> {
     let mut warnings = Vec::new();
     for at in dir.checkpoints()?.into_iter().rev() {
@@ -160,7 +160,7 @@ pub(crate) fn restored(config: &Config, dir: &RunDir) -> anyhow::Result<Restored
     }
 }
 
-/// Names the settings that were others when a checkpoint was written that does not fit now.
+/// Names the settings that changed since a checkpoint that does not fit was written.
 fn because_of_settings(error: CheckpointError, config: &Config, section: &Section) -> anyhow::Error {
     let does_not_fit = matches!(error, CheckpointError::Mismatch { .. } | CheckpointError::Missing(_));
     let differences = identity::differences(config, section).unwrap_or_default();
@@ -171,7 +171,7 @@ fn because_of_settings(error: CheckpointError, config: &Config, section: &Sectio
     anyhow!("{}: put that back ({error})", differences.join("; "))
 }
 
-/// Whether another checkpoint may do better.
+/// Whether another checkpoint might work.
 fn is_damage(error: &anyhow::Error) -> bool {
     matches!(
         error.downcast_ref(),
@@ -179,7 +179,7 @@ fn is_damage(error: &anyhow::Error) -> bool {
     )
 }
 
-/// Why the run will not be, bit for bit, what it would have been without the interruption.
+/// The reasons why the resumed run will not be bit for bit identical to an uninterrupted one.
 fn what_is_not_exact(saved: &Section, now: &Config, resumption: Resumption) -> anyhow::Result<Vec<String>> {
     let mut reasons = Vec::new();
     let saved_as = identity::resumption(saved)?;
@@ -218,7 +218,7 @@ fn listen() -> anyhow::Result<StopRequest> {
     signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))
 }
 
-/// A trainer for a run from its beginning.
+/// Creates a trainer for a new run.
 pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
     let (run, algo) = (&config.run, &config.algo);
     let device = coinop_agents::device(&run.device)?;
@@ -229,7 +229,7 @@ pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
     })
 }
 
-/// Says what will be trained, and `what` of the folder.
+/// Announces what will be trained, and `what` about the folder.
 fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
     let run = &config.run;
     let rules = match config.env_info()?.family {
@@ -287,7 +287,7 @@ fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what the run came to; this process played `frames`.
+/// Prints the summary; this process played `frames`.
 fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
     let seconds = start.elapsed().as_secs_f64();
     let score = match summary.scores.mean() {
@@ -312,7 +312,7 @@ fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
     }
 }
 
-/// A path as a shell takes it.
+/// Quotes a path for the shell.
 fn quoted(path: &str) -> String {
     shlex::try_quote(path).map_or_else(|_| path.to_owned(), Into::into)
 }

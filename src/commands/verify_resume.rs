@@ -5,8 +5,8 @@
 //! pieces    0 ─────────► half   (forgotten, and restored from the checkpoint)   half ─────────► frames
 //! ```
 //!
-//! Both are real runs in a temporary folder. At the end their checkpoints must be equal, name by name, and so must their rows of metrics, epsilons
-//! and evaluations, but for the times that they took.
+//! Both are real runs in a temporary folder. At the end their checkpoints, metrics, epsilons and evaluations must be
+//! equal, except for times.
 
 use std::fs;
 use std::path::Path;
@@ -25,12 +25,12 @@ use crate::run::journal::Journal;
 use crate::run::{Outcome, Run};
 use crate::signals::{self, StopRequest};
 
-/// Frames of the whole run, if nothing else is said.
+/// The default length of the run in frames.
 const FRAMES: u64 = 30_000;
-/// Columns of metrics.csv that are times.
+/// The columns of metrics.csv that contain times.
 const TIMES: [&str; 2] = ["seconds", "frames_per_second"];
 
-/// The signal that stopped it, if one did.
+/// Returns the signal that stopped the command, if any.
 pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Option<i32>> {
     if args.train.resume.is_some() || args.train.run_dir.is_some() {
         bail!("verify-resume makes runs of its own: leave --resume and --run-dir out");
@@ -117,7 +117,7 @@ fn new_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
     })
 }
 
-/// A run as it was at its newest checkpoint.
+/// Resumes a run from its newest checkpoint.
 fn resumed_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
     let dir = RunDir::open(path)?;
     let restored = restored(config, &dir)?;
@@ -134,7 +134,7 @@ fn play(run: &mut Run, until: u64, stop: &StopRequest) -> anyhow::Result<Outcome
     Ok(run.play(until, stop)?.outcome)
 }
 
-/// What is different in a trainer that was restored from the newest checkpoint of a run and is saved again.
+/// Lists the differences after restoring a trainer from the newest checkpoint and saving it again.
 fn restored_differences(run: &Run) -> anyhow::Result<Vec<String>> {
     let saved = checkpoint::read(&run.dir.checkpoint(run.begun))?;
     let mut again = Section::default();
@@ -142,7 +142,7 @@ fn restored_differences(run: &Run) -> anyhow::Result<Vec<String>> {
     Ok(saved.section("trainer")?.differences(&again, &|_| false))
 }
 
-/// What is different at the end of two runs.
+/// Lists the differences at the end of two runs.
 fn differences(one: &Path, other: &Path) -> anyhow::Result<Vec<String>> {
     let last = |path: &Path| -> anyhow::Result<Section> {
         let dir = RunDir::open(path)?;
@@ -161,7 +161,7 @@ fn differences(one: &Path, other: &Path) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
-/// The rows of a table, without the columns that are times.
+/// The rows of a table without the columns that contain times.
 fn rows(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let text = fs::read_to_string(path).map_err(crate::files::failed("can't read", path))?;
     let header: Vec<&str> = text.lines().next().unwrap_or_default().split(',').collect();

@@ -1,4 +1,4 @@
-//! An environment as the command line names it: `pong`, or with options `pong@mode=1,difficulty=3`.
+//! Environment names on the command line: `pong`, or with options `pong@mode=1,difficulty=3`.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use super::keys::{KeyError, Setting, set};
 use super::{optional, section};
 use crate::output::say;
 
-/// The name of an environment, and what is chosen of it.
+/// The name of an environment and its options.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct EnvName {
     pub(crate) name: String,
@@ -36,8 +36,8 @@ impl FromStr for EnvName {
 }
 
 impl EnvName {
-    /// The environment, and what is chosen of it: a name of Gymnasium, such as `ALE/Pong-v5`, also chooses the rules that come nearest to its own, and
-    /// that is said.
+    /// Finds the environment and its options. A Gymnasium name such as `ALE/Pong-v5` also selects the closest rules,
+    /// and reports that.
     pub(crate) fn find(&self) -> anyhow::Result<(EnvInfo, Vec<Setting>)> {
         let Some(Gymnasium { info, protocol, rules }) = registry::find_gymnasium(&self.name) else {
             return Ok((registry::find(&self.name)?, self.options.clone()));
@@ -54,7 +54,7 @@ impl EnvName {
         Ok((info, options))
     }
 
-    /// The environment, and its options where nothing else says any.
+    /// Finds the environment and resolves its options without any other configuration.
     pub(crate) fn resolve(&self) -> anyhow::Result<(EnvInfo, EnvOptions)> {
         let (env, chosen) = self.find()?;
         let defaults = Table::try_from(EnvOptions::default().of(env.family))?;

@@ -1,10 +1,10 @@
-//! Settings as a tree of names: laying one over another, with unknown names and unfit values as errors.
+//! Settings as nested tables: merging them, with errors for unknown names and invalid values.
 //!
 //! ```text
 //! preset  ◄──  config file  ◄──  --set key=value        what is on the right replaces what is on the left
 //! ```
 //!
-//! The preset knows every name, so it is also what names and values are checked against.
+//! A preset contains every name, so names and values are checked against it.
 
 use std::str::FromStr;
 
@@ -13,13 +13,14 @@ use toml::{Table, Value};
 
 use crate::count::parse_count;
 
-/// Parts of a key. No setting has more, and nobody's stack has room for thousands of tables within each other.
+/// The maximum number of parts of a key. No setting has more, and parsing thousands of nested tables would overflow
+/// the stack.
 const MAX_PARTS: usize = 8;
 
-/// Inside a table with this key, it decides which other keys there are.
+/// The key that selects which other keys its table has.
 const KIND: &str = "kind";
 
-/// A setting that is unknown or has an unfit value.
+/// An unknown setting or an invalid value.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(crate) enum KeyError {
     #[error("there is no setting `{key}`{}", nearest.as_ref().map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?")))]
@@ -38,29 +39,29 @@ pub(crate) enum KeyError {
     Elsewhere { key: String, way: &'static str },
 }
 
-/// Lays `over` over `base`.
+/// Merges `over` into `base`.
 ///
-/// Settings that have no value unless one is given are in no preset: `optional` names them.
+/// `optional` lists the settings that have no default and therefore are not in a preset.
 pub(crate) fn merge(base: &mut Table, over: Table, optional: &[String]) -> Result<(), KeyError> {
     let names = names_in(base, optional);
     merge_below(base, over, "", &names)
 }
 
-/// One setting of the command line, `key=value`.
+/// One setting from the command line, `key=value`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Setting {
-    /// The name, whose section may be left out where only one has it.
+    /// The name; its section may be omitted if the name is unambiguous.
     key: String,
     value: Value,
 }
 
 impl Setting {
-    /// Whether it is the setting of this full name.
+    /// Whether this sets the setting with this full name.
     pub(super) fn is(&self, name: &str) -> bool {
         self.key == name
     }
 
-    /// Refuses what would be written down and do nothing, because something else decides it.
+    /// Rejects settings that would have no effect because something else determines them.
     pub(crate) fn check_effect(&self, base: &Table) -> Result<(), KeyError> {
         let key = full_name(base, &self.key, &names_in(base, &[])).unwrap_or_else(|_| self.key.clone());
         let way = match key.as_str() {
@@ -72,7 +73,7 @@ impl Setting {
         Err(KeyError::Elsewhere { key, way })
     }
 
-    /// The same one in a section.
+    /// Prefixes the name with a section.
     pub(super) fn of(self, section: &str) -> Self {
         Self {
             key: format!("{section}.{}", self.key),
@@ -93,7 +94,7 @@ impl FromStr for Setting {
     }
 }
 
-/// Lays one setting over `base`; `optional` as in [`merge`].
+/// Merges one setting into `base`; `optional` as in [`merge`].
 pub(crate) fn set(base: &mut Table, setting: &Setting, optional: &[String]) -> Result<(), KeyError> {
     let key = full_name(base, &setting.key, &names_in(base, optional))?;
     if key.split('.').count() > MAX_PARTS {
@@ -139,7 +140,7 @@ fn changes_kind(base: &Table, over: &Table) -> bool {
         .is_some_and(|kind| base.contains_key(KIND) && base.get(KIND) != Some(kind))
 }
 
-/// `new` as the kind of value that `old` is.
+/// Converts `new` to the type of `old`.
 fn coerce(key: &str, old: &Value, new: Value) -> Result<Value, KeyError> {
     let fits = match (old, &new) {
         (Value::Integer(_), Value::Integer(count)) => *count >= 0,
@@ -167,7 +168,7 @@ fn coerce(key: &str, old: &Value, new: Value) -> Result<Value, KeyError> {
     }
 }
 
-/// A whole number that was written like `1e6`.
+/// Converts an integer written as `1e6`.
 fn integer(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number)).then_some(number as i64)
 }
@@ -191,7 +192,7 @@ fn unfit(key: String, value: &Value, expected: &str) -> KeyError {
     }
 }
 
-/// What is not TOML is a word: `orthogonal`, `10M`, `/some/folder`.
+/// Parses a value; text that is not TOML becomes a string: `orthogonal`, `10M`, `/some/folder`.
 fn parse_value(text: &str) -> Value {
     let parsed = toml::from_str::<Table>(&format!("value = {text}")).ok();
     let value = parsed
@@ -200,8 +201,8 @@ fn parse_value(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
-/// The full name of a key that may lack its section. A key inside a section is found by that section, because the keys of a
-/// table with a kind are not all known.
+/// Completes a key that may lack its section. Keys of a table with a kind are resolved through their section, because
+/// not all of them are known.
 fn full_name(base: &Table, key: &str, names: &[String]) -> Result<String, KeyError> {
     let (first, rest) = key
         .split_once('.')
@@ -236,14 +237,14 @@ fn full_name(base: &Table, key: &str, names: &[String]) -> Result<String, KeyErr
     }
 }
 
-/// The names of all settings and sections, with dots, and the optional ones.
+/// The full names of all settings and sections, including optional ones.
 fn names_in(table: &Table, optional: &[String]) -> Vec<String> {
     let mut names = all_names(table, "");
     names.extend_from_slice(optional);
     names
 }
 
-/// The names of all settings and sections that are there, with dots.
+/// The full names of all settings and sections in a table.
 fn all_names(table: &Table, prefix: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (key, value) in table {
@@ -255,7 +256,8 @@ fn all_names(table: &Table, prefix: &str) -> Vec<String> {
     names
 }
 
-/// What other tools call our settings (Stable-Baselines3, CleanRL, Sample Factory), in their last part, and what they are here.
+/// Names of settings in other tools (Stable-Baselines3, CleanRL, Sample Factory), by their last part, and our
+/// equivalents.
 const OF_OTHER_TOOLS: &[(&str, &str)] = &[
     ("lr", "learning_rate"),
     ("alpha", "learning_rate"),
@@ -283,7 +285,7 @@ const OF_OTHER_TOOLS: &[(&str, &str)] = &[
     ("target_network_frequency", "target_frames"),
 ];
 
-/// Our name of what another tool calls `key`, if the algorithm has it.
+/// Returns our name for another tool's `key`, if the algorithm has it.
 fn of_other_tools(key: &str, names: &[String]) -> Option<String> {
     let wanted = key.rsplit('.').next()?.replace('-', "_");
     let ours = OF_OTHER_TOOLS.iter().filter(|(theirs, _)| *theirs == wanted);
@@ -295,7 +297,7 @@ fn of_other_tools(key: &str, names: &[String]) -> Option<String> {
     ours.filter_map(has).next()
 }
 
-/// The name that is most like `key`, as a whole or in its last part.
+/// Returns the name most similar to `key`, as a whole or in its last part.
 fn nearest(key: &str, names: &[String]) -> Option<String> {
     fn last(name: &str) -> &str {
         name.rsplit('.').next().unwrap_or(name)

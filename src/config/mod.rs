@@ -1,4 +1,4 @@
-//! The configuration of a run: preset, then config file, then command line, checked and complete.
+//! The configuration of a run: preset, then config file, then command line; validated and complete.
 
 mod env_name;
 mod keys;
@@ -22,7 +22,7 @@ use keys::{merge, set};
 pub(crate) use env_name::EnvName;
 pub(crate) use keys::Setting;
 
-/// Every setting of a run; what `config.toml` in the run folder says.
+/// All settings of a run, as written to `config.toml` in the run folder.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     pub(crate) run: RunConfig,
@@ -30,39 +30,39 @@ pub(crate) struct Config {
     pub(crate) algo: AlgoConfig,
 }
 
-/// What belongs to no algorithm and no environment.
+/// The settings that do not belong to an algorithm or an environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunConfig {
     /// The environment's full name.
     pub(crate) env: String,
     pub(crate) algo: Algo,
-    /// The preset that the other settings started from.
+    /// The preset on which the other settings are based.
     pub(crate) preset: String,
     /// Emulator frames to train for, over all environments.
     pub(crate) frames: u64,
     pub(crate) seed: u64,
-    /// Threads that step environments.
+    /// The number of threads that step environments.
     pub(crate) env_threads: usize,
-    /// Threads that libtorch computes with.
+    /// The number of libtorch threads.
     pub(crate) torch_threads: usize,
     /// `cpu`, `cuda`, `cuda:1`.
     pub(crate) device: String,
     /// Frames between two rows of `metrics.csv`.
     pub(crate) metrics_frames: u64,
-    /// Minutes between two checkpoints while training; 0 for none but the last.
+    /// Minutes between checkpoints during training; 0 for only the last one.
     #[serde(default = "checkpoint_minutes")]
     pub(crate) checkpoint_minutes: f64,
-    /// How many checkpoints are kept, the newest.
+    /// The number of newest checkpoints to keep.
     #[serde(default = "keep_checkpoints")]
     pub(crate) keep_checkpoints: u64,
-    /// Of checkpoints that are written when so many frames more were played, none is removed; 0 for no such.
+    /// Frames between checkpoints that are never removed; 0 for none.
     #[serde(default)]
     pub(crate) milestone_frames: u64,
-    /// Frames between two evaluations while training; 0 for none.
+    /// Frames between evaluations during training; 0 for none.
     #[serde(default)]
     pub(crate) eval_frames: u64,
-    /// Episodes of an evaluation.
+    /// Episodes per evaluation.
     #[serde(default = "eval_episodes")]
     pub(crate) eval_episodes: u64,
 }
@@ -75,7 +75,7 @@ fn checkpoint_minutes() -> f64 {
     10.0
 }
 
-/// Of presets that do not say.
+/// The default for presets without evaluations.
 const EVAL_FRAMES: i64 = 1_000_000;
 
 fn keep_checkpoints() -> u64 {
@@ -83,7 +83,7 @@ fn keep_checkpoints() -> u64 {
 }
 
 impl Config {
-    /// The configuration of a new run.
+    /// Resolves the configuration of a new run.
     pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
         let named = args.env.clone().unwrap_or_default();
         let (env, options) = named.find()?;
@@ -143,7 +143,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration of a new run, with the precision that suits this machine where it is free.
+    /// Resolves the configuration of a new run, including the precision that suits this machine if none is set.
     pub(crate) fn new_run(args: &TrainArgs) -> anyhow::Result<Self> {
         let mut config = Self::resolve(args)?;
         let device = coinop_agents::device(&config.run.device)?;
@@ -156,7 +156,8 @@ impl Config {
         Ok(config)
     }
 
-    /// 0 threads are as many as there are cores, or of what is left of them where both kinds work at the same time.
+    /// Replaces 0 threads by the number of cores, or by the remaining cores if both kinds of threads run at the same
+    /// time.
     fn resolve_threads(&mut self) {
         let run = &mut self.run;
         if self.algo.threading() == Threading::AtOnce {
@@ -173,7 +174,7 @@ impl Config {
         run.torch_threads = threads_or_cores(run.torch_threads);
     }
 
-    /// The same run with what may be chosen anew when it goes on.
+    /// The configuration of a resumed run, with the settings that may change.
     pub(crate) fn resumed(mut self, args: &TrainArgs) -> anyhow::Result<Self> {
         let run = &mut self.run;
         run.frames = args.frames.unwrap_or(run.frames);
@@ -194,7 +195,7 @@ impl Config {
         Self::valid(read_table(path)?).map_err(|error| in_file(Some(path), &error))
     }
 
-    /// As TOML, to be read by [`Config::read`] and by `--config`.
+    /// Serialises as TOML, to be read by [`Config::read`] and `--config`.
     pub(crate) fn to_toml(&self) -> anyhow::Result<String> {
         #[derive(Serialize)]
         struct File<'a, E> {
@@ -215,7 +216,7 @@ impl Config {
         Ok(registry::find(&self.run.env)?)
     }
 
-    /// Takes the ROMs from a folder.
+    /// Sets the ROM folder.
     pub(crate) fn set_roms(&mut self, roms: &Path) -> anyhow::Result<()> {
         if self.env_info()?.family != Family::Atari {
             bail!("--roms is for Atari games, which {} is not: leave it out", self.run.env);
@@ -273,13 +274,13 @@ impl Config {
     }
 }
 
-/// Settings of an environment that have no value unless one is given.
+/// The settings of an environment that have no default.
 fn optional(env: &EnvInfo) -> Vec<String> {
     let names = env.family.options_without_default().iter();
     names.map(|name| format!("env.{name}")).collect()
 }
 
-/// Takes a section out of a configuration, and reads it.
+/// Removes a section from a configuration and parses it.
 fn section<T>(
     table: &mut Table,
     name: &str,
@@ -297,10 +298,10 @@ fn section<T>(
     })
 }
 
-/// More threads are a slip of the pen, and the system may not start them.
+/// More threads are a mistake, and the system might not start them.
 const MAX_THREADS: usize = 1024;
 
-/// Checks a number of threads, of the setting or the flag `name`.
+/// Checks a number of threads, set by the setting or flag `name`.
 pub(crate) fn check_threads(name: &str, threads: usize) -> anyhow::Result<()> {
     if threads > MAX_THREADS {
         bail!("{name} = {threads}: it must be at most {MAX_THREADS}");
@@ -313,20 +314,20 @@ pub(crate) fn cores() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
-/// 0 stands for all cores.
+/// Replaces 0 by the number of cores.
 pub(crate) fn threads_or_cores(threads: usize) -> usize {
     if threads == 0 { cores() } else { threads }
 }
 
-/// Layers that can read observations of this shape, as a setting.
+/// A setting for layers that can read observations of this shape.
 pub(crate) fn layers_for(spec: &EnvSpec) -> String {
     let is_picture = matches!(spec.obs_shape.dims(), [_, height, width] if *height >= 3 && *width >= 3);
     let convolutions = if is_picture { "convolutions=[[16,3,1]]," } else { "" };
     format!("network.body={{layers={{{convolutions}hidden=[128]}}}}")
 }
 
-/// The preset `name` of an algorithm for an environment, completed by everything that presets leave to the code. An empty name is the
-/// default's.
+/// Returns an algorithm's preset `name` for an environment, completed by defaults that are computed. An empty name
+/// selects the default preset.
 fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> {
     let presets = algo.presets(env.observations);
     if presets.is_empty() {
@@ -380,9 +381,9 @@ fn section_of(name: &str, settings: Table) -> Table {
     Table::from_iter([(name.to_owned(), Value::Table(settings))])
 }
 
-/// What presets for pixels say of metrics, evaluations and beginnings is meant for Atari games, where a step is four frames and a run has
-/// millions. Here nobody knows what is played; a run gets a hundred rows, ten evaluations, and a twentieth of its frames before it learns, at most.
-/// `whole` has what the user has chosen.
+/// Scales metrics, evaluations and learning starts to the length of the run. The presets for pixels are meant for
+/// Atari, with four frames per step and millions of frames per run. Other environments get at least a hundred rows,
+/// ten evaluations, and at most a twentieth of their frames before learning. `whole` contains the user's settings.
 fn fit_to_length(table: &mut Table, algo: Algo, whole: &Table) {
     let frames = whole
         .get("run")
@@ -400,7 +401,7 @@ fn fit_to_length(table: &mut Table, algo: Algo, whole: &Table) {
     }
 }
 
-/// A file of settings may be of a run whose observations were of another kind.
+/// Warns about a settings file of a run with another kind of observations.
 fn of_another_kind(file: &Table, env: &EnvInfo, path: Option<&Path>) -> Option<String> {
     let theirs = registry::find(&run_setting(file, "env")?).ok()?;
     (theirs.observations != env.observations).then(|| {
@@ -415,7 +416,7 @@ fn of_another_kind(file: &Table, env: &EnvInfo, path: Option<&Path>) -> Option<S
     })
 }
 
-/// The flags that are settings, as such.
+/// The flags that are shorthands of settings.
 fn flags(args: &TrainArgs) -> Table {
     let count = |name: &str, value: u64| {
         (

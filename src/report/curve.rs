@@ -6,15 +6,15 @@ use plotters::prelude::*;
 
 use crate::run::metrics::WINDOW;
 
-/// Of a panel, without the legend.
+/// The size of a panel without the legend.
 const SIZE: (u32, u32) = (800, 480);
 /// A line of the legend.
 const LEGEND_LINE: u32 = 22;
 const FONT: (&str, u32) = ("sans-serif", 14);
-/// Pixels of a character of the labels, at most.
+/// The maximum width of a character of the labels in pixels.
 const CHARACTER: u32 = 9;
 
-/// Colours that people can tell apart whatever they see of red and green (Okabe and Ito 2008), the darkest first; yellow is left out on white.
+/// Colours that colour-blind readers can tell apart (Okabe and Ito 2008), darkest first, without yellow on white.
 const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -25,7 +25,7 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 
-/// What a picture shows scores over.
+/// The horizontal axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Over {
     /// Emulator frames
@@ -38,7 +38,7 @@ pub(crate) enum Over {
 }
 
 impl Over {
-    /// The axes, from left to right, in units that suit what there is.
+    /// The axes from left to right, in units that suit the data.
     fn axes(self, curves: &[Curve]) -> Vec<Axis> {
         let frames = || Axis::of(curves, |point| point.frames, &FRAME_UNITS);
         let time = || Axis::of(curves, |point| point.seconds, &TIME_UNITS);
@@ -50,14 +50,14 @@ impl Over {
     }
 }
 
-/// What an axis is called, and where a point is on it.
+/// An axis: its name, and the position of a point on it.
 struct Axis {
     name: &'static str,
     value: fn(&Point) -> f64,
     unit: f64,
 }
 
-/// Names of units, and from which value on each is used; the first is for all that is smaller.
+/// Units: name, the value from which each is used, and its size; the first applies to everything smaller.
 type Units = [(&'static str, f64, f64); 3];
 
 const FRAME_UNITS: Units = [
@@ -89,7 +89,7 @@ impl Axis {
     }
 }
 
-/// A moment of a run.
+/// A point of a curve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Point {
     pub(crate) frames: f64,
@@ -97,13 +97,14 @@ pub(crate) struct Point {
     pub(crate) score: f64,
 }
 
-/// A run's curve.
+/// The curve of a run.
 pub(crate) struct Curve {
     pub(crate) name: String,
     pub(crate) points: Vec<Point>,
 }
 
-/// Least and greatest with some room around them. What is all the same gets as much room as it is large, so that ticks are at sensible numbers.
+/// The range of the values with some margin. If all are equal, the margin is their magnitude, so that ticks are round
+/// numbers.
 fn range(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(f64::NEG_INFINITY, f64::max);
@@ -115,14 +116,14 @@ fn range(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     low - margin..high + margin
 }
 
-/// A number as a tick shows it.
+/// Formats a tick label.
 fn tick(value: &f64) -> String {
     // Sums of steps such as 0.1 have errors far behind what anybody reads; -0 is 0.
     let rounded = (value * 1e6).round() / 1e6;
     (rounded + 0.0).to_string()
 }
 
-/// The picture of some curves, of which each has a point.
+/// Draws the curves, each of which has at least one point.
 pub(crate) fn draw(curves: &[Curve], over: Over) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     {
@@ -150,7 +151,7 @@ fn color(curve: usize) -> RGBColor {
     COLORS[curve % COLORS.len()]
 }
 
-/// Below the panels, where no curve can be: a line for each.
+/// Draws the legend below the panels, one line per curve.
 fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
     const LEFT: i32 = 80;
     for (i, curve) in curves.iter().enumerate() {

@@ -1,3 +1,3 @@
-//! What is made of runs: pictures.
+//! Reports on runs: images.
 
 pub(crate) mod curve;

@@ -12,8 +12,8 @@
 //!                       what was learned after so many frames: every some minutes, and when the run ended or was interrupted
 //! ```
 //!
-//! A run holds its folder open and locked: a folder that is renamed meanwhile is followed, one that is removed is noticed, and others can
-//! tell whether a run is still training.
+//! A run keeps its folder open and locked, so it can follow a renamed folder, notice a removed one, and let other
+//! processes see whether it is still training.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -25,21 +25,21 @@ use tracing::warn;
 
 use crate::files::failed;
 
-/// Where run folders are made, and looked for, in the current directory.
+/// The folder for run folders, in the current directory.
 const RUNS: &str = "runs";
-/// More runs of a name there are not.
+/// The maximum number of runs with the same name.
 const MOST_RUNS: u64 = 1_000_000_000;
 
-/// A run folder that exists.
+/// An existing run folder.
 #[derive(Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-    /// The folder itself, whatever its name has become.
+    /// The open folder, whatever its current name is.
     folder: File,
 }
 
 impl RunDir {
-    /// Makes the folder `path`.
+    /// Creates the folder `path`.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed("can't create the folder", parent))?;
@@ -54,7 +54,7 @@ impl RunDir {
         }
     }
 
-    /// Makes the next of `NAME-1`, `NAME-2`, … under `base`.
+    /// Creates the next of `NAME-1`, `NAME-2`, … in `base`.
     fn create_numbered(base: &Path, name: &str) -> anyhow::Result<Self> {
         fs::create_dir_all(base).map_err(failed("can't create the folder", base))?;
         let entries = fs::read_dir(base).map_err(failed("can't list the folder", base))?;
@@ -88,12 +88,12 @@ impl RunDir {
         )
     }
 
-    /// Makes the folder of a new run of `env` with `algo`.
+    /// Creates the folder of a new run of `env` with `algo`.
     pub(crate) fn create_for(env: &str, algo: &str) -> anyhow::Result<Self> {
         Self::create_numbered(Path::new(RUNS), &format!("{env}-{algo}"))
     }
 
-    /// The run that begins in a folder that was just made.
+    /// Opens a folder that was just created.
     fn begin(path: &Path) -> anyhow::Result<Self> {
         let dir = Self::hold(path)?;
         dir.lock()?;
@@ -102,7 +102,7 @@ impl RunDir {
         Ok(dir)
     }
 
-    /// The folder `run`, or the one of that name under `runs/`.
+    /// Opens the folder `run`, or the one with that name in `runs/`.
     pub(crate) fn open(run: &Path) -> anyhow::Result<Self> {
         let candidates = [run.to_owned(), Path::new(RUNS).join(run)];
         let found = candidates.into_iter().find(|path| path.join("config.toml").is_file());
@@ -124,11 +124,11 @@ impl RunDir {
         })
     }
 
-    /// Takes the folder for this process, for as long as it lives.
+    /// Locks the folder for the lifetime of this process.
     ///
     /// # Errors
     ///
-    /// When another process trains in it.
+    /// If another process is training in it.
     pub(crate) fn lock(&self) -> anyhow::Result<()> {
         match self.folder.try_lock() {
             Err(TryLockError::WouldBlock) => bail!(
@@ -145,11 +145,11 @@ impl RunDir {
         matches!(self.folder.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
-    /// Goes after a folder that was renamed since the last call.
+    /// Follows a folder that was renamed since the last call.
     ///
     /// # Errors
     ///
-    /// When the folder is gone, and with it whatever would be written into it.
+    /// If the folder was removed, and with it everything that would be written.
     pub(crate) fn follow(&mut self) -> anyhow::Result<()> {
         if self.is_at(&self.path) {
             return Ok(());
@@ -180,7 +180,7 @@ impl RunDir {
         path.is_dir()
     }
 
-    /// Where the open folder is now, as far as the system says.
+    /// The current path of the open folder, if the system can tell.
     #[cfg(target_os = "linux")]
     fn new_path(&self) -> Option<PathBuf> {
         use std::os::fd::AsRawFd;
@@ -216,14 +216,15 @@ impl RunDir {
         self.path.join("log.txt")
     }
 
-    /// Makes the folder of checkpoints where it is gone, and gives those back their names that were being replaced when a process was killed.
+    /// Creates the folder of checkpoints if it is missing, and restores checkpoints that a killed process was
+    /// replacing.
     pub(crate) fn recover_checkpoints(&self) -> anyhow::Result<()> {
         let path = self.path.join(CHECKPOINTS);
         fs::create_dir_all(&path).map_err(failed("can't create the folder", &path))?;
         Ok(checkpoint::recover(&path)?)
     }
 
-    /// Reads the checkpoint after `frames` frames, and checks that this is what it is.
+    /// Reads the checkpoint after `frames` frames and checks its identity.
     pub(crate) fn read_checkpoint(&self, frames: u64) -> anyhow::Result<Section> {
         let path = self.checkpoint(frames);
         let section = checkpoint::read(&path)?;
@@ -236,19 +237,19 @@ impl RunDir {
         Ok(section)
     }
 
-    /// Where the checkpoint after `frames` frames is.
+    /// The path of the checkpoint after `frames` frames.
     pub(crate) fn checkpoint(&self, frames: u64) -> PathBuf {
         self.path.join(CHECKPOINTS).join(format!("{frames:012}"))
     }
 
-    /// After how many frames there are checkpoints, the newest last.
+    /// The frames of all checkpoints, newest last.
     pub(crate) fn checkpoints(&self) -> anyhow::Result<Vec<u64>> {
         let mut found: Vec<u64> = self.entries()?.iter().filter_map(|name| frames_of(name)).collect();
         found.sort_unstable();
         Ok(found)
     }
 
-    /// The names of everything among the checkpoints.
+    /// The names of all entries in the folder of checkpoints.
     fn entries(&self) -> anyhow::Result<Vec<String>> {
         let path = self.path.join(CHECKPOINTS);
         let entries = match fs::read_dir(&path) {
@@ -260,8 +261,8 @@ impl RunDir {
         Ok(entries.flatten().filter_map(name).collect())
     }
 
-    /// Removes all checkpoints but the newest `keep` and those that are `spared`, of which the weights alone stay, and what a process that was
-    /// killed did not finish.
+    /// Removes what a killed process did not finish, and all checkpoints except the newest `keep` and those that are
+    /// `spared`, which keep only their weights.
     pub(crate) fn prune_checkpoints(&self, keep: usize, spared: impl Fn(u64) -> bool) -> anyhow::Result<()> {
         let checkpoints = self.checkpoints()?;
         let old = checkpoints.len().saturating_sub(keep);
@@ -285,7 +286,7 @@ impl RunDir {
 
 const CHECKPOINTS: &str = "checkpoints";
 
-/// What the name of a checkpoint's folder says.
+/// Parses the name of a checkpoint's folder.
 fn frames_of(name: &str) -> Option<u64> {
     let digits = name.len() >= 12 && name.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| name.parse().ok()).flatten()

@@ -1,4 +1,4 @@
-//! Scores of evaluations while training: a row for each episode in `eval.csv`, and which checkpoint was the best.
+//! Evaluations during training: a row per episode in `eval.csv`, and the best checkpoint.
 
 use std::path::Path;
 
@@ -9,17 +9,17 @@ use super::sinks::{Csv, Mark, Sink};
 use crate::evaluation::{Played, statistics};
 use crate::files::{self, FileError, failed};
 
-/// What is read of a row of the file.
+/// The columns that are read back.
 #[derive(Debug, Deserialize)]
 struct EvalRow {
     frames: u64,
     score: f64,
 }
 
-/// How well a checkpoint played.
+/// The evaluation of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Evaluated {
-    /// After how many frames it was written.
+    /// The frames of the checkpoint.
     pub(crate) frames: u64,
     /// The mean score.
     pub(crate) mean: f64,
@@ -31,7 +31,7 @@ pub(crate) struct Evaluated {
 pub(crate) struct Evaluations(Vec<Evaluated>);
 
 impl Evaluations {
-    /// Those in a file; none if there is no file.
+    /// Reads the evaluations in a file; empty if there is none.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         if !path.is_file() {
             return Ok(Self::default());
@@ -61,14 +61,14 @@ impl Evaluations {
         self.0.last().copied()
     }
 
-    /// The one with the highest mean score; the later one of equals. A mean that is not finite is never the best.
+    /// The evaluation with the highest finite mean score; the latest one on ties.
     pub(crate) fn best(&self) -> Option<Evaluated> {
         let finite = self.0.iter().copied().filter(|evaluated| evaluated.mean.is_finite());
         finite.max_by(|a, b| a.mean.total_cmp(&b.mean))
     }
 }
 
-/// Writes them.
+/// Writes evaluations.
 pub(crate) struct EvalFile {
     csv: Csv,
     evaluations: Evaluations,
@@ -82,7 +82,7 @@ impl EvalFile {
         })
     }
 
-    /// Goes on with the file of a run.
+    /// Continues the file of a resumed run.
     pub(crate) fn resume(dir: &RunDir, mark: &Mark) -> anyhow::Result<Self> {
         let csv = Csv::resume(&dir.evaluations(), mark)?;
         let evaluations = Evaluations::read(&dir.evaluations())?;
@@ -93,7 +93,7 @@ impl EvalFile {
         self.csv.mark()
     }
 
-    /// Takes note of an evaluation of the checkpoint after `frames` frames.
+    /// Adds an evaluation of the checkpoint after `frames` frames.
     pub(crate) fn add(&mut self, frames: u64, played: &Played) -> Result<Evaluated, FileError> {
         for (episode, (score, steps)) in played.episodes.iter().enumerate() {
             let row = [
@@ -113,12 +113,12 @@ impl EvalFile {
         Ok(evaluated)
     }
 
-    /// The best so far.
+    /// The best evaluation so far.
     pub(crate) fn best(&self) -> Option<Evaluated> {
         self.evaluations.best()
     }
 
-    /// The frames of the last one; 0 if there was none.
+    /// The frames of the last evaluation; 0 if there was none.
     pub(crate) fn last(&self) -> u64 {
         self.evaluations.last().map_or(0, |last| last.frames)
     }

@@ -1,8 +1,8 @@
-//! What a checkpoint is of.
+//! The identity of a checkpoint.
 //!
-//! A checkpoint is read beside a `config.toml`, which says how to build what it is loaded into. Both are files that people move and
-//! edit, so the checkpoint carries the settings that it was written with. Those that decide what its numbers mean must be the same; of others, a
-//! difference is said.
+//! A checkpoint is read together with a `config.toml`, which describes how to build what it is loaded into. Both are
+//! files that people move and edit, so the checkpoint contains the settings that it was written with. Those that
+//! determine the meaning of its numbers must match; other differences are reported.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::config::Config;
 /// The section's name in a checkpoint.
 const SECTION: &str = "of";
 
-/// Settings that may differ when a run is resumed: they change nothing of what it learns, or `--resume` offers them.
+/// Settings that may change when a run is resumed: they do not affect learning, or `--resume` offers them.
 const FREE: [&str; 11] = [
     "run.frames",
     "run.env_threads",
@@ -31,7 +31,7 @@ const FREE: [&str; 11] = [
     "env.roms",
 ];
 
-/// Whether a checkpoint has a meaning only with this value of a setting.
+/// Whether a checkpoint is only meaningful with the same value of a setting.
 fn is_decisive(name: &str, algo: &str) -> bool {
     let of_network = name
         .strip_prefix(algo)
@@ -46,7 +46,7 @@ fn is_decisive(name: &str, algo: &str) -> bool {
     ["run.algo", "run.env"].contains(&name) || of_network || of_game.contains(&name)
 }
 
-/// All settings, by their names with dots.
+/// All settings by full name.
 fn settings(config: &Config) -> anyhow::Result<BTreeMap<String, Value>> {
     let table: toml::Table = toml::from_str(&config.to_toml()?)?;
     let mut settings = BTreeMap::new();
@@ -72,7 +72,7 @@ fn flatten(value: &Value, name: &str, out: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// Writes what the checkpoint is of, and how a run continues from it.
+/// Saves the settings, and how a run continues from this checkpoint.
 pub(crate) fn save(config: &Config, resumption: Resumption, out: &mut Section) -> anyhow::Result<()> {
     let of = out.section_mut(SECTION);
     of.put("version", &env!("CARGO_PKG_VERSION"))?;
@@ -85,13 +85,13 @@ pub(crate) fn resumption(from: &Section) -> anyhow::Result<Resumption> {
     Ok(from.section(SECTION)?.get("resumption")?)
 }
 
-/// A setting that a checkpoint was written with.
+/// A setting at the time the checkpoint was written.
 pub(crate) fn setting(from: &Section, name: &str) -> anyhow::Result<Option<Value>> {
     let mut trained: BTreeMap<String, Value> = from.section(SECTION)?.get("settings")?;
     Ok(trained.remove(name))
 }
 
-/// Checks that the checkpoint `from`, read from `path`, is of what `config` says.
+/// Checks that the checkpoint `from`, read from `path`, matches `config`.
 pub(crate) fn check(config: &Config, from: &Section, path: &Path) -> anyhow::Result<()> {
     let algo = config.run.algo.name();
     for Difference { name, trained, now } in differences(config, from)? {
@@ -106,7 +106,7 @@ pub(crate) fn check(config: &Config, from: &Section, path: &Path) -> anyhow::Res
     Ok(())
 }
 
-/// A setting that was another when the checkpoint was written.
+/// A setting that changed since the checkpoint was written.
 pub(crate) struct Difference {
     pub(crate) name: String,
     trained: String,

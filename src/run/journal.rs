@@ -1,5 +1,5 @@
-//! What a run keeps beside its trainer: rows of metrics, scores, which checkpoints to spare. It is saved with every checkpoint, so that a run that
-//! goes on writes the rows that it would have written.
+//! The state of a run outside its trainer: metrics, scores, and the checkpoints to keep. It is saved with every
+//! checkpoint, so that a resumed run writes the same rows.
 
 use coinop_agents::Section;
 
@@ -11,24 +11,24 @@ use crate::config::Config;
 /// The section's name in a checkpoint.
 const SECTION: &str = "run";
 
-/// The files and numbers of a run.
+/// The files and counters of a run.
 pub(crate) struct Journal {
     pub(crate) metrics: Metrics,
     pub(crate) scores: Scores,
-    /// The checkpoints that were milestones.
+    /// The checkpoints that are milestones.
     pub(crate) milestones: Vec<u64>,
     pub(crate) evals: EvalFile,
-    /// Where the metrics stood before the row that a run writes when it ends.
+    /// The state of the metrics before the final row of a finished run.
     pub(crate) end: Option<MetricsState>,
 }
 
-/// Whether one of the frames that are multiples of `every` lies after `last` and not after `frames`; never if `every` is 0.
+/// Whether a multiple of `every` lies after `last` and not after `frames`; never if `every` is 0.
 pub(crate) fn is_due(last: u64, frames: u64, every: u64) -> bool {
     every > 0 && frames / every > last / every
 }
 
 impl Journal {
-    /// Of a new run.
+    /// Creates the journal of a new run.
     pub(crate) fn create(dir: &RunDir, config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
             metrics: Metrics::create(dir, config.run.metrics_frames, &config.to_toml()?)?,
@@ -39,7 +39,7 @@ impl Journal {
         })
     }
 
-    /// Of a run that goes on where a checkpoint of it was written.
+    /// Restores the journal of a run from a checkpoint.
     pub(crate) fn resume(dir: &RunDir, config: &Config, from: &Section) -> anyhow::Result<Self> {
         let evals = Self::resume_evals(dir, from)?;
         let from = from.section(SECTION)?;
@@ -52,17 +52,17 @@ impl Journal {
         })
     }
 
-    /// The evaluations alone, cut back to where they were at a checkpoint.
+    /// Restores only the evaluations, truncated to a checkpoint.
     pub(crate) fn resume_evals(dir: &RunDir, from: &Section) -> anyhow::Result<EvalFile> {
         EvalFile::resume(dir, &from.section(SECTION)?.get("evals")?)
     }
 
-    /// Whether a checkpoint after `frames` frames is a milestone, of which there is one `every` so many.
+    /// Whether a checkpoint after `frames` frames is a milestone, one of which is due `every` so many frames.
     pub(crate) fn is_milestone(&self, frames: u64, every: u64) -> bool {
         is_due(self.milestones.last().copied().unwrap_or(0), frames, every)
     }
 
-    /// Whether a checkpoint is not to be removed for its age.
+    /// Whether to keep a checkpoint regardless of its age.
     pub(crate) fn spare(&self, frames: u64) -> bool {
         let is_best = self.evals.best().is_some_and(|best| best.frames == frames);
         is_best || self.milestones.contains(&frames)

@@ -1,5 +1,5 @@
-//! What a run was like, a row every so many frames: into `metrics.csv`, and for TensorBoard. Every actor's epsilon, whenever they were drawn
-//! anew: into `epsilons.csv`.
+//! Metrics of a run: rows at regular intervals in `metrics.csv` and for TensorBoard, and every actor's epsilon in
+//! `epsilons.csv` whenever they change.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::tensorboard::TensorBoard;
 use crate::evaluation::statistics;
 use crate::files::FileError;
 
-/// Scores are averaged over this many episodes.
+/// The number of episodes that mean scores cover.
 pub(crate) const WINDOW: usize = 100;
 
 /// The scores of the last [`WINDOW`] episodes.
@@ -35,7 +35,7 @@ impl Scores {
         }
     }
 
-    /// The mean score; `None` before the first episode has ended.
+    /// The mean score; `None` before the end of the first episode.
     pub(crate) fn mean(&self) -> Option<f64> {
         self.average(|(score, _)| *score)
     }
@@ -48,13 +48,13 @@ impl Scores {
         (!self.last.is_empty()).then(|| self.last.iter().map(value).sum::<f64>() / self.last.len() as f64)
     }
 
-    /// Episodes in all.
+    /// The total number of episodes.
     pub(crate) fn episodes(&self) -> u64 {
         self.episodes
     }
 }
 
-/// Collects the numbers of a run, and hands them to the sinks every so many frames.
+/// Collects the metrics of a run and passes them to the sinks at regular intervals.
 pub(crate) struct Metrics {
     csv: Csv,
     board: TensorBoard,
@@ -64,24 +64,24 @@ pub(crate) struct Metrics {
     at: At,
 }
 
-/// Where the metrics stand.
+/// The state of the metrics.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct At {
-    /// Seconds that the run had taken when this process went on with it.
+    /// The run's seconds when this process resumed it.
     seconds: f64,
-    /// The frames of the last row, and its seconds.
+    /// The frames and seconds of the last row.
     last_row: (u64, f64),
-    /// What the trainer recorded since the last row.
+    /// Metrics recorded since the last row.
     sum: Row,
     steps: u64,
     last_epsilons: Vec<f32>,
 }
 
-/// What a checkpoint keeps of it.
+/// The state that checkpoints contain.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MetricsState {
     at: At,
-    /// Of the table, of TensorBoard's file, of the epsilons.
+    /// The positions in the table, the TensorBoard file and the epsilons.
     files: [Mark; 3],
 }
 
@@ -99,7 +99,7 @@ impl Metrics {
         })
     }
 
-    /// Goes on with the files of a run, where they were when the state was taken.
+    /// Continues the files of a run from a saved state.
     pub(crate) fn resume(dir: &RunDir, every_frames: u64, state: MetricsState) -> Result<Self, FileError> {
         let [csv, board, epsilons] = &state.files;
         Ok(Self {
@@ -122,12 +122,12 @@ impl Metrics {
         })
     }
 
-    /// Seconds that the run took, all processes together.
+    /// The duration of the run in seconds, over all processes.
     pub(crate) fn seconds(&self) -> f64 {
         self.at.seconds + self.start.elapsed().as_secs_f64()
     }
 
-    /// Takes note of a trainer's step, and writes rows that are due. Says whether one was.
+    /// Records a trainer's step and writes rows that are due; returns whether one was.
     pub(crate) fn add(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<bool, FileError> {
         self.at.sum.add(progress.metrics);
         self.at.steps += 1;
@@ -163,7 +163,7 @@ impl Metrics {
         self.board.write(frames, &cells)
     }
 
-    /// Writes the last row, if steps came after the one before.
+    /// Writes the last row if steps followed the previous one.
     pub(crate) fn finish(&mut self, progress: &Progress<'_>, scores: &Scores) -> Result<(), FileError> {
         if self.at.steps > 0 {
             self.write_row(progress, scores)
@@ -207,7 +207,7 @@ impl Metrics {
     }
 }
 
-/// Least, mean and greatest.
+/// Minimum, mean and maximum.
 fn summary(epsilons: &[f32]) -> [Option<f64>; 3] {
     if epsilons.is_empty() {
         return [None; 3];

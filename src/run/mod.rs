@@ -1,4 +1,4 @@
-//! A run: its folder, the loop that trains, and what the loop writes down and shows.
+//! A run: its folder, the training loop, and what the loop records and displays.
 
 pub(crate) mod dir;
 pub(crate) mod evaluations;

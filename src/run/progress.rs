@@ -1,4 +1,4 @@
-//! What a command shows while it works: a live line on a terminal, plain lines every ten seconds elsewhere.
+//! Progress display: a live line on a terminal, plain lines every ten seconds elsewhere.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,29 +10,29 @@ use crate::count::short;
 use crate::output;
 use crate::run::metrics::Scores;
 
-/// Between two plain lines.
+/// The interval of plain lines.
 const PLAIN: Duration = Duration::from_secs(10);
-/// Between two states of the live line.
+/// The interval of live updates.
 const LIVE: Duration = Duration::from_millis(200);
-/// The speed is that of this last stretch of time.
+/// The period over which speed is averaged.
 const STRETCH: Duration = Duration::from_secs(15);
 
-/// Columns of the bar.
+/// The width of the bar in columns.
 const BAR: usize = 12;
 
-/// Of the trainer's numbers, where it has them.
+/// The trainer's metrics to show, if it has them.
 const SHOWN: [&str; 2] = ["loss", "entropy"];
 
-/// A line that is shown now and then.
+/// A progress line.
 pub(crate) struct Line {
-    /// `None` where a line can't be drawn again.
+    /// `None` if lines cannot be redrawn.
     bar: Option<ProgressBar>,
     total: u64,
     next: Instant,
 }
 
 impl Line {
-    /// For a work that is done at `total`.
+    /// Creates a line for work that is complete at `total`.
     pub(crate) fn new(total: u64) -> Self {
         let bar = output::is_live().then(|| {
             let bar = ProgressBar::new(total);
@@ -55,7 +55,7 @@ impl Line {
         if self.bar.is_some() { LIVE } else { PLAIN }
     }
 
-    /// Whether it is time to show where the work stands.
+    /// Whether an update is due.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         now >= self.next
     }
@@ -72,7 +72,7 @@ impl Line {
         }
     }
 
-    /// The columns that a text may have; as many as it wants where every line is a new one.
+    /// The columns available for text; unlimited if lines cannot be redrawn.
     fn columns(&self) -> usize {
         if self.bar.is_none() {
             return usize::MAX;
@@ -82,7 +82,7 @@ impl Line {
         output::columns().saturating_sub(bar + 1)
     }
 
-    /// Takes the live line away.
+    /// Removes the live line.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -95,7 +95,7 @@ fn has_bar() -> bool {
     output::columns() >= 60
 }
 
-/// Joins as many of the parts as fit into `columns`. Each has a rank: those of the highest numbers are left out first.
+/// Joins as many parts as fit into `columns`. Parts with the highest ranks are dropped first.
 fn fitted(mut parts: Vec<(u8, String)>, columns: usize) -> String {
     loop {
         let texts: Vec<&str> = parts.iter().map(|(_, text)| text.as_str()).collect();
@@ -115,7 +115,7 @@ pub(crate) struct Display {
 }
 
 impl Display {
-    /// Of a run that has played `begun` frames before.
+    /// Creates a display for a run that has already played `begun` frames.
     pub(crate) fn new(total_frames: u64, begun: u64) -> Self {
         Self {
             line: Line::new(total_frames),
@@ -123,7 +123,7 @@ impl Display {
         }
     }
 
-    /// Shows where the run stands, if it is time.
+    /// Shows the state of the run, if an update is due.
     pub(crate) fn update(&mut self, progress: &Progress<'_>, scores: &Scores) {
         let now = Instant::now();
         if self.line.is_due(now) {
@@ -133,7 +133,7 @@ impl Display {
         }
     }
 
-    /// Takes the live line away.
+    /// Removes the live line.
     pub(crate) fn finish(&self) {
         self.line.finish();
     }

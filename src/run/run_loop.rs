@@ -1,4 +1,5 @@
-//! The run loop: steps a trainer until the frame budget is spent or a signal asks to stop. It alone logs, draws and saves.
+//! The run loop: steps a trainer until all frames are played or a signal arrives. Only the loop logs, displays and
+//! saves.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,28 +21,28 @@ use crate::evaluation::{How, LONG_STEPS, Played, evaluate};
 use crate::output::say;
 use crate::signals::StopRequest;
 
-/// How a run ended. What was learned is saved either way.
+/// How a run ended. Everything learned is saved in each case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// All frames were played.
     Finished,
-    /// A signal asked to stop.
+    /// A signal stopped it.
     Stopped {
         /// Its number.
         signal: i32,
     },
-    /// So many frames were played as the caller wanted.
+    /// It played the number of frames that the caller requested.
     Paused,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub(crate) struct Summary {
     pub(crate) outcome: Outcome,
     pub(crate) frames: u64,
     pub(crate) scores: Scores,
 }
 
-/// A run that is ready to be played.
+/// A run ready to be played.
 pub(crate) struct Run {
     pub(crate) config: Config,
     pub(crate) trainer: Box<dyn Trainer>,
@@ -52,7 +53,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Trains until `until` frames were played, if that is not after the run's end, and saves checkpoints meanwhile and when it stops.
+    /// Trains until `until` frames or the end of the run, saving checkpoints on the way and at the end.
     pub(crate) fn play(&mut self, until: u64, stop: &StopRequest) -> anyhow::Result<Summary> {
         let Run {
             config,
@@ -141,7 +142,8 @@ impl Run {
     }
 }
 
-/// Makes the evaluation of the end of a run that was killed before it was done, from its last checkpoint. `false` if none is missing.
+/// Performs the final evaluation of a run that was killed before it, using its last checkpoint. `false` if it was not
+/// missing.
 pub(crate) fn evaluate_end(
     config: &Config,
     dir: &RunDir,
@@ -162,11 +164,12 @@ pub(crate) fn evaluate_end(
     Ok(due)
 }
 
-/// Plays with the newest checkpoint, in environments and with random numbers of its own: training knows nothing of it.
+/// Evaluates the newest checkpoint in separate environments and with separate random streams, so training is not
+/// affected.
 struct Evaluator<'a> {
     config: &'a Config,
     stop: &'a StopRequest,
-    /// The frames of the last evaluation that was tried, whether it came to anything or not.
+    /// The frames of the last attempted evaluation.
     tried: u64,
 }
 
@@ -175,7 +178,7 @@ impl Evaluator<'_> {
         is_due(evals.last().max(self.tried), frames, self.config.run.eval_frames)
     }
 
-    /// Evaluates the checkpoint after `frames` frames, and shows the scores in TensorBoard, too.
+    /// Evaluates the checkpoint after `frames` frames and shows the scores in TensorBoard.
     fn evaluate_and_show(&self, dir: &RunDir, journal: &mut Journal, frames: u64) -> anyhow::Result<()> {
         if let Some(played) = self.evaluate(dir, &mut journal.evals, frames)? {
             journal.metrics.show_evaluation(frames, &played.scores())?;
@@ -183,7 +186,7 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// Evaluates the checkpoint after `frames` frames, unless the run is asked to stop meanwhile.
+    /// Evaluates the checkpoint after `frames` frames, unless a signal arrives meanwhile.
     fn evaluate(&self, dir: &RunDir, evals: &mut EvalFile, frames: u64) -> anyhow::Result<Option<Played>> {
         let run = &self.config.run;
         let episodes = usize::try_from(run.eval_episodes).unwrap_or(usize::MAX);
@@ -234,13 +237,13 @@ impl Evaluator<'_> {
     }
 }
 
-/// Decides when to save, and which checkpoints to keep.
+/// Decides when to save and which checkpoints to keep.
 struct Saver<'a> {
     config: &'a Config,
     last: Instant,
     /// The frames of the newest checkpoint.
     saved: Option<u64>,
-    /// A checkpoint that is on its way to the disk.
+    /// A checkpoint that is being synced to disk.
     pending: Option<Pending>,
 }
 
@@ -266,7 +269,7 @@ impl<'a> Saver<'a> {
             || minutes > 0.0 && now.duration_since(self.last) >= every
     }
 
-    /// Writes a checkpoint, and removes those that are too many.
+    /// Writes a checkpoint and removes old ones.
     fn save(
         &mut self,
         trainer: &dyn Trainer,
@@ -285,7 +288,7 @@ impl<'a> Saver<'a> {
         }
     }
 
-    /// Hands a checkpoint to the system. A thread waits until it is on the disk, and publishes it then.
+    /// Hands a checkpoint to the system; a thread syncs and publishes it.
     fn begin(
         &mut self,
         trainer: &dyn Trainer,
@@ -320,7 +323,7 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// Waits for the checkpoint that is on its way, if one is.
+    /// Waits for the pending checkpoint, if there is one.
     fn wait(&mut self, dir: &RunDir, journal: &Journal) -> anyhow::Result<()> {
         let Some(Pending { frames, thread }) = self.pending.take() else {
             return Ok(());
@@ -334,7 +337,7 @@ impl<'a> Saver<'a> {
         dir.prune_checkpoints(keep, |frames| journal.spare(frames))
     }
 
-    /// Takes note of a checkpoint that has arrived on the disk.
+    /// Publishes a pending checkpoint that has been synced.
     fn look(&mut self, dir: &mut RunDir, journal: &Journal) -> anyhow::Result<()> {
         if let Some(Pending { frames, .. }) = self.pending.as_ref().filter(|pending| pending.thread.is_finished()) {
             let frames = *frames;
@@ -345,7 +348,7 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// Saves what is to be evaluated, if it is not saved yet. Whether it is.
+    /// Saves a checkpoint for an evaluation unless there is one; returns whether there is one now.
     fn save_for_evaluation(
         &mut self,
         trainer: &dyn Trainer,
@@ -363,7 +366,7 @@ impl<'a> Saver<'a> {
         Ok(written.is_ok())
     }
 
-    /// Saves while training, which goes on without it: the disk may have room again when the next one is due.
+    /// Saves during training, which continues if that fails: the disk may have space again for the next one.
     fn save_meanwhile(
         &mut self,
         trainer: &dyn Trainer,
@@ -378,7 +381,7 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// Says that a checkpoint could not be written, unless the folder is gone, and with it the run.
+    /// Logs that a checkpoint could not be written, unless the folder was removed, which ends the run.
     fn complain(&self, dir: &mut RunDir, frames: u64, error: &anyhow::Error) -> anyhow::Result<()> {
         dir.follow()?;
         let error = self.with_last_good(dir, anyhow!("{error}"));
@@ -386,7 +389,7 @@ impl<'a> Saver<'a> {
         Ok(())
     }
 
-    /// Saves what was learned before a step failed, unless training diverged: then the checkpoints before are what is of use.
+    /// Saves after a failed step, unless training diverged; then the previous checkpoints are the useful ones.
     fn save_after(
         &mut self,
         trainer: &dyn Trainer,

@@ -1,4 +1,4 @@
-//! Where the numbers of a run go.
+//! Destinations of a run's metrics.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -9,26 +9,26 @@ use tracing::warn;
 
 use crate::files::{FileError, failed};
 
-/// A number, and what it is of.
+/// A named number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell<'a> {
-    /// What kind of number it is, e.g. `episode` or `train`.
+    /// The kind of number, e.g. `episode` or `train`.
     pub(crate) group: &'static str,
     pub(crate) name: &'a str,
-    /// `None` where there is none yet.
+    /// `None` if there is no value yet.
     pub(crate) value: Option<f64>,
 }
 
-/// Takes the numbers of a run, a row every so many frames. Every row has the same names in the same order.
+/// Receives the metrics of a run at regular intervals. Every row has the same names in the same order.
 pub(crate) trait Sink {
-    /// Takes the numbers of the frames up to `frames`.
+    /// Writes the metrics of the frames up to `frames`.
     fn write(&mut self, frames: u64, cells: &[Cell<'_>]) -> Result<(), FileError>;
 
-    /// How far its file is written; what comes later is gone when a run goes on from here.
+    /// The current end of the file; what follows is discarded when a run resumes from here.
     fn mark(&self) -> Result<Mark, FileError>;
 }
 
-/// How far a file of a run is written.
+/// A position in a file of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     /// Its name in the run folder.
@@ -43,8 +43,8 @@ impl Mark {
         Ok(Self { name, bytes })
     }
 
-    /// The file as it was then, to be gone on with: what was written later is cut off. `None` if it is gone. Its name must be one that `is_own`
-    /// says a run has: a checkpoint is a file that anybody can have written.
+    /// Opens the file at this position and truncates the rest; `None` if the file is missing. `is_own` must accept
+    /// its name, because anyone can have written a checkpoint.
     pub(crate) fn reopen(
         &self,
         folder: &Path,
@@ -80,7 +80,7 @@ impl Mark {
         Ok(file.map(|file| (path, file)))
     }
 
-    /// Checks that a table still ends a line where it did at the checkpoint. An editor that writes `\r\n` moves every line.
+    /// Checks that a line ends at this position. An editor that writes `\r\n` moves every line.
     fn check_lines(&self, file: &mut File) -> io::Result<()> {
         let mut reader = BufReader::new(file.take(self.bytes));
         let (mut last, mut has_return) = (b'\n', false);
@@ -101,12 +101,12 @@ impl Mark {
     }
 }
 
-/// Says that a file of a run is gone.
+/// Logs that a file of a run is missing.
 pub(crate) fn begins_anew(path: &Path) {
     warn!("`{}` is gone: it begins anew here", path.display());
 }
 
-/// A table whose rows are with the system as soon as they are written.
+/// A table whose rows are passed to the system as soon as they are written.
 pub(crate) struct Csv {
     table: csv::Writer<File>,
     path: PathBuf,
@@ -124,7 +124,7 @@ impl Csv {
         })
     }
 
-    /// Goes on with the file `path` of a run, or begins it anew if it is gone.
+    /// Continues the file `path` of a run, or creates it again if it is missing.
     pub(crate) fn resume(path: &Path, mark: &Mark) -> Result<Self, FileError> {
         let folder = path.parent().unwrap_or(path);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! TensorBoard's event files: metrics, evaluations and, as a text, the settings.
+//! TensorBoard event files: metrics, evaluations and, as text, the settings.
 //!
 //! ```text
 //! file     record record …
@@ -6,8 +6,8 @@
 //! event    a protocol buffer: when, at which step, which tag has which value
 //! ```
 //!
-//! The messages are those of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto`, as far as numbers and texts need them. The step is the
-//! run's frames.
+//! The messages are the parts of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto` that numbers and
+//! texts need. The step is the number of frames.
 
 use std::fs::File;
 use std::io::Write;
@@ -19,11 +19,11 @@ use prost::Message;
 use super::sinks::{Cell, Mark, Sink, begins_anew};
 use crate::files::{FileError, failed};
 
-/// A file's name is the time between these.
+/// File names have the time between these.
 const PREFIX: &str = "events.out.tfevents.";
 const SUFFIX: &str = ".coinop";
 
-/// The first event of a file says what follows.
+/// The first event of a file, which names its format.
 const FILE_VERSION: &str = "brain.Event:2";
 
 #[derive(Clone, PartialEq, Message)]
@@ -45,7 +45,7 @@ struct Summary {
     value: Vec<Value>,
 }
 
-/// A number, or a text, which is a tensor that the plugin `text` shows.
+/// A number, or a text as a tensor for the plugin `text`.
 #[derive(Clone, PartialEq, Message)]
 struct Value {
     #[prost(string, tag = "1")]
@@ -58,7 +58,7 @@ struct Value {
     metadata: Option<Metadata>,
 }
 
-/// `tensor.proto`, of strings.
+/// A `tensor.proto` of strings.
 #[derive(Clone, PartialEq, Message)]
 struct TextTensor {
     /// 7 is `DT_STRING`.
@@ -101,7 +101,7 @@ pub(crate) struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// A new file in `folder`. Its name has the time, by which TensorBoard orders the files of a run.
+    /// Creates a file in `folder`. Its name contains the time, by which TensorBoard orders the files of a run.
     pub(crate) fn create(folder: &Path) -> Result<Self, FileError> {
         let name = format!("{PREFIX}{}{SUFFIX}", now().as_secs());
         let path = folder.join(name);
@@ -111,7 +111,7 @@ impl TensorBoard {
         Ok(board)
     }
 
-    /// Goes on with a file.
+    /// Continues a file.
     pub(crate) fn resume(folder: &Path, mark: &Mark) -> Result<Self, FileError> {
         let is_own = |name: &str| name.starts_with(PREFIX) && name.ends_with(SUFFIX);
         match mark.reopen(folder, is_own)? {
@@ -123,7 +123,7 @@ impl TensorBoard {
         }
     }
 
-    /// Adds a text, in Markdown.
+    /// Adds a text in Markdown.
     pub(crate) fn text(&mut self, tag: &str, markdown: &str) -> Result<(), FileError> {
         const DT_STRING: i32 = 7;
         let plugin_name = "text".to_owned();
@@ -181,7 +181,7 @@ fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// A TFRecord of `data`.
+/// Encodes `data` as a TFRecord.
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     [
@@ -193,7 +193,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// TensorFlow rotates a CRC-32C and adds a constant, because the CRC of data that holds its own CRC says little.
+/// TensorFlow rotates the CRC-32C and adds a constant, because the CRC of data that contains its own CRC is weak.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -10,7 +10,7 @@ use crate::network::NetworkConfig;
 use crate::schedule::Schedule;
 use crate::shared::SharedOptimizerConfig;
 
-/// The settings of A3C. Every one must be given: presets and files are the program's matter.
+/// The settings of A3C. There are no defaults here; presets are part of the program.
 ///
 /// ```
 /// use coinop_agents::a3c::A3cConfig;
@@ -25,38 +25,39 @@ use crate::shared::SharedOptimizerConfig;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct A3cConfig {
-    /// Threads, each with an environment of its own.
+    /// The number of worker threads, each with its own environment.
     pub workers: usize,
-    /// Whether workers wait for each other when they read and change the weights; if not, that is Hogwild, as in the paper.
+    /// Whether workers lock the weights while reading and changing them; otherwise they use Hogwild, as in the paper.
     pub locked: bool,
-    /// Agent steps of a rollout, `t_max`.
+    /// Agent steps per rollout, `t_max`.
     pub rollout_steps: usize,
     /// Discount per agent step.
     pub gamma: f64,
-    /// Mixes returns of different lengths as in generalised advantage estimation (arXiv 1506.02438); 1 is the paper's plain n-step return.
+    /// The lambda of generalised advantage estimation (arXiv 1506.02438); 1 is the paper's n-step return.
     pub gae_lambda: f64,
-    /// The learning rate at the start.
+    /// The initial learning rate.
     pub learning_rate: f64,
-    /// If above 0, the learning rate at the start is drawn for each seed, log-uniformly between `learning_rate` and this, as the paper does.
+    /// If above 0, the initial learning rate is drawn log-uniformly between `learning_rate` and this for each seed,
+    /// as in the paper.
     pub max_learning_rate: f64,
-    /// Frames over which the learning rate falls linearly to 0; 0 for the length of the run.
+    /// Frames over which the learning rate decreases linearly to 0; 0 for the whole run.
     pub anneal_frames: u64,
     /// Weight of the entropy bonus, beta.
     pub entropy_weight: f64,
-    /// Weight of the squared error of the value.
+    /// Weight of the value loss.
     pub value_weight: f64,
-    /// The norm of the gradient of a rollout, which is a sum over its steps, is clipped to this.
+    /// The maximum norm of a rollout's gradient, which is a sum over its steps.
     pub max_grad_norm: f64,
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
     pub optimizer: SharedOptimizerConfig,
-    /// Exploration beyond the policy's own.
+    /// Exploration in addition to the policy's own randomness.
     pub epsilon: EpsilonConfig,
 }
 
 impl A3cConfig {
-    /// The learning rate over a run of `total_frames` frames that was seeded with `seed`.
+    /// The learning rate over a run of `total_frames` frames with the given seed.
     #[must_use]
     pub fn learning_rate_schedule(&self, total_frames: u64, seed: u64) -> Schedule {
         rate_schedule(
@@ -68,11 +69,11 @@ impl A3cConfig {
         )
     }
 
-    /// Checks every value.
+    /// Checks all values.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         check_workers(self.workers)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;

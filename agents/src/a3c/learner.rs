@@ -1,4 +1,5 @@
-//! The update of A3C: the gradient of a rollout, computed with a worker's own network and applied to the weights that all share.
+//! The update of A3C: the gradient of a rollout, computed with a worker's own network and applied to the shared
+//! weights.
 
 use std::sync::Arc;
 
@@ -11,22 +12,22 @@ use crate::network::{ActorCritic, RecurrentState};
 use crate::shared::SharedParams;
 use crate::{AgentError, Learner, Row};
 
-/// What an update learns from: tensors whose first dimension is the step of the rollout.
+/// The batch of an update: tensors whose first dimension is the step of the rollout.
 #[derive(Debug)]
 pub(super) struct A3cBatch {
     /// Observations `[n, obs_shape…]`.
     pub(super) obs: Tensor,
     /// Actions `[n]`.
     pub(super) actions: Tensor,
-    /// The epsilons with which they were chosen `[n]`.
+    /// The epsilons of the actions `[n]`.
     pub(super) epsilons: Tensor,
     /// Advantages `[n]`; constants to the loss.
     pub(super) advantages: Tensor,
-    /// Returns `[n]`, the targets of the value.
+    /// Returns `[n]`, the targets of the values.
     pub(super) returns: Tensor,
-    /// Whether an episode begins with an observation `[n]`; a feed-forward network does not look at it.
+    /// Whether each observation starts an episode `[n]`; ignored by feed-forward networks.
     pub(super) begins: Vec<bool>,
-    /// What the network remembered before the first step.
+    /// The recurrent state before the first step.
     pub(super) state: RecurrentState,
     /// The learning rate of this update.
     pub(super) learning_rate: f64,
@@ -35,19 +36,19 @@ pub(super) struct A3cBatch {
 /// Statistics of one update.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct A3cStats {
-    /// The whole loss, as a mean over the steps.
+    /// The total loss, as a mean over the steps.
     pub(super) loss: f64,
     /// `-mean(A log pi)`.
     pub(super) policy_loss: f64,
     /// `mean((R - V)²)`.
     pub(super) value_loss: f64,
-    /// The policy's mean entropy, in nats.
+    /// The mean entropy of the policy, in nats.
     pub(super) entropy: f64,
-    /// The gradient's norm before it was clipped.
+    /// The norm of the gradient before clipping.
     pub(super) grad_norm: f64,
 }
 
-/// The numbers of [`A3cStats`] in a row of metrics, and the mean value of a rollout's observations.
+/// The names of the metrics: those of [`A3cStats`], and the mean value of a rollout's observations.
 pub(super) const NAMES: [&str; 6] = [
     "loss",
     "policy_loss",
@@ -72,7 +73,7 @@ impl A3cStats {
     }
 }
 
-/// A worker's own network, and the weights that all share.
+/// A worker's own network and the shared weights.
 ///
 /// The loss is `sum(-A log pi(a|s) - beta H + c (R - V)²)` over the steps of a rollout (Mnih 2016, arXiv 1602.01783, section 4 and algorithm
 /// S3).
@@ -93,12 +94,12 @@ impl A3cLearner {
         }
     }
 
-    /// Takes the shared weights over.
+    /// Copies the shared weights into the worker's network.
     pub(super) fn synchronize(&mut self) -> Result<(), AgentError> {
         self.exchange.read(self.network.params())
     }
 
-    /// Makes its own weights those that all share.
+    /// Replaces the shared weights by the worker's own.
     pub(super) fn publish(&self) -> Result<(), AgentError> {
         self.exchange.publish(self.network.params())
     }

@@ -1,4 +1,4 @@
-//! A3C at work: what each of its workers does with its own network.
+//! The A3C trainer, and what each of its workers does with its own network.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
 };
 
-/// The A3C trainer. One [`step`](Trainer::step) takes in one rollout of one worker.
+/// The A3C trainer. One [`step`](Trainer::step) receives one rollout of one worker.
 ///
 /// ```
 /// use coinop_agents::a3c::{A3c, A3cConfig};
@@ -39,12 +39,12 @@ use crate::{
 pub struct A3c<O: Observation>(ActorLearners<O, A3cMethod>);
 
 impl<O: Observation> A3c<O> {
-    /// A trainer with fresh weights, for a run of `total_frames` frames (over which the learning rate is annealed, if the configuration does
-    /// not say otherwise). The threads begin with the first step.
+    /// Creates a trainer with new weights for a run of `total_frames` frames, over which the learning rate is
+    /// annealed unless the configuration says otherwise. The threads start with the first step.
     ///
     /// # Errors
     ///
-    /// When a setting is out of range or does not fit the environments, or there is not enough memory.
+    /// If a setting is invalid or does not fit the environments, or there is not enough memory.
     pub fn new(
         config: &A3cConfig,
         factory: &dyn EnvFactory<Obs = O>,
@@ -103,13 +103,13 @@ impl<O: Observation> Checkpoint for A3c<O> {
     }
 }
 
-/// A network with the initial weights of a run that was seeded with `seed`.
+/// Creates a network with the initial weights for the seed of a run.
 fn initial(config: &A3cConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<ActorCritic, AgentError> {
     let mut rng = stream(seed, "network", 0);
     ActorCritic::new(&config.network, spec, &mut rng, device)
 }
 
-/// The policy of a checkpoint of [`A3c`], for environments like `spec`; it draws from `rng`.
+/// Loads the policy from a checkpoint of [`A3c`], for environments with the constants `spec`; it draws from `rng`.
 ///
 /// ```
 /// use coinop_agents::a3c::{A3c, A3cConfig, restore_policy};
@@ -135,7 +135,7 @@ fn initial(config: &A3cConfig, spec: &EnvSpec, seed: u64, device: Device) -> Res
 ///
 /// # Errors
 ///
-/// When the checkpoint is of something else.
+/// If the checkpoint does not match.
 pub fn restore_policy<O: Observation>(
     config: &A3cConfig,
     spec: &EnvSpec,
@@ -149,12 +149,12 @@ pub fn restore_policy<O: Observation>(
     Ok(ActorCriticPolicy::new(network, rng))
 }
 
-/// What a worker has.
+/// The state of a worker.
 struct A3cMethod {
     learner: A3cLearner,
-    /// What the network remembers now.
+    /// The current recurrent state.
     state: RecurrentState,
-    /// What it remembered before the rollout.
+    /// The recurrent state before the rollout.
     first_state: RecurrentState,
     gamma: f32,
     lambda: f32,

@@ -10,7 +10,7 @@ use crate::network::NetworkConfig;
 use crate::schedule::Schedule;
 use crate::shared::SharedOptimizerConfig;
 
-/// What the value of an action is to become. `Q'` is the target network.
+/// The target of an action's value. `Q'` is the target network.
 ///
 /// ```
 /// use coinop_agents::async_q::ValueMethod;
@@ -30,13 +30,13 @@ use crate::shared::SharedOptimizerConfig;
 pub enum ValueMethod {
     /// `r + γ max_b Q'(s', b)`: algorithm 1.
     OneStepQ,
-    /// `r + γ Q'(s', a')` with the action that is done next.
+    /// `r + γ Q'(s', a')` with the action taken next.
     OneStepSarsa,
-    /// `r + γ r' + … + γⁿ max_b Q'(sⁿ, b)`, over the steps that are left of the rollout: algorithm S2.
+    /// `r + γ r' + … + γⁿ max_b Q'(sⁿ, b)`, over the remaining steps of the rollout: algorithm S2.
     NStepQ,
 }
 
-/// The settings of an asynchronous value method. Every one must be given: presets and files are the program's matter.
+/// The settings of an asynchronous value method. There are no defaults here; presets are part of the program.
 ///
 /// ```
 /// use coinop_agents::async_q::AsyncQConfig;
@@ -51,23 +51,24 @@ pub enum ValueMethod {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AsyncQConfig {
-    /// Threads, each with an environment of its own.
+    /// The number of worker threads, each with its own environment.
     pub workers: usize,
-    /// Whether workers wait for each other when they read and change the weights; if not, that is Hogwild, as in the paper.
+    /// Whether workers lock the weights while reading and changing them; otherwise they use Hogwild, as in the paper.
     pub locked: bool,
-    /// Agent steps from one update to the next: `I_AsyncUpdate`, or `t_max` of n-step Q.
+    /// Agent steps between updates: `I_AsyncUpdate`, or `t_max` of n-step Q.
     pub rollout_steps: usize,
-    /// Frames of the run, over all workers, from one copy of the weights into the target network to the next, `I_target`.
+    /// Frames of the run, over all workers, between updates of the target network, `I_target`.
     pub target_frames: u64,
     /// Discount per agent step.
     pub gamma: f64,
-    /// The learning rate at the start.
+    /// The initial learning rate.
     pub learning_rate: f64,
-    /// If above 0, the learning rate at the start is drawn for each seed, log-uniformly between `learning_rate` and this, as the paper does.
+    /// If above 0, the initial learning rate is drawn log-uniformly between `learning_rate` and this for each seed,
+    /// as in the paper.
     pub max_learning_rate: f64,
-    /// Frames over which the learning rate falls linearly to 0; 0 for the length of the run.
+    /// Frames over which the learning rate decreases linearly to 0; 0 for the whole run.
     pub anneal_frames: u64,
-    /// The norm of the gradient of a rollout, which is a sum over its steps, is clipped to this.
+    /// The maximum norm of a rollout's gradient, which is a sum over its steps.
     pub max_grad_norm: f64,
     /// The probability of a random action in evaluations that sample.
     pub eval_epsilon: f64,
@@ -80,7 +81,7 @@ pub struct AsyncQConfig {
 }
 
 impl AsyncQConfig {
-    /// The learning rate over a run of `total_frames` frames that was seeded with `seed`.
+    /// The learning rate over a run of `total_frames` frames with the given seed.
     #[must_use]
     pub fn learning_rate_schedule(&self, total_frames: u64, seed: u64) -> Schedule {
         rate_schedule(
@@ -92,11 +93,11 @@ impl AsyncQConfig {
         )
     }
 
-    /// Checks every value.
+    /// Checks all values.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         check_workers(self.workers)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;

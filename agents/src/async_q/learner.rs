@@ -1,5 +1,5 @@
-//! The update of the asynchronous value methods: the gradient of a rollout, computed with a worker's own network and applied to the weights that
-//! all share.
+//! The update of the asynchronous value methods: the gradient of a rollout, computed with a worker's own network and
+//! applied to the shared weights.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::network::QNetwork;
 use crate::shared::{SharedParams, SharedTarget};
 use crate::{AgentError, Learner, Row};
 
-/// What an update learns from: tensors whose first dimension is the step of the rollout.
+/// The batch of an update: tensors whose first dimension is the step of the rollout.
 #[derive(Debug)]
 pub(super) struct AsyncQBatch {
     /// Observations `[n, obs_shape…]`.
     pub(super) obs: Tensor,
     /// Actions `[n]`.
     pub(super) actions: Tensor,
-    /// What their values are to become `[n]`.
+    /// The targets of their values `[n]`.
     pub(super) targets: Tensor,
     /// The learning rate of this update.
     pub(super) learning_rate: f64,
@@ -30,13 +30,13 @@ pub(super) struct AsyncQBatch {
 pub(super) struct AsyncQStats {
     /// `mean((y - Q(s, a))²)`.
     loss: f64,
-    /// The mean value of the rollout's actions.
+    /// The mean value of the actions taken.
     mean_value: f64,
-    /// The gradient's norm before it was clipped.
+    /// The norm of the gradient before clipping.
     grad_norm: f64,
 }
 
-/// The numbers of [`AsyncQStats`] in a row of metrics.
+/// The names of the metrics, those of [`AsyncQStats`].
 pub(super) const NAMES: [&str; 3] = ["loss", "mean_value", "grad_norm"];
 
 impl AsyncQStats {
@@ -48,7 +48,7 @@ impl AsyncQStats {
     }
 }
 
-/// A worker's own networks, and the weights that all share.
+/// A worker's own networks and the shared weights.
 ///
 /// The loss is `sum((y - Q(s, a))²)` over the steps of a rollout (Mnih 2016, arXiv 1602.01783, algorithms 1 and S2).
 pub(super) struct AsyncQLearner {
@@ -57,12 +57,12 @@ pub(super) struct AsyncQLearner {
     exchange: Exchange,
     shared: Arc<SharedParams>,
     shared_target: Arc<SharedTarget>,
-    /// Which of the shared target network's versions its own is.
+    /// The version of the shared target network that the worker's own one is a copy of.
     target_version: u64,
 }
 
 impl AsyncQLearner {
-    /// For two networks that are built alike.
+    /// Creates a learner from two networks of the same architecture.
     pub(super) fn new(
         config: &AsyncQConfig,
         network: QNetwork,
@@ -80,7 +80,7 @@ impl AsyncQLearner {
         }
     }
 
-    /// Takes the shared weights over, and those of the target network if they are new.
+    /// Copies the shared weights, and those of the target network if they changed.
     pub(super) fn synchronize(&mut self, frames: u64) -> Result<(), AgentError> {
         self.shared_target.refresh(&self.shared, frames);
         let (target, seen) = (&self.shared_target, &mut self.target_version);
@@ -88,7 +88,7 @@ impl AsyncQLearner {
         self.exchange.read(self.network.params())
     }
 
-    /// Makes its own weights those that all share; `frames` of the run have been played.
+    /// Replaces the shared weights by the worker's own; `frames` of the run have been played.
     pub(super) fn publish(&self, frames: u64) -> Result<(), AgentError> {
         self.exchange.publish(self.network.params())?;
         self.shared_target.write(&self.target.params().flat(), frames)

@@ -1,5 +1,6 @@
-//! The asynchronous value methods of Mnih et al. (2016), arXiv 1602.01783: one-step Q-learning, one-step Sarsa and n-step Q-learning, by threads
-//! that each play and learn by themselves, with one set of weights and one target network.
+//! The asynchronous value methods of Mnih et al. (2016), arXiv 1602.01783: one-step Q-learning, one-step Sarsa and
+//! n-step Q-learning, in threads that each play and learn on their own, with shared weights and a shared target
+//! network.
 
 mod config;
 mod learner;

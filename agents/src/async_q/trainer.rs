@@ -1,4 +1,4 @@
-//! The asynchronous value methods at work: what each of their workers does with its own networks.
+//! The trainer of the asynchronous value methods, and what each worker does with its own networks.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
 };
 
-/// The trainer of an asynchronous value method. One [`step`](Trainer::step) takes in one rollout of one worker.
+/// The trainer of an asynchronous value method. One [`step`](Trainer::step) receives one rollout of one worker.
 ///
 /// ```
 /// use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod};
@@ -40,12 +40,12 @@ use crate::{
 pub struct AsyncQ<O: Observation>(ActorLearners<O, AsyncQMethod>);
 
 impl<O: Observation> AsyncQ<O> {
-    /// A trainer with fresh weights, for a run of `total_frames` frames (over which the learning rate is annealed, if the configuration does
-    /// not say otherwise). The threads begin with the first step.
+    /// Creates a trainer with new weights for a run of `total_frames` frames, over which the learning rate is
+    /// annealed unless the configuration says otherwise. The threads start with the first step.
     ///
     /// # Errors
     ///
-    /// When a setting is out of range or does not fit the environments, or there is not enough memory.
+    /// If a setting is invalid or does not fit the environments, or there is not enough memory.
     pub fn new(
         method: ValueMethod,
         config: &AsyncQConfig,
@@ -110,13 +110,13 @@ impl<O: Observation> Checkpoint for AsyncQ<O> {
     }
 }
 
-/// A network with the initial weights of a run that was seeded with `seed`.
+/// Creates a network with the initial weights for the seed of a run.
 fn initial(config: &AsyncQConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
     let mut rng = stream(seed, "network", 0);
     QNetwork::new(&config.network, Head::Plain, spec, &mut rng, device)
 }
 
-/// The policy of a checkpoint of [`AsyncQ`], for environments like `spec`; it draws from `rng`.
+/// Loads the policy from a checkpoint of [`AsyncQ`], for environments with the constants `spec`; it draws from `rng`.
 ///
 /// ```
 /// use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod, restore_policy};
@@ -143,7 +143,7 @@ fn initial(config: &AsyncQConfig, spec: &EnvSpec, seed: u64, device: Device) -> 
 ///
 /// # Errors
 ///
-/// When the checkpoint is of something else.
+/// If the checkpoint does not match.
 pub fn restore_policy<O: Observation>(
     config: &AsyncQConfig,
     spec: &EnvSpec,
@@ -157,19 +157,19 @@ pub fn restore_policy<O: Observation>(
     Ok(ValuePolicy::new(network, config.eval_epsilon as f32, rng))
 }
 
-/// What a worker has.
+/// The state of a worker.
 struct AsyncQMethod {
     method: ValueMethod,
     learner: AsyncQLearner,
     gamma: f32,
-    /// The action that Sarsa has chosen for the next step, because the value of the step before needed it.
+    /// The action that Sarsa already chose for the next step, because the target of the previous step needed it.
     next_action: Option<u32>,
-    /// Written by every step; allocated once.
+    /// Action values, written in every step; allocated once.
     values: Vec<f32>,
 }
 
 impl AsyncQMethod {
-    /// The action values of the observation in row `t`, of its own network.
+    /// The action values of the observation in row `t`, from the worker's own network.
     fn choose<O: Observation>(
         &mut self,
         rollout: &Rollout<O>,
@@ -183,7 +183,8 @@ impl AsyncQMethod {
         Ok(epsilon_greedy(&self.values, epsilon, rng))
     }
 
-    /// What the target network's values `[n, actions]` of observations say that these are worth, given the actions that are done there.
+    /// Computes the values of observations from the target network's action values `[n, actions]`, given the actions
+    /// taken there.
     fn worth(&mut self, obs: &Tensor, actions: &[i64]) -> Result<(), AgentError> {
         let values = self.learner.target.infer(obs)?;
         let values = match self.method {

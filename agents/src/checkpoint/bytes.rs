@@ -1,5 +1,5 @@
-//! Byte strings of a checkpoint, which may be larger than what memory has left: they go to disk piece by piece when they are put, and come back
-//! piece by piece when they are asked for.
+//! Byte strings of a checkpoint. They may be larger than the free memory, so they are written to and read from disk
+//! piece by piece.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::CheckpointError;
 use super::disk::{damaged, io};
 
-/// Where a byte string lies in its file.
+/// The position of a byte string in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Span {
     pub(super) at: u64,
@@ -22,9 +22,9 @@ pub(super) struct Span {
 /// A byte string of a section.
 #[derive(Clone, Debug)]
 pub(super) enum Bytes {
-    /// Of a section that belongs to no file.
+    /// A byte string of a section without a file.
     Memory(Vec<u8>),
-    /// Of one that was written or read.
+    /// A byte string that was written or read.
     File { path: Arc<PathBuf>, span: Span },
 }
 
@@ -36,7 +36,7 @@ impl Bytes {
         }
     }
 
-    /// What tells it from another.
+    /// A fingerprint: length and checksum.
     pub(super) fn fingerprint(&self) -> (u64, u32) {
         match self {
             Self::Memory(bytes) => (bytes.len() as u64, crc32fast::hash(bytes)),
@@ -65,10 +65,10 @@ impl Bytes {
     }
 }
 
-/// Pieces that are written and read at once.
+/// The size of the pieces that are read and written.
 const BUFFER: usize = 1 << 18;
 
-/// Reads a byte string from its beginning. [`finish`](Self::finish) says whether it was what was written.
+/// Reads a byte string sequentially. [`finish`](Self::finish) verifies its checksum.
 ///
 /// ```
 /// use coinop_agents::Section;
@@ -99,17 +99,17 @@ enum Source<'a> {
 }
 
 impl BytesReader<'_> {
-    /// How many bytes are left.
+    /// The number of bytes left to read.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.left
     }
 
-    /// Fills `out` with what comes next.
+    /// Reads the next bytes into `out`.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Io`]; [`CheckpointError::Damaged`] where fewer are left.
+    /// [`CheckpointError::Io`]; [`CheckpointError::Damaged`] if fewer bytes are left.
     pub fn read(&mut self, out: &mut [u8]) -> Result<(), CheckpointError> {
         let ends_early = |path: &Path| damaged(path, &"it ends early");
         match &mut self.source {
@@ -132,7 +132,7 @@ impl BytesReader<'_> {
         Ok(())
     }
 
-    /// Reads what is left.
+    /// Reads all remaining bytes.
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ impl BytesReader<'_> {
         Ok(bytes)
     }
 
-    /// Checks that all was read, and that it was what was written.
+    /// Checks that everything was read and that the checksum matches.
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl BytesReader<'_> {
     }
 }
 
-/// The file that byte strings are written into, one after the other.
+/// Writes byte strings into one file, one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct BytesWriter(Arc<Mutex<Open>>);
 
@@ -206,7 +206,7 @@ impl BytesWriter {
         })
     }
 
-    /// Hands everything to the system, and says how much it is.
+    /// Flushes everything to the system and returns the length of the file.
     pub(super) fn flush(&self) -> Result<u64, CheckpointError> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let flushed = open.file.flush();

@@ -15,35 +15,35 @@ use tch::{Kind, Tensor};
 use super::bytes::{Bytes, BytesWriter, Span};
 use super::{CheckpointError, Section};
 
-/// The format that this version writes and reads. It is another one whenever what is written before would be read wrongly.
+/// The format that this version writes and reads. It changes whenever older checkpoints would be misread.
 const FORMAT: u32 = 3;
 const MANIFEST: &str = "manifest.json";
 const TENSORS: &str = "tensors.safetensors";
 const STATE: &str = "state.json";
 const BYTES: &str = "bytes.bin";
-/// Parts of a name: sections within sections are walked by recursion.
+/// The maximum number of parts of a name, because nested sections are walked recursively.
 const MAX_PARTS: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
     format: u32,
-    /// Of this file, as it would be with an empty text here.
+    /// The checksum of this file, computed with this field empty.
     crc32: String,
     files: BTreeMap<String, FileEntry>,
-    /// Where each byte string lies in its file, and the bytes of that.
+    /// The position of each byte string in its file, and the length of that file.
     bytes: BTreeMap<String, Span>,
     bytes_len: u64,
 }
 
-/// What every format has.
+/// The fields that every format has.
 #[derive(Deserialize)]
 struct AnyManifest {
     format: u32,
 }
 
 impl Manifest {
-    /// The bytes of its file.
+    /// Fills in the checksum and returns the bytes of the file.
     fn seal(&mut self) -> Result<Vec<u8>, CheckpointError> {
         self.crc32 = self.checksum()?;
         json(self)
@@ -54,7 +54,7 @@ impl Manifest {
         Ok(format!("{:08x}", crc32fast::hash(&json(self)?)))
     }
 
-    /// Reads a manifest, and checks that nobody changed it and that all that it names lies within the files.
+    /// Reads a manifest and checks its checksum, and that everything it names lies within the files.
     fn read(path: &Path) -> Result<Self, CheckpointError> {
         let text = read_file(path)?;
         let AnyManifest { format } = serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
@@ -95,7 +95,7 @@ impl FileEntry {
         }
     }
 
-    /// Of a file.
+    /// Computes the checksum of a file.
     fn read(path: &Path) -> Result<Self, CheckpointError> {
         let mut file = File::open(path).map_err(io("can't read", path))?;
         let (mut sum, mut bytes) = (crc32fast::Hasher::new(), 0);
@@ -112,8 +112,8 @@ impl FileEntry {
     }
 }
 
-/// Writes a checkpoint to the folder `path`, which it replaces if it is there: what `save` puts into a section. Until everything is on the disk,
-/// nothing is seen under that name.
+/// Writes a checkpoint to the folder `path`, replacing an existing one: whatever `save` puts into a section. The
+/// folder appears under that name only once everything is on disk.
 ///
 /// ```
 /// use coinop_agents::checkpoint::{read, write};
@@ -128,13 +128,14 @@ impl FileEntry {
 ///
 /// # Errors
 ///
-/// Those of `save`. [`CheckpointError::Io`] with the file and what the system said; also when the folder that `path` is in does not exist, because
-/// whoever removed it does not want it back. [`CheckpointError::NotFinite`] when a tensor could not be read again.
+/// The errors of `save`. [`CheckpointError::Io`] with the file and the system's message, also if the parent folder of
+/// `path` does not exist: it is not created again, because someone removed it. [`CheckpointError::NotFinite`] if a
+/// tensor contains NaN or infinity.
 pub fn write<E: From<CheckpointError>>(path: &Path, save: impl FnOnce(&mut Section) -> Result<(), E>) -> Result<(), E> {
     Ok(begin(path, save)?.publish()?)
 }
 
-/// A checkpoint that the system has and perhaps not yet its disk, so that nobody can see it.
+/// A complete checkpoint that is not yet synced to disk and not yet visible under its name.
 ///
 /// ```
 /// use coinop_agents::checkpoint::begin;
@@ -156,8 +157,8 @@ pub struct Unpublished {
 }
 
 impl Unpublished {
-    /// Waits until everything is on the disk, and gives it its name. This is the slow part of writing a checkpoint, and needs nothing of what is in
-    /// it: another thread can do it.
+    /// Waits until everything is on disk, then renames the folder. This is the slow part of writing a checkpoint and
+    /// does not need the saved components, so another thread can do it.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl Unpublished {
     }
 }
 
-/// The first half of [`write()`]: when it returns, what is saved may change again.
+/// The first half of [`write()`]: once it returns, the saved components may change again.
 ///
 /// ```
 /// use coinop_agents::checkpoint::begin;
@@ -193,7 +194,7 @@ impl Unpublished {
 ///
 /// # Errors
 ///
-/// As [`write()`].
+/// As for [`write()`].
 pub fn begin<E: From<CheckpointError>>(
     path: &Path,
     save: impl FnOnce(&mut Section) -> Result<(), E>,
@@ -239,7 +240,8 @@ fn fill<E: From<CheckpointError>>(
     Ok(write_new(&aside.join(MANIFEST), &manifest.seal()?)?)
 }
 
-/// Takes the byte strings out of a checkpoint, which may be most of it. It still has the weights, and nothing can go on from it.
+/// Removes the byte strings of a checkpoint, which may be most of its size. Its weights remain, but no run can resume
+/// from it.
 ///
 /// ```
 /// use coinop_agents::checkpoint::{read, strip, write};
@@ -265,7 +267,8 @@ pub fn strip(path: &Path) -> Result<(), CheckpointError> {
     remove(&path.join(BYTES))
 }
 
-/// Writes the file `path`, which it replaces if it is there. Until everything is on the disk, nothing is seen under that name.
+/// Writes the file `path`, replacing an existing one. The file appears under that name only once everything is on
+/// disk.
 ///
 /// ```
 /// use coinop_agents::checkpoint::write_file;
@@ -279,7 +282,7 @@ pub fn strip(path: &Path) -> Result<(), CheckpointError> {
 ///
 /// # Errors
 ///
-/// [`CheckpointError::Io`] with the file and what the system said.
+/// [`CheckpointError::Io`] with the file and the system's message.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     let aside = sibling(path, SUFFIXES[0]);
     remove(&aside)?;
@@ -288,7 +291,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     rename(&aside, path)
 }
 
-/// Gives `aside` the name `path`, in place of what had it.
+/// Renames `aside` to `path`, replacing what had that name.
 fn rename(aside: &Path, path: &Path) -> Result<(), CheckpointError> {
     let old = sibling(path, SUFFIXES[1]);
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -311,7 +314,7 @@ fn rename(aside: &Path, path: &Path) -> Result<(), CheckpointError> {
     remove(&old)
 }
 
-/// Exchanges the names of two folders in one step, so that there is never a moment without one of the name `path`; `false` where the system can't.
+/// Atomically exchanges two folders, so that a folder named `path` always exists; `false` if the system cannot.
 #[cfg(target_os = "linux")]
 fn exchange(aside: &Path, path: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -323,7 +326,7 @@ fn exchange(_aside: &Path, _path: &Path) -> bool {
     false
 }
 
-/// Gives the checkpoints of a folder back their names that a process had taken away when it was killed: `1000000.old`, if there is no `1000000`.
+/// Restores checkpoints that a killed process left renamed: `1000000.old` becomes `1000000` if there is none.
 ///
 /// ```
 /// use coinop_agents::checkpoint::{read, recover, write};
@@ -372,8 +375,8 @@ pub fn recover(folder: &Path) -> Result<(), CheckpointError> {
 ///
 /// # Errors
 ///
-/// [`CheckpointError::Io`], [`CheckpointError::Damaged`] when a file is not what was written, [`CheckpointError::NotFinite`],
-/// [`CheckpointError::Format`].
+/// [`CheckpointError::Io`], [`CheckpointError::Damaged`] if a file is not what was written,
+/// [`CheckpointError::NotFinite`], [`CheckpointError::Format`].
 pub fn read(path: &Path) -> Result<Section, CheckpointError> {
     let manifest_path = path.join(MANIFEST);
     let manifest = Manifest::read(&manifest_path)?;
@@ -431,7 +434,7 @@ pub fn read(path: &Path) -> Result<Section, CheckpointError> {
 }
 
 impl Section {
-    /// The section and the last part of a name like `learner/network/weight`.
+    /// Returns the section and the last part of a name such as `learner/network/weight`.
     fn scope(&mut self, name: &str) -> Result<(&mut Section, String), String> {
         let parts = name.split('/').count();
         if parts > MAX_PARTS {
@@ -449,7 +452,7 @@ impl Section {
     }
 }
 
-/// All that is in a section and the sections within, by their whole names.
+/// The contents of a section and of all nested ones, by full name.
 #[derive(Default)]
 struct Flat<'a> {
     tensors: BTreeMap<String, &'a Tensor>,
@@ -473,7 +476,7 @@ fn flatten<'a>(section: &'a Section, prefix: &str, flat: &mut Flat<'a>) {
     }
 }
 
-/// Every number must be one: a single NaN in the weights makes every action of a policy meaningless.
+/// Checks that all numbers are finite: a single NaN in the weights makes every action of a policy meaningless.
 fn check_finite(tensors: &BTreeMap<String, &Tensor>, path: &Path) -> Result<(), CheckpointError> {
     for (name, tensor) in tensors {
         let is_finite = tensor
@@ -489,7 +492,7 @@ fn check_finite(tensors: &BTreeMap<String, &Tensor>, path: &Path) -> Result<(), 
     Ok(())
 }
 
-/// A tensor as safetensors takes it: copied when its turn comes.
+/// A tensor for safetensors, copied only when it is written.
 struct Saved<'a> {
     tensor: &'a Tensor,
     dtype: Dtype,
@@ -578,10 +581,10 @@ pub(super) fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> Checkpoint
     }
 }
 
-/// What [`publish`] adds to a name until it is finished: to what is written, and to what is replaced.
+/// Suffixes of unfinished names: of what [`publish`] writes, and of what it replaces.
 const SUFFIXES: [&str; 2] = [".partial", ".old"];
 
-/// Whether a name is that of what [`write()`] left behind where its process was killed.
+/// Whether a name is one that [`write()`] left behind when its process was killed.
 ///
 /// ```
 /// use coinop_agents::checkpoint::is_unfinished;
@@ -599,7 +602,7 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Removes a file or a folder, if it is there.
+/// Removes a file or folder if it exists.
 fn remove(path: &Path) -> Result<(), CheckpointError> {
     let removed = if path.is_dir() {
         fs::remove_dir_all(path)
@@ -629,7 +632,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     write().map_err(io("can't write", path))
 }
 
-/// Makes names in a folder last.
+/// Syncs the names in a folder to disk.
 fn sync_dir(path: &Path) -> Result<(), CheckpointError> {
     if cfg!(unix) {
         File::open(path)

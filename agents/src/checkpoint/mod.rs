@@ -1,7 +1,7 @@
 //! Saving and restoring state.
 //!
-//! A component writes itself into a [`Section`]: named tensors, values and byte strings. Sections nest by scope. On disk a
-//! checkpoint is a folder:
+//! A component writes itself into a [`Section`]: named tensors, values and byte strings. Sections can be nested. On
+//! disk, a checkpoint is a folder:
 //!
 //! ```text
 //! checkpoint/
@@ -11,8 +11,9 @@
 //!   bytes.bin             all byte strings, one after the other: memories of replay, environments
 //! ```
 //!
-//! It is complete or invisible: written into a sibling folder, synced, and renamed. Byte strings, which may have gigabytes, go to disk when they are
-//! put into a section and come back when they are asked for, piece by piece; a reader who wants the weights alone never touches them.
+//! It is either complete or invisible: written to a sibling folder, synced, and renamed. Byte strings, which can be
+//! gigabytes, are written to disk as they are added to a section and read piece by piece on demand; loading only the
+//! weights never touches them.
 
 mod bytes;
 mod disk;
@@ -28,7 +29,7 @@ pub use bytes::BytesReader;
 use bytes::{Bytes, BytesWriter};
 pub use disk::{Unpublished, begin, is_unfinished, read, recover, strip, write, write_file};
 
-/// Something with state that a run depends on.
+/// A component with state that a run depends on.
 ///
 /// ```
 /// use coinop_agents::{Checkpoint, CheckpointError, Section};
@@ -54,22 +55,22 @@ pub use disk::{Unpublished, begin, is_unfinished, read, recover, strip, write, w
 /// # Ok::<(), CheckpointError>(())
 /// ```
 pub trait Checkpoint {
-    /// Writes the state.
+    /// Saves the state.
     ///
     /// # Errors
     ///
-    /// When a value cannot be serialised.
+    /// If a value cannot be serialised.
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError>;
 
-    /// Takes the state over. After an error the component is as it was, or must not be used.
+    /// Restores the state. After an error, the component is either unchanged or must not be used.
     ///
     /// # Errors
     ///
-    /// When something is missing, or does not fit this component.
+    /// If something is missing or does not fit this component.
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError>;
 }
 
-/// Named tensors, values and byte strings, and named sections within.
+/// Named tensors, values and byte strings, and nested sections.
 ///
 /// ```
 /// use coinop_agents::Section;
@@ -88,11 +89,11 @@ pub struct Section {
     values: BTreeMap<String, serde_json::Value>,
     bytes: BTreeMap<String, Bytes>,
     sections: BTreeMap<String, Section>,
-    /// Where byte strings are written to; without it they stay in memory.
+    /// The destination of byte strings; without one they stay in memory.
     writer: Option<BytesWriter>,
 }
 
-/// A checkpoint could not be written or read.
+/// An error while writing or reading a checkpoint.
 ///
 /// ```
 /// use coinop_agents::Section;
@@ -103,15 +104,15 @@ pub struct Section {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// There is nothing of this name.
+    /// There is no entry with this name.
     #[error("the checkpoint has no `{0}`: it was written by another version or another algorithm")]
     Missing(String),
     /// A value or tensor does not fit.
     #[error("`{name}` in the checkpoint does not fit: {reason}")]
     Mismatch {
-        /// Its name.
+        /// The name of the entry.
         name: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// A file is damaged.
@@ -122,7 +123,7 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A tensor has a number that is none.
+    /// A tensor contains NaN or infinity.
     #[error("the checkpoint `{}` is of no use: its tensor `{tensor}` holds NaN or infinity, so training had diverged; use another checkpoint", path.display())]
     NotFinite {
         /// The folder.
@@ -130,7 +131,7 @@ pub enum CheckpointError {
         /// The tensor's name.
         tensor: String,
     },
-    /// The format is another version's.
+    /// The checkpoint has the format of another version.
     #[error("the checkpoint `{}` has format {found}, this program reads {known}: use the coinop that wrote it", path.display())]
     Format {
         /// The folder.
@@ -140,24 +141,24 @@ pub enum CheckpointError {
         /// The format that this program reads.
         known: u32,
     },
-    /// An algorithm of another crate panicked while it was saved or loaded.
+    /// A third-party algorithm panicked while being saved or loaded.
     #[error("the algorithm {name}: its {what} panicked: {message}")]
     Panicked {
-        /// Its name.
+        /// The name of the algorithm.
         name: &'static str,
-        /// In which function.
+        /// The method that panicked.
         what: &'static str,
-        /// With which message.
+        /// The panic message.
         message: String,
     },
-    /// The file system refused.
+    /// A file operation failed.
     #[error("{action} `{}`: {source}", path.display())]
     Io {
-        /// What was tried, e.g. `can't write`.
+        /// The operation, e.g. `can't write`.
         action: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -172,11 +173,11 @@ impl CheckpointError {
 }
 
 impl Section {
-    /// Adds a copy of a tensor, on the CPU; of one that is there, no copy as long as the section goes to disk at once.
+    /// Adds a tensor, copied to the CPU. A CPU tensor is not copied if the section is written to disk immediately.
     ///
     /// # Errors
     ///
-    /// When there is no memory for it.
+    /// If there is not enough memory.
     pub fn put_tensor(&mut self, name: &str, tensor: &Tensor) -> Result<(), CheckpointError> {
         let detached = match self.writer {
             Some(_) => tensor.f_detach(),
@@ -188,7 +189,7 @@ impl Section {
         Ok(())
     }
 
-    /// The tensor `name`.
+    /// Returns the tensor `name`.
     ///
     /// # Errors
     ///
@@ -199,7 +200,7 @@ impl Section {
             .ok_or_else(|| CheckpointError::Missing(name.to_owned()))
     }
 
-    /// Copies the tensor `name` into one that is already there, of the same shape and kind.
+    /// Copies the tensor `name` into an existing one of the same shape and type.
     ///
     /// # Errors
     ///
@@ -219,7 +220,7 @@ impl Section {
         tch::no_grad(|| into.f_copy_(value)).map_err(|error| CheckpointError::unfit(name, &error))
     }
 
-    /// Adds a byte string, made of pieces. It goes to disk at once where the section does.
+    /// Adds a byte string, given in pieces. It is written to disk immediately if the section is.
     ///
     /// # Errors
     ///
@@ -237,7 +238,7 @@ impl Section {
         Ok(())
     }
 
-    /// The byte string `name`, to be read piece by piece.
+    /// Returns a reader of the byte string `name`.
     ///
     /// # Errors
     ///
@@ -247,7 +248,7 @@ impl Section {
         bytes.ok_or_else(|| CheckpointError::Missing(name.to_owned()))?.reader()
     }
 
-    /// The byte string `name`.
+    /// Returns the byte string `name`.
     ///
     /// # Errors
     ///
@@ -256,7 +257,7 @@ impl Section {
         self.reader(name)?.rest()
     }
 
-    /// Adds numbers, as a byte string in the order of this machine.
+    /// Adds numbers as a byte string, in this machine's byte order.
     ///
     /// # Errors
     ///
@@ -265,11 +266,11 @@ impl Section {
         self.put_bytes(name, [bytemuck::cast_slice(numbers)])
     }
 
-    /// Reads numbers into `into`, as many as it has.
+    /// Reads numbers into `into`, which must have the right length.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Mismatch`] if there are more or fewer; what [`bytes`](Self::bytes) reports.
+    /// [`CheckpointError::Mismatch`] if the lengths differ; the errors of [`bytes`](Self::bytes).
     pub fn load_numbers<T: bytemuck::Pod>(&self, name: &str, into: &mut [T]) -> Result<(), CheckpointError> {
         let mut reader = self.reader(name)?;
         let wanted = size_of_val(into);
@@ -287,7 +288,8 @@ impl Section {
         self.sections.contains_key(name)
     }
 
-    /// The names of what is in one of two checkpoints and not, or not with the same value, in the other; `ignored` says of which it does not matter.
+    /// Lists the names of entries that only one of two checkpoints has, or whose values differ, except those that are
+    /// `ignored`.
     #[must_use]
     pub fn differences(&self, other: &Section, ignored: &dyn Fn(&str) -> bool) -> Vec<String> {
         let mut names = Vec::new();
@@ -326,7 +328,7 @@ impl Section {
         Ok(())
     }
 
-    /// The value `name`.
+    /// Returns the value `name`.
     ///
     /// # Errors
     ///
@@ -339,7 +341,8 @@ impl Section {
         T::deserialize(value).map_err(|error| CheckpointError::unfit(name, &error))
     }
 
-    /// The count `name`, e.g. of steps: at most 2^53, which no run reaches, so that adding to it and multiplying by frames never overflows.
+    /// Returns the count `name`, e.g. of steps: at most 2^53, so that adding to it or multiplying it by frames cannot
+    /// overflow.
     ///
     /// # Errors
     ///
@@ -355,11 +358,11 @@ impl Section {
         }
     }
 
-    /// The values `name`, one for each of `len` actors, environments or whatever else is counted.
+    /// Returns the values `name`, of which there must be `len`, one per actor or environment.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Missing`]; [`CheckpointError::Mismatch`], also where there are not `len` of them.
+    /// [`CheckpointError::Missing`]; [`CheckpointError::Mismatch`], also if there are not `len` values.
     pub fn get_vec<T: DeserializeOwned>(&self, name: &str, len: usize) -> Result<Vec<T>, CheckpointError> {
         let values: Vec<T> = self.get(name)?;
         if values.len() != len {
@@ -369,7 +372,7 @@ impl Section {
         Ok(values)
     }
 
-    /// The section `name`, made empty when it is not there.
+    /// Returns the section `name`, creating it if needed.
     pub fn section_mut(&mut self, name: &str) -> &mut Section {
         let within = || Section {
             writer: self.writer.clone(),
@@ -378,7 +381,7 @@ impl Section {
         self.sections.entry(name.to_owned()).or_insert_with(within)
     }
 
-    /// The section `name`.
+    /// Returns the section `name`.
     ///
     /// # Errors
     ///
@@ -390,7 +393,7 @@ impl Section {
     }
 }
 
-/// The names in either of two maps.
+/// The keys of either map.
 fn keys<'a, V>(one: &'a BTreeMap<String, V>, other: &'a BTreeMap<String, V>) -> impl Iterator<Item = &'a String> {
     one.keys().chain(other.keys().filter(|name| !one.contains_key(*name)))
 }

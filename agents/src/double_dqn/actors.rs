@@ -1,4 +1,4 @@
-//! Actors: environments that are stepped together by one network.
+//! Actors: environments stepped together by one network.
 
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{End, EnvError, Step, VecEnv};
@@ -13,13 +13,13 @@ use crate::times::{Part, Stopwatch};
 use crate::under_way;
 use crate::{AgentError, CheckpointError, Section, TrainError};
 
-/// One step of some actors, a row for each: what they saw, what they did, and what came of it.
+/// One step of several actors, one row each.
 #[derive(Clone, Debug)]
 pub(super) struct Transitions<O> {
     obs: Vec<O>,
     actions: Vec<u32>,
     results: Vec<Step>,
-    /// Rows of episodes that ended: their final observation.
+    /// The final observations of ended episodes, in their rows.
     last_obs: Vec<O>,
 }
 
@@ -38,7 +38,7 @@ impl<O: Observation> Transitions<O> {
         self.actions.len()
     }
 
-    /// Puts it into a memory, as that of the actors from `first` on, and takes note of episodes that ended.
+    /// Stores the step in a memory for the actors from `first` on, and tracks ended episodes.
     pub(super) fn remember(
         &self,
         first: usize,
@@ -55,7 +55,7 @@ impl<O: Observation> Transitions<O> {
     }
 }
 
-/// Saves and restores all but their lengths.
+/// Saves and restores everything but the lengths.
 impl<O: Observation> Transitions<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let numbers = |step: &Step| [step.reward, step.score, step.discount];
@@ -99,19 +99,19 @@ impl<O: Observation> Transitions<O> {
     }
 }
 
-/// All actors of a run at one moment: what is kept of those that step in threads.
+/// A snapshot of all actors that step in threads.
 #[derive(Clone, Debug)]
 pub(super) struct UnderWay<O> {
     streams: Vec<Rng>,
     snapshots: Vec<Vec<u8>>,
-    /// What they see, a row for each.
+    /// The current observations, one row each.
     obs: Vec<O>,
-    /// Steps that nobody has taken in yet, in their order, each with the number of its first actor.
+    /// Steps that the learner has not received yet, in order, each with the index of its first actor.
     pub(super) in_flight: Vec<(usize, Transitions<O>)>,
 }
 
 impl<O: Observation> UnderWay<O> {
-    /// Of no actors.
+    /// Creates a snapshot of no actors.
     pub(super) fn new() -> Self {
         Self {
             streams: Vec::new(),
@@ -121,7 +121,7 @@ impl<O: Observation> UnderWay<O> {
         }
     }
 
-    /// Adds the next actors; `None` if their environments have no snapshots.
+    /// Appends more actors; `None` if their environments do not support snapshots.
     pub(super) fn push(&mut self, actors: &Actors<O>) -> Option<()> {
         self.snapshots.extend(actors.snapshots()?);
         self.streams.extend_from_slice(&actors.streams);
@@ -144,7 +144,7 @@ impl<O: Observation> UnderWay<O> {
         Ok(())
     }
 
-    /// What was saved of `actors` actors, if anything was.
+    /// Loads the snapshot of `actors` actors, if there is one.
     pub(super) fn load(
         from: &Section,
         actors: usize,
@@ -176,21 +176,21 @@ impl<O: Observation> UnderWay<O> {
     }
 }
 
-/// Actors that step together.
+/// Actors that are stepped together.
 pub(super) struct Actors<O: Observation> {
     env: Box<dyn VecEnv<Obs = O> + Send>,
-    /// What they see now.
+    /// The current observations.
     obs: Vec<O>,
-    /// Each draws its actions from its own stream, so that they do not depend on the others.
+    /// One random stream per actor, so that actions do not depend on the other actors.
     streams: Vec<Rng>,
     values: Vec<f32>,
-    /// While a step is under way, and after one that failed: environments and observations then belong to different moments, so that no episode can
-    /// go on.
+    /// Set during a step, and after one that failed: environments and observations then belong to different moments,
+    /// so no episode can continue.
     in_step: bool,
 }
 
 impl<O: Observation> Actors<O> {
-    /// The actors from number `first` on of a run that was seeded with `seed`.
+    /// Creates the actors from index `first` on, for the seed of a run.
     pub(super) fn new(env: Box<dyn VecEnv<Obs = O> + Send>, first: usize, seed: u64) -> Self {
         let n = env.num_envs();
         Self {
@@ -204,7 +204,7 @@ impl<O: Observation> Actors<O> {
         }
     }
 
-    /// Lets them go on, as those from number `first` on.
+    /// Restores them from a snapshot, as the actors from index `first` on.
     pub(super) fn go_on(&mut self, from: &UnderWay<O>, first: usize) -> Result<(), EnvError> {
         let own = first..first + self.streams.len();
         let row = self.obs.len() / self.streams.len();
@@ -213,7 +213,7 @@ impl<O: Observation> Actors<O> {
         self.env.restore(&from.snapshots[own])
     }
 
-    /// Whether the episodes can be saved.
+    /// Whether the current episodes can be saved.
     pub(super) fn can_be_saved(&self) -> bool {
         self.snapshots().is_some()
     }
@@ -222,12 +222,12 @@ impl<O: Observation> Actors<O> {
         if self.in_step { None } else { self.env.snapshots() }
     }
 
-    /// Begins an episode in every environment.
+    /// Starts an episode in every environment.
     pub(super) fn begin(&mut self, seed: u64) -> Result<(), EnvError> {
         self.env.reset(Some(seed), &mut self.obs)
     }
 
-    /// Saves the streams and, where `begun`, the episodes under way.
+    /// Saves the streams and, if `begun`, the current episodes.
     pub(super) fn save(&self, begun: bool, out: &mut Section) -> Result<(), CheckpointError> {
         out.put("action_streams", &self.streams)?;
         if begun {
@@ -236,7 +236,7 @@ impl<O: Observation> Actors<O> {
         Ok(())
     }
 
-    /// Restores them. `false` if there are no episodes under way.
+    /// Restores them; `false` if there are no current episodes.
     pub(super) fn load(&mut self, from: &Section) -> Result<bool, CheckpointError> {
         self.streams = from.get_vec("action_streams", self.streams.len())?;
         self.in_step = false;
@@ -247,7 +247,7 @@ impl<O: Observation> Actors<O> {
         Ok(true)
     }
 
-    /// Steps once: the most valuable action, or with an actor's epsilon any. Without a network, any.
+    /// Steps once, epsilon-greedily or, without a network, with random actions.
     pub(super) fn step(
         &mut self,
         watch: &Stopwatch,

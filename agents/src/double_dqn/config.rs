@@ -9,7 +9,7 @@ use crate::network::{Head, NetworkConfig};
 use crate::optim::OptimizerConfig;
 use crate::replay::{ReplayConfig, SamplerConfig, Store};
 
-/// The settings of Double-DQN. Every one must be given: presets and files are the program's matter.
+/// The settings of Double-DQN. There are no defaults here; presets are part of the program.
 ///
 /// ```
 /// use coinop_agents::double_dqn::DoubleDqnConfig;
@@ -24,39 +24,41 @@ use crate::replay::{ReplayConfig, SamplerConfig, Store};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DoubleDqnConfig {
-    /// Environments, each with an actor.
+    /// The number of environments, each with an actor.
     pub num_envs: usize,
-    /// Whether actors step in threads of their own while the learner learns. If not, they take turns, and a seed gives the same run, bit for bit.
+    /// Whether actors step in their own threads while the learner learns. If not, they take turns, and a seed
+    /// reproduces a run bit for bit.
     pub asynchronous: bool,
-    /// Agent steps that the memory keeps.
+    /// The capacity of the replay memory in agent steps.
     pub capacity: usize,
-    /// How it keeps their frames.
+    /// How the memory stores frames.
     pub store: Store,
-    /// Frames of random actions before anything is learned.
+    /// Frames of random actions before the first update.
     pub learning_starts: u64,
-    /// Transitions of an update.
+    /// Transitions per update.
     pub batch_size: usize,
-    /// Agent steps, over all actors, between two updates.
+    /// Agent steps, over all actors, between updates.
     pub steps_per_update: usize,
-    /// Frames between two copies of the network to the target network.
+    /// Frames between updates of the target network.
     pub target_frames: u64,
-    /// Whether the network selects the action whose value the target network tells (Double-DQN), or the target network itself does (DQN).
+    /// Whether the online network selects the action whose value the target network estimates (Double-DQN), or the
+    /// target network does both (DQN).
     pub double: bool,
-    /// Steps of the return that are added up before the value of what comes then.
+    /// The number of rewards summed in n-step returns.
     pub n_step: usize,
     /// Discount per agent step.
     pub gamma: f64,
-    /// Beyond this, an error's gradient does not grow; 0 for no bound.
+    /// The bound on an error's gradient; 0 for none.
     pub error_clip: f64,
-    /// The gradient's global norm is clipped to this; 0 for no bound.
+    /// The maximum global norm of the gradient; 0 for none.
     pub max_grad_norm: f64,
     /// The learning rate.
     pub learning_rate: f64,
-    /// The epsilon of evaluations.
+    /// The epsilon of evaluations that sample.
     pub eval_epsilon: f64,
     /// The body of the network.
     pub network: NetworkConfig,
-    /// Its head.
+    /// The head of the network.
     pub head: Head,
     /// How transitions are sampled.
     pub sampler: SamplerConfig,
@@ -67,7 +69,7 @@ pub struct DoubleDqnConfig {
 }
 
 impl DoubleDqnConfig {
-    /// The settings of the memory.
+    /// The settings of the replay memory.
     #[must_use]
     pub fn replay_config(&self) -> ReplayConfig {
         ReplayConfig {
@@ -79,11 +81,11 @@ impl DoubleDqnConfig {
         }
     }
 
-    /// Checks every value.
+    /// Checks all values.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         up_to_10_000("num_envs", self.num_envs)?;
         up_to_10_000("batch_size", self.batch_size)?;

@@ -1,4 +1,4 @@
-//! The update of Double-DQN: the error of a batch's action values, through the optimiser.
+//! The update of Double-DQN.
 
 use tch::{Device, Kind, Tensor};
 
@@ -9,7 +9,7 @@ use crate::optim::{Optimizer, clip_grad_norm};
 use crate::policy::not_finite;
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
-/// What an update learns from: tensors whose first dimension is the transition, on the network's device.
+/// The batch of an update: tensors whose first dimension is the transition, on the network's device.
 ///
 /// ```
 /// use coinop_agents::double_dqn::DoubleDqnBatch;
@@ -32,9 +32,9 @@ pub struct DoubleDqnBatch {
     pub obs: Tensor,
     /// Actions `[n]`.
     pub actions: Tensor,
-    /// Rewards of the next steps, discounted and added up, `[n]`.
+    /// Sums of the discounted rewards of the next n steps, `[n]`.
     pub returns: Tensor,
-    /// What the value of the next observation counts, `[n]`; 0 where the return stops.
+    /// The discount of the next observation's value, `[n]`; 0 where the return ends.
     pub discounts: Tensor,
     /// Observations after those steps `[n, obs_shape…]`.
     pub next_obs: Tensor,
@@ -59,13 +59,13 @@ pub struct DoubleDqnStats {
     pub loss: f64,
     /// The mean value of the batch's actions.
     pub mean_value: f64,
-    /// The gradient's norm before it was clipped.
+    /// The norm of the gradient before clipping.
     pub grad_norm: f64,
-    /// The error of each transition: its target less its value.
+    /// The TD error of each transition: target minus value.
     pub errors: Vec<f32>,
 }
 
-/// The numbers of [`DoubleDqnStats`] in a row of metrics.
+/// The names of the metrics, those of [`DoubleDqnStats`].
 pub(super) const NAMES: [&str; 4] = ["loss", "mean_value", "mean_error", "grad_norm"];
 
 impl DoubleDqnStats {
@@ -129,11 +129,12 @@ pub struct DoubleDqnLearner {
 }
 
 impl DoubleDqnLearner {
-    /// For a network with its initial weights, and another that is built alike and gets the same.
+    /// Creates a learner from a network with its initial weights and another one of the same architecture, which
+    /// becomes the target network.
     ///
     /// # Errors
     ///
-    /// When there is no memory for the optimiser's statistics.
+    /// If there is not enough memory for the optimiser's statistics.
     pub fn new(config: &DoubleDqnConfig, network: QNetwork, mut target: QNetwork) -> Result<Self, AgentError> {
         let optimizer = Optimizer::new(config.optimizer, &network.params().flat())?;
         target.copy_from(&network)?;
@@ -155,17 +156,17 @@ impl DoubleDqnLearner {
         &self.network
     }
 
-    /// Updates done.
+    /// The number of updates so far.
     #[must_use]
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Makes the target network what the network is now.
+    /// Copies the network into the target network.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn update_target(&mut self) -> Result<(), AgentError> {
         self.target.copy_from(&self.network)
     }

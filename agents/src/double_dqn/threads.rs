@@ -1,4 +1,4 @@
-//! Actors that step in threads of their own while the learner learns.
+//! Actors that step in their own threads while the learner learns.
 //!
 //! ```text
 //! thread 0   step, step, step …  ──┐  transitions, two batches for each thread      ┌── learner: remembers each, and after every so many
@@ -7,10 +7,11 @@
 //!               └────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A checkpoint is taken while every thread is between two steps: actors, what they see, and steps that are on the way.
+//! A checkpoint is taken while every thread is between two steps. It contains the actors, their observations, and the
+//! steps not yet received.
 //!
-//! The ratio of updates to steps is the configured one, whoever is faster: the learner waits for the steps that an update needs, and the
-//! threads wait when both of their batches are on the way. Waiting is sleeping.
+//! The ratio of updates to steps is the configured one, whichever side is faster: the learner waits for the steps
+//! that an update needs, and a thread waits while both of its batches are in the channel. Waiting threads sleep.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -29,19 +30,19 @@ use crate::times::Stopwatch;
 use crate::workers::Farewell;
 use crate::{AgentError, TrainError, set_torch_threads};
 
-/// Batches of transitions of a thread that are in circulation.
+/// Batches of transitions per thread in circulation.
 const IN_CIRCULATION: usize = 2;
 
-/// What the learner tells the actors.
+/// What the learner broadcasts to the actors.
 struct Broadcast {
-    /// Counts the changes of `behaviour`.
+    /// Counts changes of `behaviour`.
     version: AtomicU64,
     behaviour: Mutex<Behaviour>,
 }
 
-/// What actors act by.
+/// The behaviour policy of the actors.
 struct Behaviour {
-    /// All parameters of the network; `None` while actors act at random.
+    /// All parameters of the network; `None` while actions are random.
     weights: Option<Tensor>,
     epsilons: Vec<f32>,
 }
@@ -53,42 +54,42 @@ impl Broadcast {
     }
 }
 
-/// A step of the actors of a thread.
+/// A step of the actors of one thread.
 pub(super) struct Delivery<O> {
     pub(super) first: usize,
     pub(super) transitions: Transitions<O>,
-    /// Where they go back to; nowhere if they come from a checkpoint.
+    /// The thread that the batch is returned to; `None` if it comes from a checkpoint.
     thread: Option<usize>,
 }
 
 type Message<O> = Result<Delivery<O>, TrainError>;
 
-/// What it takes to begin.
+/// The arguments of [`Threads::start`].
 pub(super) struct Plan<'a, O: Observation> {
     pub(super) factory: &'a Arc<dyn EnvFactory<Obs = O>>,
     pub(super) actors: usize,
     pub(super) threads: usize,
     pub(super) seed: u64,
     pub(super) epsilons: &'a [f32],
-    /// What they act by from the first step on; without it at random.
+    /// The initial behaviour network; without one, actions are random.
     pub(super) network: Option<&'a QNetwork>,
-    /// Where they go on; without it they begin.
+    /// The snapshot to resume from; without one, episodes start.
     pub(super) from: Option<UnderWay<O>>,
 }
 
-/// The actors of a thread, which holds them while they step.
+/// The actors of a thread, locked during a step.
 struct Playing<O: Observation> {
     actors: Actors<O>,
     begun: bool,
 }
 
-/// The threads at work. They end when this is dropped.
+/// The running threads, which end when this is dropped.
 pub(super) struct Threads<O: Observation> {
     transitions: Receiver<Message<O>>,
-    /// What was received and not yet taken in.
+    /// Received but not yet processed messages.
     pending: RefCell<VecDeque<Message<O>>>,
     playing: Vec<Arc<Mutex<Playing<O>>>>,
-    /// Where the transitions of each thread go back to.
+    /// The channels that return batches to each thread.
     returns: Vec<Sender<Transitions<O>>>,
     broadcast: Arc<Broadcast>,
     handles: Vec<JoinHandle<()>>,
@@ -176,7 +177,7 @@ impl<O: Observation> Threads<O> {
         Ok(started)
     }
 
-    /// The next step of any of the threads; waits for it.
+    /// Waits for the next step of any thread.
     pub(super) fn next(&mut self) -> Result<Delivery<O>, TrainError> {
         if let Some(message) = self.pending.get_mut().pop_front() {
             return message;
@@ -187,7 +188,7 @@ impl<O: Observation> Threads<O> {
             .unwrap_or(Err(TrainError::ActorDied { number: 0 }))
     }
 
-    /// Gives a transitions back, to be filled again.
+    /// Returns a batch to its thread, to be reused.
     pub(super) fn give_back(&mut self, delivery: Delivery<O>) {
         // Nobody takes it from a thread that has ended, which the next message says.
         if let Some(thread) = delivery.thread {
@@ -195,7 +196,8 @@ impl<O: Observation> Threads<O> {
         }
     }
 
-    /// All actors, while every thread is between two steps. `None` if environments have no snapshots, or a thread has not begun or has failed.
+    /// Takes a snapshot of all actors while every thread is between two steps. `None` if environments do not support
+    /// snapshots, or a thread has not started or has failed.
     pub(super) fn under_way(&self) -> Option<UnderWay<O>> {
         // Whoever panicked while stepping has ended the run.
         let paused: Vec<MutexGuard<'_, Playing<O>>> = self
@@ -220,7 +222,7 @@ impl<O: Observation> Threads<O> {
         Some(under_way)
     }
 
-    /// Tells the threads the weights to act by and the epsilons to explore with.
+    /// Sends the threads new weights and epsilons.
     pub(super) fn tell(&mut self, network: &QNetwork, epsilons: &[f32]) -> Result<(), AgentError> {
         let mut behaviour = self.broadcast.behaviour();
         match &mut behaviour.weights {
@@ -247,7 +249,7 @@ impl<O: Observation> Drop for Threads<O> {
     }
 }
 
-/// What a thread works with.
+/// The state of a thread.
 struct Worker<O> {
     number: usize,
     first: usize,
@@ -258,7 +260,7 @@ struct Worker<O> {
 }
 
 impl<O: Observation> Worker<O> {
-    /// Steps until nobody listens any more.
+    /// Steps until the learner stops receiving.
     fn run(mut self, playing: &Mutex<Playing<O>>, seed: u64, send: &Sender<Message<O>>) -> Result<(), TrainError> {
         // Each thread is one of many; libtorch's own threads would be one more for each.
         set_torch_threads(1);

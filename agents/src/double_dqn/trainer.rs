@@ -1,4 +1,4 @@
-//! Double-DQN at work: steps of actors, and the updates that are due after each.
+//! The Double-DQN trainer: steps of actors, and the updates that are due after each.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
 };
 
-/// The Double-DQN trainer. One [`step`](Trainer::step) is a step of every actor, or of those of one thread, and the updates that are due then.
+/// The Double-DQN trainer. One [`step`](Trainer::step) is one step of all actors, or of those of one thread, and the
+/// updates that are then due.
 ///
 /// ```
 /// use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig};
@@ -49,50 +50,50 @@ pub struct DoubleDqn<O: Observation> {
     sample_stream: Rng,
     beta: Schedule,
     epsilons: Epsilons,
-    /// What the actors explore with: 1 until learning begins.
+    /// The actors' current epsilons: 1 until learning starts.
     acting: Vec<f32>,
     episodes: Episodes,
     steps: u64,
     watch: Stopwatch,
-    /// Steps that the memory has been told of.
+    /// Steps stored in the replay memory.
     remembered: u64,
     /// Steps since the last update.
     since_update: usize,
-    /// Frames at which the target network is copied next.
+    /// The frame of the next update of the target network.
     next_target: u64,
-    /// While a step is under way, and after one that failed: then no episode can go on.
+    /// Set during a step, and after one that failed: no episode can continue then.
     in_step: bool,
     metrics: Row,
 }
 
-/// Where steps come from.
+/// The source of steps.
 enum Source<O: Observation> {
-    /// From actors that take turns with the learner.
+    /// Actors that take turns with the learner.
     Turns {
         actors: Actors<O>,
         transitions: Transitions<O>,
-        /// The seed that the environments are reset with before the next step.
+        /// The seed to reset the environments with before the next step.
         env_seed: Option<u64>,
     },
-    /// From actors in threads, which begin with the first step.
+    /// Actors in threads, which start with the first step.
     Threads {
         factory: Arc<dyn EnvFactory<Obs = O>>,
         threads: usize,
         running: Option<Threads<O>>,
-        /// Where the actors go on when they begin.
+        /// The snapshot that the actors resume from when they start.
         restored: Option<UnderWay<O>>,
-        /// The update after which the threads were told the weights.
+        /// The update after which the threads last received the weights.
         told: Option<u64>,
     },
 }
 
 impl<O: Observation> DoubleDqn<O> {
-    /// A trainer with fresh weights and an empty memory, for a run of `total_frames` frames (over which the importance weights' beta rises,
-    /// if the configuration does not say otherwise).
+    /// Creates a trainer with new weights and an empty memory for a run of `total_frames` frames, over which the beta
+    /// of the importance weights increases unless the configuration says otherwise.
     ///
     /// # Errors
     ///
-    /// When a setting is out of range or does not fit the environments, or there is not enough memory.
+    /// If a setting is invalid or does not fit the environments, or there is not enough memory.
     pub fn new(
         config: &DoubleDqnConfig,
         factory: Arc<dyn EnvFactory<Obs = O>>,
@@ -153,18 +154,18 @@ impl<O: Observation> DoubleDqn<O> {
         self.steps.saturating_mul(u64::from(self.spec.frames_per_step))
     }
 
-    /// Whether the memory holds enough to learn from.
+    /// Whether the memory holds enough steps to start learning.
     fn learns(&self) -> bool {
         let frames = self.remembered.saturating_mul(u64::from(self.spec.frames_per_step));
         frames >= self.config.learning_starts && self.replay.len() >= self.config.batch_size
     }
 
-    /// Whether actors act by the network.
+    /// Whether actors use the network.
     fn acts(&self) -> bool {
         self.frames() >= self.config.learning_starts
     }
 
-    /// Takes a step of actors in, and says of how many.
+    /// Receives a step of some actors; returns their number.
     fn act(&mut self) -> Result<usize, TrainError> {
         if self.acts() {
             self.epsilons.resample(self.frames() - self.config.learning_starts);
@@ -241,7 +242,7 @@ impl<O: Observation> DoubleDqn<O> {
         Ok(steps)
     }
 
-    /// One update, from a batch of the memory.
+    /// Performs one update with a batch from the memory.
     fn update(&mut self) -> Result<(), AgentError> {
         let frames = self.frames();
         if frames >= self.next_target {
@@ -263,7 +264,7 @@ impl<O: Observation> DoubleDqn<O> {
         Ok(())
     }
 
-    /// The batch, on the network's device.
+    /// Copies the batch to the network's device.
     fn tensors(&self) -> Result<DoubleDqnBatch, AgentError> {
         let (batch, body) = (&self.batch, self.learner.network().body());
         Ok(DoubleDqnBatch {
@@ -288,7 +289,7 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
         }
     }
 
-    /// Of the thread that learns; where actors have threads of their own, their work is not in it.
+    /// Covers the learning thread only, not actors in threads of their own.
     fn times(&self) -> Times {
         self.watch.times(1)
     }
@@ -320,7 +321,7 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     }
 }
 
-/// Weights, optimiser, random streams, counters, the memory and the episodes under way.
+/// Saves weights, optimiser, random streams, counters, the replay memory and the current episodes.
 impl<O: Observation> Checkpoint for DoubleDqn<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
@@ -393,14 +394,14 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
     }
 }
 
-/// A network with the initial weights of a run that was seeded with `seed`.
+/// Creates a network with the initial weights for the seed of a run.
 fn network(config: &DoubleDqnConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
     let mut rng = stream(seed, "network", 0);
     QNetwork::new(&config.network, config.head, spec, &mut rng, device)
 }
 
-/// The policy of a checkpoint of [`DoubleDqn`], for environments like `spec`; it draws from `rng`, and explores with the configured epsilon of
-/// evaluations.
+/// Loads the policy from a checkpoint of [`DoubleDqn`], for environments with the constants `spec`; it draws from
+/// `rng` and explores with `eval_epsilon`.
 ///
 /// ```
 /// use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig, restore_policy};
@@ -426,7 +427,7 @@ fn network(config: &DoubleDqnConfig, spec: &EnvSpec, seed: u64, device: Device) 
 ///
 /// # Errors
 ///
-/// When the checkpoint is of something else.
+/// If the checkpoint does not match.
 pub fn restore_policy<O: Observation>(
     config: &DoubleDqnConfig,
     spec: &EnvSpec,

@@ -1,4 +1,4 @@
-//! A policy and the value of its states, on one body and one core.
+//! Actor-critic networks: a policy head and a value head on one body.
 
 use coinop_envs::EnvSpec;
 use coinop_envs::rng::Rng;
@@ -10,11 +10,12 @@ use super::{NetworkConfig, RecurrentState};
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
-/// Gains of orthogonal weights of the heads (Andrychowicz 2020, arXiv 2006.05990, finds that a small one for the policy matters).
+/// The gains of the heads' orthogonal weights (Andrychowicz 2020, arXiv 2006.05990, finds that a small one matters
+/// for the policy).
 const POLICY_GAIN: f64 = 0.01;
 const VALUE_GAIN: f64 = 1.0;
 
-/// An actor-critic network: one body, perhaps a recurrent core, and two heads.
+/// An actor-critic network: a body, an optional recurrent core, and two heads.
 ///
 /// ```
 /// use coinop_agents::Device;
@@ -49,11 +50,11 @@ pub struct ActorCritic {
 }
 
 impl ActorCritic {
-    /// A network with initial weights from `rng`, for environments like `spec`.
+    /// Creates a network with initial weights from `rng`, for environments with the constants `spec`.
     ///
     /// # Errors
     ///
-    /// [`AgentError::Shape`] when the network cannot read such observations.
+    /// [`AgentError::Shape`] if the network cannot read such observations.
     pub fn new(config: &NetworkConfig, spec: &EnvSpec, rng: &mut Rng, device: Device) -> Result<Self, AgentError> {
         let mut builder = Builder::new(config.init, rng);
         let body = Body::build(config, spec.obs_shape, 0, device, &mut builder)?;
@@ -76,7 +77,7 @@ impl ActorCritic {
         &self.params
     }
 
-    /// The body, which knows what observations it reads.
+    /// The body, which defines the observations that the network reads.
     #[must_use]
     pub fn body(&self) -> &Body {
         &self.body
@@ -94,42 +95,43 @@ impl ActorCritic {
         self.core.is_some()
     }
 
-    /// From now on, subtracts from every pixel its mean in these observations `[n, obs_shape…]`, `u8`. What never changes on a screen is 0 then, and
-    /// what moves is all that the network sees.
+    /// Subtracts from every pixel its mean over these observations `[n, obs_shape…]`, `u8`, from now on. Static parts
+    /// of the screen become 0, so that the network sees what moves.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn center(&mut self, obs: &Tensor) -> Result<(), AgentError> {
         Ok(self.body.center(obs)?)
     }
 
-    /// Whether something is subtracted from pixels.
+    /// Whether means are subtracted from pixels.
     #[must_use]
     pub fn is_centered(&self) -> bool {
         self.body.is_centered()
     }
 
-    /// What it remembers before the first observation of each of `n` environments.
+    /// The initial recurrent state of `n` environments.
     ///
     /// # Errors
     ///
-    /// When libtorch has no memory for it.
+    /// If there is not enough memory.
     pub fn initial_state(&self, n: usize) -> Result<RecurrentState, AgentError> {
         Lstm::initial_state(self.core.as_ref(), n, self.body.device())
     }
 
-    /// Logits `[t · n, actions]` and values `[t · n]` of observations `[t · n, obs_shape…]`, `u8` or `f32`: `t` steps of the `n` environments of
-    /// `state`, step by step. `state` is what is remembered before the first step, and becomes what is after the last; where `begins` says that
-    /// an episode begins with an observation, it forgets first. A feed-forward network looks at neither.
+    /// Returns logits `[t · n, actions]` and values `[t · n]` of observations `[t · n, obs_shape…]`, `u8` or `f32`:
+    /// `t` steps of the `n` environments of `state`, step by step. `state` is the recurrent state before the first
+    /// step and is updated to that after the last one; it is reset wherever `begins` marks the start of an episode.
+    /// Feed-forward networks ignore both.
     ///
     /// # Errors
     ///
-    /// When libtorch fails, for example for want of memory.
+    /// If libtorch fails, for example because memory is exhausted.
     ///
     /// # Panics
     ///
-    /// If the lengths do not fit, or `state` is another network's.
+    /// If the lengths do not match, or `state` belongs to another network.
     pub fn forward(
         &self,
         obs: &Tensor,
@@ -139,15 +141,15 @@ impl ActorCritic {
         self.answer(self.body.forward(&self.params, obs)?, begins, state)
     }
 
-    /// What [`forward`](Self::forward) answers, without a gradient, and faster while the parameters stay as they are.
+    /// Like [`forward`](Self::forward) but without gradients, and faster while the parameters do not change.
     ///
     /// # Errors
     ///
-    /// When libtorch fails, for example for want of memory.
+    /// If libtorch fails, for example because memory is exhausted.
     ///
     /// # Panics
     ///
-    /// If the lengths do not fit, or `state` is another network's.
+    /// If the lengths do not match, or `state` belongs to another network.
     pub fn infer(
         &self,
         obs: &Tensor,
@@ -157,7 +159,7 @@ impl ActorCritic {
         no_grad(|| self.answer(self.body.infer(&self.params, obs)?, begins, state))
     }
 
-    /// The heads' answers to the features of the body.
+    /// Applies the heads to the features of the body.
     fn answer(
         &self,
         mut x: Tensor,

@@ -1,13 +1,14 @@
-//! The body of a network, and the layers that bodies and heads are made of.
+//! Network bodies, and the layers that bodies and heads consist of.
 //!
-//! Pictures are kept with the channels of a pixel next to each other, which libtorch calls channels last:
+//! Images are stored with the channels of each pixel next to each other, libtorch's channels-last memory format:
 //!
 //! ```text
 //! an environment's   [n, channels, height, width]   in memory, too
 //! a network's        the same size                  in memory [n, height, width, channels]
 //! ```
 //!
-//! oneDNN convolves in this order. Of the other one, every convolution makes a copy in its own, and so does every gradient.
+//! oneDNN's convolutions use this format. With the other one, every convolution and every gradient would first copy
+//! its input.
 
 use std::cell::RefCell;
 
@@ -22,16 +23,16 @@ use crate::init::Init;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
 
-/// A pixel of 255 is 1.
+/// Scales pixels from 0..255 to 0..1.
 const PIXEL_SCALE: f64 = 1.0 / 255.0;
 
-/// The name of what is subtracted from pixels, among the parameters.
+/// The parameter name of the means subtracted from pixels.
 const CENTER: &str = "center";
 
-/// The gain of orthogonal weights of layers that end in a rectifier.
+/// The gain of orthogonal weights in layers followed by a rectifier.
 pub(super) const HIDDEN_GAIN: f64 = std::f64::consts::SQRT_2;
 
-/// A layer's place among the parameters: its weight; its bias follows.
+/// The index of a layer's weight among the parameters; its bias follows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Layer {
     Conv { weight: usize, stride: i64 },
@@ -39,12 +40,12 @@ pub(super) enum Layer {
 }
 
 impl Layer {
-    /// The layer's answer to `x`, in the precision of `x`.
+    /// Applies the layer to `x`, in the precision of `x`.
     pub(super) fn apply(self, params: &Params, x: &Tensor) -> Result<Tensor, TchError> {
         self.compute(x, &self.weights(params, x.kind(), None)?)
     }
 
-    /// Its weights, those that meet inputs times `scale`, as numbers of `kind`.
+    /// The layer's weight and bias as `kind`; the weight is multiplied by `scale`.
     fn weights(self, params: &Params, kind: Kind, scale: Option<f64>) -> Result<Weights, TchError> {
         let (Layer::Conv { weight: at, .. } | Layer::Linear { weight: at }) = self;
         let weight = match scale {
@@ -63,14 +64,14 @@ impl Layer {
     }
 }
 
-/// What a layer computes with.
+/// The converted weight and bias of a layer.
 #[derive(Debug)]
 struct Weights {
     weight: Tensor,
     bias: Tensor,
 }
 
-/// What all layers of a body compute with, as long as the parameters do not change.
+/// The converted weights of all layers, valid as long as the parameters do not change.
 #[derive(Debug)]
 struct Kept {
     version: i64,
@@ -78,7 +79,7 @@ struct Kept {
     weights: Vec<Weights>,
 }
 
-/// The layers that read observations, up to where the heads of a network begin.
+/// The layers that read observations, up to the heads of a network.
 ///
 /// ```
 /// # use coinop_agents::network::ActorCritic;
@@ -104,12 +105,13 @@ pub struct Body {
     device: Device,
     precision: Precision,
     kept: RefCell<Option<Kept>>,
-    /// What is subtracted from pixels `[1, obs_shape…]`, in `f32`.
+    /// The means `[1, obs_shape…]` subtracted from pixels, `f32`.
     center: Option<Tensor>,
 }
 
 impl Body {
-    /// The body with its hidden layers, or with all but the last `without` of them, which the heads will have each for itself.
+    /// Builds the body with its hidden layers, except the last `without` of them, which each head then has for
+    /// itself.
     pub(super) fn build(
         config: &NetworkConfig,
         obs_shape: Shape,
@@ -160,22 +162,23 @@ impl Body {
         self.obs_shape
     }
 
-    /// The number of features that heads begin with.
+    /// The number of features passed to the heads.
     pub(super) fn width(&self) -> i64 {
         self.width
     }
 
-    /// Where the network is.
+    /// The device of the network.
     #[must_use]
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Observations, one after another, as a tensor `[n, obs_shape…]` on the network's device, in memory as the network reads it fastest.
+    /// Copies consecutive observations into a tensor `[n, obs_shape…]` on the network's device, in the fastest memory
+    /// format.
     ///
     /// # Errors
     ///
-    /// When libtorch has no memory for it.
+    /// If there is not enough memory.
     pub fn input<O: Observation>(&self, obs: &[O]) -> Result<Tensor, AgentError> {
         let n = (obs.len() / self.obs_shape.len()) as i64;
         let ([channels, height, width], true) = (self.obs_shape.dims(), self.convolves()) else {
@@ -191,16 +194,17 @@ impl Body {
         Ok(pictures.f_permute([0, 3, 1, 2])?)
     }
 
-    /// Numbers that belong to observations, such as actions and rewards, as a tensor `[n]` on the network's device.
+    /// Copies numbers that belong to observations, such as actions and rewards, into a tensor `[n]` on the network's
+    /// device.
     ///
     /// # Errors
     ///
-    /// When libtorch has no memory for it.
+    /// If there is not enough memory.
     pub fn numbers<T: Element>(&self, numbers: &[T]) -> Result<Tensor, TchError> {
         upload(numbers, &[numbers.len() as i64], self.device)
     }
 
-    /// `[n, obs_shape…]`.
+    /// The tensor size `[n, obs_shape…]`.
     fn size(&self, n: i64) -> Vec<i64> {
         let dims = self.obs_shape.dims().iter().map(|&dim| dim as i64);
         std::iter::once(n).chain(dims).collect()
@@ -211,7 +215,7 @@ impl Body {
         Ok(self.compute(obs, &self.weights(params, obs.kind())?)?)
     }
 
-    /// The same without a gradient; and weights that have not changed are not converted again.
+    /// The same without gradients; unchanged weights are not converted again.
     pub(super) fn infer(&self, params: &Params, obs: &Tensor) -> Result<Tensor, AgentError> {
         let (version, obs_kind) = (params.version()?, obs.kind());
         no_grad(|| {
@@ -228,7 +232,7 @@ impl Body {
         })
     }
 
-    /// What the layers compute with where observations are numbers of `obs_kind`.
+    /// The converted weights for observations of type `obs_kind`.
     fn weights(&self, params: &Params, obs_kind: Kind) -> Result<Vec<Weights>, TchError> {
         let kind = self.kind();
         // Weights are scaled instead of the pixels that meet them: there are far fewer.
@@ -237,12 +241,12 @@ impl Body {
         self.layers.iter().map(weights).collect()
     }
 
-    /// From now on, subtracts from every pixel its mean in these observations `[n, obs_shape…]`, which are `u8`.
+    /// Subtracts from every pixel its mean over these observations `[n, obs_shape…]`, `u8`, from now on.
     pub(super) fn center(&mut self, obs: &Tensor) -> Result<(), TchError> {
         self.set_center(&obs.f_mean_dim(0i64, true, Kind::Float)?)
     }
 
-    /// Keeps what is subtracted in the order of what it is subtracted from.
+    /// Stores the means in the memory format of the observations.
     fn set_center(&mut self, center: &Tensor) -> Result<(), TchError> {
         self.center = Some(match center.dim() {
             4 => center
@@ -276,7 +280,7 @@ impl Body {
         Ok(())
     }
 
-    /// Observations as the first layer takes them.
+    /// Converts observations to the input of the first layer.
     fn first(&self, obs: &Tensor) -> Result<Tensor, TchError> {
         let x = obs.f_to_kind(self.kind())?;
         match &self.center {
@@ -301,7 +305,7 @@ impl Body {
         self.flat(&x)?.f_to_kind(Kind::Float)
     }
 
-    /// One vector for each sample; of pictures, in the order in which they lie in memory.
+    /// Flattens each sample, of images in memory order.
     fn flat(&self, x: &Tensor) -> Result<Tensor, TchError> {
         match x.dim() {
             4 if self.convolves() => x.f_permute([0, 2, 3, 1])?.f_flatten(1, -1),
@@ -313,7 +317,7 @@ impl Body {
         matches!(self.layers.first(), Some(Layer::Conv { .. }))
     }
 
-    /// The numbers that the layers compute with.
+    /// The number type that the layers compute with.
     fn kind(&self) -> Kind {
         if self.convolves() {
             self.precision.kind()
@@ -323,7 +327,7 @@ impl Body {
     }
 }
 
-/// Pictures `[n, channels, plane]` as `[n, plane, channels]`.
+/// Converts images from `[n, channels, plane]` to `[n, plane, channels]`.
 fn channels_last<O: Copy>(pictures: &[O], channels: usize, plane: usize) -> Vec<O> {
     let mut out = Vec::with_capacity(pictures.len());
     for picture in pictures.chunks_exact(channels * plane) {
@@ -340,7 +344,7 @@ fn channels_last<O: Copy>(pictures: &[O], channels: usize, plane: usize) -> Vec<
     out
 }
 
-/// The samples of several tensors `[n, …]`, one after another, copied; pictures stay in their order in memory.
+/// Concatenates the samples of several tensors `[n, …]`, keeping the memory format of images.
 pub(crate) fn joined(parts: &[Tensor]) -> Result<Tensor, TchError> {
     if parts.iter().any(|part| part.dim() != 4) {
         return Tensor::f_cat(parts, 0);
@@ -349,7 +353,7 @@ pub(crate) fn joined(parts: &[Tensor]) -> Result<Tensor, TchError> {
     Tensor::f_cat(&parts?, 0)?.f_permute([0, 3, 1, 2])
 }
 
-/// Some of the samples of a tensor `[n, …]`, copied; pictures stay in their order in memory.
+/// Gathers samples of a tensor `[n, …]`, keeping the memory format of images.
 pub(crate) fn rows(samples: &Tensor, numbers: &Tensor) -> Result<Tensor, TchError> {
     match samples.dim() {
         4 => samples
@@ -368,7 +372,7 @@ fn wrong_shape(kind: &BodyKind, shape: Shape, reason: &'static str) -> AgentErro
     }
 }
 
-/// Draws the initial values of a network's parameters, layer by layer.
+/// Draws the initial parameters of a network, layer by layer.
 pub(super) struct Builder<'a> {
     values: Vec<(String, Tensor)>,
     init: Init,
@@ -389,7 +393,7 @@ impl<'a> Builder<'a> {
         Ok(Layer::Conv { weight, stride })
     }
 
-    /// A layer from `inputs` to `outputs`; `gain` is that of orthogonal weights.
+    /// Adds a layer from `inputs` to `outputs`; `gain` scales orthogonal weights.
     pub(super) fn linear(&mut self, name: &str, outputs: i64, inputs: i64, gain: f64) -> Result<Layer, AgentError> {
         let weight = self.add(name, &[outputs, inputs], gain)?;
         Ok(Layer::Linear { weight })
@@ -409,18 +413,18 @@ impl<'a> Builder<'a> {
         Ok(Layer::Linear { weight })
     }
 
-    /// The gates of a recurrent core.
+    /// Adds the gates of a recurrent core.
     pub(super) fn gates(&mut self, name: &str, outputs: i64, inputs: i64) -> Result<usize, AgentError> {
         self.add(name, &[outputs, inputs], 1.0)
     }
 
-    /// Sets a part of the bias of the layer whose weight is `weight`.
+    /// Sets a part of the bias that belongs to the weight with index `weight`.
     pub(super) fn set_bias(&mut self, weight: usize, first: i64, len: i64, value: f64) -> Result<(), TchError> {
         let _ = self.values[weight + 1].1.f_narrow(0, first, len)?.f_fill_(value)?;
         Ok(())
     }
 
-    /// Adds a weight and its bias, and returns the index of the weight. There must be memory for them before they are drawn.
+    /// Adds a weight and its bias and returns the index of the weight. Checks for memory before drawing them.
     fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> Result<usize, AgentError> {
         // A gradient, up to two averages of it, and what orthogonal weights are drawn from.
         const COPIES: u64 = 6 * size_of::<f32>() as u64;
@@ -440,7 +444,7 @@ impl<'a> Builder<'a> {
         Ok(weight)
     }
 
-    /// The parameters of all layers so far, on `device`.
+    /// Returns the parameters of all layers on `device`.
     pub(super) fn finish(self, device: Device) -> Result<Params, TchError> {
         Params::new(self.values, device)
     }

@@ -1,4 +1,4 @@
-//! The recurrent core between a body and its heads.
+//! The recurrent core between body and heads.
 //!
 //! ```text
 //! body      x        [t · n, width]    t steps of n environments, step by step
@@ -14,13 +14,13 @@ use crate::device::upload;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
 
-/// Cells of the LSTM, as in Mnih 2016 (arXiv 1602.01783, section 5.1).
+/// The number of LSTM cells, as in Mnih 2016 (arXiv 1602.01783, section 5.1).
 const CELLS: i64 = 256;
 
-/// The section that a state is saved in, if there is one.
+/// The section of a saved recurrent state.
 const SECTION: &str = "recurrent_state";
 
-/// What stands between body and heads.
+/// The layer between body and heads.
 ///
 /// ```
 /// use coinop_agents::network::Core;
@@ -32,14 +32,14 @@ const SECTION: &str = "recurrent_state";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Core {
-    /// Nothing: the network is feed-forward.
+    /// No layer: the network is feed-forward.
     #[default]
     None,
-    /// 256 LSTM cells (Hochreiter and Schmidhuber 1997), whose forget gates begin with a bias of 1 (Gers 2000).
+    /// 256 LSTM cells (Hochreiter and Schmidhuber 1997) whose forget gates start with a bias of 1 (Gers 2000).
     Lstm,
 }
 
-/// What a network remembers of the episodes under way, a row for each environment; nothing if it is feed-forward.
+/// The recurrent state of the current episodes, one row per environment; empty for feed-forward networks.
 ///
 /// ```
 /// # use coinop_agents::network::ActorCritic;
@@ -71,20 +71,20 @@ struct LstmState {
 }
 
 impl RecurrentState {
-    /// Another one with the same numbers.
+    /// Returns a copy.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn copy(&self) -> Result<Self, AgentError> {
         self.map(|tensor| tensor.f_detach_copy())
     }
 
-    /// Some of the rows, copied.
+    /// Copies some of the rows.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn rows(&self, numbers: &[i64]) -> Result<Self, AgentError> {
         self.map(|tensor| {
             let rows = upload(numbers, &[numbers.len() as i64], tensor.device())?;
@@ -115,14 +115,14 @@ impl RecurrentState {
     }
 }
 
-/// The core's layers among the parameters: the weight of its inputs, their bias, and the same of what it remembers.
+/// The core's parameters: weight and bias of its inputs, then of its hidden state.
 #[derive(Debug)]
 pub(super) struct Lstm {
     at: usize,
 }
 
 impl Lstm {
-    /// The core of a network, and the width of what heads see.
+    /// Builds the core of a network; returns it and the width of the heads' input.
     pub(super) fn build(core: Core, width: i64, builder: &mut Builder<'_>) -> Result<(Option<Self>, i64), AgentError> {
         match core {
             Core::None => Ok((None, width)),
@@ -137,7 +137,7 @@ impl Lstm {
         }
     }
 
-    /// The state before any observation, of `n` environments.
+    /// The initial state of `n` environments.
     pub(super) fn initial_state(core: Option<&Self>, n: usize, device: Device) -> Result<RecurrentState, AgentError> {
         let zeros = || Tensor::f_zeros([n as i64, CELLS], (Kind::Float, device));
         let state = |_: &Self| -> Result<LstmState, TchError> {
@@ -188,7 +188,8 @@ impl Lstm {
 }
 
 impl LstmState {
-    /// One step, whose gates `[n, 4 · 256]` are, in libtorch's order, input, forget, cell and output, each before its sigmoid or tanh.
+    /// One step from gates `[n, 4 · 256]`, in libtorch's order: input, forget, cell and output, before their sigmoid
+    /// or tanh.
     fn step(&mut self, gates: &Tensor) -> Result<(), TchError> {
         let parts = gates.f_split_with_sizes([2 * CELLS, CELLS, CELLS], 1)?;
         let input_and_forget = parts[0].f_sigmoid()?;
@@ -200,7 +201,7 @@ impl LstmState {
         Ok(())
     }
 
-    /// Makes the rows where an episode begins 0.
+    /// Zeroes the rows that start an episode.
     fn forget(&mut self, begins: &[bool]) -> Result<(), TchError> {
         if begins.contains(&true) {
             let keep: Vec<f32> = begins.iter().map(|&begins| f32::from(u8::from(!begins))).collect();

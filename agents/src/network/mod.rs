@@ -1,4 +1,4 @@
-//! Networks: a body that all of a network's answers share, perhaps a recurrent core, and thin heads.
+//! Networks: a shared body, an optional recurrent core, and small heads.
 //!
 //! ```text
 //! body                                                              source
@@ -16,9 +16,9 @@
 //! QNetwork      action values [n, actions], in one piece or dueling
 //! ```
 //!
-//! All hidden layers end in a rectifier. Pixels are scaled to 0 to 1.
+//! Every hidden layer is followed by a rectifier. Pixels are scaled to the range 0 to 1.
 //!
-//! Parameters are `f32`, always. What is computed with them in layers that see pixels is as precise as [`Precision`] says.
+//! Parameters are always `f32`. [`Precision`] sets the precision of the layers that process pixels.
 
 mod actor_critic;
 mod body;
@@ -40,7 +40,7 @@ pub use core::{Core, RecurrentState};
 pub use precision::Precision;
 pub use q_network::{Head, QNetwork};
 
-/// How a network is built, for any observations and actions.
+/// The architecture of a network, independent of the shape of observations and the number of actions.
 ///
 /// ```
 /// use coinop_agents::network::{BodyKind, NetworkConfig};
@@ -59,18 +59,18 @@ pub use q_network::{Head, QNetwork};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
-    /// What reads observations.
+    /// The body.
     pub body: BodyKind,
-    /// What remembers them.
+    /// The recurrent core.
     pub core: Core,
     /// The initial weights.
     pub init: Init,
-    /// How precisely it computes.
+    /// The precision of computation.
     pub precision: Precision,
 }
 
 impl NetworkConfig {
-    /// Checks the layers of its body.
+    /// Checks the layers of the body.
     pub(crate) fn validate(&self) -> Result<(), AgentError> {
         let (convolutions, hidden) = self.body.layers();
         let is_size = |size: &i64| (1..=65_536).contains(size);
@@ -89,16 +89,17 @@ impl NetworkConfig {
         check(good, "network.body.layers.hidden", format!("{hidden:?}"), reason)
     }
 
-    /// Checks that it has no recurrent core, which networks of action values do not know.
+    /// Checks that there is no recurrent core, which networks of action values do not support.
     pub(crate) fn check_feed_forward(&self) -> Result<(), AgentError> {
         let reason = "action values come from feed-forward networks: it must be none";
         check(self.core == Core::None, "network.core", "lstm", reason)
     }
 }
 
-/// Which body.
+/// The body of a network.
 ///
-/// In a configuration it is a word or, of layers of your own, `body = { layers = { convolutions = [[16, 3, 1]], hidden = [128] } }`.
+/// In a configuration, a name or your own layers: `body = { layers = { convolutions = [[16, 3, 1]], hidden = [128] }
+/// }`.
 ///
 /// ```
 /// use coinop_agents::network::BodyKind;
@@ -116,13 +117,13 @@ pub enum BodyKind {
     A3c,
     /// Two layers of 64 units, for features.
     Mlp,
-    /// Layers of your own.
+    /// Your own layers.
     Layers {
-        /// Convolutions without padding, in order: filters, height and width of the kernel, stride. Where there is one, an observation has channels,
-        /// height and width; where there is none, all its numbers are read as one vector.
+        /// Convolutions without padding, in order: filters, kernel size, stride. With convolutions, observations must
+        /// have the shape (channels, height, width); without, they are flattened.
         #[serde(default)]
         convolutions: Vec<(i64, i64, i64)>,
-        /// The widths of the fully connected layers after them; at least one.
+        /// The widths of the fully connected layers that follow; at least one.
         hidden: Vec<i64>,
     },
 }
@@ -153,7 +154,7 @@ impl BodyKind {
     }
 }
 
-/// An element of observations that libtorch knows too, and that is its bytes.
+/// An observation element that libtorch supports and that can be viewed as bytes.
 ///
 /// ```
 /// use coinop_agents::network::Observation;

@@ -1,4 +1,4 @@
-//! How precisely a network computes, and what suits this machine.
+//! The precision of a network's computation, and which one suits this machine.
 
 use std::time::{Duration, Instant};
 
@@ -10,18 +10,19 @@ use tch::{Device, Kind, Tensor};
 use super::{ActorCritic, NetworkConfig, RecurrentState};
 use crate::AgentError;
 
-/// Samples that are tried, at the most.
+/// The maximum number of samples in a trial.
 const MOST: usize = 512;
-/// How often each precision is tried. The fastest time counts, because whatever else happens on a machine only adds to it.
+/// Runs per precision. The fastest counts, because other load on the machine only adds time.
 const TRIES: usize = 5;
-/// The least cosine of the two gradients. Rounding leaves more than 0.99; a convolution that is wrong, as some were in some versions of libtorch
-/// on some processors, leaves anything.
+/// The minimum cosine between the two gradients. Rounding alone stays above 0.99; a broken convolution, which some
+/// versions of libtorch have on some processors, can give anything.
 const LEAST_COSINE: f64 = 0.98;
-/// How many times as long as `float32` it may take. Where it is slow, it is many times as slow; and where both are about as fast, the same run must be
-/// the same another time, whatever else the machine did at its start.
+/// The maximum time relative to `float32`. Where bfloat16 is slow, it is many times slower. The factor is generous so
+/// that the choice, and with it the run, is the same another time, whatever the load on the machine.
 const MOST_TIMES: f64 = 5.0;
 
-/// How precisely a network's hidden layers compute with pixels. Parameters, heads, losses and optimisers are `f32` either way.
+/// The precision with which a network's hidden layers process pixels. Parameters, heads, losses and optimisers are
+/// always `f32`.
 ///
 /// ```
 /// use coinop_agents::Device;
@@ -34,18 +35,19 @@ const MOST_TIMES: f64 = 5.0;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// `bfloat16` on a processor that has instructions for it, else `float32`. `coinop train` and `coinop bench` try it first, see
-    /// [`tried`](Self::tried).
+    /// `bfloat16` on processors with instructions for it, else `float32`. `coinop train` and `coinop bench` test it
+    /// first, see [`tried`](Self::tried).
     #[default]
     Auto,
     /// 24 bits of mantissa.
     Float32,
-    /// 8 bits of mantissa: about twice as fast where the processor has instructions for it, and many times slower where it has not.
+    /// 8 bits of mantissa: about twice as fast on processors with instructions for it, and many times slower on
+    /// others.
     Bfloat16,
 }
 
 impl Precision {
-    /// What [`Precision::Auto`] stands for on this machine, as far as its instructions say; anything else as it is.
+    /// Resolves [`Precision::Auto`] for this machine by its processor's instructions; returns others unchanged.
     #[must_use]
     pub fn resolved(self, device: Device) -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -59,9 +61,10 @@ impl Precision {
         }
     }
 
-    /// What [`Precision::Auto`] stands for, for such a network, after a trial: `bfloat16` where there are instructions for it, unless its gradient of a
-    /// batch points elsewhere than that of `float32`, or takes more than five times as long. Both have happened, with some versions of libtorch on some
-    /// processors. `batch` is the size of the learner's batches; a trial takes as long as a dozen updates.
+    /// Resolves [`Precision::Auto`] for a network by a trial: `bfloat16` if the processor has instructions for it,
+    /// unless its gradient of a batch points in another direction than that of `float32` or takes more than five
+    /// times as long. Both happen with some versions of libtorch on some processors. `batch` is the size of the
+    /// learner's batches; a trial takes as long as a dozen updates.
     ///
     /// ```
     /// # use coinop_agents::Device;
@@ -83,7 +86,7 @@ impl Precision {
     ///
     /// # Errors
     ///
-    /// When there can be no such network, or libtorch fails.
+    /// If the network cannot be built, or libtorch fails.
     pub fn tried(config: &NetworkConfig, spec: &EnvSpec, batch: usize, device: Device) -> Result<Self, AgentError> {
         if Self::Auto.resolved(device) == Self::Float32 || config.body.layers().0.is_empty() {
             return Ok(Self::Float32);
@@ -116,7 +119,7 @@ impl Precision {
     }
 }
 
-/// A network and a batch, to see how long a gradient takes.
+/// A network and a batch, to time a gradient.
 struct Trial {
     network: ActorCritic,
     obs: Tensor,
@@ -125,7 +128,7 @@ struct Trial {
 }
 
 impl Trial {
-    /// The same for both precisions but for that.
+    /// Creates the same trial for either precision.
     fn new(
         config: &NetworkConfig,
         spec: &EnvSpec,
@@ -150,7 +153,7 @@ impl Trial {
         })
     }
 
-    /// The gradient of a loss that all of the network's numbers have a part in.
+    /// The gradient of a loss that depends on all outputs of the network.
     fn gradient(&self) -> Result<Tensor, AgentError> {
         let mut state = match self.network.is_recurrent() {
             true => self.network.initial_state(self.begins.len())?,

@@ -1,4 +1,4 @@
-//! The values of actions.
+//! Networks of action values.
 
 use coinop_envs::EnvSpec;
 use coinop_envs::rng::Rng;
@@ -10,10 +10,10 @@ use super::body::{Body, Builder, HIDDEN_GAIN, Layer};
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
-/// The gain of orthogonal weights of the heads.
+/// The gain of the heads' orthogonal weights.
 const VALUE_GAIN: f64 = 1.0;
 
-/// How action values come out of the body.
+/// The head that computes action values from the features of the body.
 ///
 /// ```
 /// use coinop_agents::network::Head;
@@ -28,11 +28,12 @@ pub enum Head {
     /// One layer from the features to all action values (Mnih 2015).
     #[default]
     Plain,
-    /// The same with one bias for all actions, as the tuned version of van Hasselt 2015 (arXiv 1509.06461) has it.
+    /// The same with one bias shared by all actions, as in the tuned version of van Hasselt 2015 (arXiv 1509.06461).
     SharedBias,
-    /// The value of the state and the advantages of the actions apart, each with a hidden layer of its own (Wang 2016, arXiv 1511.06581):
-    /// `Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)`, equation 9. Wang et al. also multiply the gradient that enters the body by `1/sqrt(2)` and clip
-    /// its norm to 10 (section 4.2); the factor is not here, and the norm is `max_grad_norm`.
+    /// Separate streams for the value of the state and the advantages of the actions, each with its own hidden layer
+    /// (Wang 2016, arXiv 1511.06581): `Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)`, equation 9. Wang et al. also scale
+    /// the gradient that enters the body by `1/sqrt(2)`, which is not done here, and clip its norm to 10 (section
+    /// 4.2), which `max_grad_norm` sets.
     Dueling,
 }
 
@@ -73,11 +74,12 @@ pub struct QNetwork {
 }
 
 impl QNetwork {
-    /// A network with initial weights from `rng`, for environments like `spec`.
+    /// Creates a network with initial weights from `rng`, for environments with the constants `spec`.
     ///
     /// # Errors
     ///
-    /// [`AgentError::Shape`] when the network cannot read such observations, [`AgentError::BadConfig`] when it has a recurrent core.
+    /// [`AgentError::Shape`] if the network cannot read such observations, [`AgentError::BadConfig`] if it has a
+    /// recurrent core.
     pub fn new(
         config: &NetworkConfig,
         head: Head,
@@ -121,16 +123,16 @@ impl QNetwork {
         &self.params
     }
 
-    /// Takes over the parameters of a network that is built alike. They stay two networks.
+    /// Copies the parameters of a network of the same architecture.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn copy_from(&mut self, other: &QNetwork) -> Result<(), AgentError> {
         Ok(self.params.copy_from(&other.params)?)
     }
 
-    /// A copy of all parameters, for a network in another thread.
+    /// Copies all parameters, for a network in another thread.
     pub(crate) fn weights(&self) -> Result<Tensor, AgentError> {
         Ok(self.params.flat().f_detach_copy()?)
     }
@@ -140,12 +142,12 @@ impl QNetwork {
         Ok(weights.f_copy_(&self.params.flat())?)
     }
 
-    /// Takes them over.
+    /// Sets all parameters from such a copy.
     pub(crate) fn read_weights(&mut self, weights: &Tensor) -> Result<(), AgentError> {
         Ok(self.params.flat().f_copy_(weights)?)
     }
 
-    /// The body, which knows what observations it reads.
+    /// The body, which defines the observations that the network reads.
     #[must_use]
     pub fn body(&self) -> &Body {
         &self.body
@@ -157,25 +159,25 @@ impl QNetwork {
         self.num_actions
     }
 
-    /// Action values `[n, actions]` of observations `[n, obs_shape…]`, `u8` or `f32`.
+    /// Returns action values `[n, actions]` of observations `[n, obs_shape…]`, `u8` or `f32`.
     ///
     /// # Errors
     ///
-    /// When libtorch fails, for example for want of memory.
+    /// If libtorch fails, for example because memory is exhausted.
     pub fn forward(&self, obs: &Tensor) -> Result<Tensor, AgentError> {
         Ok(self.answer(&self.body.forward(&self.params, obs)?)?)
     }
 
-    /// What [`forward`](Self::forward) answers, without a gradient, and faster while the parameters stay as they are.
+    /// Like [`forward`](Self::forward) but without gradients, and faster while the parameters do not change.
     ///
     /// # Errors
     ///
-    /// When libtorch fails, for example for want of memory.
+    /// If libtorch fails, for example because memory is exhausted.
     pub fn infer(&self, obs: &Tensor) -> Result<Tensor, AgentError> {
         no_grad(|| Ok(self.answer(&self.body.infer(&self.params, obs)?)?))
     }
 
-    /// The head's answer to the features of the body.
+    /// Applies the head to the features of the body.
     fn answer(&self, x: &Tensor) -> Result<Tensor, TchError> {
         let stream = |[hidden, out]: &[Layer; 2]| {
             let hidden = hidden.apply(&self.params, x)?.f_relu_()?;

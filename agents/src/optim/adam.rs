@@ -23,7 +23,7 @@ pub struct AdamConfig {
     pub beta1: f64,
     /// Decay of the mean squared gradient, per update.
     pub beta2: f64,
-    /// Added to the root of the mean square.
+    /// Added to the root of the mean squared gradient.
     pub epsilon: f64,
 }
 
@@ -34,12 +34,12 @@ impl AdamConfig {
         divisor("optimizer.epsilon", self.epsilon)
     }
 
-    /// What the moments are divided by at update `number`, from 1, because they began at 0.
+    /// The bias corrections of both moments at update `number`, counted from 1.
     fn corrections(&self, number: u64) -> [f64; 2] {
         [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(number as f64))
     }
 
-    /// Update `number`, from 1.
+    /// Prepares update `number`, counted from 1.
     pub(crate) fn update(&self, number: u64, learning_rate: f64) -> AdamUpdate {
         let [first, second] = self.corrections(number);
         AdamUpdate {
@@ -52,7 +52,7 @@ impl AdamConfig {
     }
 }
 
-/// What Algorithm 1 of the paper does to every number in one update.
+/// One update by Algorithm 1 of the paper, for a single parameter.
 pub(crate) struct AdamUpdate {
     mean_of: Average,
     square_of: Average,
@@ -72,7 +72,7 @@ impl AdamUpdate {
     }
 }
 
-/// Algorithm 1 of the paper, with bias-corrected moments.
+/// Adam, Algorithm 1 of the paper, with bias-corrected moments.
 ///
 /// ```
 /// use coinop_agents::optim::{Adam, AdamConfig};
@@ -95,11 +95,11 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// For parameters like `params`; the moments start at 0.
+    /// Creates an optimiser for parameters like `params`; the moments start at 0.
     ///
     /// # Errors
     ///
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub fn new(config: AdamConfig, params: &Tensor) -> Result<Self, TchError> {
         Ok(Self {
             config,
@@ -109,11 +109,11 @@ impl Adam {
         })
     }
 
-    /// Moves `params` against `gradient`, in place.
+    /// Updates `params` in place.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         self.updates += 1;
         if fused::is_possible(&[params, gradient, &self.mean, &self.mean_square]) {

@@ -1,15 +1,15 @@
-//! An update in one pass over the numbers of a network, on the CPU.
+//! Optimiser updates in one pass over memory, on the CPU.
 //!
-//! As a chain of tensor operations, each of which reads and writes all of them, Adam moves 20 times the size of the parameters; in one pass it
-//! moves 7 times as much. With the Nature network and PAAC's small batches the chain was a sixth of all training. On another device the chain
-//! stays.
+//! As a chain of tensor operations, each of which reads and writes everything, Adam moves 20 times the size of the
+//! parameters; in one pass it moves 7 times as much. With the Nature network and PAAC's small batches the chain took
+//! a sixth of the training time. Other devices use the chain.
 
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Numbers that one thread takes at a time, at most: in less time another one hardly wakes.
+/// The maximum number of parameters per task: smaller ones end before another thread is awake.
 const PART: usize = 1 << 15;
 
-/// Whether the numbers of all these tensors can be reached from here: as many of each, and each a memory of its own.
+/// Whether all tensors can be accessed directly: equally long, on the CPU, contiguous, and not overlapping.
 pub(super) fn is_possible(tensors: &[&Tensor]) -> bool {
     let len = tensors[0].numel();
     let alike = tensors.iter().all(|tensor| is_plain(tensor) && tensor.numel() == len);
@@ -26,11 +26,11 @@ fn is_plain(tensor: &Tensor) -> bool {
     tensor.device() == Device::Cpu && tensor.kind() == Kind::Float && tensor.is_contiguous()
 }
 
-/// Calls `each` with the numbers to change, part by part, and those of the gradient in the same places.
+/// Calls `each` with parts of the tensors to change and the same parts of the gradient.
 ///
 /// # Panics
 ///
-/// If it is not [possible](is_possible).
+/// If this is not [possible](is_possible).
 pub(super) fn update<const N: usize>(
     changed: [&mut Tensor; N],
     gradient: &Tensor,

@@ -11,7 +11,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
-/// Which optimiser, with its settings. The learning rate is given at each step.
+/// The optimiser and its settings. The learning rate is passed to each step.
 ///
 /// ```
 /// use coinop_agents::optim::OptimizerConfig;
@@ -30,11 +30,11 @@ pub enum OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// Checks every value.
+    /// Checks all values.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         match self {
             Self::RmsProp(config) => config.validate(),
@@ -43,7 +43,7 @@ impl OptimizerConfig {
     }
 }
 
-/// An optimiser at work.
+/// An optimiser with its statistics.
 ///
 /// ```
 /// use coinop_agents::optim::{AdamConfig, Optimizer, OptimizerConfig};
@@ -66,11 +66,11 @@ pub enum Optimizer {
 }
 
 impl Optimizer {
-    /// For parameters like `params`, whose values do not matter.
+    /// Creates an optimiser for parameters like `params`; only their shape matters.
     ///
     /// # Errors
     ///
-    /// When there is no memory for its statistics.
+    /// If there is not enough memory.
     pub fn new(config: OptimizerConfig, params: &Tensor) -> Result<Self, TchError> {
         Ok(match config {
             OptimizerConfig::RmsProp(config) => Self::RmsProp(RmsProp::new(config, params)?),
@@ -78,11 +78,11 @@ impl Optimizer {
         })
     }
 
-    /// Moves `params` against `gradient`, in place.
+    /// Updates `params` in place.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         match self {
             Self::RmsProp(optimizer) => optimizer.step(params, gradient, learning_rate),
@@ -107,7 +107,7 @@ impl Checkpoint for Optimizer {
     }
 }
 
-/// How a moving average goes on.
+/// An exponential moving average.
 #[derive(Clone, Copy, Debug)]
 struct Average {
     keep: f32,
@@ -115,7 +115,7 @@ struct Average {
 }
 
 impl Average {
-    /// That keeps a share of `decay`.
+    /// Creates an average with the given decay.
     fn new(decay: f64) -> Self {
         Self {
             keep: decay as f32,
@@ -123,10 +123,11 @@ impl Average {
         }
     }
 
-    /// The average after `value`.
+    /// Returns the average after `value`.
     ///
-    /// Where there is no gradient any more, it becomes so small that it is subnormal, and stays the least number of all, because that share of it is
-    /// rounded to itself. Processors take a hundred times as long for such numbers: after a minute of Pong, a fifth of all training. So it ends at 0.
+    /// Without gradients, the average decays to the smallest subnormal number and stays there, because multiplying it
+    /// by the decay rounds back to itself. Processors are a hundred times slower with subnormals: after a minute of
+    /// Pong, this cost a fifth of the training time. So subnormals are flushed to 0.
     #[inline]
     fn next(self, average: f32, value: f32) -> f32 {
         let next = self.keep * average + self.take * value;
@@ -134,8 +135,9 @@ impl Average {
     }
 }
 
-/// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns the norm it had. On a GPU nobody waits for it, so that
-/// the norm may be read when the gradient has been used; one that is not finite is made 0 there, to do no harm until then.
+/// Scales `gradient` in place so that its Euclidean norm is at most `max_norm`, and returns its original norm. On a
+/// GPU this does not wait for the result, so the norm may be read after the gradient was used; a non-finite gradient
+/// is set to 0 there, so that it does no harm until then.
 ///
 /// ```
 /// use coinop_agents::optim::clip_grad_norm;
@@ -149,7 +151,7 @@ impl Average {
 ///
 /// # Errors
 ///
-/// When libtorch fails.
+/// If libtorch fails.
 pub fn clip_grad_norm(gradient: &mut Tensor, max_norm: f64) -> Result<Tensor, TchError> {
     let norm = gradient.f_norm()?;
     if gradient.device() == Device::Cpu {
@@ -164,7 +166,7 @@ pub fn clip_grad_norm(gradient: &mut Tensor, max_norm: f64) -> Result<Tensor, Tc
     Ok(norm)
 }
 
-/// Scales a gradient of a norm that is not known here, perhaps by 1.
+/// Scales a gradient whose norm is still on the device, possibly by 1.
 fn scale_to(gradient: &mut Tensor, norm: &Tensor, max_norm: f64) -> Result<(), TchError> {
     tch::no_grad(|| {
         let scale = norm.f_reciprocal()?.f_mul_scalar(max_norm)?.f_clamp_max(1.0)?;

@@ -1,4 +1,4 @@
-//! RMSProp (Tieleman and Hinton 2012), in the variants that the papers use.
+//! RMSProp (Tieleman and Hinton 2012), in the variants used by the papers.
 
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
@@ -21,9 +21,9 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 pub struct RmsPropConfig {
     /// Decay of the moving averages, per update.
     pub decay: f64,
-    /// Added to the mean square: inside the root as in A3C and PAAC, or to the root as in PyTorch.
+    /// Added to the mean square: inside the root as in A3C and PAAC, or outside it as in PyTorch.
     pub epsilon: f64,
-    /// Whether `epsilon` stands inside the root.
+    /// Whether `epsilon` is inside the root.
     pub epsilon_inside_root: bool,
     /// Subtract the squared mean gradient from the mean square, as DQN does (Graves 2013, arXiv 1308.0850).
     pub centered: bool,
@@ -51,11 +51,11 @@ impl RmsPropConfig {
     }
 }
 
-/// What RMSProp does to every number in one update.
+/// One update of a single parameter.
 pub(crate) struct RmsPropUpdate {
     average: Average,
     step: f32,
-    /// What is added inside the root, and to the root.
+    /// The epsilons inside and outside the root.
     inside: f32,
     outside: f32,
 }
@@ -102,16 +102,16 @@ impl RmsPropUpdate {
 pub struct RmsProp {
     config: RmsPropConfig,
     mean_square: Tensor,
-    /// Only when centred.
+    /// Only if centered.
     mean: Option<Tensor>,
 }
 
 impl RmsProp {
-    /// For parameters like `params`; the averages start at 0.
+    /// Creates an optimiser for parameters like `params`; the averages start at 0.
     ///
     /// # Errors
     ///
-    /// When there is no memory for them.
+    /// If there is not enough memory.
     pub fn new(config: RmsPropConfig, params: &Tensor) -> Result<Self, TchError> {
         let mean = config.centered.then(|| params.f_zeros_like()).transpose()?;
         Ok(Self {
@@ -121,11 +121,11 @@ impl RmsProp {
         })
     }
 
-    /// Moves `params` against `gradient`, in place.
+    /// Updates `params` in place.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn step(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
         let all = [&*params, gradient, &self.mean_square].into_iter().chain(&self.mean);
         if fused::is_possible(&all.collect::<Vec<_>>()) {

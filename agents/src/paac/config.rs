@@ -9,7 +9,7 @@ use crate::network::{Core, NetworkConfig};
 use crate::optim::OptimizerConfig;
 use crate::schedule::Schedule;
 
-/// The settings of PAAC. Every one must be given: presets and files are the program's matter.
+/// The settings of PAAC. There are no defaults here; presets are part of the program.
 ///
 /// ```
 /// use coinop_agents::paac::PaacConfig;
@@ -24,47 +24,46 @@ use crate::schedule::Schedule;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PaacConfig {
-    /// Environments stepped together, `n_e`.
+    /// The number of environments, `n_e`.
     pub num_envs: usize,
-    /// Subtract from every pixel its mean in the first rollout, which is not learned from. The screen's background is 0 then, and what is learned
-    /// about things that move does not have to be told from it. For pixels alone.
+    /// Whether to subtract from every pixel its mean over the first rollout, which is not learned from. The
+    /// background becomes 0, so that the network sees what moves. For pixels only.
     pub center_pixels: bool,
     /// Agent steps per environment and rollout, `t_max`.
     pub rollout_steps: usize,
-    /// How often every sample of a rollout is learned from. The paper does it once.
+    /// Passes over the samples of a rollout. The paper makes one.
     pub epochs: usize,
-    /// An epoch over whose updates [`PaacStats::approx_kl`](super::PaacStats::approx_kl) has a larger mean is the rollout's last: the policy
-    /// has moved far enough for what was seen with the one before. 0 for no such bound.
+    /// If the mean of [`PaacStats::approx_kl`](super::PaacStats::approx_kl) over an epoch exceeds this, no further
+    /// epoch follows: the policy has moved too far from the one that played. 0 for no bound.
     pub target_kl: f64,
-    /// Updates per epoch, each from its share of the samples, shuffled. The paper does one from all.
+    /// Updates per epoch, each on its share of the shuffled samples. The paper makes one, on all samples.
     pub minibatches: usize,
-    /// Beyond `1 ± clip_ratio`, a change of an action's probability is not rewarded (PPO, arXiv 1707.06347, equation 7). It keeps
-    /// several updates from one rollout in bounds. 0 is the paper's plain policy gradient.
+    /// The clip range `1 ± clip_ratio` of the probability ratio (PPO, arXiv 1707.06347, equation 7), which bounds the
+    /// effect of several updates per rollout. 0 is the paper's plain policy gradient.
     pub clip_ratio: f64,
     /// Discount per agent step.
     pub gamma: f64,
-    /// Mixes returns of different lengths as in generalised advantage estimation (arXiv 1506.02438); 1 is the paper's plain
-    /// n-step return.
+    /// The lambda of generalised advantage estimation (arXiv 1506.02438); 1 is the paper's n-step return.
     pub gae_lambda: f64,
-    /// Shift and scale the advantages of a rollout to mean 0 and deviation 1.
+    /// Whether to normalise the advantages of a rollout to mean 0 and standard deviation 1.
     pub normalize_advantages: bool,
-    /// The learning rate at the start.
+    /// The initial learning rate.
     pub learning_rate: f64,
-    /// Frames over which the learning rate falls linearly to 0; 0 for the length of the run.
+    /// Frames over which the learning rate decreases linearly to 0; 0 for the whole run.
     pub anneal_frames: u64,
     /// Weight of the entropy bonus, beta.
     pub entropy_weight: f64,
-    /// Weight of the squared error of the value.
+    /// Weight of the value loss.
     pub value_weight: f64,
-    /// The whole loss is multiplied by this. Authors who sum over a rollout where others average express it here.
+    /// A factor of the total loss. Use it for papers that sum over a rollout where others average.
     pub loss_scale: f64,
-    /// The gradient's global norm is clipped to this.
+    /// The maximum global norm of the gradient.
     pub max_grad_norm: f64,
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
-    /// Exploration beyond the policy's own.
+    /// Exploration in addition to the policy's own randomness.
     pub epsilon: EpsilonConfig,
 }
 
@@ -84,11 +83,11 @@ impl PaacConfig {
         }
     }
 
-    /// Checks every value.
+    /// Checks all values.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         up_to_10_000("num_envs", self.num_envs)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;

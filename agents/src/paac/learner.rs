@@ -1,4 +1,4 @@
-//! The update of PAAC: the actor-critic loss of a batch, clipped, through the optimiser.
+//! The update of PAAC.
 
 use tch::{Device, Kind, Tensor};
 
@@ -11,7 +11,7 @@ use crate::network::{ActorCritic, RecurrentState, rows};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 
-/// What an update learns from: tensors whose first dimension is the sample, on the network's device.
+/// The batch of an update: tensors whose first dimension is the sample, on the network's device.
 ///
 /// ```
 /// use coinop_agents::paac::{PaacBatch, PaacConfig};
@@ -47,24 +47,24 @@ pub struct PaacBatch {
     pub obs: Tensor,
     /// Actions `[n]`.
     pub actions: Tensor,
-    /// The epsilons with which they were chosen `[n]`.
+    /// The epsilons of the actions `[n]`.
     pub epsilons: Tensor,
-    /// The logarithms of the probabilities with which they were chosen `[n]`.
+    /// The log-probabilities of the actions when they were chosen `[n]`.
     pub log_probabilities: Tensor,
     /// Advantages `[n]`; constants to the loss.
     pub advantages: Tensor,
-    /// Returns `[n]`, the targets of the value.
+    /// Returns `[n]`, the targets of the values.
     pub returns: Tensor,
-    /// Whether an episode begins with an observation `[n]`; a feed-forward network does not look at it.
+    /// Whether each observation starts an episode `[n]`; ignored by feed-forward networks.
     pub begins: Vec<bool>,
-    /// What the network remembered before the first step, of every environment of the batch. If it remembers anything, samples are in the order of
-    /// steps, each step's environments one after another.
+    /// The recurrent state of every environment of the batch before the first step. If the network is recurrent,
+    /// samples are ordered by step.
     pub state: RecurrentState,
     /// The learning rate of this update.
     pub learning_rate: f64,
 }
 
-/// What is in a minibatch.
+/// The samples of a minibatch.
 ///
 /// ```
 /// use coinop_agents::paac::{Minibatch, PaacBatch, PaacConfig};
@@ -97,18 +97,18 @@ pub struct PaacBatch {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Minibatch {
-    /// The numbers of its samples.
+    /// The indices of its samples.
     pub samples: Vec<i64>,
-    /// The numbers of its environments, all of whose steps are in it; for a feed-forward network, which needs no such thing, none.
+    /// The indices of its environments, with all of their steps; empty for feed-forward networks.
     pub envs: Vec<i64>,
 }
 
 impl PaacBatch {
-    /// Some of the samples.
+    /// Gathers some of the samples.
     ///
     /// # Errors
     ///
-    /// When libtorch fails.
+    /// If libtorch fails.
     pub fn select(&self, part: &Minibatch) -> Result<Self, AgentError> {
         let samples = upload(&part.samples, &[part.samples.len() as i64], self.obs.device())?;
         let pick = |tensor: &Tensor| tensor.f_index_select(0, &samples);
@@ -149,18 +149,18 @@ pub struct PaacStats {
     pub policy_loss: f64,
     /// `mean((R - V)²)`.
     pub value_loss: f64,
-    /// The policy's mean entropy, in nats.
+    /// The mean entropy of the policy, in nats.
     pub entropy: f64,
-    /// The gradient's norm before it was clipped.
+    /// The norm of the gradient before clipping.
     pub grad_norm: f64,
-    /// How far the policy has moved since it acted, in nats: see [`policy_change`].
+    /// The estimated Kullback-Leibler divergence from the policy that played, in nats: see [`policy_change`].
     pub approx_kl: f64,
-    /// The share of the samples beyond the clip.
+    /// The fraction of samples beyond the clip range.
     pub clip_fraction: f64,
 }
 
-/// The names of all numbers of an update, in their order: those of [`PaacStats`], and what the trainer adds. A rollout that is not learned from
-/// has none of them.
+/// The names of all metrics of an update, in order: those of [`PaacStats`], and those that the trainer adds. A
+/// rollout that is not learned from has none.
 pub(super) const NAMES: [&str; 11] = [
     "loss",
     "policy_loss",
@@ -191,7 +191,7 @@ impl PaacStats {
         })
     }
 
-    /// An error if a network cannot learn from it; `updates` went before.
+    /// Returns an error if the update diverged; `updates` came before it.
     fn check(&self, updates: u64) -> Result<(), AgentError> {
         for (what, value) in [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)] {
             if !value.is_finite() {
@@ -219,8 +219,8 @@ impl PaacStats {
 
 /// The network of PAAC and its optimiser.
 ///
-/// The loss is `scale · (-mean(A log pi(a|s)) - beta mean(H) + c mean((R - V)²))` (Clemente 2017, arXiv 1705.04862, section 4, where the
-/// gradients of policy and value are given apart).
+/// The loss is `scale · (-mean(A log pi(a|s)) - beta mean(H) + c mean((R - V)²))` (Clemente 2017, arXiv 1705.04862,
+/// section 4, which states the gradients of policy and value separately).
 ///
 /// ```
 /// use coinop_agents::Learner;
@@ -266,11 +266,11 @@ pub struct PaacLearner {
 }
 
 impl PaacLearner {
-    /// For a network with its initial weights.
+    /// Creates a learner for a network with its initial weights.
     ///
     /// # Errors
     ///
-    /// When there is no memory for the optimiser's statistics.
+    /// If there is not enough memory for the optimiser's statistics.
     pub fn new(config: &PaacConfig, network: ActorCritic) -> Result<Self, AgentError> {
         let optimizer = Optimizer::new(config.optimizer, &network.params().flat())?;
         Ok(Self {
@@ -291,12 +291,12 @@ impl PaacLearner {
         &self.network
     }
 
-    /// The network, to center it.
+    /// The network, for centering.
     pub(super) fn network_mut(&mut self) -> &mut ActorCritic {
         &mut self.network
     }
 
-    /// Updates done.
+    /// The number of updates so far.
     #[must_use]
     pub fn updates(&self) -> u64 {
         self.updates
@@ -313,14 +313,14 @@ impl Learner for PaacLearner {
     }
 }
 
-/// Statistics of one update, as numbers that are still where they were computed.
+/// Statistics of one update, still on the device.
 #[derive(Debug)]
 pub(super) struct Unread(Tensor);
 
 impl PaacLearner {
-    /// An update that a GPU may still be at when this returns.
+    /// Starts an update; a GPU may still be computing it when this returns.
     ///
-    /// What is not finite is an error here or, on a GPU, when its numbers are [read](Self::read).
+    /// Non-finite values are an error here or, on a GPU, when the statistics are [read](Self::read).
     pub(super) fn update(&mut self, batch: &PaacBatch) -> Result<Unread, AgentError> {
         let (logits, values) = self
             .network
@@ -360,7 +360,7 @@ impl PaacLearner {
         Ok(Unread(stats))
     }
 
-    /// The numbers of the last updates, in their order. A GPU is waited for once.
+    /// Reads the statistics of the last updates, waiting for a GPU only once.
     pub(super) fn read(&self, updates: &[Unread]) -> Result<Vec<PaacStats>, AgentError> {
         let stats: Vec<&Tensor> = updates.iter().map(|Unread(stats)| stats).collect();
         let stats = Tensor::f_stack(&stats, 0)?.f_to_device(Device::Cpu)?;

@@ -1,4 +1,4 @@
-//! PAAC at work: rollouts of all environments together, an update after each.
+//! The PAAC trainer: rollouts of all environments together, followed by updates.
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{End, EnvSpec, Shape, Step, VecEnv, memory};
@@ -19,7 +19,7 @@ use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row, Section, TrainError, Trainer};
 
-/// The PAAC trainer. One [`step`](Trainer::step) is one rollout and the updates from it.
+/// The PAAC trainer. One [`step`](Trainer::step) is one rollout and its updates.
 ///
 /// ```
 /// use coinop_agents::paac::{Paac, PaacConfig};
@@ -41,14 +41,14 @@ pub struct Paac<O: Observation> {
     seed: u64,
     learner: PaacLearner,
     rollout: Rollout<O>,
-    /// What the network has seen in each step of the rollout, to learn from it where it is.
+    /// The observations of each step of the rollout, kept on the device for learning.
     seen: Vec<Tensor>,
-    /// What the network remembers now.
+    /// The current recurrent state.
     state: RecurrentState,
-    /// What it remembered before the rollout.
+    /// The recurrent state before the rollout.
     first_state: RecurrentState,
     epsilons: Epsilons,
-    /// Each actor draws its actions from its own stream, so that they do not depend on the others.
+    /// One random stream per actor, so that actions do not depend on the other actors.
     action_streams: Vec<Rng>,
     /// Shuffles samples into minibatches.
     shuffle_stream: Rng,
@@ -56,14 +56,14 @@ pub struct Paac<O: Observation> {
     steps: u64,
     watch: Stopwatch,
     learning_rate: Schedule,
-    /// The seed that the environments are reset with before the next step.
+    /// The seed to reset the environments with before the next step.
     env_seed: Option<u64>,
-    /// While a step is under way, and after one that failed: environments, observations and memories then belong to different moments, so that no
-    /// episode can go on.
+    /// Set during a step, and after one that failed: environments, observations and recurrent state then belong to
+    /// different moments, so no episode can continue.
     in_step: bool,
     // Written by every environment step; allocated once.
     actions: Vec<u32>,
-    /// The values of all environments, then the probabilities of their actions.
+    /// The values of all environments, then their action probabilities.
     answers: Vec<f32>,
     last_obs: Vec<O>,
     results: Vec<Step>,
@@ -71,12 +71,12 @@ pub struct Paac<O: Observation> {
 }
 
 impl<O: Observation> Paac<O> {
-    /// A trainer with fresh weights, for a run of `total_frames` frames (over which the learning rate is annealed, if the configuration
-    /// does not say otherwise).
+    /// Creates a trainer with new weights for a run of `total_frames` frames, over which the learning rate is
+    /// annealed unless the configuration says otherwise.
     ///
     /// # Errors
     ///
-    /// When a setting is out of range or does not fit the environments, or there is not enough memory.
+    /// If a setting is invalid or does not fit the environments, or there is not enough memory.
     pub fn new(
         config: &PaacConfig,
         env: Box<dyn VecEnv<Obs = O>>,
@@ -131,7 +131,7 @@ impl<O: Observation> Paac<O> {
         })
     }
 
-    /// The learner, whose network plays.
+    /// The learner.
     #[cfg(test)]
     pub(super) fn learner(&self) -> &PaacLearner {
         &self.learner
@@ -143,13 +143,13 @@ impl<O: Observation> Paac<O> {
         self.rollout.actions.iter().map(|action| *action as u32).collect()
     }
 
-    /// The values of final observations where an episode was truncated.
+    /// The values of the final observations of truncated episodes.
     #[cfg(test)]
     pub(super) fn final_values(&self) -> &[f32] {
         &self.rollout.final_values
     }
 
-    /// Checks that there is memory for what a trainer allocates for observations of this shape, which is nearly all that it allocates.
+    /// Checks that there is enough memory for the rollout, which is nearly all that a trainer allocates.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl<O: Observation> Paac<O> {
         steps.saturating_mul(u64::from(self.env.spec().frames_per_step))
     }
 
-    /// Fills the rollout. Its steps count once it is complete.
+    /// Fills the rollout. Its steps are counted once it is complete.
     pub(super) fn collect(&mut self) -> Result<(), TrainError> {
         match self.env_seed {
             Some(seed) => {
@@ -215,7 +215,7 @@ impl<O: Observation> Paac<O> {
         Ok(())
     }
 
-    /// Draws an action for every environment, and remembers it.
+    /// Draws and stores an action for every environment.
     fn choose_actions(&mut self, t: usize) -> Result<(), AgentError> {
         let network = self.learner.network();
         let obs = self
@@ -246,7 +246,7 @@ impl<O: Observation> Paac<O> {
         Ok(())
     }
 
-    /// Remembers what the environments answered.
+    /// Stores the environments' results.
     fn remember(&mut self, t: usize) -> Result<(), AgentError> {
         let span = self.rollout.step(t);
         for (i, step) in self.results.iter().enumerate() {
@@ -322,7 +322,7 @@ impl<O: Observation> Paac<O> {
         Ok(())
     }
 
-    /// All samples of the rollout, on the network's device.
+    /// Copies all samples of the rollout to the network's device.
     fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<PaacBatch, AgentError> {
         let rollout = &self.rollout;
         let body = self.learner.network().body();
@@ -339,7 +339,7 @@ impl<O: Observation> Paac<O> {
         })
     }
 
-    /// What is in each minibatch, shuffled; `None` for all samples.
+    /// The shuffled minibatches; `None` stands for all samples.
     fn parts(&mut self, len: usize) -> Vec<Option<Minibatch>> {
         let minibatches = self.config.minibatches;
         if minibatches == 1 {
@@ -406,7 +406,7 @@ impl<O: Observation> Trainer for Paac<O> {
     }
 }
 
-/// Weights, optimiser, random streams, counters, and the episodes under way.
+/// Saves weights, optimiser, random streams, counters, and current episodes.
 impl<O: Observation> Checkpoint for Paac<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
@@ -451,7 +451,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
     }
 }
 
-/// The policy of a checkpoint of [`Paac`], for environments like `spec`; it draws from `rng`.
+/// Loads the policy from a checkpoint of [`Paac`], for environments with the constants `spec`; it draws from `rng`.
 ///
 /// ```
 /// use coinop_agents::paac::{Paac, PaacConfig, restore_policy};
@@ -477,7 +477,7 @@ impl<O: Observation> Checkpoint for Paac<O> {
 ///
 /// # Errors
 ///
-/// When the checkpoint is of something else.
+/// If the checkpoint does not match.
 pub fn restore_policy<O: Observation>(
     config: &PaacConfig,
     spec: &EnvSpec,

@@ -1,4 +1,4 @@
-//! The frames that one actor saw, in their order, each once; the oldest are given up for the newest.
+//! The frames of one actor, in order, each stored once; the newest replace the oldest.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::group::{Opener, Packer};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
-/// How a memory keeps frames.
+/// How a memory stores frames.
 ///
 /// ```
 /// use coinop_agents::replay::Store;
@@ -19,16 +19,17 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Store {
-    /// As they are: 7 KB for each frame of 84x84 pixels.
+    /// Uncompressed: 7 KB per frame of 84x84 pixels.
     Raw,
-    /// Compressed without loss, [`GROUP`] consecutive ones together: 100 to 360 bytes for each frame of 84x84 pixels of most Atari games.
+    /// Compressed without loss, in groups of [`GROUP`]: 100 to 360 bytes per frame of 84x84 pixels in most Atari
+    /// games.
     Compressed,
 }
 
-/// Frames that are kept together. Larger groups are smaller in memory and slower to open.
+/// Frames per group. Larger groups take less memory and longer to decompress.
 pub const GROUP: usize = 8;
 
-/// A ring of frames of `frame_len` bytes each, counted from 0 over the life of the actor.
+/// A ring of frames of `frame_len` bytes each, numbered from 0 over the lifetime of the actor.
 pub(super) struct Frames {
     frame_len: usize,
     end: u64,
@@ -38,18 +39,18 @@ pub(super) struct Frames {
 enum Kept {
     /// Frame `i` is at `i % capacity`.
     Raw { bytes: Vec<u8>, capacity: usize },
-    /// Group `i` is at `i % groups.len()`; the frames since the last whole group are in `open`.
+    /// Group `i` is at `i % groups.len()`; frames after the last complete group are in `open`.
     Compressed {
         groups: Vec<Box<[u8]>>,
         open: Vec<u8>,
-        /// Bytes of all groups.
+        /// The size of all groups in bytes.
         used: usize,
         packer: Packer,
     },
 }
 
 impl Frames {
-    /// Memory for at least `capacity` frames.
+    /// Creates a ring for at least `capacity` frames.
     pub(super) fn new(store: Store, capacity: usize, frame_len: usize) -> Result<Self, AgentError> {
         let kept = match store {
             Store::Raw => Kept::Raw {
@@ -70,7 +71,7 @@ impl Frames {
         })
     }
 
-    /// The most frames that there ever are.
+    /// The maximum number of frames in the ring.
     pub(super) fn most(&self) -> usize {
         match &self.kept {
             Kept::Raw { capacity, .. } => *capacity,
@@ -78,7 +79,7 @@ impl Frames {
         }
     }
 
-    /// The oldest frame that is still there.
+    /// The number of the oldest frame.
     pub(super) fn first(&self) -> u64 {
         match &self.kept {
             Kept::Raw { capacity, .. } => self.end.saturating_sub(*capacity as u64),
@@ -88,12 +89,12 @@ impl Frames {
         }
     }
 
-    /// The number of the frame that comes next.
+    /// The number of the next frame.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
-    /// The bytes that are in use for frames.
+    /// The memory used by frames, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match &self.kept {
             Kept::Raw { capacity, .. } => self.frame_len * (*capacity).min(self.end as usize),
@@ -101,7 +102,7 @@ impl Frames {
         }
     }
 
-    /// Adds a frame.
+    /// Appends a frame.
     pub(super) fn push(&mut self, frame: &[u8]) -> Result<(), AgentError> {
         assert_eq!(frame.len(), self.frame_len, "bytes of a frame");
         match &mut self.kept {
@@ -130,7 +131,7 @@ impl Frames {
         Ok(())
     }
 
-    /// Shows consecutive frames, with their numbers.
+    /// Calls back with consecutive frames and their numbers.
     pub(super) fn visit(
         &self,
         range: Range<u64>,

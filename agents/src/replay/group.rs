@@ -1,4 +1,5 @@
-//! Consecutive frames that are kept together: the first compressed, of each other one what differs from the frame before.
+//! Groups of consecutive frames: the first one compressed, then for each other frame its difference from the previous
+//! one.
 //!
 //! ```text
 //! length of the first frame's compressed bytes   4 bytes, as all numbers the lowest first
@@ -12,7 +13,7 @@
 //!     the new bytes
 //! ```
 //!
-//! From one frame of most games to the next little moves, so that a frame costs hardly more to read than to copy.
+//! In most games little moves between frames, so reading a frame costs hardly more than copying it.
 
 use std::io::{Error, ErrorKind};
 
@@ -21,20 +22,21 @@ use zstd::bulk::{Compressor, Decompressor};
 use super::frames::GROUP;
 use crate::AgentError;
 
-/// Zstandard's level. The negative ones are its fast ones; more effort makes these frames a little smaller and no faster to open.
+/// Zstandard's compression level. Negative levels are the fast ones; higher levels make these frames slightly smaller
+/// but no faster to decompress.
 const LEVEL: i32 = -1;
-/// So many bytes that stay end a run of bytes that change: about what beginning another one takes.
+/// The number of unchanged bytes that ends a run of changed ones: about the cost of starting another run.
 const GAP: usize = 4;
 
-/// What changes in a group is long if it is longer than a frame divided by this.
+/// The changes in a group are long if they exceed a frame divided by this.
 const SHORT: usize = 2;
-/// It is never so many times as long as a frame, for each frame, and these bytes.
+/// The upper bound of their length: this many frames for each frame, plus these bytes.
 const MOST: (usize, usize) = (2, 64);
 
-/// Makes groups.
+/// Compresses groups.
 pub(super) struct Packer {
     compressor: Compressor<'static>,
-    /// What changes in the group that is being made.
+    /// The changes in the current group.
     changes: Vec<u8>,
 }
 
@@ -46,7 +48,7 @@ impl Packer {
         })
     }
 
-    /// The bytes of a group of frames of `frame_len` bytes each, of which there is at least one.
+    /// Compresses a group of one or more frames of `frame_len` bytes each.
     pub(super) fn pack(&mut self, frames: &[u8], frame_len: usize) -> Result<Box<[u8]>, AgentError> {
         self.changes.clear();
         let (before, after) = (&frames[..frames.len() - frame_len], &frames[frame_len..]);
@@ -66,7 +68,7 @@ impl Packer {
     }
 }
 
-/// Adds what makes `after` of `before`.
+/// Appends the changes from `before` to `after`.
 fn put_changes(before: &[u8], after: &[u8], out: &mut Vec<u8>) {
     let count_at = out.len();
     out.extend([0; 4]);
@@ -109,7 +111,7 @@ fn put_changes(before: &[u8], after: &[u8], out: &mut Vec<u8>) {
     out[count_at..count_at + 4].copy_from_slice(&runs.to_le_bytes());
 }
 
-/// How many bytes at the beginning are the same.
+/// The length of the common prefix.
 fn same(a: &[u8], b: &[u8]) -> usize {
     // Eight at a time.
     let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
@@ -124,7 +126,7 @@ fn same(a: &[u8], b: &[u8]) -> usize {
     equal + a[equal..].iter().zip(&b[equal..]).take_while(|(a, b)| a == b).count()
 }
 
-/// Opens groups, one at a time.
+/// Decompresses groups, one at a time.
 pub(super) struct Opener {
     decompressor: Decompressor<'static>,
     frame: Vec<u8>,
@@ -140,7 +142,7 @@ impl Opener {
         })
     }
 
-    /// The frames of a group, beginning with the first.
+    /// Opens a group at its first frame.
     pub(super) fn open<'a>(&'a mut self, bytes: &'a [u8], frame_len: usize) -> Result<Opened<'a>, AgentError> {
         let mut rest = bytes;
         let (first_len, changes_len) = (number::<4>(&mut rest)?, number::<4>(&mut rest)?);
@@ -163,7 +165,7 @@ impl Opener {
 /// A group at one of its frames.
 pub(super) struct Opened<'a> {
     frame: &'a mut [u8],
-    /// What is behind that frame.
+    /// The data after that frame.
     rest: &'a [u8],
 }
 
@@ -172,7 +174,7 @@ impl Opened<'_> {
         self.frame
     }
 
-    /// Goes on to the next frame.
+    /// Advances to the next frame.
     pub(super) fn advance(&mut self) -> Result<(), AgentError> {
         let mut at = 0;
         for _ in 0..number::<4>(&mut self.rest)? {
@@ -186,7 +188,7 @@ impl Opened<'_> {
     }
 }
 
-/// Decompresses what is `len` bytes long.
+/// Decompresses data of `len` bytes.
 fn decompress(
     decompressor: &mut Decompressor<'_>,
     bytes: &[u8],

@@ -1,8 +1,8 @@
-//! Replay: what many actors saw and did, to be learned from again and again.
+//! Replay memory.
 //!
-//! Each actor has a ring of entries. An entry is the newest frame of an observation and what followed: action, reward, discount, and whether
-//! the episode was over. Each frame is there once; stacks of frames and n-step returns are gathered when a batch is sampled, straight
-//! into its buffers.
+//! Each actor has a ring of entries. An entry is the newest frame of an observation and what followed: action,
+//! reward, discount, and whether the episode ended. Each frame is stored once; frame stacks and n-step returns are
+//! assembled when a batch is sampled, directly in its buffers.
 //!
 //! ```text
 //! entry          0     1     2     3     4     5     6     7     8       stacks of 2, 2-step returns
@@ -15,8 +15,8 @@
 //! entry 7:  not yet: what comes two steps later is not there
 //! ```
 //!
-//! What may be sampled are the entries of an actor from the oldest whose stack is there to the newest whose return is complete, except those
-//! without an action.
+//! An actor's entries can be sampled from the oldest one with a complete stack to the newest one with a complete
+//! return, except those without an action.
 
 mod frames;
 mod group;
@@ -59,24 +59,24 @@ pub use sampler::{Normalize, SamplerConfig};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayConfig {
-    /// Agent steps that are kept, of all actors together.
+    /// The capacity in agent steps, over all actors.
     pub capacity: usize,
-    /// How their frames are kept.
+    /// How frames are stored.
     pub store: Store,
-    /// Steps of the return that are added up before the value of what comes then.
+    /// The number of rewards summed in n-step returns.
     pub n_step: usize,
     /// Discount per agent step.
     pub gamma: f64,
-    /// How they are sampled.
+    /// How transitions are sampled.
     pub sampler: SamplerConfig,
 }
 
 impl ReplayConfig {
-    /// Checks every value, for `actors` actors and batches of `batch_size`.
+    /// Checks all values for `actors` actors and batches of `batch_size`.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self, actors: usize, batch_size: usize) -> Result<(), AgentError> {
         let reason = "it must be between 1 and 4000000000";
         check(
@@ -93,7 +93,7 @@ impl ReplayConfig {
         self.sampler.validate()
     }
 
-    /// Checks that what an actor keeps has complete stacks and returns in it.
+    /// Checks that each actor's share can hold complete stacks and returns.
     fn check_share(&self, actors: usize, stack: usize) -> Result<(), AgentError> {
         let share = self.capacity / actors.max(1);
         let reason = "each environment's share of the capacity must be more than n_step and a stack of frames";
@@ -105,7 +105,7 @@ impl ReplayConfig {
     }
 }
 
-/// Names a transition for as long as it is there, and never another.
+/// The identity of a transition, never reused.
 ///
 /// ```
 /// # use coinop_agents::replay::{Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
@@ -137,7 +137,7 @@ pub struct Id {
     entry: u64,
 }
 
-/// What an update learns from: one row for each transition. Allocated once.
+/// The batch of an update, one row per transition. Allocated once.
 ///
 /// ```
 /// # use coinop_agents::replay::{Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
@@ -170,21 +170,22 @@ pub struct ReplayBatch<O> {
     pub obs: Vec<O>,
     /// Actions, `[n]`.
     pub actions: Vec<i64>,
-    /// The sums of the discounted rewards of the next n steps, or of as many as the return has.
+    /// Sums of the discounted rewards of the next n steps, or of those until the return ends, `[n]`.
     pub returns: Vec<f32>,
-    /// What the value of the next observation counts: gamma to the power of those steps; 0 where the return stops.
+    /// The discount of the next observation's value, `[n]`: gamma to the power of the number of those steps; 0 where
+    /// the return ends.
     pub discounts: Vec<f32>,
-    /// Observations after those steps, `[n, obs_shape…]`; any where the return stops.
+    /// Observations after those steps, `[n, obs_shape…]`; unspecified where the return ends.
     pub next_obs: Vec<O>,
-    /// Importance weights, `[n]`: 1 where all transitions are as probable.
+    /// Importance weights, `[n]`; 1 for uniform sampling.
     pub weights: Vec<f32>,
-    /// Which they are, to tell the memory their errors.
+    /// The identities of the transitions, for [`Replay::update_priorities`].
     pub ids: Vec<Id>,
     sampled: Vec<Sampled>,
 }
 
 impl<O: Observation> ReplayBatch<O> {
-    /// A batch of `n` transitions with observations like `spec`'s.
+    /// Allocates a batch of `n` transitions for environments with the constants `spec`.
     #[must_use]
     pub fn new(n: usize, spec: &EnvSpec) -> Self {
         let obs = vec![O::default(); n * spec.obs_shape.len()];
@@ -212,7 +213,7 @@ impl<O: Observation> ReplayBatch<O> {
         self.actions.len()
     }
 
-    /// Whether there are none.
+    /// Whether the batch is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty()
@@ -226,23 +227,23 @@ struct Entry {
     reward: f32,
     discount: f32,
     kind: Kind,
-    /// An episode begins with it.
+    /// Whether it starts an episode.
     begins: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
-    /// A step after which the episode went on.
+    /// A step that did not end the episode.
     #[default]
     Step,
     /// The last step of an episode. If its discount is not 0, the next entry is the final observation.
     LastStep,
-    /// The final observation of an episode that was truncated, without an action.
+    /// The final observation of a truncated episode, without an action.
     Final,
 }
 
 impl Entry {
-    /// As it is saved.
+    /// The serialised form.
     fn to_numbers(self) -> [u32; 4] {
         let flags = self.kind as u32 | u32::from(self.begins) << 8;
         [self.action, self.reward.to_bits(), self.discount.to_bits(), flags]
@@ -262,16 +263,16 @@ impl Entry {
     }
 }
 
-/// What one actor saw and did.
+/// The entries and frames of one actor.
 struct Ring {
     frames: Frames,
     /// Entry `i` is at `i % entries.len()`.
     entries: Vec<Entry>,
-    /// The next entry begins an episode.
+    /// Whether the next entry starts an episode.
     begins: bool,
 }
 
-/// The memory.
+/// The replay memory.
 ///
 /// ```
 /// use coinop_agents::replay::{Replay, ReplayBatch, ReplayConfig, SamplerConfig, Store};
@@ -299,27 +300,27 @@ struct Ring {
 /// ```
 pub struct Replay<O> {
     rings: Vec<Ring>,
-    /// Slots of a ring: the slot of entry `i` of actor `a` is `a * slots + i % slots`.
+    /// Slots per ring: entry `i` of actor `a` has the slot `a * slots + i % slots`.
     slots: usize,
     sampler: Sampler,
     stack: usize,
     n_step: usize,
     gamma: f32,
     frame_len: usize,
-    /// Transitions that may be sampled.
+    /// The number of transitions that can be sampled.
     sampleable: usize,
     num_actions: usize,
-    /// One for each thread that gathers.
+    /// One per gathering thread.
     openers: Vec<Opener>,
     obs: std::marker::PhantomData<O>,
 }
 
 impl<O: Observation> Replay<O> {
-    /// An empty memory of what `actors` actors do in environments like `spec`.
+    /// Creates an empty memory for `actors` actors in environments with the constants `spec`.
     ///
     /// # Errors
     ///
-    /// When a setting is out of range, or there is not enough memory.
+    /// If a setting is invalid, or there is not enough memory.
     pub fn new(config: &ReplayConfig, actors: usize, spec: &EnvSpec) -> Result<Self, TrainError> {
         config.validate(actors, 0)?;
         let stack = spec.stacked_frames;
@@ -361,26 +362,27 @@ impl<O: Observation> Replay<O> {
         })
     }
 
-    /// Transitions that may be sampled. The final observations of truncated episodes, which are kept too, are not among them.
+    /// The number of transitions that can be sampled. This excludes the final observations of truncated episodes,
+    /// which are stored as well.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sampleable
     }
 
-    /// Whether there are none.
+    /// Whether there is nothing to sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sampleable == 0
     }
 
-    /// The bytes that frames, entries and priorities take.
+    /// The memory used by frames, entries and priorities, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let ring = |ring: &Ring| ring.frames.bytes() + size_of_val(ring.entries.as_slice());
         self.rings.iter().map(ring).sum::<usize>() + self.sampler.bytes()
     }
 
-    /// The entries of an actor whose stacks and returns are complete.
+    /// An actor's entries with complete stacks and returns.
     fn ready(&self, actor: usize) -> std::ops::Range<u64> {
         let frames = &self.rings[actor].frames;
         let end = frames.end().saturating_sub(self.n_step as u64);
@@ -391,16 +393,16 @@ impl<O: Observation> Replay<O> {
         first.min(end)..end
     }
 
-    /// Adds a step of an actor: the observation before it, the action, and what came of it; `last_obs` is the final observation where the
-    /// episode ended with the step, and is looked at where it was truncated.
+    /// Adds a step of an actor: the observation before it, the action, and its result. `last_obs` is the final
+    /// observation if the step ended the episode; it is read only if the episode was truncated.
     ///
     /// # Errors
     ///
-    /// When a frame cannot be compressed, for want of memory.
+    /// If a frame cannot be compressed because memory is exhausted.
     ///
     /// # Panics
     ///
-    /// If an observation is not of the environment's shape, or there is no such actor.
+    /// If an observation has the wrong length, or there is no such actor.
     pub fn insert(
         &mut self,
         actor: usize,
@@ -429,8 +431,8 @@ impl<O: Observation> Replay<O> {
         Ok(())
     }
 
-    /// The episodes in course will not go on. The last step of each is forgotten, because what came of it is not there, and the one before
-    /// is that of an episode that was truncated.
+    /// Ends all current episodes, because they will not continue. The last step of each is discarded, as its result
+    /// is missing, and the step before it becomes the end of a truncated episode.
     pub fn interrupt(&mut self) {
         for actor in 0..self.rings.len() {
             let end = self.rings[actor].frames.end();
@@ -484,7 +486,7 @@ impl<O: Observation> Replay<O> {
         &mut self.rings[actor].entries[(entry % self.slots as u64) as usize]
     }
 
-    /// The transition that is in a slot.
+    /// The transition in a slot.
     fn id(&self, slot: usize) -> Id {
         let (actor, at) = (slot / self.slots, (slot % self.slots) as u64);
         let (first, slots) = (self.ready(actor).start, self.slots as u64);
@@ -494,11 +496,11 @@ impl<O: Observation> Replay<O> {
         }
     }
 
-    /// Fills a batch. The priorities decide which transitions, and `beta` how far the importance weights correct for that.
+    /// Samples a batch by priority; `beta` sets how far the importance weights correct for that.
     ///
     /// # Errors
     ///
-    /// When a group of frames cannot be opened, for want of memory.
+    /// If frames cannot be decompressed because memory is exhausted.
     ///
     /// # Panics
     ///
@@ -516,7 +518,7 @@ impl<O: Observation> Replay<O> {
         self.gather(batch)
     }
 
-    /// One of all `n` transitions: any of what is ready, until it is not one without an action.
+    /// Samples one of all `n` transitions uniformly, rejecting entries without an action.
     fn any(&self, n: usize, rng: &mut Rng) -> Sampled {
         let ready = (0..self.rings.len()).map(|actor| self.ready(actor));
         let ready: u64 = ready.map(|ready| ready.end - ready.start).sum();
@@ -542,7 +544,7 @@ impl<O: Observation> Replay<O> {
         }
     }
 
-    /// Fills the rows of a batch whose ids are known, in as many threads as there are.
+    /// Fills the rows of a batch whose ids are set, using all threads.
     fn gather(&mut self, batch: &mut ReplayBatch<O>) -> Result<(), AgentError> {
         let mut openers = std::mem::take(&mut self.openers);
         let obs_len = self.frame_len * self.stack;
@@ -573,7 +575,7 @@ impl<O: Observation> Replay<O> {
         result
     }
 
-    /// Fills the observations of a transition, and returns its action, return and discount.
+    /// Fills the observations of a transition and returns its action, return and discount.
     fn gather_one(&self, id: Id, obs: &mut [O], next_obs: &mut [O], opener: &mut Opener) -> Result<Entry, AgentError> {
         let actor = id.actor as usize;
         let mut row = *self.entry(actor, id.entry);
@@ -610,7 +612,7 @@ impl<O: Observation> Replay<O> {
         Ok(row)
     }
 
-    /// Writes a frame into an observation where it belongs there: that of the frames `stack`, whose first one is repeated if there are too few.
+    /// Copies a frame to its places in an observation; if `stack` has too few frames, the first one is repeated.
     fn put(&self, number: u64, frame: &[O], stack: &std::ops::Range<u64>, out: &mut [O]) {
         if !stack.contains(&number) {
             return;
@@ -622,7 +624,7 @@ impl<O: Observation> Replay<O> {
         }
     }
 
-    /// The frames of the observation of an entry: as many as a stack has, or fewer where the episode has begun with the first.
+    /// The frames of an entry's observation: a full stack, or fewer near the start of an episode.
     fn stack_of(&self, actor: usize, entry: u64) -> std::ops::Range<u64> {
         let mut first = entry;
         while entry + 1 - first < self.stack as u64 && first > 0 && !self.entry(actor, first).begins {
@@ -631,15 +633,17 @@ impl<O: Observation> Replay<O> {
         first..entry + 1
     }
 
-    /// Tells the memory the errors of transitions. One that is no longer there is passed over; of one that is named twice, the last counts.
+    /// Updates the priorities of transitions from their errors. Ids that are gone are skipped; if an id occurs twice,
+    /// the last error counts.
     ///
     /// # Errors
     ///
-    /// [`AgentError::NotFinite`] when an error is NaN or infinite; then nothing is changed. `updates` is what it says of when.
+    /// [`AgentError::NotFinite`] if an error is NaN or infinite, in which case nothing changes; `updates` is part of
+    /// the message.
     ///
     /// # Panics
     ///
-    /// If there are not as many errors as transitions.
+    /// If `ids` and `errors` differ in length.
     pub fn update_priorities(&mut self, ids: &[Id], errors: &[f32], updates: u64) -> Result<(), AgentError> {
         assert_eq!(ids.len(), errors.len(), "an error for each transition");
         if let Some(value) = crate::policy::not_finite(errors) {
@@ -655,8 +659,8 @@ impl<O: Observation> Replay<O> {
     }
 }
 
-/// All that it holds, in the layout of its rings. The episodes in course are in it, too: whoever restores a memory and not the environments
-/// begins by [`interrupt`](Replay::interrupt).
+/// Saves the complete memory in the layout of its rings, including current episodes. After restoring a memory without
+/// its environments, call [`interrupt`](Replay::interrupt).
 impl<O: Observation> Checkpoint for Replay<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         for (actor, ring) in self.rings.iter().enumerate() {
@@ -695,7 +699,7 @@ impl<O: Observation> Checkpoint for Replay<O> {
     }
 }
 
-/// Fewer transitions are not worth a thread.
+/// Smaller shares are not worth a thread.
 const MIN_SHARE: usize = 8;
 
 #[cfg(test)]

@@ -1,23 +1,23 @@
-//! Priorities by rank (Schaul 2015, arXiv 1511.05952, sections 3.3 and B.2.1).
+//! Rank-based priorities (Schaul 2015, arXiv 1511.05952, sections 3.3 and B.2.1).
 
-/// Slots in the order of their errors, the largest first, roughly: a binary heap, which is sorted now and then.
+/// Slots approximately sorted by error, largest first: a binary heap that is fully sorted now and then.
 ///
 /// Rank `r`, counted from 1, has probability `r^-alpha / sum_k k^-alpha`.
 #[derive(Debug)]
 pub(super) struct Ranks {
     alpha: f64,
-    /// The slots. A parent's error is at least that of its two children.
+    /// The slots; a parent's error is at least that of its children.
     heap: Vec<u32>,
-    /// Where in the heap a slot is.
+    /// The position of each slot in the heap.
     places: Vec<u32>,
     errors: Vec<f32>,
-    /// `cumulative[r]` is the sum of `k^-alpha` over the ranks up to `r`, as far as ranks have been in use.
+    /// `cumulative[r]` is the sum of `k^-alpha` over the ranks up to `r`, as far as ranks have been used.
     cumulative: Vec<f64>,
-    /// New slots since everything was sorted.
+    /// New slots since the last full sort.
     additions: usize,
 }
 
-/// The place of a slot that is not in the heap.
+/// The position of a slot that is not in the heap.
 const NOWHERE: u32 = u32::MAX;
 
 impl Ranks {
@@ -36,7 +36,7 @@ impl Ranks {
         self.errors[slot]
     }
 
-    /// Gives a slot its error, and a rank if it has none. After as many new slots as there are in all, everything is sorted.
+    /// Sets the error of a slot, adding it if needed. Sorts fully after as many additions as there are slots.
     pub(super) fn set(&mut self, slot: usize, error: f32) {
         self.errors[slot] = error;
         if self.places[slot] == NOWHERE {
@@ -51,7 +51,7 @@ impl Ranks {
         }
     }
 
-    /// Takes a slot out.
+    /// Removes a slot.
     pub(super) fn remove(&mut self, slot: usize) {
         let place = self.places[slot];
         if place == NOWHERE {
@@ -75,7 +75,7 @@ impl Ranks {
         self.additions = 0;
     }
 
-    /// Moves what is at `place` up or down to where it belongs.
+    /// Restores the heap property around `place`.
     fn settle(&mut self, mut place: usize) {
         while place > 0 && self.at(place) > self.at((place - 1) / 2) {
             self.swap(place, (place - 1) / 2);
@@ -110,7 +110,7 @@ impl Ranks {
         self.places[self.heap[b] as usize] = b as u32;
     }
 
-    /// The slot in whose share of the probability `at` falls, from 0 to 1, and that share.
+    /// Finds the slot at the cumulative probability `at`, from 0 to 1, and returns it with its own probability.
     pub(super) fn find(&self, at: f64) -> (usize, f64) {
         let ranks = &self.cumulative[..=self.heap.len()];
         let total = ranks[ranks.len() - 1];
@@ -125,17 +125,18 @@ impl Ranks {
         (n as f64).powf(-self.alpha) / self.cumulative[n]
     }
 
-    /// The slots in their order.
+    /// The slots in heap order.
     pub(super) fn order(&self) -> &[u32] {
         &self.heap
     }
 
-    /// New slots since everything was sorted.
+    /// New slots since the last full sort.
     pub(super) fn additions(&self) -> usize {
         self.additions
     }
 
-    /// Takes the slots in an order, with their errors, of which so many were added since everything was sorted. False, and nothing is changed, when these are not slots in an order.
+    /// Restores the order of slots with their errors and the number of additions. Returns false and changes nothing
+    /// if the order is invalid.
     pub(super) fn restore(&mut self, order: &[u32], errors: &[f32], additions: usize) -> bool {
         let mut places = vec![NOWHERE; self.places.len()];
         for (place, slot) in order.iter().enumerate() {
@@ -166,7 +167,7 @@ impl Ranks {
         }
     }
 
-    /// The bytes that are in use.
+    /// The memory used, in bytes.
     pub(super) fn bytes(&self) -> usize {
         4 * (self.heap.len() + self.places.len() + self.errors.len()) + 8 * (self.heap.len() + 1)
     }

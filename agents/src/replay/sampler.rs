@@ -1,4 +1,4 @@
-//! Which transitions a batch is made of.
+//! Sampling of transitions.
 
 use coinop_envs::rng::Rng;
 use rand::RngExt;
@@ -30,35 +30,36 @@ use crate::{AgentError, CheckpointError, Section};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SamplerConfig {
-    /// All with the same probability.
+    /// Uniformly.
     Uniform,
     /// With a probability proportional to `(|error| + priority_epsilon)^alpha` (Schaul 2015, arXiv 1511.05952, section 3.3).
     Proportional {
         /// 0 is uniform.
         alpha: f64,
-        /// How far importance weights correct for the probabilities, at the start; 1 is wholly.
+        /// The initial exponent of the importance weights; 1 corrects fully.
         beta: f64,
-        /// Frames over which beta rises linearly to 1; 0 for the length of the run.
+        /// Frames over which beta increases linearly to 1; 0 for the whole run.
         beta_frames: u64,
-        /// So that what has no error is sampled again some time.
+        /// Keeps transitions without error from never being sampled.
         priority_epsilon: f64,
-        /// What makes the largest importance weight 1.
+        /// The set whose largest importance weight becomes 1.
         normalize: Normalize,
     },
-    /// With a probability proportional to `rank^-alpha`, of the rank among all errors, the largest of which is the first (the same).
+    /// With a probability proportional to `rank^-alpha`, where the largest error has rank 1 (same section).
     RankBased {
         /// 0 is uniform.
         alpha: f64,
-        /// How far importance weights correct for the probabilities, at the start; 1 is wholly.
+        /// The initial exponent of the importance weights; 1 corrects fully.
         beta: f64,
-        /// Frames over which beta rises linearly to 1; 0 for the length of the run.
+        /// Frames over which beta increases linearly to 1; 0 for the whole run.
         beta_frames: u64,
-        /// What makes the largest importance weight 1.
+        /// The set whose largest importance weight becomes 1.
         normalize: Normalize,
     },
 }
 
-/// Importance weights are divided by the largest, so that they only make updates smaller. The paper does not say of which.
+/// Importance weights are divided by the largest one, so that they only scale updates down. The paper does not say
+/// over which set.
 ///
 /// ```
 /// use coinop_agents::replay::Normalize;
@@ -70,14 +71,15 @@ pub enum SamplerConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {
-    /// Of the weights of the batch.
+    /// The weights of the batch.
     Batch,
-    /// Of the weights that anything in the memory would have.
+    /// The weights of everything in the memory.
     Memory,
 }
 
 impl SamplerConfig {
-    /// Proportional, with the values of the paper (table 3, for Double-DQN), and what it leaves open as PFRL has it.
+    /// Proportional sampling with the values of the paper (table 3, for Double-DQN); what the paper leaves open
+    /// follows PFRL.
     pub const PROPORTIONAL: Self = Self::Proportional {
         alpha: 0.6,
         beta: 0.4,
@@ -86,7 +88,7 @@ impl SamplerConfig {
         normalize: Normalize::Batch,
     };
 
-    /// Rank-based, with the values of the paper (table 3, for Double-DQN).
+    /// Rank-based sampling with the values of the paper (table 3, for Double-DQN).
     pub const RANK_BASED: Self = Self::RankBased {
         alpha: 0.7,
         beta: 0.5,
@@ -94,11 +96,11 @@ impl SamplerConfig {
         normalize: Normalize::Batch,
     };
 
-    /// Checks every value.
+    /// Checks all values.
     ///
     /// # Errors
     ///
-    /// [`AgentError::BadConfig`] with the first invalid value.
+    /// [`AgentError::BadConfig`] for the first invalid value.
     pub fn validate(&self) -> Result<(), AgentError> {
         match *self {
             Self::Uniform => Ok(()),
@@ -147,7 +149,7 @@ impl SamplerConfig {
 pub(super) struct Sampler {
     config: SamplerConfig,
     pub(super) priorities: Priorities,
-    /// The largest error so far, which new transitions get, so that each is learned from soon.
+    /// The largest error so far. New transitions get it, so that each is sampled soon.
     largest: f32,
 }
 
@@ -155,17 +157,17 @@ pub(super) enum Priorities {
     Uniform,
     Proportional {
         sums: Tree,
-        /// Only where importance weights are normalised by the memory's.
+        /// Only if importance weights are normalised over the memory.
         minima: Option<Tree>,
     },
     RankBased(Ranks),
 }
 
-/// A slot that was sampled.
+/// A sampled slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sampled {
     pub(super) slot: usize,
-    /// The probability with which it was.
+    /// Its probability.
     pub(super) probability: f64,
 }
 
@@ -186,12 +188,12 @@ impl Sampler {
         }
     }
 
-    /// A slot may be sampled from now on.
+    /// Adds a slot.
     pub(super) fn add(&mut self, slot: usize) {
         self.set(slot, self.largest);
     }
 
-    /// A slot has a new error. The last one counts.
+    /// Sets the error of a slot.
     pub(super) fn update(&mut self, slot: usize, error: f32) {
         let error = error.abs();
         self.largest = self.largest.max(error);
@@ -219,7 +221,7 @@ impl Sampler {
         }
     }
 
-    /// A slot may not be sampled any more.
+    /// Removes a slot.
     pub(super) fn remove(&mut self, slot: usize) {
         match &mut self.priorities {
             Priorities::Uniform => {}
@@ -233,7 +235,8 @@ impl Sampler {
         }
     }
 
-    /// Samples slots, one from each of `out.len()` ranges of equal probability; `uniform` draws one where all are alike.
+    /// Samples slots, one from each of `out.len()` ranges of equal probability; `uniform` draws a slot if all are
+    /// equally likely.
     pub(super) fn sample(&self, rng: &mut Rng, mut uniform: impl FnMut(&mut Rng) -> Sampled, out: &mut [Sampled]) {
         let ranges = out.len() as f64;
         for (range, sampled) in out.iter_mut().enumerate() {
@@ -253,7 +256,7 @@ impl Sampler {
         }
     }
 
-    /// The importance weights `(n P(i))^-beta` of what was sampled out of `n`, divided by the largest.
+    /// The importance weights `(n P(i))^-beta` of slots sampled out of `n`, divided by the largest.
     pub(super) fn weights(&self, sampled: &[Sampled], n: usize, beta: f64, out: &mut [f32]) {
         let in_batch = || sampled.iter().map(|one| one.probability).fold(f64::INFINITY, f64::min);
         let least = match (self.config.normalize(), &self.priorities) {
@@ -273,7 +276,7 @@ impl Sampler {
         }
     }
 
-    /// The bytes that are in use.
+    /// The memory used, in bytes.
     pub(super) fn bytes(&self) -> usize {
         match &self.priorities {
             Priorities::Uniform => 0,
@@ -283,7 +286,7 @@ impl Sampler {
     }
 }
 
-/// The priorities, in the form in which they are sampled from.
+/// Saves the priorities in the form used for sampling.
 impl Sampler {
     pub(super) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         out.put("largest", &self.largest)?;
@@ -299,7 +302,7 @@ impl Sampler {
         }
     }
 
-    /// Takes priorities over: of the slots that may be sampled, and of no others.
+    /// Restores the priorities of exactly the slots that may be sampled.
     pub(super) fn load(&mut self, from: &Section, may_be_sampled: &[bool]) -> Result<(), CheckpointError> {
         let unfit = |name: &str| CheckpointError::unfit(name, &"it is of another memory");
         match &mut self.priorities {
@@ -341,7 +344,7 @@ impl Sampler {
     }
 }
 
-/// Numbers that were saved as bytes.
+/// Reads numbers stored as bytes.
 fn numbers<T: bytemuck::Pod>(from: &Section, name: &str) -> Result<Vec<T>, CheckpointError> {
     let bytes = from.bytes(name)?;
     if !bytes.len().is_multiple_of(size_of::<T>()) {

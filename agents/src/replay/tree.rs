@@ -1,6 +1,7 @@
-//! Binary trees whose every node says something of the two below it: the sum of all leaves, or the least.
+//! Binary trees whose nodes hold the sum or the minimum of their children.
 
-/// A tree over numbers. A node is always computed from its children and never adjusted by a difference, so that nothing drifts.
+/// A binary tree over numbers. Each node is always recomputed from its children, never adjusted by a difference, so
+/// rounding errors do not accumulate.
 ///
 /// ```text
 /// nodes   1
@@ -15,12 +16,12 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// The sums of `leaves` numbers, which are 0.
+    /// Creates a sum tree over `leaves` zeros.
     pub(super) fn of_sums(leaves: usize) -> Self {
         Self::new(leaves, 0.0, |a, b| a + b)
     }
 
-    /// The least of `leaves` numbers, which are infinite.
+    /// Creates a min tree over `leaves` infinities.
     pub(super) fn of_minima(leaves: usize) -> Self {
         Self::new(leaves, f64::INFINITY, f64::min)
     }
@@ -47,17 +48,18 @@ impl Tree {
         }
     }
 
-    /// All leaves, and those that fill them up to a power of two.
+    /// All leaves, padded to a power of two.
     pub(super) fn leaves(&self) -> &[f64] {
         &self.nodes[self.leaves..]
     }
 
-    /// What the root says: of all leaves.
+    /// The sum or minimum of all leaves.
     pub(super) fn root(&self) -> f64 {
         self.nodes[1]
     }
 
-    /// In a tree of sums, the leaf in which `at` falls when the leaves are laid end to end. Never one that is 0, unless all are.
+    /// In a sum tree, finds the leaf that contains `at` when the leaves are laid end to end. Never returns a leaf
+    /// with value 0, unless all are 0.
     pub(super) fn find(&self, mut at: f64) -> usize {
         let mut node = 1;
         while node < self.leaves {
@@ -73,7 +75,7 @@ impl Tree {
         node - self.leaves
     }
 
-    /// The bytes that are in use.
+    /// The memory used, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(self.nodes.as_slice())
     }

@@ -1,4 +1,4 @@
-//! The Atari as ALE offers it: a console, a game's rules, and an agent that acts on it.
+//! The Atari as ALE presents it: a console, the rules of a game, and an agent that acts.
 
 use serde::Deserialize;
 
@@ -21,11 +21,11 @@ const RESET_FRAMES: u32 = 4;
 /// The format of saved states.
 const STATE_VERSION: u8 = 5;
 
-/// What a saved state holds behind its header.
+/// The contents of a saved state after its header.
 #[derive(Deserialize)]
 struct Saved(SavedConsole, [i32; 2], twister::Saved, (u8, State, Outcome, u32, u32));
 
-/// What can be chosen of an [`Atari`], with ALE's names.
+/// The settings of an [`Atari`], with ALE's names.
 ///
 /// ```
 /// use coinop_atari::Settings;
@@ -36,18 +36,18 @@ struct Saved(SavedConsole, [i32; 2], twister::Saved, (u8, State, Outcome, u32, u
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Probability that a frame repeats the action of the frame before instead of taking the new one ("sticky actions"), from
-    /// 0 to 1. ALE's default is 0.25, ours 0.
+    /// Probability that a frame repeats the previous frame's action ("sticky actions"), from 0 to 1. ALE's default is
+    /// 0.25, ours 0.
     pub repeat_action_probability: f32,
     /// Seeds the generator of sticky actions.
     pub random_seed: i32,
     /// Frames per [`Atari::act`], at least 1.
     pub frame_skip: u32,
-    /// One of the game's modes; `None` for its default.
+    /// The game mode; `None` for the default.
     pub mode: Option<u32>,
-    /// One of the game's difficulties; 0 is allowed for every game.
+    /// The game difficulty; every game has 0.
     pub difficulty: u32,
-    /// Frames after which an episode is truncated; 0 for never.
+    /// Frames after which an episode is truncated; 0 for no limit.
     pub max_frames_per_episode: u32,
 }
 
@@ -93,7 +93,7 @@ impl Settings {
     }
 }
 
-/// An Atari 2600 with a game in it. A clone is an exact copy: both go on in the same way, to the bit.
+/// An Atari 2600 with a game. A clone is an exact copy and continues identically.
 ///
 /// ```no_run
 /// use coinop_atari::{Action, Atari, Rom, Settings, find_game};
@@ -116,7 +116,7 @@ pub struct Atari {
     ports: Ports,
     settings: Settings,
     display: Display,
-    /// Decides about sticky actions. Two numbers are drawn per frame, one for each player.
+    /// Decides on sticky actions. Each frame draws two numbers, one per player.
     random: Twister,
     /// The action that a sticky frame repeats.
     last_action: Action,
@@ -132,9 +132,9 @@ impl Atari {
     /// Width of the screen, in pixels.
     pub const WIDTH: usize = 160;
 
-    /// Puts the cartridge in and switches the console on, as ALE's `loadROM` does: this includes 60 frames that find out whether
-    /// the picture is PAL, and one reset in the default mode. The mode and the difficulty of `settings` are chosen after that;
-    /// call [`Atari::reset`] to begin with them. Takes as long as some 130 frames.
+    /// Inserts the cartridge and switches the console on, like ALE's `loadROM`: this includes 60 frames to detect
+    /// PAL, and one reset in the default mode. The mode and difficulty of `settings` are selected after that; call
+    /// [`Atari::reset`] to start with them. Takes as long as about 130 frames.
     ///
     /// # Errors
     /// [`AtariError::BadProbability`], [`AtariError::NoFrames`], [`AtariError::UnknownMode`], [`AtariError::UnknownDifficulty`].
@@ -172,9 +172,9 @@ impl Atari {
         self.game
     }
 
-    /// Starts an episode, as ALE's `reset_game` does: a system reset (RAM stays as it is), 60 frames without action, the RESET
-    /// switch, the selection of the mode, the RESET switch again, and the game's start actions. All of it is emulated, because a
-    /// second reset of a game can lead to another state than the first.
+    /// Starts an episode, like ALE's `reset_game`: a system reset (RAM is kept), 60 frames without action, the RESET
+    /// switch, the selection of the mode, the RESET switch again, and the game's start actions. All of it is
+    /// emulated, because resetting a game again can lead to another state than the first time.
     pub fn reset(&mut self) {
         self.episode_frame_number = 0;
         self.ports.centre_paddles();
@@ -200,8 +200,9 @@ impl Atari {
         }
     }
 
-    /// Does `action` for [`Settings::frame_skip`] frames and returns the sum of their rewards. Once the episode is over, nothing
-    /// is emulated and the reward is 0. An action that the game does not allow ([`Game::legal_actions`]) is none.
+    /// Performs `action` for [`Settings::frame_skip`] frames and returns the sum of their rewards. After the end of
+    /// the episode nothing is emulated and the reward is 0. Actions that the game does not allow
+    /// ([`Game::legal_actions`]) act as no action.
     pub fn act(&mut self, action: Action) -> i32 {
         let legal = self.game.legal_actions.contains(&action);
         let action = if legal { action } else { Action::Noop };
@@ -223,7 +224,8 @@ impl Atari {
         reward
     }
 
-    /// Does the same as [`Atari::act`], much slower, and tells what the instructions of the last frame wrote, in their order.
+    /// Does the same as [`Atari::act`], much more slowly, and returns the writes of the last frame's instructions in
+    /// order.
     pub fn act_watched(&mut self, action: Action) -> (i32, Vec<Written>) {
         self.console.written = Some(Vec::new());
         let reward = self.act(action);
@@ -241,17 +243,17 @@ impl Atari {
         max > 0 && self.episode_frame_number >= max
     }
 
-    /// Lives left, as ALE counts them; 0 in games that have none.
+    /// Lives left, as ALE counts them; 0 in games without lives.
     pub fn lives(&self) -> u32 {
         self.outcome.lives.try_into().unwrap_or(0)
     }
 
-    /// Frames acted since the console was switched on. Resets do not count, except for presses of SELECT.
+    /// Frames played since the console was switched on. Resets do not count, except for presses of SELECT.
     pub fn frame_number(&self) -> u32 {
         self.frame_number
     }
 
-    /// Frames acted since the last reset.
+    /// Frames played since the last reset.
     pub fn episode_frame_number(&self) -> u32 {
         self.episode_frame_number
     }
@@ -261,21 +263,21 @@ impl Atari {
         self.console.ram()
     }
 
-    /// Palette indices of the last finished frame: [`Atari::height`] lines of [`Atari::WIDTH`] pixels. They are drawn when they are
-    /// asked for: a frame that nobody looks at costs less.
+    /// Palette indices of the last complete frame: [`Atari::height`] lines of [`Atari::WIDTH`] pixels. They are drawn
+    /// on demand, so frames that nobody looks at cost less.
     pub fn screen(&mut self) -> &[u8] {
         self.console.screen()
     }
 
-    /// Lines of the screen: 210 for most games, 250 for PAL.
+    /// The number of lines of the screen: 210 for most games, 250 for PAL.
     pub fn height(&self) -> usize {
         self.display.height as usize
     }
 
-    /// Writes the screen in shades of gray to `out`, which has [`Atari::height`] times [`Atari::WIDTH`] bytes.
+    /// Writes the screen in gray to `out`, which must have [`Atari::height`] times [`Atari::WIDTH`] bytes.
     ///
     /// # Panics
-    /// If `out` has another length.
+    /// If `out` has the wrong length.
     pub fn grayscale(&mut self, out: &mut [u8]) {
         let palette = self.gray_palette();
         let screen = self.screen();
@@ -298,10 +300,10 @@ impl Atari {
         }
     }
 
-    /// Writes the screen in red, green and blue to `out`, which has 3 bytes per pixel.
+    /// Writes the screen in RGB to `out`, 3 bytes per pixel.
     ///
     /// # Panics
-    /// If `out` has another length.
+    /// If `out` has the wrong length.
     pub fn rgb(&mut self, out: &mut [u8]) {
         let palette = palette::rgb(self.display.pal);
         let screen = self.screen();
@@ -317,17 +319,18 @@ impl Atari {
         }
     }
 
-    /// The shade of gray of each palette index.
+    /// The gray value of each palette index.
     pub fn gray_palette(&self) -> &'static [u8; 256] {
         palette::gray(self.display.pal)
     }
 
-    /// Starts the generator of sticky actions anew.
+    /// Reseeds the generator of sticky actions.
     pub fn seed(&mut self, random_seed: i32) {
         self.random.reseed(random_seed as u32);
     }
 
-    /// The state of the machine in bytes, for [`Atari::load_state`] in another process; some 100 KB. The settings and the ROM are not in it.
+    /// Saves the state of the machine, some 100 KB, for [`Atari::load_state`], also in another process. Settings and
+    /// ROM are not included.
     pub fn save_state(&self) -> Vec<u8> {
         let header = (STATE_VERSION, self.game.name, self.display.pal);
         let episode = (
@@ -351,10 +354,11 @@ impl Atari {
         bytes
     }
 
-    /// Goes on where [`Atari::save_state`] was called, with the same game.
+    /// Restores a state that [`Atari::save_state`] returned for the same game.
     ///
     /// # Errors
-    /// [`AtariError::BadState`] for bytes that are something else, of another game or version, or damaged. The machine is as it was then.
+    /// [`AtariError::BadState`] if the bytes are damaged, or belong to another game or version or to something else.
+    /// The machine is then unchanged.
     pub fn load_state(&mut self, bytes: &[u8]) -> Result<(), AtariError> {
         self.try_load_state(bytes).map_err(|reason| AtariError::BadState {
             game: self.game.name,
@@ -400,15 +404,15 @@ impl Atari {
         Ok(())
     }
 
-    /// An exact copy of everything, to go back to later.
+    /// Copies the complete state, to return to later.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot(Box::new(self.clone()))
     }
 
-    /// Goes back to a snapshot.
+    /// Returns to a snapshot.
     ///
     /// # Panics
-    /// If the snapshot is of another game.
+    /// If the snapshot belongs to another game.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         let (ours, theirs) = (self.game.name, snapshot.0.game.name);
         assert_eq!(ours, theirs, "a snapshot of {theirs} cannot be restored into {ours}");
@@ -416,7 +420,7 @@ impl Atari {
     }
 }
 
-/// The state of an [`Atari`] at one moment, from [`Atari::snapshot`].
+/// The state of an [`Atari`], from [`Atari::snapshot`].
 ///
 /// ```
 /// use coinop_atari::{Action, Atari, Rom, Settings, find_game};

@@ -1,8 +1,8 @@
-//! What can go wrong with the Atari machine.
+//! Errors of the Atari machine.
 
 use std::path::PathBuf;
 
-/// An error of this crate. Every text is one line that names the cause, and the way out where there is one.
+/// An error of this crate. Each message is one line that names the cause and, where there is one, the remedy.
 ///
 /// ```
 /// use coinop_atari::{AtariError, find_game};
@@ -17,12 +17,12 @@ pub enum AtariError {
     /// No supported game has this name.
     #[error("there is no Atari game `{name}`{}", hint(.nearest))]
     UnknownGame {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The nearest known name, if one is near.
+        /// The nearest known name, if one is similar.
         nearest: Option<&'static str>,
     },
-    /// No ROM of the game is where ROMs are looked for.
+    /// No ROM of the game was found.
     #[error(
         "no ROM of {game}: looked for {}; put it there, or name another folder in COINOP_ROMS",
         paths(.looked_for)
@@ -30,18 +30,18 @@ pub enum AtariError {
     RomMissing {
         /// The game.
         game: &'static str,
-        /// Every file that was tried.
+        /// Every file that was looked for.
         looked_for: Vec<PathBuf>,
     },
-    /// The ROM is there but cannot be read.
+    /// The ROM exists but cannot be read.
     #[error("the ROM {} cannot be read: {source}", path.display())]
     RomUnreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The bytes are not the ROM that ALE plays the game with.
+    /// The bytes are not the ROM that ALE uses for the game.
     #[error(
         "{} is not ALE's ROM of {game}: its MD5 is {actual}, expected {expected}",
         origin(.path)
@@ -56,14 +56,14 @@ pub enum AtariError {
         /// MD5 of the right ROM.
         expected: &'static str,
     },
-    /// The image has a size that its cartridge cannot have.
+    /// The image has a size that its type of cartridge does not have.
     #[error("a ROM image of {bytes} bytes does not fit the cartridge of {game}, which holds {expected}")]
     RomSize {
         /// The game.
         game: &'static str,
-        /// Size of the image.
+        /// The size of the image.
         bytes: usize,
-        /// Sizes that fit, in words.
+        /// The valid sizes, in words.
         expected: &'static str,
     },
     /// The game has no such mode.
@@ -71,9 +71,9 @@ pub enum AtariError {
     UnknownMode {
         /// The game.
         game: &'static str,
-        /// The mode that was asked for.
+        /// The requested mode.
         mode: u32,
-        /// The modes that exist.
+        /// The existing modes.
         modes: &'static [u32],
     },
     /// The game has no such difficulty.
@@ -81,31 +81,31 @@ pub enum AtariError {
     UnknownDifficulty {
         /// The game.
         game: &'static str,
-        /// The difficulty that was asked for.
+        /// The requested difficulty.
         difficulty: u32,
-        /// The difficulties that exist.
+        /// The existing difficulties.
         difficulties: &'static [u32],
     },
-    /// The probability of repeating an action is not one.
+    /// The probability of repeating an action is not between 0 and 1.
     #[error("repeat_action_probability is {0}: it must be from 0 to 1")]
     BadProbability(f32),
     /// `frame_skip` is 0.
     #[error("frame_skip is 0: an action lasts at least 1 frame")]
     NoFrames,
-    /// Bytes are not a saved state of this machine.
+    /// The bytes are not a saved state of this machine.
     #[error("not a saved state of {game}: {reason}")]
     BadState {
-        /// The game that is in the machine.
+        /// The game of the machine.
         game: &'static str,
         /// What is wrong with it.
         reason: String,
     },
-    /// A line of an actions file is not an action.
+    /// A line of an actions file is invalid.
     #[error("line {line} of the actions is `{text}`: expected an action number from 0 to 17")]
     BadAction {
-        /// Line number, the first is 1.
+        /// The line number, counted from 1.
         line: usize,
-        /// What the line says.
+        /// The line.
         text: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Break a wall with a ball.
+//! Breakout: a ball, a paddle and a wall of bricks.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,16 +9,16 @@ const ROWS: i32 = 6;
 const COLUMNS: i32 = 16;
 const BRICK_WIDTH: i32 = 10;
 const BRICK_HEIGHT: i32 = 6;
-/// Where the wall begins, and where the room above it does.
+/// The top of the wall, and of the space above it.
 const WALL_Y: i32 = 40;
 const TOP: i32 = 16;
 const PADDLE_WIDTH: i32 = 18;
 const PADDLE_Y: i32 = 192;
 const PADDLE_SPEED: i32 = 3;
 const BALL: i32 = 3;
-/// Positions and speeds of the ball are in parts of a pixel.
+/// Units of the ball's position and speed per pixel.
 const PART: i32 = 16;
-/// What a brick pays, from the lowest row up.
+/// Points per brick, from the lowest row up.
 const POINTS: [i32; ROWS as usize] = [1, 1, 4, 4, 7, 7];
 const COLORS: [Color; ROWS as usize] = [
     Color::Blue,
@@ -29,8 +29,8 @@ const COLORS: [Color; ROWS as usize] = [
     Color::Gray,
 ];
 
-/// The ball bounces off walls, bricks and the paddle, by where it meets that; it grows faster with every twelfth hit of the paddle. A ball that falls
-/// takes a life. A wall that is gone is replaced.
+/// The ball bounces off walls, bricks and the paddle; on the paddle, the angle depends on where it hits. It gets
+/// faster with every twelfth hit of the paddle. A missed ball costs a life. A cleared wall is rebuilt.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -74,7 +74,7 @@ impl Bricks {
         self.wait = 30;
     }
 
-    /// Takes out the brick at a pixel; what it pays.
+    /// Removes the brick at a pixel and returns its points.
     fn hit(&mut self, x: i32, y: i32) -> i32 {
         let from_top = (y - WALL_Y).div_euclid(BRICK_HEIGHT);
         if !(0..ROWS).contains(&from_top) || !(0..WIDTH as i32).contains(&x) {

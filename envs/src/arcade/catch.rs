@@ -1,4 +1,4 @@
-//! Catch what falls.
+//! Catch falling balls with a paddle.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +9,10 @@ const PADDLE_WIDTH: i32 = 20;
 const PADDLE_Y: i32 = 194;
 const PADDLE_SPEED: i32 = 3;
 const BALL: i32 = 6;
-/// Below the lives.
+/// The top of the playing field, below the lives.
 const TOP: i32 = 16;
 
-/// One ball at a time falls, the faster the more have been caught; one that reaches the ground takes a life.
+/// One ball falls at a time, and falls faster the more were caught. A ball that reaches the ground costs a life.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -36,7 +36,7 @@ pub struct Catch {
 }
 
 impl Catch {
-    /// Pixels per frame: one more for every eight that were caught, up to six.
+    /// Pixels per frame: one more for every eight catches, up to six.
     fn speed(&self) -> i32 {
         (2 + self.caught as i32 / 8).min(6)
     }

@@ -1,4 +1,4 @@
-//! Shoot a fleet that comes down.
+//! Shoot a descending fleet.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::rng::Rng;
 
 const ROWS: i32 = 6;
 const COLUMNS: i32 = 6;
-/// From one ship of the fleet to the next, and its size.
+/// The distance between ships of the fleet, and their size.
 const PITCH_X: i32 = 16;
 const PITCH_Y: i32 = 14;
 const SHIP_WIDTH: i32 = 9;
@@ -19,7 +19,7 @@ const PLAYER_SPEED: i32 = 2;
 const SHOT_SPEED: i32 = 4;
 const BOMB_SPEED: i32 = 2;
 const BOMBS: usize = 3;
-/// Frames for which nothing happens after a life was lost.
+/// Frames of pause after a lost life.
 const PAUSE: u32 = 60;
 const COLORS: [Color; ROWS as usize] = [
     Color::Blue,
@@ -30,8 +30,9 @@ const COLORS: [Color; ROWS as usize] = [
     Color::White,
 ];
 
-/// The fleet goes from side to side and comes down a step at each, faster the fewer ships it has and with every new fleet. Its bombs take a life; when
-/// it lands, all are lost. One shot of the player's is under way at a time.
+/// The fleet moves from side to side and descends one step at each border. It gets faster as ships are shot and with
+/// every new fleet. Its bombs cost a life; when it lands, all lives are lost. The player has one shot in the air at a
+/// time.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -48,18 +49,18 @@ const COLORS: [Color; ROWS as usize] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invaders {
     player: i32,
-    /// Where the player's shot is, if there is one.
+    /// The position of the player's shot, if there is one.
     shot: Option<(i32, i32)>,
     bombs: [Option<(i32, i32)>; BOMBS],
-    /// The upper left corner of the fleet, and the way that it goes.
+    /// The upper left corner of the fleet, and its direction.
     x: i32,
     y: i32,
     dx: i32,
     /// A bit for each ship of a row, from the lowest row up.
     fleet: [u8; ROWS as usize],
-    /// Frames until the fleet moves.
+    /// Frames until the fleet moves next.
     wait: u32,
-    /// Frames until anything happens.
+    /// Frames left of a pause.
     pause: u32,
     wave: u32,
     lives: u32,
@@ -81,7 +82,7 @@ impl Invaders {
         self.wait = 30;
     }
 
-    /// The corner of a ship; rows count from the lowest up.
+    /// The upper left corner of a ship; rows count from the lowest up.
     fn place(&self, row: i32, column: i32) -> (i32, i32) {
         (self.x + column * PITCH_X, self.y + (ROWS - 1 - row) * PITCH_Y)
     }
@@ -93,7 +94,7 @@ impl Invaders {
             .filter(move |&(row, column)| is_there(row, column))
     }
 
-    /// Moves the fleet on; whether it has landed.
+    /// Moves the fleet; returns whether it has landed.
     fn march(&mut self) -> bool {
         let columns = self.fleet.iter().fold(0, |all, row| all | row);
         let (first, last) = (columns.trailing_zeros() as i32, 7 - columns.leading_zeros() as i32);
@@ -108,7 +109,7 @@ impl Invaders {
         self.place(lowest, 0).1 + SHIP_HEIGHT >= PLAYER_Y
     }
 
-    /// Moves the player's shot; what it hits pays.
+    /// Moves the player's shot; returns the points of what it hits.
     fn shoot(&mut self) -> i32 {
         let Some((x, y)) = self.shot else { return 0 };
         let y = y - SHOT_SPEED;
@@ -123,7 +124,7 @@ impl Invaders {
         row + 1
     }
 
-    /// Moves the bombs and lets others fall; whether one hits the player.
+    /// Moves the bombs and drops new ones; returns whether one hit the player.
     fn bomb(&mut self, random: &mut Rng) -> bool {
         let mut is_hit = false;
         for slot in 0..BOMBS {

@@ -1,15 +1,15 @@
-//! Arcade games of our own, which need no ROM: pictures of 210x160 pixels as the Atari's, several lives, and a difficulty that rises.
+//! Our own arcade games, which need no ROM: 210x160 pixels like the Atari, several lives, and rising difficulty.
 //!
-//! | game | what to do | points | lives |
+//! | game | task | points | lives |
 //! |---|---|---|---|
-//! | `catch` | catch what falls with a paddle | 1 for each | 5 |
-//! | `bricks` | break a wall with a ball that must not fall | 1 to 7 for a brick, by its row | 5 |
-//! | `snake` | eat without running into a wall or oneself | 1 for each bite | 3 |
-//! | `invaders` | shoot a fleet that comes down and shoots back | 1 to 6 for a ship, by its row | 3 |
+//! | `catch` | catch falling balls with a paddle | 1 per ball | 5 |
+//! | `bricks` | break a wall with a ball that must not fall | 1 to 7 per brick, by row | 5 |
+//! | `snake` | eat without hitting a wall or yourself | 1 per bite | 3 |
+//! | `invaders` | shoot a descending fleet that shoots back | 1 to 6 per ship, by row | 3 |
 //!
-//! A game is a [`Game`]: some whole numbers, a `tick` that moves them on by one frame, and a `draw` that shows them. Nothing in it is a floating-point
-//! number, so that it plays alike on every machine. [`Arcade`] makes it an environment, and the same [wrappers](crate::wrappers) as the Atari's make
-//! that what agents are trained on: [`trained`].
+//! A [`Game`] consists of a state of integers, a `tick` that advances it by one frame, and a `draw` that renders it.
+//! It uses no floating-point arithmetic, so it plays identically on every machine. [`Arcade`] turns it into an
+//! environment, and [`trained`] adds the [wrappers](crate::wrappers) of Atari training.
 
 mod bricks;
 mod catch;
@@ -33,7 +33,7 @@ pub use invaders::Invaders;
 pub use screen::{Color, HEIGHT, Screen, WIDTH};
 pub use snake::Snake;
 
-/// The rules of a game. A state is whole numbers, and saved as such.
+/// The rules of a game. The state consists of integers and is serialised as such.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -88,28 +88,28 @@ pub use snake::Snake;
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 pub trait Game: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What it is called.
+    /// The name of the game.
     const NAME: &'static str;
-    /// What can be done; 0 is nothing.
+    /// The names of the actions; 0 is NOOP.
     const ACTIONS: &'static [&'static str];
 
-    /// Begins a new game.
+    /// Starts a new game.
     fn begin(&mut self, random: &mut Rng);
 
-    /// One frame, in which `action` is held; what it pays.
+    /// Advances by one frame while `action` is held; returns the points scored.
     fn tick(&mut self, action: u32, random: &mut Rng) -> i32;
 
-    /// Lives left; the game is over when there are none.
+    /// The lives left; the game is over at 0.
     fn lives(&self) -> u32;
 
-    /// Shows it on a black screen.
+    /// Draws the state on a black screen.
     fn draw(&self, screen: &mut Screen);
 
-    /// Whether a state that was saved can be one of this game, so that it plays on whatever it holds.
+    /// Whether a deserialised state is one that the game can continue from without a panic.
     fn is_possible(&self) -> bool;
 }
 
-/// A game as an environment: a frame per step, observations `[210, 160]` or `[210, 160, 3]`.
+/// A game as an environment: one frame per step, observations of shape `[210, 160]` or `[210, 160, 3]`.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -133,7 +133,7 @@ pub struct Arcade<G> {
 }
 
 impl<G: Game> Arcade<G> {
-    /// The game, shown in shades of gray or in colours.
+    /// Creates the game, rendered in gray or in colour.
     #[must_use]
     pub fn new(picture: Picture) -> Self {
         Self {
@@ -222,7 +222,7 @@ impl<G: Game> Lives for Arcade<G> {
     }
 }
 
-/// What agents are trained on: the chain of [`trained`].
+/// The type of [`trained`].
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -233,8 +233,9 @@ impl<G: Game> Lives for Arcade<G> {
 /// ```
 pub type Trained<G> = TimeLimit<ClipReward<FrameStack<Resize<EpisodicLife<FrameSkip<Arcade<G>>>>>>>;
 
-/// The game with the wrappers of Atari training: each action for four frames, of the last two of which the maximum is seen; a lost life stops the
-/// return; 84x84 shades of gray, four of them stacked; rewards clipped to their sign; 108,000 frames at most. Observations `[4, 84, 84]`.
+/// Creates the game with the wrappers of Atari training: a frame skip of 4 with the maximum of the last two frames; a
+/// lost life ends the return; 84x84 in gray, 4 frames stacked; rewards clipped to their sign; at most 108,000 frames.
+/// Observations have the shape `[4, 84, 84]`.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -250,7 +251,7 @@ pub fn trained<G: Game>() -> Trained<G> {
     TimeLimit::new(ClipReward::new(frames), 108_000 / 4)
 }
 
-/// A whole number below `n`.
+/// Draws an integer below `n`.
 fn below(n: i32, random: &mut Rng) -> i32 {
     random.random_range(0..n)
 }

@@ -1,8 +1,8 @@
-//! The screen: rectangles of a few colours.
+//! The screen: rectangles in a few colours.
 
-/// Pixels of a line.
+/// Width in pixels.
 pub const WIDTH: usize = 160;
-/// Lines.
+/// Height in lines.
 pub const HEIGHT: usize = 210;
 
 /// A colour of the palette.
@@ -29,7 +29,7 @@ pub enum Color {
     Blue,
 }
 
-/// Red, green and blue of each.
+/// The RGB values of the palette.
 const RGB: [[u8; 3]; 8] = [
     [0, 0, 0],
     [236, 236, 236],
@@ -41,7 +41,7 @@ const RGB: [[u8; 3]; 8] = [
     [66, 72, 200],
 ];
 
-/// The luma of each, by the weights of ITU-R BT.601.
+/// The luma of the palette, by the weights of ITU-R BT.601.
 const GRAY: [u8; 8] = {
     let mut gray = [0; 8];
     let mut i = 0;
@@ -53,10 +53,10 @@ const GRAY: [u8; 8] = {
     gray
 };
 
-/// What a game draws on.
+/// A screen to draw on.
 #[derive(Clone, Debug)]
 pub struct Screen {
-    /// Numbers of colours, line by line.
+    /// Palette indices, line by line.
     pixels: Vec<u8>,
 }
 
@@ -71,7 +71,7 @@ impl Screen {
         self.pixels.fill(0);
     }
 
-    /// Fills a rectangle whose upper left corner is at `x`, `y`; what lies outside the screen is left out.
+    /// Fills the rectangle with the upper left corner `x`, `y`, clipped to the screen.
     pub fn fill(&mut self, x: i32, y: i32, width: i32, height: i32, color: Color) {
         let clip = |from: i32, len: i32, most: usize| {
             let most = most as i32;
@@ -89,7 +89,7 @@ impl Screen {
         }
     }
 
-    /// Shows how many lives are left, in the upper left corner.
+    /// Draws the remaining lives in the upper left corner.
     pub fn lives(&mut self, lives: u32) {
         for life in 0..lives.min(10) as i32 {
             self.fill(4 + 6 * life, 4, 4, 6, Color::White);

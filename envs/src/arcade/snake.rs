@@ -1,21 +1,21 @@
-//! Eat, and do not run into anything.
+//! Eat without hitting a wall or yourself.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Color, Game, Screen, below};
 use crate::rng::Rng;
 
-/// Cells of the field, and pixels of a cell.
+/// Cells of the field, and pixels per cell.
 const COLUMNS: i32 = 19;
 const ROWS: i32 = 23;
 const CELL: i32 = 8;
 const LEFT: i32 = 4;
 const TOP: i32 = 20;
-/// The longest snake; one that has this length stops growing.
+/// The maximum length of the snake.
 const MOST: usize = 128;
 
-/// The snake moves a cell every so many frames, fewer the more it has eaten. It grows with each bite. A wall and its own body take a life, after
-/// which it begins anew at its first length.
+/// The snake moves one cell at a time, faster the more it has eaten, and grows with each bite. Hitting a wall or
+/// itself costs a life; it then restarts at its initial length.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -33,7 +33,7 @@ const MOST: usize = 128;
 pub struct Snake {
     /// Columns and rows, the head first.
     body: Vec<(i32, i32)>,
-    /// The way it goes, and the way that it goes with its next move.
+    /// The current direction, and the direction of the next move.
     heading: (i32, i32),
     next: (i32, i32),
     food: (i32, i32),

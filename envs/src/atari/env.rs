@@ -1,4 +1,4 @@
-//! The Atari environment of training, in one piece.
+//! The Atari environment for training, fused into one pass.
 //!
 //! ```text
 //! frame ─ frame ─ frame ─ frame     one agent step: the action is repeated
@@ -7,7 +7,7 @@
 //!                            └─ stack of 4, oldest first
 //! ```
 //!
-//! It gives what the chain of [wrappers](crate::wrappers) gives, byte for byte, without looking at frames that nobody sees.
+//! It equals the chain of [wrappers](crate::wrappers) byte for byte, without rendering frames that nobody sees.
 
 use coinop_atari::{Action, Atari, Rom};
 
@@ -23,7 +23,7 @@ use crate::{End, Env, EnvError, Shape, Step};
 /// Height and width of an observation.
 const SIZE: usize = 84;
 
-/// An Atari game as agents are trained on: observations `[4, 84, 84]`.
+/// An Atari game preprocessed for training; observations have the shape `[4, 84, 84]`.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -55,12 +55,12 @@ pub struct AtariEnv {
 }
 
 impl AtariEnv {
-    /// A game under a configuration, e.g. that of a [`Protocol`](super::Protocol). Switching a machine on takes as long as some 130
-    /// frames; a clone is as good as new.
+    /// Creates a game with a configuration, e.g. that of a [`Protocol`](super::Protocol). Switching on a machine
+    /// takes as long as about 130 frames; cloning an environment is much cheaper and equivalent.
     ///
     /// # Errors
     ///
-    /// When the machine refuses the settings, or there is nothing to skip or to stack.
+    /// If the machine rejects the settings, or `frame_skip`, `pooled_frames` or `stack` is 0.
     pub fn new(rom: &Rom, config: &AtariConfig) -> Result<Self, EnvError> {
         if config.frame_skip == 0 || config.pooled_frames == 0 || config.stack == 0 {
             let text = format!(
@@ -88,16 +88,16 @@ impl AtariEnv {
         })
     }
 
-    /// About what one takes in memory: two machines, two screens, the stack and the tables of the resizer.
+    /// The approximate memory of one environment: two machines, two screens, the stack and the resizer's tables.
     pub(crate) const BYTES: u64 = 300_000;
 
-    /// What the numbers of actions mean.
+    /// The meaning of each action number.
     #[must_use]
     pub fn actions(&self) -> &'static [Action] {
         self.game.actions()
     }
 
-    /// Begins an episode and does the no-ops.
+    /// Starts an episode and performs the no-ops.
     fn begin(&mut self, seed: Option<u64>) -> Result<(), EnvError> {
         if let Some(seed) = seed {
             self.noops = noop_stream(seed);
@@ -117,7 +117,8 @@ impl AtariEnv {
         Ok(())
     }
 
-    /// An agent step, with the no-op that may follow a lost life: what [`EpisodicLife`](crate::wrappers::EpisodicLife) does.
+    /// One agent step, with the no-op that may follow a lost life, as in
+    /// [`EpisodicLife`](crate::wrappers::EpisodicLife).
     fn live(&mut self, action: u32) -> Result<Step, EnvError> {
         let mut step = self.skip(action)?;
         let before = std::mem::replace(&mut self.lives, self.game.lives());
@@ -133,7 +134,7 @@ impl AtariEnv {
         Ok(step)
     }
 
-    /// Repeats an action, and leaves the maximum of the last frames in `screen`.
+    /// Repeats an action and leaves the maximum of the last frames in `screen`.
     fn skip(&mut self, action: u32) -> Result<Step, EnvError> {
         let action = self.game.action(action)?;
         let machine = &mut self.game.machine;
@@ -163,7 +164,7 @@ impl AtariEnv {
         Ok(step)
     }
 
-    /// What [`FireStart`] does after a lost life.
+    /// Performs what [`FireStart`] does after a lost life.
     fn fire(&mut self, step: &mut Step) -> Result<(), EnvError> {
         for action in FireStart::<AtariGame>::ACTIONS {
             if step.end.is_over() {

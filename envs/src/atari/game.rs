@@ -1,4 +1,4 @@
-//! A game frame by frame, as the start of a chain of wrappers.
+//! A game frame by frame: the start of a chain of wrappers.
 
 use coinop_atari::{Action, Atari, Rom, Settings};
 
@@ -7,7 +7,7 @@ use crate::snapshot::{open, seal};
 use crate::wrappers::Lives;
 use crate::{Env, EnvError, Shape, Step};
 
-/// What an [`AtariGame`] shows.
+/// The picture format of an [`AtariGame`].
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -19,13 +19,13 @@ use crate::{Env, EnvError, Shape, Step};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Picture {
-    /// `[height, 160]` shades of gray, as ALE's `getScreenGrayscale`.
+    /// Gray, `[height, 160]`, as ALE's `getScreenGrayscale`.
     Gray,
-    /// `[height, 160, 3]` red, green and blue.
+    /// RGB, `[height, 160, 3]`.
     Rgb,
 }
 
-/// A game on the machine: one frame per step, the whole screen, rewards as the game pays them.
+/// An Atari game without preprocessing: one frame per step, the whole screen, raw rewards.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -43,8 +43,8 @@ pub enum Picture {
 #[derive(Clone)]
 pub struct AtariGame {
     pub(super) machine: Atari,
-    /// The machine just after it was switched on: a seeded reset goes back to it, because a later reset of a console can lead elsewhere
-    /// than the first.
+    /// The machine just after power-on. A seeded reset returns to it, because resetting a console again can lead to a
+    /// different state than the first time.
     fresh: Box<Atari>,
     actions: &'static [Action],
     picture: Picture,
@@ -52,11 +52,12 @@ pub struct AtariGame {
 }
 
 impl AtariGame {
-    /// A game with the actions, the mode, the difficulty and the sticky actions of `config`; the rest of `config` is for wrappers.
+    /// Creates a game with the actions, mode, difficulty and sticky actions of `config`; the other settings are for
+    /// wrappers.
     ///
     /// # Errors
     ///
-    /// When the machine refuses the settings.
+    /// If the machine rejects the settings.
     pub fn new(rom: &Rom, config: &AtariConfig, picture: Picture) -> Result<Self, EnvError> {
         let settings = Settings {
             repeat_action_probability: config.repeat_action_probability,
@@ -79,13 +80,13 @@ impl AtariGame {
         })
     }
 
-    /// What the numbers of actions mean.
+    /// The meaning of each action number.
     #[must_use]
     pub fn actions(&self) -> &'static [Action] {
         self.actions
     }
 
-    /// Begins an episode without looking.
+    /// Starts an episode without rendering.
     pub(super) fn begin(&mut self, seed: Option<u64>) -> Result<(), EnvError> {
         if let Some(seed) = seed {
             self.machine.clone_from(&self.fresh);
@@ -102,7 +103,7 @@ impl AtariGame {
         Ok(())
     }
 
-    /// The action of a number, if the game is on.
+    /// Looks up the action of a number; fails if the game is over.
     pub(super) fn action(&self, number: u32) -> Result<Action, EnvError> {
         let num_actions = self.actions.len();
         let action = self.actions.get(number as usize).ok_or(EnvError::InvalidAction {

@@ -1,28 +1,29 @@
-//! Protocols: what exactly an agent plays, by name. A score means something only together with its protocol.
+//! Evaluation protocols by name. Scores are comparable only under the same protocol.
 //!
 //! | | `nature` | `machado` | `sb3` |
 //! |---|---|---|---|
 //! | source | Mnih 2015 | Machado 2018, arXiv 1709.06009 | the wrappers of Stable-Baselines3 2.9.2, which CleanRL uses too |
 //! | sticky actions | 0 | 0.25 | 0 |
 //! | no-ops at the start | 1 to 30 | none | 1 to 30 |
-//! | a lost life stops the return | yes | no | yes |
-//! | a step without action after a lost life | no | no | yes |
-//! | FIRE at the start and after a lost life | no | no | where the game has it |
+//! | a lost life ends the return | yes | no | yes |
+//! | a NOOP step after a lost life | no | no | yes |
+//! | FIRE at the start and after a lost life | no | no | in games that need it |
 //! | actions | the game's minimal set | all 18 | the game's minimal set |
-//! | rewards that are learned from | sign | sign | sign |
+//! | rewards for learning | sign | sign | sign |
 //!
-//! All have a frame skip of 4 with the maximum of the last two frames, 84x84 shades of gray, stacks of 4, and truncate an episode after
-//! 108,000 frames (30 minutes).
+//! All protocols use a frame skip of 4 with the maximum of the last two frames, 84x84 in gray, stacks of 4 frames,
+//! and truncate an episode after 108,000 frames (30 minutes).
 //!
-//! `sb3` plays as `AtariWrapper` does, action by action: `envs/tests/sb3.rs` compares reward, lost lives, end and lives with recorded play.
-//! It differs where the Python wrappers depend on what is around them:
+//! `sb3` equals `AtariWrapper` action by action: `envs/tests/sb3.rs` compares rewards, lost lives, ends and lives
+//! with recorded episodes. It differs where the Python wrappers depend on their surroundings:
 //!
-//! * Stable-Baselines3 counts a lost life as the end of an episode, so that its `VecFrameStack` clears the stack of frames there. Here the
-//!   stack goes on.
-//! * After a reset that stack holds zeros and the first frame; here it holds the first frame four times, as Gymnasium's does.
-//! * Where the game ends within the no-op or FIRE that the agent did not choose, the episode ends with that step and the next reset is a
-//!   whole one; `FireResetEnv` goes on with its second action.
-//! * The limit of 108,000 frames counts the agent's steps; Gymnasium's also counts no-ops and FIRE.
+//! * Stable-Baselines3 treats a lost life as the end of an episode, so its `VecFrameStack` clears the stack of frames
+//!   there. Here the stack is kept.
+//! * After a reset that stack holds zeros and the first frame; here it holds the first frame four times, like
+//!   Gymnasium's.
+//! * If the game ends during a NOOP or FIRE that the agent did not choose, the episode ends with that step and a
+//!   complete reset follows; `FireResetEnv` continues with its second action.
+//! * The limit of 108,000 frames counts agent steps only; Gymnasium's also counts no-ops and FIRE.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,11 +44,11 @@ use crate::EnvError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
-    /// That of the Nature DQN paper.
+    /// The protocol of the Nature DQN paper.
     Nature,
-    /// That of Machado et al.: sticky actions, the whole game as one episode, all actions.
+    /// The protocol of Machado et al.: sticky actions, the whole game as one episode, all actions.
     Machado,
-    /// That of Stable-Baselines3 and CleanRL.
+    /// The protocol of Stable-Baselines3 and CleanRL.
     #[default]
     Sb3,
 }
@@ -56,7 +57,7 @@ impl Protocol {
     /// All protocols.
     pub const ALL: [Protocol; 3] = [Protocol::Nature, Protocol::Machado, Protocol::Sb3];
 
-    /// Its name, as in configurations.
+    /// The name used in configurations.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -66,7 +67,7 @@ impl Protocol {
         }
     }
 
-    /// What it means.
+    /// The settings that the name stands for.
     #[must_use]
     pub fn config(self) -> AtariConfig {
         let nature = AtariConfig {
@@ -119,7 +120,7 @@ impl FromStr for Protocol {
     }
 }
 
-/// What an [`AtariEnv`](super::AtariEnv) does beyond the game. Begin with [`Protocol::config`].
+/// The settings of an [`AtariEnv`](super::AtariEnv). Start from [`Protocol::config`].
 ///
 /// ```
 /// use coinop_envs::atari::{AtariConfig, Protocol};
@@ -130,31 +131,32 @@ impl FromStr for Protocol {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AtariConfig {
-    /// Probability per frame that the machine repeats the action before.
+    /// Probability per frame of repeating the previous action.
     pub repeat_action_probability: f32,
-    /// At most so many no-ops at the start, at least one; 0 for none.
+    /// The maximum number of no-ops at the start, of which at least one is done; 0 for none.
     pub max_noops: u32,
-    /// A lost life sets the discount to 0, if others are left. The episode goes on.
+    /// Whether a lost life sets the discount to 0 if lives are left. The episode continues.
     pub lost_life_stops_return: bool,
-    /// Do one agent step without action where a lost life stopped the return, before FIRE.
+    /// Whether a NOOP step follows a lost life, before FIRE.
     pub noop_after_lost_life: bool,
-    /// Do FIRE at the start and after a lost life, where FIRE is the game's second action of three or more.
+    /// Whether to press FIRE at the start and after a lost life, in games with FIRE as the second of three or more
+    /// actions.
     pub fire_start: bool,
-    /// All 18 actions instead of the game's minimal set.
+    /// Whether the agent has all 18 actions instead of the game's minimal set.
     pub all_actions: bool,
-    /// Learn from the sign of the reward.
+    /// Whether to replace the reward by its sign.
     pub clip_reward: bool,
     /// Frames per agent step.
     pub frame_skip: u32,
-    /// The maximum of so many frames, the last of an agent step, is observed.
+    /// The number of frames at the end of an agent step whose maximum is observed.
     pub pooled_frames: u32,
     /// Frames per observation.
     pub stack: usize,
-    /// Frames after which an episode is truncated, counted in whole agent steps from where the agent begins; 0 for never.
+    /// Frames until an episode is truncated, counted in agent steps from the agent's first action; 0 for no limit.
     pub max_frames: u32,
-    /// The game's mode; `None` for its default.
+    /// The game mode; `None` for the default.
     pub mode: Option<u32>,
-    /// The game's difficulty.
+    /// The game difficulty.
     pub difficulty: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Two links that hang from a bar, to be swung up.
+//! Two links that hang from a bar and must be swung up.
 //!
 //! ```text
 //!   ─ ─ ─ ─ ─ ─ ─ ─ ─  the tip is to rise above this line, one link above the bar
@@ -9,9 +9,10 @@
 //!        ╱             actions: a torque of -1, 0, 1 at the joint between them
 //! ```
 //!
-//! The task of Sutton (1996, "Generalization in Reinforcement Learning: Successful Examples Using Sparse Coarse Coding") with the equations of
-//! Sutton and Barto's book (1998, section 11.3) and the rules of Gymnasium's `Acrobot-v1`: each step pays -1, the one that swings it up 0, and
-//! after 500 steps the episode is truncated. `envs/tests/classic.rs` compares it with trajectories that were recorded there.
+//! The task of Sutton (1996, "Generalization in Reinforcement Learning: Successful Examples Using Sparse Coarse
+//! Coding") with the equations of Sutton and Barto's book (1998, section 11.3) and the rules of Gymnasium's
+//! `Acrobot-v1`: each step has a reward of -1, the step that reaches the goal 0, and the episode is truncated after
+//! 500 steps. `envs/tests/classic.rs` compares it with recorded trajectories of Gymnasium.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
@@ -22,13 +23,14 @@ use crate::Step;
 use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
 
-/// Of both links: length in metres, mass in kilograms, the distance of its centre from its upper end, moment of inertia.
+/// Both links: length in metres, mass in kilograms, distance of the centre of mass from the upper end, moment of
+/// inertia.
 const LENGTH: f64 = 1.0;
 const MASS: f64 = 1.0;
 const CENTRE: f64 = 0.5;
 const INERTIA: f64 = 1.0;
 const GRAVITY: f64 = 9.8;
-/// Seconds per step, integrated at once.
+/// Seconds per step, integrated in one go.
 const STEP_SECONDS: f64 = 0.2;
 /// Bounds of the angular speeds.
 const MOST_SPIN: [f64; 2] = [4.0 * PI, 9.0 * PI];
@@ -38,9 +40,9 @@ const START: f64 = 0.1;
 /// Angles and angular speeds: theta1, theta2, and how fast each changes.
 type State = [f64; 4];
 
-/// The two links. Observations `[6]`: cosine and sine of both angles, then both angular speeds.
+/// Two links. Observations `[6]`: cosine and sine of both angles, then both angular velocities.
 ///
-/// Without a limit of steps; [`Acrobot::v1`] has Gymnasium's.
+/// Has no step limit; [`Acrobot::v1`] adds Gymnasium's.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -58,7 +60,7 @@ type State = [f64; 4];
 /// ```
 pub type Acrobot = ClassicControl<AcrobotPhysics>;
 
-/// The physics of [`Acrobot`]; a state is theta1, theta2, and how fast each changes.
+/// The physics of [`Acrobot`]. A state is theta1, theta2, and their angular velocities.
 ///
 /// ```
 /// use coinop_envs::classic::{Physics, AcrobotPhysics};
@@ -69,17 +71,17 @@ pub type Acrobot = ClassicControl<AcrobotPhysics>;
 pub struct AcrobotPhysics;
 
 impl Acrobot {
-    /// Steps after which Gymnasium's `Acrobot-v1` truncates an episode.
+    /// The number of steps after which Gymnasium's `Acrobot-v1` truncates an episode.
     pub const V1_STEPS: u32 = 500;
 
-    /// What Gymnasium calls `Acrobot-v1`.
+    /// Creates Gymnasium's `Acrobot-v1`.
     #[must_use]
     pub fn v1() -> TimeLimit<Self> {
         TimeLimit::new(Self::new(), Self::V1_STEPS)
     }
 }
 
-/// How fast a state changes under a torque.
+/// The derivative of a state under a torque.
 fn derivative([theta1, theta2, spin1, spin2]: State, torque: f64) -> State {
     let d1 = MASS * CENTRE * CENTRE
         + MASS * (LENGTH * LENGTH + CENTRE * CENTRE + 2.0 * LENGTH * CENTRE * theta2.cos())
@@ -97,7 +99,7 @@ fn derivative([theta1, theta2, spin1, spin2]: State, torque: f64) -> State {
     [spin1, spin2, spin_up1, spin_up2]
 }
 
-/// A step of the classical method of Runge and Kutta, of fourth order.
+/// One step of the classical fourth-order Runge-Kutta method.
 fn integrate(state: State, torque: f64, seconds: f64) -> State {
     let moved = |by: State, seconds: f64| std::array::from_fn(|i| state[i] + seconds * by[i]);
     let k1 = derivative(state, torque);
@@ -107,7 +109,7 @@ fn integrate(state: State, torque: f64, seconds: f64) -> State {
     std::array::from_fn(|i| state[i] + seconds / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
 }
 
-/// An angle between -pi and pi.
+/// Wraps an angle to between -pi and pi.
 fn wrapped(angle: f64) -> f64 {
     if (-PI..=PI).contains(&angle) {
         angle

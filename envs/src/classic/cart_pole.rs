@@ -1,4 +1,4 @@
-//! A pole on a cart, to be kept upright.
+//! A pole on a cart that must be kept upright.
 //!
 //! ```text
 //!            ╱  theta, to the right of upright
@@ -6,9 +6,10 @@
 //!   ─────[cart]─────  x, to the right of the middle     actions: 0 pushes left, 1 pushes right
 //! ```
 //!
-//! The task of Barto, Sutton and Anderson (1983), with the equations of Florian (2007, "Correct equations for the dynamics of the cart-pole
-//! system") without friction, and the rules of Gymnasium's `CartPole-v1`: each step pays 1, the one that ends the episode too, and after 500
-//! steps it is truncated. `envs/tests/cart_pole.rs` compares it with trajectories that were recorded there.
+//! The task of Barto, Sutton and Anderson (1983), with the frictionless equations of Florian (2007, "Correct
+//! equations for the dynamics of the cart-pole system") and the rules of Gymnasium's `CartPole-v1`: each step has a
+//! reward of 1, including the last one, and the episode is truncated after 500 steps. `envs/tests/cart_pole.rs`
+//! compares it with recorded trajectories of Gymnasium.
 
 use rand::RngExt;
 
@@ -23,21 +24,21 @@ const POLE_MASS: f64 = 0.1;
 const TOTAL_MASS: f64 = CART_MASS + POLE_MASS;
 /// Half of the pole's length, in metres.
 const LENGTH: f64 = 0.5;
-/// In newtons, for the whole of a step.
+/// In newtons, constant over a step.
 const FORCE: f64 = 10.0;
 /// Seconds per step.
 const STEP_SECONDS: f64 = 0.02;
 
-/// Beyond these, the episode is over: 12 degrees, and 2.4 metres.
+/// The episode ends beyond these: 12 degrees and 2.4 metres.
 const MOST_THETA: f64 = 12.0 * 2.0 * std::f64::consts::PI / 360.0;
 const MOST_X: f64 = 2.4;
 /// At the start, each of the four numbers is uniform between -START and START.
 const START: f64 = 0.05;
 
-/// The cart and its pole. Observations `[4]`: the position and speed of the cart, the angle and angular speed of the pole, in metres, radians
-/// and seconds.
+/// A cart and its pole. Observations `[4]`: position and velocity of the cart, angle and angular velocity of the
+/// pole, in metres, radians and seconds.
 ///
-/// Without a limit of steps; [`CartPole::v1`] has Gymnasium's.
+/// Has no step limit; [`CartPole::v1`] adds Gymnasium's.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -55,7 +56,7 @@ const START: f64 = 0.05;
 /// ```
 pub type CartPole = ClassicControl<CartPolePhysics>;
 
-/// The physics of [`CartPole`]; a state is in the order of an observation.
+/// The physics of [`CartPole`]. A state has the order of an observation.
 ///
 /// ```
 /// use coinop_envs::classic::{Physics, CartPolePhysics};
@@ -66,10 +67,10 @@ pub type CartPole = ClassicControl<CartPolePhysics>;
 pub struct CartPolePhysics;
 
 impl CartPole {
-    /// Steps after which Gymnasium's `CartPole-v1` truncates an episode.
+    /// The number of steps after which Gymnasium's `CartPole-v1` truncates an episode.
     pub const V1_STEPS: u32 = 500;
 
-    /// What Gymnasium calls `CartPole-v1`.
+    /// Creates Gymnasium's `CartPole-v1`.
     #[must_use]
     pub fn v1() -> TimeLimit<Self> {
         TimeLimit::new(Self::new(), Self::V1_STEPS)

@@ -1,6 +1,7 @@
-//! Classic control: small physics, features instead of pixels. Solved in seconds, so this is where a learner is tried first.
+//! Classic control: small physics simulations with features instead of pixels. They are solved in seconds, so try a
+//! new learner here first.
 //!
-//! A task is its [`Physics`]; [`ClassicControl`] makes an environment of it.
+//! A task implements [`Physics`]; [`ClassicControl`] turns it into an environment.
 
 mod acrobot;
 mod cart_pole;
@@ -17,7 +18,7 @@ pub use acrobot::{Acrobot, AcrobotPhysics};
 pub use cart_pole::{CartPole, CartPolePhysics};
 pub use mountain_car::{MountainCar, MountainCarPhysics};
 
-/// What is particular to a task.
+/// The physics and rules of one task.
 ///
 /// ```
 /// use coinop_envs::classic::{ClassicControl, Physics};
@@ -57,27 +58,27 @@ pub use mountain_car::{MountainCar, MountainCarPhysics};
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 pub trait Physics: Clone + std::fmt::Debug + Send + Sync + 'static {
-    /// Its name, also that of its random stream.
+    /// The name of the task and of its random stream.
     const NAME: &'static str;
-    /// Numbers of an observation.
+    /// The length of an observation.
     const OBS_LEN: usize;
-    /// How many actions there are.
+    /// The number of actions.
     const NUM_ACTIONS: usize;
 
-    /// An array of numbers.
+    /// The state, an array of numbers.
     type State: Copy + Default + std::fmt::Debug + AsRef<[f64]> + Serialize + DeserializeOwned + Send + Sync;
 
-    /// Where an episode begins.
+    /// Draws the initial state of an episode.
     fn start(random: &mut Rng) -> Self::State;
 
-    /// What a step makes of a state; `end` of what it pays says whether that is terminal.
+    /// Advances a state by one step; `end` of the result tells whether the new state is terminal.
     fn step(state: &mut Self::State, action: u32) -> Step;
 
-    /// Writes what is seen of a state.
+    /// Writes the observation of a state.
     fn observe(state: &Self::State, obs: &mut [f32]);
 }
 
-/// A task of classic control as an environment, without a limit of steps.
+/// A classic control task as an environment, without a step limit.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -99,7 +100,7 @@ pub struct ClassicControl<P: Physics> {
 }
 
 impl<P: Physics> ClassicControl<P> {
-    /// One whose first episode has not begun.
+    /// Creates the environment; it needs a `reset` first.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -109,7 +110,7 @@ impl<P: Physics> ClassicControl<P> {
         }
     }
 
-    /// Begins an episode at a state of one's choice.
+    /// Starts an episode in a given state.
     pub fn begin_at(&mut self, state: P::State, obs: &mut [f32]) {
         self.state = state;
         self.over = false;

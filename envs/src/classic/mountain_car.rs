@@ -9,9 +9,10 @@
 //!  -1.2    -0.52     0.6
 //! ```
 //!
-//! The task of Moore (1990, "Efficient Memory-based Learning for Robot Control", chapter 4) with the numbers of Sutton and Barto (2018,
-//! example 10.1), and the rules of Gymnasium's `MountainCar-v0`: each step pays -1, the one that reaches the flag too, and after 200 steps the
-//! episode is truncated. `envs/tests/classic.rs` compares it with trajectories that were recorded there.
+//! The task of Moore (1990, "Efficient Memory-based Learning for Robot Control", chapter 4) with the constants of
+//! Sutton and Barto (2018, example 10.1) and the rules of Gymnasium's `MountainCar-v0`: each step has a reward of -1,
+//! including the one that reaches the flag, and the episode is truncated after 200 steps. `envs/tests/classic.rs`
+//! compares it with recorded trajectories of Gymnasium.
 
 use rand::RngExt;
 
@@ -20,20 +21,20 @@ use crate::Step;
 use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
 
-/// What an action adds to the speed, and what gravity does at most.
+/// The acceleration of an action, and the maximum acceleration of gravity.
 const FORCE: f64 = 0.001;
 const GRAVITY: f64 = 0.0025;
 const LEFT: f64 = -1.2;
 const RIGHT: f64 = 0.6;
 const MOST_SPEED: f64 = 0.07;
-/// Where the flag is.
+/// The position of the flag.
 const GOAL: f64 = 0.5;
-/// The car starts at rest, uniformly between these.
+/// The initial position is uniform in this range; the initial velocity is 0.
 const START: std::ops::Range<f64> = -0.6..-0.4;
 
-/// The car in its valley. Observations `[2]`: position and speed.
+/// The car in its valley. Observations `[2]`: position and velocity.
 ///
-/// Without a limit of steps; [`MountainCar::v0`] has Gymnasium's.
+/// Has no step limit; [`MountainCar::v0`] adds Gymnasium's.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -51,7 +52,7 @@ const START: std::ops::Range<f64> = -0.6..-0.4;
 /// ```
 pub type MountainCar = ClassicControl<MountainCarPhysics>;
 
-/// The physics of [`MountainCar`]; a state is in the order of an observation.
+/// The physics of [`MountainCar`]. A state has the order of an observation.
 ///
 /// ```
 /// use coinop_envs::classic::{Physics, MountainCarPhysics};
@@ -62,10 +63,10 @@ pub type MountainCar = ClassicControl<MountainCarPhysics>;
 pub struct MountainCarPhysics;
 
 impl MountainCar {
-    /// Steps after which Gymnasium's `MountainCar-v0` truncates an episode.
+    /// The number of steps after which Gymnasium's `MountainCar-v0` truncates an episode.
     pub const V0_STEPS: u32 = 200;
 
-    /// What Gymnasium calls `MountainCar-v0`.
+    /// Creates Gymnasium's `MountainCar-v0`.
     #[must_use]
     pub fn v0() -> TimeLimit<Self> {
         TimeLimit::new(Self::new(), Self::V0_STEPS)

@@ -1,15 +1,15 @@
-//! What gym-rs draws, as observations.
+//! Pictures drawn by gym-rs, as observations.
 //!
 //! ```text
 //! environment, in its thread:  some steps ── state ──► studio, one thread for all: gym-rs draws it with SDL2
 //!                                          ◄── RGB ──
 //! ```
 //!
-//! SDL2 lets itself be used in one thread of a program. So there is one thread that draws for all environments, and only what an agent sees:
-//! of the frames that are skipped, none.
+//! SDL2 may be used by only one thread of a process, so one thread draws for all environments. It draws only the
+//! frames that the agent sees.
 //!
-//! Where there is no screen, SDL2 needs `SDL_VIDEODRIVER=dummy` and `SDL_RENDER_DRIVER=software` in the environment. The program coinop starts with
-//! them, and so do tests in this repository.
+//! Without a display, SDL2 needs `SDL_VIDEODRIVER=dummy` and `SDL_RENDER_DRIVER=software` in the environment. The
+//! program sets both, and so do this repository's tests.
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -24,22 +24,22 @@ use crate::snapshot::{bad, open, seal};
 use crate::wrappers::{FrameStack, Grayscale, Resize, TimeLimit};
 use crate::{Env, EnvError, Shape, Step};
 
-/// Height and width of what gym-rs draws.
+/// Height and width of the pictures.
 const SIZE: (usize, usize) = (400, 600);
 
-/// SDL2_gfx's function that waits until it is time for the next picture, replaced by one that does not wait: gym-rs lets it wait a fiftieth of a second
-/// after each, for people who watch, and leaves no other way around it. Nobody watches the window, which is hidden.
+/// Replaces SDL2_gfx's delay by a function that returns at once: gym-rs waits a fiftieth of a second after each
+/// picture, for human viewers, and offers no way to turn that off. The window is hidden here.
 // SAFETY: it is called by the crate `sdl2` alone, with this signature; it does not touch what the pointer points to.
 #[unsafe(no_mangle)]
 extern "C" fn SDL_framerateDelay(_manager: *mut c_void) -> u32 {
     0
 }
 
-/// Something to do in the thread that draws.
+/// A job for the drawing thread.
 type Job = Box<dyn FnOnce(&mut Studio) + Send>;
 
-/// What draws: an environment, which is put into the state that is to be seen. Only one has a window at a time, because SDL2 wants it so; in a
-/// process that plays one kind, it stays.
+/// Draws: an environment that is set to the state to be shown. Only one has a window at a time, because SDL2 requires
+/// that; a process that plays one kind keeps it.
 #[derive(Default)]
 struct Studio {
     model: Option<Box<dyn Any>>,
@@ -78,7 +78,7 @@ fn no_picture() -> EnvError {
     EnvError::Other("gym-rs drew nothing; without a screen, set SDL_VIDEODRIVER=dummy and SDL_RENDER_DRIVER=software in the environment".into())
 }
 
-/// The way to the thread that draws; it starts with the first picture, and is started again if it died.
+/// The channel to the drawing thread, which starts with the first picture and is restarted if it died.
 static STUDIO: Mutex<Option<Sender<Job>>> = Mutex::new(None);
 
 fn do_in_studio(mut job: Job) -> Result<(), EnvError> {
@@ -103,12 +103,12 @@ fn do_in_studio(mut job: Job) -> Result<(), EnvError> {
     Ok(())
 }
 
-/// A picture on its way, in a buffer that goes back and forth.
+/// A picture and the result of drawing it, in a buffer that is sent back and forth.
 type Reply = (Vec<u8>, Result<(), EnvError>);
 
-/// An environment of gym-rs whose observations are what gym-rs draws of it, `[400, 600, 3]` of red, green and blue.
+/// An environment of gym-rs that observes its pictures: `[400, 600, 3]`, RGB.
 ///
-/// gym-rs allocates for each picture, so that here, unlike elsewhere, steps do.
+/// Unlike elsewhere, steps allocate, because gym-rs allocates for each picture.
 #[derive(Debug)]
 pub struct GymRsPixels<E> {
     env: GymRs<E>,
@@ -119,8 +119,8 @@ pub struct GymRsPixels<E> {
 }
 
 impl<E: GymRsEnv> GymRsPixels<E> {
-    /// Of `skip` steps of gym-rs in a row, all with the same action, the last is drawn. There is no maximum over two frames, as the Atari has,
-    /// because what moves is darker than what is behind it.
+    /// Repeats each action for `skip` steps and draws the last one. There is no maximum over two frames as for Atari,
+    /// because moving objects are darker than the background.
     ///
     /// # Panics
     ///
@@ -209,8 +209,8 @@ impl<E: GymRsEnv> Env for GymRsPixels<E> {
     }
 }
 
-/// The pictures of an environment of gym-rs as agents are trained on: two frames a step, shades of gray, 84x84, four of them stacked; episodes of
-/// at most `max_frames` frames.
+/// Creates an environment of gym-rs preprocessed for training from pictures: a frame skip of 2, 84x84 in gray, 4
+/// frames stacked, and at most `max_frames` frames per episode.
 #[must_use]
 pub fn pixels<E: GymRsEnv>(max_frames: u32) -> impl Env<Obs = u8> {
     const SKIP: u32 = 2;

@@ -1,10 +1,10 @@
-//! Environments that are acted on as each gets ready, in the manner of EnvPool's asynchronous mode.
+//! Environments that are stepped as they become ready, like EnvPool's asynchronous mode.
 //!
 //! ```text
 //! send(i, action) ──► tasks ──► threads, each steps whichever environment comes next ──► done ──► receive: the first that are ready
 //! ```
 //!
-//! An environment travels with its buffers through the two channels, whose places are allocated once, so that a step allocates nothing.
+//! Each environment travels with its buffers through two preallocated channels, so a step allocates nothing.
 
 use std::thread::JoinHandle;
 
@@ -14,15 +14,15 @@ use super::{VecEnv, check_lengths, guarded, reset_one, restore_all, step_one};
 use crate::guard::Guarded;
 use crate::{Env, EnvError, EnvSpec, Step};
 
-/// What an environment is asked to do.
+/// A request to an environment.
 #[derive(Clone, Copy, Debug)]
 enum Task {
     Reset(Option<u64>),
-    /// A step, and a reset if the episode is over.
+    /// Step, then reset if the episode is over.
     Step(u32),
 }
 
-/// An environment on its way.
+/// An environment with its buffers, while in a channel.
 #[derive(Debug)]
 struct Traveller<E: Env> {
     number: usize,
@@ -45,10 +45,11 @@ impl<E: Env> Traveller<E> {
     }
 }
 
-/// Environments stepped by a number of threads, and acted on as they get ready: who acts need not wait for the slowest.
+/// Environments stepped by a pool of threads as they become ready, so that callers need not wait for the slowest.
 ///
-/// As a [`VecEnv`] it waits for all, and gives what [`Serial`](super::Serial) gives. With [`send`](Self::send) and [`receive`](Self::receive) each
-/// environment by itself gives what it gives there; which are ready first depends on the threads.
+/// As a [`VecEnv`] it waits for all and equals [`Serial`](super::Serial). With [`send`](Self::send) and
+/// [`receive`](Self::receive), each environment still returns the same results, but the order in which they become
+/// ready depends on the threads.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -71,9 +72,9 @@ impl<E: Env> Traveller<E> {
 #[derive(Debug)]
 pub struct Asynchronous<E: Env> {
     spec: EnvSpec,
-    /// Those that were received, by number.
+    /// The received environments, by number.
     here: Vec<Option<Box<Traveller<E>>>>,
-    /// How many are not here.
+    /// The number of environments in flight.
     under_way: usize,
     /// `None` once this is dropped.
     tasks: Option<Sender<Box<Traveller<E>>>>,
@@ -84,12 +85,12 @@ pub struct Asynchronous<E: Env> {
 impl<E: Env + Send + 'static> Asynchronous<E> {
     /// # Errors
     ///
-    /// When the system starts no more threads, constants of an environment make no sense ([`EnvError::BadSpec`]), or two environments differ in
-    /// them ([`EnvError::Mixed`]).
+    /// If a thread cannot be started, a constant is invalid ([`EnvError::BadSpec`]), or two environments differ in
+    /// their constants ([`EnvError::Mixed`]).
     ///
     /// # Panics
     ///
-    /// If there is no environment, or `threads` is 0.
+    /// If `envs` is empty or `threads` is 0.
     pub fn new(envs: Vec<E>, threads: usize) -> Result<Self, EnvError> {
         let envs = guarded(envs)?;
         assert!(threads > 0, "at least one thread");
@@ -134,18 +135,18 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
         Ok(asynchronous)
     }
 
-    /// How many environments are under way: they were sent, and not yet received.
+    /// The number of environments in flight: sent, but not yet received.
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.under_way
     }
 
-    /// Lets an episode begin in every environment, each of which is to be received. Seeds are those of [`VecEnv::reset`]. What is under way is
-    /// waited for, and forgotten.
+    /// Starts an episode in every environment; the first observations must be received. Seeds are those of
+    /// [`VecEnv::reset`]. Results in flight are awaited and discarded.
     ///
     /// # Errors
     ///
-    /// When the threads have died.
+    /// If the threads died.
     pub fn begin(&mut self, seed: Option<u64>) -> Result<(), EnvError> {
         while self.under_way > 0 {
             self.next()?;
@@ -153,15 +154,15 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
         (0..self.here.len()).try_for_each(|number| self.ask(number, Task::Reset(seed)))
     }
 
-    /// Lets environment `number` do an action; it is to be received.
+    /// Sends an action to environment `number`; its result must be received.
     ///
     /// # Errors
     ///
-    /// When the threads have died. What the environment answers comes with [`receive`](Self::receive).
+    /// If the threads died. Errors of the environment itself are returned by [`receive`](Self::receive).
     ///
     /// # Panics
     ///
-    /// If there is no such environment, or it is under way.
+    /// If there is no such environment, or it is in flight.
     pub fn send(&mut self, number: usize, action: u32) -> Result<(), EnvError> {
         self.ask(number, Task::Step(action))
     }
@@ -176,25 +177,25 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
         tasks.send(traveller).map_err(|_| died())
     }
 
-    /// Waits for the next that is ready.
+    /// Waits for the next result.
     fn next(&mut self) -> Result<&mut Traveller<E>, EnvError> {
         let traveller = self.done.recv().map_err(|_| died())?;
         self.under_way -= 1;
         Ok(self.here[traveller.number].insert(traveller))
     }
 
-    /// Waits until as many environments are ready as `numbers` has places, and writes a row of each, in the order in which they got ready: its
-    /// number, its observation, where an episode ended the final observation of that, and its step (the default one after
-    /// [`begin`](Self::begin)).
+    /// Waits for `numbers.len()` results and writes one row for each, in the order in which they become ready: the
+    /// environment's number, its observation, the final observation if an episode ended, and its step (the default
+    /// one after [`begin`](Self::begin)).
     ///
     /// # Errors
     ///
-    /// That of an environment, [`EnvError::InEnv`]; the others that were to be received with it may be lost, so that only
-    /// [`begin`](Self::begin) gives a defined state.
+    /// The error of an environment as [`EnvError::InEnv`]. Other results of the same call may be lost; call
+    /// [`begin`](Self::begin) to get a defined state.
     ///
     /// # Panics
     ///
-    /// If fewer are [under way](Self::under_way), or a slice has another length.
+    /// If fewer environments are [in flight](Self::under_way), or a slice has the wrong length.
     pub fn receive(
         &mut self,
         numbers: &mut [usize],
@@ -218,7 +219,7 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
         Ok(())
     }
 
-    /// Waits for all, each in its row; the first error by index.
+    /// Waits for all results, one row per environment; returns the first error by index.
     fn receive_all(
         &mut self,
         obs: &mut [E::Obs],
@@ -240,7 +241,7 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
     }
 }
 
-/// Copies what an environment answered.
+/// Copies a result.
 fn answer<E: Env>(traveller: &mut Traveller<E>, obs: &mut [E::Obs], last_obs: &mut [E::Obs]) -> Result<Step, EnvError> {
     let step = std::mem::replace(&mut traveller.result, Ok(Step::default()))?;
     obs.copy_from_slice(&traveller.obs);
@@ -250,7 +251,7 @@ fn answer<E: Env>(traveller: &mut Traveller<E>, obs: &mut [E::Obs], last_obs: &m
     Ok(step)
 }
 
-/// Cannot happen while the threads catch panics of environments.
+/// Cannot happen as long as the threads catch panics of environments.
 fn died() -> EnvError {
     EnvError::Other("the threads of the environments have died".into())
 }
@@ -284,7 +285,7 @@ impl<E: Env + Send + 'static> VecEnv for Asynchronous<E> {
 
     /// # Panics
     ///
-    /// If an environment is under way.
+    /// If an environment is in flight.
     fn step(
         &mut self,
         actions: &[u32],
@@ -300,7 +301,7 @@ impl<E: Env + Send + 'static> VecEnv for Asynchronous<E> {
         self.receive_all(obs, Some(last_obs), steps)
     }
 
-    /// `None` also while an environment is under way.
+    /// Also `None` while an environment is in flight.
     fn snapshots(&self) -> Option<Vec<Vec<u8>>> {
         let here = self.here.iter();
         here.map(|traveller| traveller.as_ref()?.env.snapshot()).collect()

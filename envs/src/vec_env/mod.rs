@@ -1,4 +1,4 @@
-//! Many environments stepped together.
+//! Vectorised environments.
 //!
 //! ```text
 //! actions [n]  ──►  VecEnv::step  ──►  obs      [n, obs_shape]   what the policy sees next
@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An environment whose episode ends is reset within the same step: its row of `obs` is the first observation of the
-//! next episode, and its row of `last_obs` the final one of the ended episode (which a learner needs when the episode
-//! was truncated). Rows of `last_obs` of environments that go on are left as they are.
+//! next episode, and its row of `last_obs` the final one of the ended episode, which a learner needs to bootstrap
+//! from if the episode was truncated. Other rows of `last_obs` are not written.
 
 mod asynchronous;
 mod pooled;
@@ -25,8 +25,8 @@ pub use pooled::Pooled;
 pub use remote::{Remote, Threaded};
 pub use serial::Serial;
 
-/// Many environments stepped together. Every implementation gives what [`Serial`] gives for the same
-/// seeds and actions, whatever the number of threads.
+/// Several environments stepped together. Every implementation returns what [`Serial`] returns for the same seeds and
+/// actions, whatever the number of threads.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -49,15 +49,15 @@ pub trait VecEnv {
     /// The number of environments, `n`; at least 1.
     fn num_envs(&self) -> usize;
 
-    /// What is constant about each of the environments.
+    /// The constants that all environments share.
     fn spec(&self) -> EnvSpec;
 
-    /// Starts an episode in every environment. `Some(seed)` gives environment `i` the seed
-    /// `derive_seed(seed, "env", i)`; `None` lets each go on with its own stream.
+    /// Starts an episode in every environment. `Some(seed)` gives environment `i` the seed `derive_seed(seed, "env",
+    /// i)`; with `None`, each continues its own random stream.
     ///
     /// # Errors
     ///
-    /// The first environment's error, by index: [`EnvError::InEnv`].
+    /// The first error by index, as [`EnvError::InEnv`].
     ///
     /// # Panics
     ///
@@ -68,11 +68,11 @@ pub trait VecEnv {
     ///
     /// # Errors
     ///
-    /// The first environment's error, by index: [`EnvError::InEnv`]. After an error only `reset` gives a defined state.
+    /// The first error by index, as [`EnvError::InEnv`]. After an error, only `reset` leads to a defined state.
     ///
     /// # Panics
     ///
-    /// If a slice is not as long as the picture at the top says.
+    /// If a slice does not have the length shown in the diagram above.
     fn step(
         &mut self,
         actions: &[u32],
@@ -81,19 +81,19 @@ pub trait VecEnv {
         steps: &mut [Step],
     ) -> Result<(), EnvError>;
 
-    /// The [snapshot](Env::snapshot) of each environment; `None` if one has none.
+    /// The [snapshot](Env::snapshot) of each environment; `None` if one does not support it.
     fn snapshots(&self) -> Option<Vec<Vec<u8>>>;
 
-    /// Lets each go on where its snapshot was taken.
+    /// Restores the snapshot of each environment.
     ///
     /// # Errors
     ///
-    /// The first environment's error, by index; [`EnvError::BadSnapshot`] if there are more or fewer snapshots than environments. Afterwards
-    /// only `reset` gives a defined state.
+    /// The first error by index; [`EnvError::BadSnapshot`] if the number of snapshots is wrong. After an error, only
+    /// `reset` leads to a defined state.
     fn restore(&mut self, snapshots: &[Vec<u8>]) -> Result<(), EnvError>;
 }
 
-/// Lets each go on where its snapshot was taken.
+/// Restores the snapshot of each environment.
 fn restore_all<'a, E: Env + 'a>(
     envs: impl ExactSizeIterator<Item = &'a mut E>,
     snapshots: &[Vec<u8>],
@@ -106,7 +106,7 @@ fn restore_all<'a, E: Env + 'a>(
     pairs.try_for_each(|(i, (env, snapshot))| env.restore(snapshot).map_err(|error| error.of(i)))
 }
 
-/// What one environment does in [`VecEnv::reset`].
+/// Resets one environment of a [`VecEnv`].
 fn reset_one<E: Env>(
     env: &mut Guarded<E>,
     index: usize,
@@ -117,7 +117,7 @@ fn reset_one<E: Env>(
     env.reset(seed, obs).map_err(|error| error.of(index))
 }
 
-/// What one environment does in [`VecEnv::step`].
+/// Steps one environment of a [`VecEnv`].
 fn step_one<E: Env>(
     env: &mut Guarded<E>,
     action: u32,
@@ -148,15 +148,15 @@ fn check_lengths<A, T, U>(num_envs: usize, obs_len: usize, actions: &[A], obs: &
     );
 }
 
-/// Guards environments that are to be stepped together, which must be alike.
+/// Guards environments that are to be stepped together and checks that their constants agree.
 ///
 /// # Errors
 ///
-/// [`EnvError::BadSpec`] and [`EnvError::Panicked`] with the number of the environment, [`EnvError::Mixed`].
+/// [`EnvError::BadSpec`] and [`EnvError::Panicked`] with the environment's index, [`EnvError::Mixed`].
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If `envs` is empty.
 fn guarded<E: Env>(envs: Vec<E>) -> Result<Vec<Guarded<E>>, EnvError> {
     let guarded = envs.into_iter().enumerate();
     let guarded = guarded.map(|(number, env)| Guarded::new(env).map_err(|error| error.of(number)));

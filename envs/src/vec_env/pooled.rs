@@ -1,4 +1,4 @@
-//! Environments spread over the threads of a pool.
+//! Environments spread over a thread pool.
 
 use rayon::prelude::*;
 
@@ -6,7 +6,7 @@ use super::{VecEnv, check_lengths, guarded, reset_one, restore_all, step_one};
 use crate::guard::Guarded;
 use crate::{Env, EnvError, EnvSpec, Step};
 
-/// Environments stepped in parallel, by a pool of threads of its own.
+/// Environments stepped in parallel by a thread pool of their own.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -22,7 +22,8 @@ use crate::{Env, EnvError, EnvSpec, Step};
 /// ```
 #[derive(Debug)]
 pub struct Pooled<E> {
-    /// With what each answered last; kept to report the first error by index, whatever the order in which threads work.
+    /// Each environment with its last result, kept so that the first error by index can be returned whatever the
+    /// order of work.
     envs: Vec<(Guarded<E>, Result<(), EnvError>)>,
     pool: rayon::ThreadPool,
 }
@@ -30,12 +31,12 @@ pub struct Pooled<E> {
 impl<E: Env + Send> Pooled<E> {
     /// # Errors
     ///
-    /// When the system starts no more threads, constants of an environment make no sense ([`EnvError::BadSpec`]), or two environments differ in
-    /// them ([`EnvError::Mixed`]).
+    /// If a thread cannot be started, a constant is invalid ([`EnvError::BadSpec`]), or two environments differ in
+    /// their constants ([`EnvError::Mixed`]).
     ///
     /// # Panics
     ///
-    /// If there is no environment, or `threads` is 0.
+    /// If `envs` is empty or `threads` is 0.
     pub fn new(envs: Vec<E>, threads: usize) -> Result<Self, EnvError> {
         let envs = guarded(envs)?;
         assert!(threads > 0, "a pool needs at least one thread");
@@ -50,7 +51,7 @@ impl<E: Env + Send> Pooled<E> {
         })
     }
 
-    /// The first error by index, of what was done last.
+    /// The first error by index of the last operation.
     fn first_error(&mut self) -> Result<(), EnvError> {
         let mut results = self
             .envs

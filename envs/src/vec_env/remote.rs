@@ -1,11 +1,11 @@
-//! Environments that live in threads of their own, because they must not leave the thread in which they were made.
+//! Environments that live in threads of their own, because they must not leave the thread that created them.
 //!
 //! ```text
 //! Remote ── Errand: what to do, and buffers ──►  thread with the environment
 //!        ◄── the same, with what came of it ──
 //! ```
 //!
-//! The buffers go back and forth, so that a step allocates nothing.
+//! The buffers are sent back and forth, so a step allocates nothing.
 
 use std::cell::RefCell;
 use std::thread::JoinHandle;
@@ -17,18 +17,18 @@ use crate::guard::{Guarded, catch};
 use crate::rng::derive_seed;
 use crate::{Elem, Env, EnvError, EnvSpec, Step};
 
-/// What a thread is asked to do.
+/// A request to the thread.
 #[derive(Debug)]
 enum Task {
     Reset(Option<u64>),
     Step(u32),
-    /// A step, and a reset if the episode is over.
+    /// Step, then reset if the episode is over.
     StepOn(u32),
     Snapshot,
     Restore(Vec<u8>),
 }
 
-/// A task, and what came of it.
+/// A request and its result.
 #[derive(Debug)]
 struct Errand<O> {
     task: Task,
@@ -54,7 +54,8 @@ impl<O: Elem> Errand<O> {
     }
 }
 
-/// An environment that lives in a thread of its own, which ends with this. It may go to another thread even where the environment may not.
+/// An environment in a thread of its own, which ends when this is dropped. This handle is `Send` even if the
+/// environment is not.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -72,17 +73,17 @@ pub struct Remote<O> {
     /// `None` once this is dropped.
     errands: Option<Sender<Errand<O>>>,
     done: Receiver<Errand<O>>,
-    /// Here while nothing is asked.
+    /// Present while no request is pending.
     errand: RefCell<Option<Errand<O>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl<O: Elem> Remote<O> {
-    /// Starts a thread, and lets `make` make an environment there.
+    /// Starts a thread and calls `make` in it.
     ///
     /// # Errors
     ///
-    /// Those of `make`; when the system starts no more threads.
+    /// The error of `make`, or if the thread cannot be started.
     pub fn new<E: Env<Obs = O>>(make: impl FnOnce() -> Result<E, EnvError> + Send + 'static) -> Result<Self, EnvError> {
         let (errands, received) = bounded::<Errand<O>>(1);
         let (send, done) = bounded(1);
@@ -126,7 +127,7 @@ impl<O: Elem> Remote<O> {
         })
     }
 
-    /// Asks for something; [`finish`](Self::finish) must follow.
+    /// Sends a request; [`finish`](Self::finish) must follow.
     fn ask(&self, task: Task) -> Result<(), EnvError> {
         let mut errand = self.errand.borrow_mut().take().ok_or_else(died)?;
         errand.task = task;
@@ -134,7 +135,7 @@ impl<O: Elem> Remote<O> {
         errands.send(errand).map_err(|_| died())
     }
 
-    /// Waits for the answer, and lets `read` read it.
+    /// Waits for the result and passes it to `read`.
     fn finish<T>(&self, read: impl FnOnce(&mut Errand<O>) -> T) -> Result<T, EnvError> {
         let mut errand = self.done.recv().map_err(|_| died())?;
         let result = std::mem::replace(&mut errand.result, Ok(Step::default()));
@@ -143,7 +144,7 @@ impl<O: Elem> Remote<O> {
         result.map(|_| read)
     }
 
-    /// The same, of a step.
+    /// Waits for the result of a step and passes it to `read`.
     fn finish_step(&self, read: impl FnOnce(&Errand<O>, &Step)) -> Result<Step, EnvError> {
         let mut errand = self.done.recv().map_err(|_| died())?;
         let result = std::mem::replace(&mut errand.result, Ok(Step::default()));
@@ -155,7 +156,7 @@ impl<O: Elem> Remote<O> {
     }
 }
 
-/// The thread panicked: whoever made the environment sees why on standard error.
+/// The thread panicked; the message is on standard error.
 fn died() -> EnvError {
     EnvError::Other("an environment's thread has died".into())
 }
@@ -209,8 +210,8 @@ impl<O: Elem> Env for Remote<O> {
     }
 }
 
-/// Environments that live in a thread each and step at the same time. For those that must stay in their thread; others are faster in
-/// [`Pooled`](super::Pooled).
+/// Environments that step in parallel, one thread each. For environments that must stay in their thread; others are
+/// faster in [`Pooled`](super::Pooled).
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -230,11 +231,12 @@ pub struct Threaded<O> {
 }
 
 impl<O: Elem> Threaded<O> {
-    /// `num_envs` environments, each made by `make` in its thread.
+    /// Creates `num_envs` environments by calling `make` in the thread of each.
     ///
     /// # Errors
     ///
-    /// Those of `make`; when the system starts no more threads, or two environments differ in their constants ([`EnvError::Mixed`]).
+    /// The error of `make`, if a thread cannot be started, or if two environments differ in their constants
+    /// ([`EnvError::Mixed`]).
     ///
     /// # Panics
     ///
@@ -250,7 +252,7 @@ impl<O: Elem> Threaded<O> {
         Ok(Self { envs })
     }
 
-    /// Waits for every answer, and says of the first error by index.
+    /// Waits for all results and returns the first error by index.
     fn finish(&self, mut one: impl FnMut(usize, &Remote<O>) -> Result<(), EnvError>) -> Result<(), EnvError> {
         let mut first = Ok(());
         for (i, env) in self.envs.iter().enumerate() {

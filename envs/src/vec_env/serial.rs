@@ -1,10 +1,10 @@
-//! One environment after the other, in the calling thread: the reference.
+//! Environments stepped sequentially in the calling thread: the reference implementation.
 
 use super::{VecEnv, check_lengths, guarded, reset_one, restore_all, step_one};
 use crate::guard::Guarded;
 use crate::{Env, EnvError, EnvSpec, Step};
 
-/// Environments stepped one after the other.
+/// Environments stepped sequentially.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
@@ -26,21 +26,22 @@ pub struct Serial<E> {
 impl<E: Env> Serial<E> {
     /// # Panics
     ///
-    /// If there is no environment, or [`try_new`](Self::try_new) refuses them.
+    /// If `envs` is empty, or on any error of [`try_new`](Self::try_new).
     #[must_use]
     pub fn new(envs: Vec<E>) -> Self {
         Self::try_new(envs).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Steps `envs` one after the other.
+    /// Creates the vectorised environment.
     ///
     /// # Errors
     ///
-    /// When constants of an environment make no sense ([`EnvError::BadSpec`]), or two environments differ in them ([`EnvError::Mixed`]).
+    /// If a constant is invalid ([`EnvError::BadSpec`]), or two environments differ in their constants
+    /// ([`EnvError::Mixed`]).
     ///
     /// # Panics
     ///
-    /// If there is no environment.
+    /// If `envs` is empty.
     pub fn try_new(envs: Vec<E>) -> Result<Self, EnvError> {
         Ok(Self { envs: guarded(envs)? })
     }

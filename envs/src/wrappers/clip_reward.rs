@@ -1,9 +1,9 @@
-//! Rewards of -1, 0 and 1.
+//! Reward clipping.
 
 use super::forward;
 use crate::{Env, EnvError, Step};
 
-/// Replaces the reward by its sign (Mnih 2015). The score stays.
+/// Replaces the reward by its sign (Mnih 2015). The score is unchanged.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -24,14 +24,14 @@ pub struct ClipReward<E> {
 }
 
 impl<E> ClipReward<E> {
-    /// Clips the rewards of `env`.
+    /// Wraps `env`.
     #[must_use]
     pub fn new(env: E) -> Self {
         Self { env }
     }
 }
 
-/// -1, 0 or 1. (`signum` gives 1 for 0.)
+/// Returns -1, 0 or 1. (`f32::signum` returns 1 for 0.)
 pub(crate) fn sign(reward: f32) -> f32 {
     f32::from(i8::from(reward > 0.0) - i8::from(reward < 0.0))
 }

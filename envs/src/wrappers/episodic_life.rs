@@ -1,10 +1,10 @@
-//! The loss of a life stops the return.
+//! Lost lives that end the return.
 
 use super::forward;
 use crate::snapshot::{open, seal};
 use crate::{Env, EnvError, Step};
 
-/// An environment in which lives can be lost.
+/// An environment with lives.
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Bricks};
@@ -14,18 +14,18 @@ use crate::{Env, EnvError, Step};
 /// assert_eq!(Arcade::<Bricks>::new(Picture::Gray).lives(), 0, "before the first reset");
 /// ```
 pub trait Lives {
-    /// Lives left; 0 where there are none to lose.
+    /// The lives left; 0 if the game has no lives.
     fn lives(&self) -> u32;
 }
 
-/// Whether a life was lost while others were left. In some games the last one is gone for a few frames before the game is over, and it
-/// is the end of the game that stops the return then, as in Stable-Baselines3.
+/// Whether a life was lost while others are left. Some games count down the last life a few frames before they end;
+/// there the end of the game ends the return, as in Stable-Baselines3.
 pub(crate) fn lost_life(before: u32, now: u32) -> bool {
     0 < now && now < before
 }
 
-/// Sets the discount to 0 where a life is lost and others are left (Mnih 2015). The episode goes on: nothing is reset, and the score is
-/// that of the whole game.
+/// Sets the discount to 0 when a life is lost and others are left (Mnih 2015). The episode continues without a reset,
+/// and the score is that of the whole game.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -54,7 +54,7 @@ pub struct EpisodicLife<E> {
 }
 
 impl<E: Lives> EpisodicLife<E> {
-    /// Watches the lives of `env`.
+    /// Wraps `env`.
     #[must_use]
     pub fn new(env: E) -> Self {
         Self {
@@ -64,9 +64,9 @@ impl<E: Lives> EpisodicLife<E> {
         }
     }
 
-    /// Watches the lives of `env`, and does action 0 (NOOP) within the step in which one was lost, as the `EpisodicLifeEnv` of
-    /// Stable-Baselines3 does when it is reset. What that step pays counts in the score but not in the reward: the agent did not choose
-    /// it.
+    /// Wraps `env` and performs action 0 (NOOP) within the step that lost a life, as `EpisodicLifeEnv` of
+    /// Stable-Baselines3 does on reset. The reward of that NOOP counts in the score but not in the reward, because
+    /// the agent did not choose it.
     #[must_use]
     pub fn with_noop(env: E) -> Self {
         Self {

@@ -1,10 +1,10 @@
-//! Pressing FIRE where a game waits for it.
+//! Pressing FIRE in games that wait for it.
 
 use super::forward;
 use crate::{Env, EnvError, Step};
 
-/// Does action 1 (FIRE) and then action 2 after every reset, and after every lost life (a discount of 0 within an episode), as the
-/// wrappers of OpenAI's Baselines do. What these steps pay counts in the score but not in the reward: the agent did not choose them.
+/// Performs actions 1 (FIRE) and 2 after every reset and every lost life (a discount of 0 within an episode), like
+/// OpenAI Baselines. Their rewards count in the score but not in the reward, because the agent did not choose them.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -23,7 +23,7 @@ pub struct FireStart<E> {
 }
 
 impl<E: Env> FireStart<E> {
-    /// The actions done, in their order.
+    /// The actions performed, in order.
     pub(crate) const ACTIONS: [u32; 2] = [1, 2];
 
     /// # Panics

@@ -1,10 +1,11 @@
-//! Repeating an action for several frames.
+//! Frame skip.
 
 use super::{Lives, forward};
 use crate::{Env, EnvError, Step};
 
-/// Repeats every action for `skip` frames, sums the rewards, and observes the maximum of the last two frames, pixel by pixel, since the
-/// Atari draws some objects only in every other frame (Mnih 2015). If the episode ends within, the last frame alone is observed.
+/// Repeats each action for `skip` frames, sums the rewards, and observes the pixelwise maximum of the last two
+/// frames, because the Atari draws some objects only in every other frame (Mnih 2015). If the episode ends earlier,
+/// only the last frame is observed.
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Catch};
@@ -21,7 +22,7 @@ pub struct FrameSkip<E> {
     skip: u32,
     /// Frames whose maximum is observed.
     pooled: u32,
-    /// The maximum of those so far.
+    /// Their maximum so far.
     before: Vec<u8>,
 }
 
@@ -34,8 +35,8 @@ impl<E: Env<Obs = u8>> FrameSkip<E> {
         Self::pooling(env, skip, 2)
     }
 
-    /// Observes the maximum of the last `pooled` frames, or of all if there are fewer: objects that flicker at a slower pace than every other
-    /// frame are hidden from the maximum of two.
+    /// Observes the maximum of the last `pooled` frames, or of all if there are fewer. The maximum of two misses
+    /// objects that flicker more slowly than every other frame.
     ///
     /// # Panics
     ///
@@ -54,12 +55,12 @@ impl<E: Env<Obs = u8>> FrameSkip<E> {
     }
 }
 
-/// Whether frame `frame` of `skip`, counted from 1, is one of those before the last whose maximum is observed.
+/// Whether frame `frame` of `skip`, counted from 1, is one of the frames before the last that enter the maximum.
 pub(crate) fn is_pooled(frame: u32, skip: u32, pooled: u32) -> bool {
     0 < frame && frame < skip && skip - frame < pooled
 }
 
-/// `out` becomes the larger of `out` and `other`, byte by byte.
+/// Stores the bytewise maximum of `out` and `other` in `out`.
 pub(crate) fn max_into(out: &mut [u8], other: &[u8]) {
     out.iter_mut()
         .zip(other)

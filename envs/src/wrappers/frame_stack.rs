@@ -1,11 +1,11 @@
-//! Observing the last few observations together.
+//! Frame stacking.
 
 use super::forward;
 use crate::snapshot::{bad, open, seal};
 use crate::{Elem, Env, EnvError, Shape, Step};
 
-/// Stacks the last `n` observations along a new first dimension, the oldest first. After a reset, the first observation is there `n`
-/// times.
+/// Stacks the last `n` observations along a new first dimension, oldest first. After a reset, the first observation
+/// is repeated `n` times.
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Catch};
@@ -37,18 +37,18 @@ impl<T: Elem> Stack<T> {
         }
     }
 
-    /// Where the newest frame lies.
+    /// The newest frame, to be written.
     pub(crate) fn newest(&mut self) -> &mut [T] {
         let start = self.frames.len() - self.frame_len;
         &mut self.frames[start..]
     }
 
-    /// Makes room for a frame; the oldest is gone, the newest stands twice.
+    /// Drops the oldest frame; the newest is then there twice.
     pub(crate) fn shift(&mut self) {
         self.frames.copy_within(self.frame_len.., 0);
     }
 
-    /// Puts the newest frame everywhere.
+    /// Copies the newest frame to all places.
     pub(crate) fn fill(&mut self) {
         let start = self.frames.len() - self.frame_len;
         for at in (0..start).step_by(self.frame_len) {
@@ -60,7 +60,7 @@ impl<T: Elem> Stack<T> {
         &self.frames
     }
 
-    /// Takes frames over, if there are as many as it has.
+    /// Restores frames; returns `None` if their number is wrong.
     pub(crate) fn restore(&mut self, frames: &[T]) -> Option<()> {
         (frames.len() == self.frames.len()).then(|| self.frames.copy_from_slice(frames))
     }

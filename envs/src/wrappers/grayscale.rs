@@ -1,10 +1,10 @@
-//! From colours to shades of gray.
+//! Conversion from RGB to gray.
 
 use super::{Lives, forward};
 use crate::{Env, EnvError, Shape, Step};
 
-/// Turns observations `[height, width, 3]` of red, green and blue into `[height, width]` of luma, by the weights of ITU-R BT.601 (as
-/// OpenCV does): `0.299 R + 0.587 G + 0.114 B`, rounded.
+/// Converts observations `[height, width, 3]` in RGB to `[height, width]` luma with the weights of ITU-R BT.601, like
+/// OpenCV: `0.299 R + 0.587 G + 0.114 B`, rounded.
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Catch};

@@ -4,7 +4,7 @@
 //! TimeLimit(ClipReward(FrameStack(Resize(FireStart(EpisodicLife(FrameSkip(NoopStart(game))))))))
 //! ```
 //!
-//! is the chain of Atari training; [`AtariEnv`](crate::atari::AtariEnv) is the same in one piece.
+//! is the chain of Atari training; [`AtariEnv`](crate::atari::AtariEnv) fuses it into one pass.
 
 mod clip_reward;
 mod episodic_life;
@@ -28,7 +28,7 @@ pub use resize::Resize;
 pub use sticky_actions::StickyActions;
 pub use time_limit::TimeLimit;
 
-/// The pieces that wrappers share with environments that do the same in one pass.
+/// The parts of wrappers that fused environments share.
 pub(crate) mod fused {
     pub(crate) use super::clip_reward::sign;
     pub(crate) use super::episodic_life::lost_life;
@@ -37,7 +37,7 @@ pub(crate) mod fused {
     pub(crate) use super::noop_start::{draw_noops, noop_stream};
 }
 
-/// What most wrappers leave as it is.
+/// Forwards the methods that most wrappers leave unchanged.
 macro_rules! forward {
     ($($what:ident),*) => {$( $crate::wrappers::forward_one!($what); )*};
 }

@@ -1,4 +1,4 @@
-//! Episodes that start a little later.
+//! Random no-ops at the start of an episode.
 
 use rand::RngExt;
 
@@ -7,8 +7,8 @@ use crate::rng::{Rng, stream};
 use crate::snapshot::{open, seal};
 use crate::{Env, EnvError, Step};
 
-/// Does action 0 (NOOP) 1 to `max` times after a reset, so that episodes do not all begin alike (Mnih 2015 has up to 30). If the episode
-/// ends meanwhile, another reset follows.
+/// Performs action 0 (NOOP) 1 to `max` times after a reset, so that episodes start in different states (Mnih 2015
+/// uses up to 30). If the episode ends meanwhile, it is reset again.
 ///
 /// ```
 /// use coinop_envs::Env;
@@ -44,12 +44,12 @@ impl<E> NoopStart<E> {
     }
 }
 
-/// Where the numbers of no-ops come from.
+/// The random stream of the numbers of no-ops.
 pub(crate) fn noop_stream(seed: u64) -> Rng {
     stream(seed, "noop", 0)
 }
 
-/// How many no-ops come next.
+/// Draws the next number of no-ops.
 pub(crate) fn draw_noops(max: u32, rng: &mut Rng) -> u32 {
     rng.random_range(1..=max)
 }

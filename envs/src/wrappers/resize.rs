@@ -1,10 +1,10 @@
-//! Smaller pictures.
+//! Image resizing.
 
 use super::{Lives, forward};
 use crate::resize::AreaResizer;
 use crate::{Env, EnvError, Shape, Step};
 
-/// Shrinks observations `[height, width]` by area, as OpenCV's `INTER_AREA`.
+/// Shrinks observations `[height, width]` by area averaging, like OpenCV's `INTER_AREA`.
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Catch};
@@ -24,11 +24,12 @@ pub struct Resize<E> {
 }
 
 impl<E: Env<Obs = u8>> Resize<E> {
-    /// Shrinks the observations of `env` to `height` times `width`.
+    /// Wraps `env`; observations become `[height, width]`.
     ///
     /// # Panics
     ///
-    /// If they are not `[height, width]`, are smaller, or more than three times as large.
+    /// If the observations of `env` are not `[height, width]`, or are smaller than or more than three times as large
+    /// as the result.
     #[must_use]
     pub fn new(env: E, height: usize, width: usize) -> Self {
         let shape = env.obs_shape();

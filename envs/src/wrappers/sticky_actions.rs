@@ -1,4 +1,4 @@
-//! Actions that stick.
+//! Sticky actions.
 
 use rand::RngExt;
 
@@ -7,8 +7,8 @@ use crate::rng::{Rng, stream};
 use crate::snapshot::{bad, open, seal};
 use crate::{Env, EnvError, Step};
 
-/// Repeats the action before instead of the new one, with a given probability per step (Machado 2018, arXiv 1709.06009, section 5).
-/// For Atari, the machine itself offers this per frame with ALE's own generator.
+/// Repeats the previous action instead of the new one with a given probability per step (Machado 2018, arXiv
+/// 1709.06009, section 5). For Atari, the machine itself offers this per frame, with ALE's own generator.
 ///
 /// ```
 /// use coinop_envs::Env;

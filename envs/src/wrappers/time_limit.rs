@@ -1,10 +1,11 @@
-//! Episodes of limited length.
+//! A step limit for episodes.
 
 use super::{Lives, forward};
 use crate::snapshot::{bad, open, seal};
 use crate::{End, Env, EnvError, Step};
 
-/// Truncates an episode after so many steps: it ends, and the discount stays, because the task itself goes on.
+/// Truncates an episode after `max_steps` steps: it ends, but the discount stays 1, because the task itself has not
+/// ended.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
