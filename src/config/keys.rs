@@ -20,6 +20,9 @@ const MAX_PARTS: usize = 8;
 /// The key that selects which other keys its table has.
 const KIND: &str = "kind";
 
+/// The only key of a table that describes what a word names elsewhere: `body = { layers = … }` in place of `body = "a3c"`.
+const DESCRIPTION: &str = "layers";
+
 /// An unknown setting or an invalid value.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub(crate) enum KeyError {
@@ -117,6 +120,9 @@ fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) ->
             Some(Value::Table(below)) => match value {
                 Value::Table(over) if changes_kind(below, &over) => *below = over,
                 Value::Table(over) => merge_below(below, over, &format!("{name}."), names)?,
+                Value::String(word) if below.keys().eq([DESCRIPTION]) => {
+                    base.insert(key, Value::String(word));
+                }
                 other => return Err(unfit(name, &other, "a section of settings")),
             },
             Some(old) => *old = coerce(&name, old, value)?,
@@ -420,6 +426,21 @@ mod tests {
             error("gamma"),
             "`gamma` is not of the form KEY=VALUE, e.g. paac.gamma=0.98"
         );
+    }
+
+    #[test]
+    fn a_description_in_place_of_a_word_gives_way_to_a_word_again() {
+        let mut table: Table = toml::from_str("[paac.network]\nbody = 'a3c'").unwrap();
+        for (pair, expected) in [
+            ("body={layers={hidden=[9]}}", "body = { layers = { hidden = [9] } }"),
+            ("body=nature", "body = 'nature'"),
+        ] {
+            set(&mut table, &pair.parse().unwrap(), &[]).unwrap();
+            assert_eq!(
+                table["paac"]["network"],
+                Value::Table(toml::from_str(expected).unwrap())
+            );
+        }
     }
 
     #[test]
