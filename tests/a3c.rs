@@ -11,7 +11,7 @@ mod program;
 
 use std::fs;
 
-use program::{coinop, fail, rows_without_times, succeed, text};
+use program::{SMALL_NETWORK, coinop, fail, rows_without_times, succeed, text};
 
 #[test]
 fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
@@ -23,6 +23,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
         "train",
         "pong",
         "--algo=a3c",
+        SMALL_NETWORK,
         "--frames=10k",
         "--set=workers=2",
         "--set=metrics_frames=2k",

@@ -601,7 +601,13 @@ fn a_full_disk_ends_a_trace_and_a_run_with_one_line() {
         return;
     }
     let script = format!("{MOUNT} && cd \"$PWD\" && exec \"$@\"");
-    let error = fail(in_namespace(&script).args(["train", "pong", "--frames=80"]).args(SMALL));
+    let large = ["--set=body=nature"];
+    let error = fail(
+        in_namespace(&script)
+            .args(["train", "pong", "--frames=80"])
+            .args(SMALL)
+            .args(large),
+    );
     assert!(error.contains("No space left on device"), "{error}");
     assert!(
         error.ends_with("; free some space, or choose a place on another disk"),

@@ -15,7 +15,9 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
-use program::{SMALL, checkpoints, coinop, fail, last_checkpoint, rows_without_times, run, succeed, text, train};
+use program::{
+    SMALL, checkpoints, coinop, fail, last_checkpoint, rows_without_times, run, succeed, text, train, wait_until,
+};
 
 /// A run that goes on until it is asked to stop.
 struct Running {
@@ -239,9 +241,7 @@ fn a_run_that_is_killed_leaves_its_last_checkpoint_and_what_it_did_not_finish_is
     let often = ["--set=checkpoint_minutes=1e-9", "--set=milestone_frames=320"];
     let running = Running::start_with(&mut coinop(dir.path()), &often);
     let run_dir = dir.path().join("run");
-    while checkpoints(&run_dir).len() < 6 {
-        std::thread::yield_now();
-    }
+    wait_until(|| checkpoints(&run_dir).len() >= 6);
     running.send(&["KILL"]);
     running.end();
     let printed = succeed(
@@ -347,7 +347,7 @@ fn a_checkpoint_of_something_else_than_its_config_says_is_refused() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let run_dir = train(dir.path(), "run", &["--frames=400"]);
+    let run_dir = train(dir.path(), "run", &["--frames=400", "--set=body=a3c"]);
     let config = fs::read_to_string(run_dir.join("config.toml")).unwrap();
     for (from, to, named) in [
         (

@@ -12,10 +12,11 @@ mod program;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use program::{coinop, fail, last_checkpoint, rows_without_times, succeed};
+use program::{SMALL_NETWORK, coinop, fail, last_checkpoint, rows_without_times, succeed};
 
 /// Settings that make a run small.
 const SMALL: &[&str] = &[
+    SMALL_NETWORK,
     "--torch-threads=1",
     "--set=num_envs=2",
     "--set=capacity=2k",

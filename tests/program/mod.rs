@@ -5,9 +5,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
-/// Settings that make a run small: two small environments, and one thread for libtorch.
+/// A network for pixels that is small: what most tests try is not the network, which would take most of their time.
+pub(crate) const SMALL_NETWORK: &str = "--set=body={layers={convolutions=[[4,8,8]],hidden=[16]}}";
+
+/// Settings that make a run of pixels small: two environments, a small network, and one thread for libtorch.
 pub(crate) const SMALL: &[&str] = &[
+    SMALL_NETWORK,
     "--torch-threads=1",
     "--set=num_envs=2",
     "--set=rollout_steps=20",
@@ -106,6 +111,17 @@ pub(crate) fn train(dir: &Path, run_dir: &str, args: &[&str]) -> PathBuf {
     let base = [&["train", "pong", "--run-dir", run_dir], SMALL].concat();
     succeed(dir, &[&base, args].concat());
     dir.join(run_dir)
+}
+
+/// Waits until a condition holds that another process brings about, and leaves the processor to that process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it sleeps between looks, not for as long as something takes"
+)]
+pub(crate) fn wait_until(mut holds: impl FnMut() -> bool) {
+    while !holds() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The rows of a metrics.csv without the columns that are times.

@@ -12,7 +12,7 @@ use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
-use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
+use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, small_convolutions, state};
 use crate::{Checkpoint, Mode, Policy, Resumption, Trainer};
 
 const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
@@ -58,13 +58,13 @@ fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
     for locked in [false, true] {
         let config = A3cConfig { locked, ..config() };
         let mut trainer = trainer(&config, 1);
-        let scores = run(&mut trainer, 3_000);
+        let scores = run(&mut trainer, 1_500);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         // Epsilon costs .05 · 2/3 of the ten points on average.
         assert!(mean > 9.0, "{mean}");
         let progress = trainer.step().unwrap();
-        assert_eq!(progress.steps, 5 * 3_001);
-        assert!(progress.updates >= 3_001);
+        assert_eq!(progress.steps, 5 * 1_501);
+        assert!(progress.updates >= 1_501);
         assert!(progress.epsilons.len() == 3 && progress.epsilons.iter().all(|epsilon| *epsilon <= 0.1));
         let rng = stream(1, "evaluation", 0);
         let spec = of(name_the_bit()).spec();
@@ -79,12 +79,12 @@ fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
 fn both_kinds_of_networks_learn_from_pixels() {
     for core in [Core::None, Core::Lstm] {
         let mut config = config();
-        config.network.body = BodyKind::A3c;
+        config.network.body = small_convolutions();
         config.network.core = core;
         config.learning_rate = 0.001;
         let factory = name_the_half();
         let mut trainer = A3c::<u8>::new(&config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
-        let scores = run(&mut trainer, 800);
+        let scores = run(&mut trainer, 600);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{core:?}: {mean}");
     }
@@ -362,8 +362,8 @@ fn an_lstm_learns_what_has_to_be_remembered() {
     config.network.core = Core::Lstm;
     let factory = of(remember_the_bit());
     let mut trainer = A3c::new(&config, factory.as_ref(), 40_000, 1, Device::Cpu).unwrap();
-    let scores = run(&mut trainer, 4_000);
+    let scores = run(&mut trainer, 1_500);
     // Who does not remember guesses: half of the points. Epsilon is .05 on average, and half of its actions are wrong.
-    let mean = scores[scores.len() - 400..].iter().sum::<f64>() / 400.0;
+    let mean = scores[scores.len() - 200..].iter().sum::<f64>() / 200.0;
     assert!(mean > 0.9, "{mean}");
 }

@@ -9,7 +9,7 @@ use crate::explore::{EpsilonConfig, Epsilons, epsilon_greedy};
 use crate::init::Init;
 use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
-use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, state};
+use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, small_convolutions, state};
 use crate::{Checkpoint, Mode, Policy, Trainer};
 
 const METHODS: [ValueMethod; 3] = [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ];
@@ -57,13 +57,13 @@ fn each_method_learns_to_name_the_bit_with_and_without_a_lock() {
     for (method, locked) in METHODS.into_iter().flat_map(|method| [(method, false), (method, true)]) {
         let config = AsyncQConfig { locked, ..config() };
         let mut trainer = trainer(method, &config, 1);
-        let scores = run(&mut trainer, 3_000);
+        let scores = run(&mut trainer, 1_500);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         // Epsilon costs at most .1 · 2/3 of the ten points on average.
         assert!(mean > 8.8, "{method:?}, locked {locked}: {mean}");
         let progress = trainer.step().unwrap();
-        assert_eq!(progress.steps, 5 * 3_001);
-        assert!(progress.updates >= 3_001);
+        assert_eq!(progress.steps, 5 * 1_501);
+        assert!(progress.updates >= 1_501);
         let last = [0.1, 0.01];
         assert!(progress.epsilons.len() == 3 && progress.epsilons.iter().all(|epsilon| last.contains(epsilon)));
         let rng = stream(1, "evaluation", 0);
@@ -79,11 +79,11 @@ fn each_method_learns_to_name_the_bit_with_and_without_a_lock() {
 fn each_method_learns_from_pixels() {
     for method in METHODS {
         let mut config = config();
-        config.network.body = BodyKind::A3c;
+        config.network.body = small_convolutions();
         config.learning_rate = 0.001;
         let factory = name_the_half();
         let mut trainer = AsyncQ::<u8>::new(method, &config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
-        let scores = run(&mut trainer, 1_200);
+        let scores = run(&mut trainer, 900);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{method:?}: {mean}");
     }

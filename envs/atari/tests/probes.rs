@@ -7,10 +7,8 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+use rayon::prelude::*;
 
 const VSYNC: u8 = 0x00;
 const VBLANK: u8 = 0x01;
@@ -137,17 +135,6 @@ fn differences(row: &str) -> Option<String> {
 fn every_register_is_seen_to_change_when_it_does_in_ale() {
     let text = include_str!("probes.csv");
     let rows: Vec<&str> = text.lines().collect();
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    found.lock().unwrap().extend(differences(row));
-                }
-            });
-        }
-    });
-    let found = found.into_inner().unwrap();
+    let found: Vec<String> = rows.par_iter().filter_map(|row| differences(row)).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -5,8 +5,11 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
+mod roms;
+
 use coinop_atari::{Action, Atari, Rom, Settings, find_game, games};
 use proptest::prelude::*;
+use rayon::prelude::*;
 
 /// What can be seen of a machine after an action.
 fn look(atari: &mut Atari, action: Action) -> (i32, u32, bool, u32, [u8; 128], Vec<u8>) {
@@ -17,12 +20,15 @@ fn look(atari: &mut Atari, action: Action) -> (i32, u32, bool, u32, [u8; 128], V
 
 #[test]
 fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
+    if roms::are_missing() {
+        return;
+    }
     // Sticky actions, so that the generator counts too.
     let settings = Settings {
         repeat_action_probability: 0.25,
         ..Settings::default()
     };
-    for game in games() {
+    games().par_iter().for_each(|game| {
         let rom = Rom::find(game, None).unwrap();
         let mut atari = Atari::new(&rom, &settings).unwrap();
         atari.reset();
@@ -46,7 +52,7 @@ fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
         other.load_state(&state).unwrap();
         assert!(other.save_state() == state, "{}", game.name);
         assert!(play(&mut other) == first, "{}", game.name);
-    }
+    });
 }
 
 fn pong() -> Atari {
@@ -61,6 +67,9 @@ fn pong() -> Atari {
 
 #[test]
 fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
+    if roms::are_missing() {
+        return;
+    }
     let mut pong = pong();
     let state = pong.save_state();
     let breakout = Rom::find(find_game("breakout").unwrap(), None).unwrap();
@@ -101,6 +110,9 @@ proptest! {
         head in any::<bool>(),
         cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
     ) {
+        if roms::are_missing() {
+            return Ok(());
+        }
         thread_local! {
             static PONG: (Atari, Vec<u8>) = {
                 let pong = pong();
