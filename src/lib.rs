@@ -3,7 +3,7 @@
 //! * [`atari`]: an Atari 2600 with the semantics of the Arcade Learning Environment.
 //! * [`envs`]: the [`Env`](envs::Env) trait, wrappers, vectorised environments and the registry.
 //! * [`agents`]: networks, optimisers, and the [`Trainer`](agents::Trainer)s.
-//! * [`Program`]: the command line, for environments of your own too.
+//! * [`Program`]: the command line, also for your own environments and algorithms.
 
 // See `output`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -19,6 +19,8 @@ mod commands;
 mod config;
 mod count;
 mod custom;
+#[cfg(test)]
+mod documents;
 mod evaluation;
 mod files;
 mod log;
@@ -31,7 +33,7 @@ mod signals;
 pub use custom::{Algorithm, RunSettings};
 pub use program::Program;
 
-/// The chapters of the guide that have code, so that it is compiled with the tests.
+/// The guide's chapters with code, so that the tests compile it.
 #[cfg(doctest)]
 mod guide {
     #[doc = include_str!("../docs/guide/src/custom-environment.md")]

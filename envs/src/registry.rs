@@ -511,7 +511,7 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
     }
     if name.starts_with("gym-rs/") && !cfg!(feature = "gym-rs") {
         return Err(EnvError::BadSetting(format!(
-            "`{name}` is of gym-rs, which is not built in: build with --features gym-rs, which needs SDL2 and SDL2_gfx"
+            "`{name}` is of gym-rs, which is not built in: build with --features gym-rs, which needs CMake, SDL2 and SDL2_gfx"
         )));
     }
     match find_gymnasium(name) {

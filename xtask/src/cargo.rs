@@ -16,14 +16,14 @@ pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode, SetupError> 
     )
 }
 
-/// Every test of the workspace.
+/// Runs all tests of the workspace.
 pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
     become_cargo(&[&["test", "--workspace"], &borrowed(args)[..]].concat())
 }
 
-/// The tests that need gym-rs; whether they pass.
+/// Runs the tests that need gym-rs; returns whether they pass.
 pub(crate) fn test_gym_rs() -> Result<bool, SetupError> {
-    // Chosen among the whole workspace, so that the features of other crates are those of `test`, and they are compiled once.
+    // `--workspace` gives dependencies the same features as in `test`, so they are compiled once.
     let args = [
         "test",
         "--workspace",
@@ -36,7 +36,7 @@ pub(crate) fn test_gym_rs() -> Result<bool, SetupError> {
     Ok(status.success())
 }
 
-/// The test of `tests/resume.rs` that takes minutes.
+/// Runs the test of `tests/resume.rs` that takes minutes.
 pub(crate) fn kill_test() -> Result<ExitCode, SetupError> {
     become_cargo(&[
         "test",
@@ -51,7 +51,7 @@ pub(crate) fn kill_test() -> Result<ExitCode, SetupError> {
     ])
 }
 
-/// All recorded play of all Atari games.
+/// Replays the recordings of Atari games.
 pub(crate) fn golden(games: &[String]) -> Result<ExitCode, SetupError> {
     become_cargo(
         &[
@@ -70,21 +70,21 @@ pub(crate) fn golden(games: &[String]) -> Result<ExitCode, SetupError> {
     )
 }
 
-/// What [`train()`] compiles.
+/// The build that [`train()`] performs.
 pub(crate) const TRAIN: &[&str] = &["build", "--release", "--package", "coinop"];
-/// What [`test()`] compiles.
+/// The build that [`test()`] performs.
 pub(crate) const TEST: &[&str] = &["build", "--workspace", "--all-targets"];
 
-/// A cargo that compiles ahead what it can, until this is dropped. Without libtorch it fails at what needs that, and compiles everything else.
+/// A cargo that compiles ahead until this is dropped: everything that does not need libtorch.
 pub(crate) struct Ahead(Option<Child>);
 
-/// Starts compiling ahead. Nobody hears of it: where it does not work, the real one will say why.
+/// Starts compiling ahead, silently: if it fails, the real build will print why.
 pub(crate) fn ahead(args: &[&str]) -> Ahead {
     if cfg!(not(unix)) {
         return Ahead(None);
     }
-    // A shell ends cargo and its compilers, as one group, when our end of the pipe closes, however this process ends. A cargo that were killed by itself
-    // would leave compilers behind that write beside those of the next one.
+    // A shell terminates cargo and its compilers as a group when our end of the pipe closes, however this process ends. Killing only cargo would leave
+    // compilers running next to those of the real build.
     const SCRIPT: &str = r#""$@" & trap '' TERM; read -r _; kill -TERM 0; wait"#;
     let mut shell = Command::new("sh");
     shell

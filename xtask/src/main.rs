@@ -54,12 +54,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Fetch libtorch and the ROMs, if they are not there yet
+    /// Fetch libtorch and the ROMs, unless they are installed already
     Setup {
         /// Take the ROMs from this folder (NAME.bin) instead of the ale-py wheel
         #[arg(long, value_name = "DIR")]
         roms: Option<PathBuf>,
-        /// Fetch again what is there already
+        /// Fetch everything again
         #[arg(long)]
         force: bool,
     },
@@ -70,21 +70,21 @@ enum Command {
         roms: Option<PathBuf>,
         /// The environment, for example `pong`
         env: String,
-        /// Everything else `coinop train` understands, for example `--algo paac --frames 10M`
+        /// Arguments of `coinop train`, for example `--algo paac --frames 10M`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Set up, then run every test of the workspace, examples in the documentation included; those of gym-rs where SDL2 is there or can be installed
+    /// Set up, then run all tests, including documentation examples, and those of gym-rs if SDL2 is installed or can be
     Test {
-        /// Passed on to `cargo test --workspace`, for example a part of a test's name
+        /// Arguments of `cargo test --workspace`, for example a part of a test's name
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Set up, then kill training runs a hundred times at random instants, let them go on, and compare each with one that was never killed (minutes)
+    /// Set up, then kill training runs a hundred times at random instants, resume them, and compare each with an uninterrupted one (minutes)
     KillTest,
-    /// Get the ROMs, then play everything that was recorded of ale-py and print a table of what differs (minutes)
+    /// Get the ROMs, then replay all recordings of ale-py and print a table of the differences (minutes)
     Golden {
-        /// The games; all if none is named
+        /// The games [default: all]
         games: Vec<String>,
     },
 }
@@ -109,7 +109,7 @@ fn run(command: Command) -> Result<ExitCode, SetupError> {
         Command::Train { roms, env, args } => {
             names::check(&env)?;
             let roms = roms.or_else(|| roms_argument(&args));
-            // What does not need libtorch is compiled while that is fetched.
+            // Compile everything that does not need libtorch during its download.
             let ahead = (!libtorch::is_complete(&root.join(".libtorch"))).then(|| cargo::ahead(cargo::TRAIN));
             let done = setup::everything(&root, &Options { roms, force: false });
             drop(ahead);
@@ -121,7 +121,7 @@ fn run(command: Command) -> Result<ExitCode, SetupError> {
             let done = setup::everything(&root, &Options::default());
             drop(ahead);
             done?;
-            // A part of the tests is somebody's who knows which.
+            // With arguments, the user selects the tests.
             if args.is_empty() && sdl::provide() && !cargo::test_gym_rs()? {
                 return Ok(ExitCode::FAILURE);
             }
@@ -145,7 +145,7 @@ fn workspace_root() -> PathBuf {
     package.parent().map_or_else(|| package.clone(), Path::to_owned)
 }
 
-/// `--roms DIR` among the arguments of `coinop train`: whoever brings ROMs needs no download of others.
+/// The folder of `--roms DIR` among the arguments of `coinop train`, with which ROMs need not be downloaded.
 fn roms_argument(args: &[String]) -> Option<PathBuf> {
     let position = args.iter().position(|arg| arg == "--roms");
     let separate = position.and_then(|position| args.get(position + 1)).map(PathBuf::from);

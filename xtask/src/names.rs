@@ -1,14 +1,14 @@
-//! The names of environments, checked before anything is fetched or compiled for them.
+//! Names of environments, checked before anything is downloaded or compiled.
 
 use coinop_atari::games;
 use coinop_atari::names::nearest;
 
 use crate::error::SetupError;
 
-/// Those that are not games of the Atari, by their short names; a test of the program says that they are all.
+/// The short names of all environments that are not Atari games; a test of the program checks that the list is complete.
 const OTHERS: &str = include_str!("names.txt");
 
-/// Checks the name of an environment, perhaps with options: `pong@mode=1`. What stands for a family (`ALE/…`, `gym-rs/…`) is the program's matter.
+/// Checks the name of an environment, which may have options: `pong@mode=1`. Names with a family (`ALE/…`, `gym-rs/…`) are left to the program.
 pub(crate) fn check(env: &str) -> Result<(), SetupError> {
     let name = env.split('@').next().unwrap_or(env);
     let short = name
@@ -27,7 +27,7 @@ pub(crate) fn check(env: &str) -> Result<(), SetupError> {
     })
 }
 
-/// Without what people write differently.
+/// Removes case and separators.
 fn squeeze(name: &str) -> String {
     let letters = name.chars().filter(|c| *c != '_');
     letters.map(|c| c.to_ascii_lowercase()).collect()

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::SetupError;
 
-/// One line on stderr. If it can't be written, nobody could be told, and set-up goes on; `eprintln!` would panic.
+/// Writes one line to stderr and ignores errors; `eprintln!` would panic.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(stderr().lock(), "xtask: {text}");
 }
@@ -35,7 +35,7 @@ pub(crate) fn bytes_bar(total_bytes: u64, what: &str) -> ProgressBar {
     bar
 }
 
-/// A size as people say it: `3.1 MB`.
+/// Formats a size for people: `3.1 MB`.
 pub(crate) fn megabytes(bytes: u64) -> String {
     match bytes {
         0..10_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),

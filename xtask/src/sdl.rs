@@ -1,14 +1,14 @@
-//! What gym-rs needs to be compiled: CMake with Make, and SDL2_gfx with the SDL2 that it is for.
+//! What compiling gym-rs requires: CMake with Make, and SDL2_gfx with the SDL2 that it is for.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::progress::say;
 
-/// What they are called where apt-get installs them.
-const PACKAGES: [&str; 4] = ["cmake", "libsdl2-dev", "libsdl2-gfx-dev", "make"];
+/// The packages of Debian and its derivatives; that of SDL2_gfx depends on that of SDL2.
+const PACKAGES: [&str; 3] = ["cmake", "libsdl2-gfx-dev", "make"];
 
-/// Installs what is missing where that is possible, and says what to do where it is not. Whether gym-rs can be compiled.
+/// Installs what is missing if possible, and otherwise prints how to. Returns whether gym-rs can be compiled.
 pub(crate) fn provide() -> bool {
     if is_there() {
         return true;
@@ -16,11 +16,8 @@ pub(crate) fn provide() -> bool {
     let packages = PACKAGES.join(" ");
     if can_install() {
         say(&format!("apt-get install {packages}, for gym-rs"));
-        let update = apt_get(&["update", "-qq"]);
-        if update
-            && apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], &PACKAGES[..]].concat())
-            && is_there()
-        {
+        let install = [&["install", "-y", "-qq", "--no-install-recommends"], &PACKAGES[..]].concat();
+        if apt_get(&["update", "-qq"]) && apt_get(&install) && is_there() {
             return true;
         }
     }
@@ -47,13 +44,13 @@ fn links() -> bool {
         .spawn();
     let Ok(mut child) = child else { return false };
     if let Some(mut stdin) = child.stdin.take() {
-        // What a compiler that ends early does not read, it does not need.
+        // A compiler that exits early does not read it.
         let _ = stdin.write_all(b"int main(void) { return 0; }\n");
     }
     child.wait().is_ok_and(|status| status.success())
 }
 
-/// Whether this is root on Debian or a relative of it.
+/// Whether this is root on Debian or a derivative.
 #[cfg(unix)]
 fn can_install() -> bool {
     rustix::process::geteuid().is_root() && succeeds(Command::new("apt-get").arg("--version"))
@@ -82,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_is_not_there_does_not_succeed() {
+    fn a_missing_program_does_not_succeed() {
         assert!(succeeds(&mut Command::new("true")));
         assert!(!succeeds(&mut Command::new("false")));
         assert!(!succeeds(&mut Command::new("no-such-program-anywhere")));

@@ -1,20 +1,22 @@
 //! The environments of the crate [gym-rs](https://docs.rs/gym-rs), version 0.3: `gym-rs/CartPole-v1` and `gym-rs/MountainCar-v0`.
 //!
-//! With the feature `gym-rs`, which needs CMake, SDL2 and SDL2_gfx. What gym-rs leaves to others is added here: seeds for every episode (its own
-//! `reset(None)` asks the system for entropy), limits of steps, an error for a step after the end, snapshots. Its environments must stay in the
-//! thread in which they were made, so that each has one of its own ([`Remote`](crate::vec_env::Remote)).
+//! Requires the feature `gym-rs`, and with it CMake, SDL2 and SDL2_gfx. The adapter adds what gym-rs lacks: a seed for
+//! every episode (`reset(None)` of gym-rs reads the system's entropy), step limits, an error for a step after the
+//! end, and snapshots. The environments must stay in the thread that created them, so each gets its own
+//! ([`Remote`](crate::vec_env::Remote)).
 //!
-//! They differ from Gymnasium's, after which they are named, and from ours in [`classic`](crate::classic):
+//! They differ from Gymnasium's environments of the same names, and from ours in [`classic`](crate::classic):
 //!
-//! * CartPole adds the pole's mass and half of its length where the equations, and Gymnasium, multiply them; its pole falls more easily.
-//! * CartPole begins with all four numbers between -0.5 and 0.5 unless it is told otherwise, mostly beyond the angle that ends an episode. Here it
-//!   is told the -0.05 to 0.05 of its documentation.
-//! * Neither truncates.
+//! * CartPole adds the pole's mass and half length where the equations, and Gymnasium, multiply them; its pole falls
+//!   more easily.
+//! * CartPole starts with all four values between -0.5 and 0.5 by default, mostly beyond the angle that ends an
+//!   episode. The adapter passes -0.05 to 0.05, the range in gym-rs's documentation.
+//! * Neither truncates episodes.
 //!
-//! With pictures as observations they are `gym-rs/CartPole-v1-pixels` and `gym-rs/MountainCar-v0-pixels`: gym-rs draws, and the wrappers of the
-//! Atari make stacks of four pictures of 84x84 in shades of gray ([`pixels`]).
+//! `gym-rs/CartPole-v1-pixels` and `gym-rs/MountainCar-v0-pixels` observe the pictures that gym-rs draws, which the
+//! Atari wrappers turn into stacks of four 84x84 frames in gray ([`pixels`]).
 //!
-//! `gymnasia` is a fork of gym-rs without SDL2; this adapter takes gym-rs itself.
+//! `gymnasia` is a fork of gym-rs without SDL2; this adapter uses gym-rs itself.
 
 mod pictures;
 
@@ -33,26 +35,26 @@ use crate::{Env, EnvError, Shape, Step};
 
 pub use pictures::{GymRsPixels, pixels};
 
-/// What the adapter has to know of an environment of gym-rs.
+/// What the adapter needs to know about an environment of gym-rs.
 pub trait GymRsEnv: Gym<Action = usize> + EnvProperties<ActionSpace = Discrete> + 'static {
-    /// The name that it is listed under.
+    /// The name in the registry.
     const NAME: &'static str;
 
-    /// One that draws nothing.
+    /// Creates an environment that does not draw.
     fn fresh() -> Self;
 
-    /// One that draws when [`Gym::render`] asks for it.
+    /// Creates an environment that draws on [`Gym::render`].
     fn model() -> Self;
 
-    /// Where its episodes begin, if not where it begins them itself.
+    /// The range of initial states, if not the default of gym-rs.
     fn start() -> Option<BoxR<Self::Observation>> {
         None
     }
 
-    /// Its state, as an observation.
+    /// The state, as an observation.
     fn state(&self) -> Vec<f64>;
 
-    /// Puts it into a state; `false` if that is none.
+    /// Sets the state; returns `false` if it is invalid.
     fn set_state(&mut self, state: &[f64]) -> bool;
 }
 
@@ -114,14 +116,14 @@ impl GymRsEnv for MountainCarEnv {
 #[derive(Clone, Debug)]
 pub struct GymRs<E> {
     env: E,
-    /// Each episode has a seed of its own from here.
+    /// The source of each episode's seed.
     seeds: Rng,
     len: usize,
     over: bool,
 }
 
 impl<E: GymRsEnv> GymRs<E> {
-    /// Without a limit of steps.
+    /// Creates the environment, without a step limit.
     #[must_use]
     pub fn new() -> Self {
         let env = E::fresh();
@@ -150,13 +152,13 @@ impl<E: GymRsEnv> Default for GymRs<E> {
     }
 }
 
-/// gym-rs's CartPole, with the limit of 500 steps that its documentation has.
+/// gym-rs's CartPole with the 500-step limit from its documentation.
 #[must_use]
 pub fn cart_pole() -> TimeLimit<GymRs<CartPoleEnv>> {
     TimeLimit::new(GymRs::new(), 500)
 }
 
-/// gym-rs's MountainCar, with Gymnasium's limit of 200 steps.
+/// gym-rs's MountainCar with Gymnasium's 200-step limit.
 #[must_use]
 pub fn mountain_car() -> TimeLimit<GymRs<MountainCarEnv>> {
     TimeLimit::new(GymRs::new(), 200)
