@@ -174,7 +174,7 @@ impl End {
 /// ```
 /// use coinop_envs::{End, Step};
 ///
-/// // A lost life: the return stops, the episode goes on, and the score counts what the agent's reward does not.
+/// // A lost life: the return ends, the episode continues, and the score counts what the agent's reward does not.
 /// let step = Step { discount: 0.0, reward: 0.0, ..Step::going_on(50.0) };
 /// assert_eq!((step.score, step.end), (50.0, End::No));
 /// ```
@@ -441,74 +441,45 @@ pub trait Env {
     }
 }
 
-impl<E: Env + ?Sized> Env for &mut E {
-    type Obs = E::Obs;
+/// Implements [`Env`] for pointers to environments.
+macro_rules! forward_through {
+    ($($pointer:ty),*) => {$(
+        impl<E: Env + ?Sized> Env for $pointer {
+            type Obs = E::Obs;
 
-    fn obs_shape(&self) -> Shape {
-        (**self).obs_shape()
-    }
+            fn obs_shape(&self) -> Shape {
+                (**self).obs_shape()
+            }
 
-    fn num_actions(&self) -> usize {
-        (**self).num_actions()
-    }
+            fn num_actions(&self) -> usize {
+                (**self).num_actions()
+            }
 
-    fn frames_per_step(&self) -> u32 {
-        (**self).frames_per_step()
-    }
+            fn frames_per_step(&self) -> u32 {
+                (**self).frames_per_step()
+            }
 
-    fn stacked_frames(&self) -> usize {
-        (**self).stacked_frames()
-    }
+            fn stacked_frames(&self) -> usize {
+                (**self).stacked_frames()
+            }
 
-    fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {
-        (**self).reset(seed, obs)
-    }
+            fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {
+                (**self).reset(seed, obs)
+            }
 
-    fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError> {
-        (**self).step(action, obs)
-    }
+            fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError> {
+                (**self).step(action, obs)
+            }
 
-    fn snapshot(&self) -> Option<Vec<u8>> {
-        (**self).snapshot()
-    }
+            fn snapshot(&self) -> Option<Vec<u8>> {
+                (**self).snapshot()
+            }
 
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
-        (**self).restore(snapshot)
-    }
+            fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
+                (**self).restore(snapshot)
+            }
+        }
+    )*};
 }
 
-impl<E: Env + ?Sized> Env for Box<E> {
-    type Obs = E::Obs;
-
-    fn obs_shape(&self) -> Shape {
-        (**self).obs_shape()
-    }
-
-    fn num_actions(&self) -> usize {
-        (**self).num_actions()
-    }
-
-    fn frames_per_step(&self) -> u32 {
-        (**self).frames_per_step()
-    }
-
-    fn stacked_frames(&self) -> usize {
-        (**self).stacked_frames()
-    }
-
-    fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {
-        (**self).reset(seed, obs)
-    }
-
-    fn step(&mut self, action: u32, obs: &mut [Self::Obs]) -> Result<Step, EnvError> {
-        (**self).step(action, obs)
-    }
-
-    fn snapshot(&self) -> Option<Vec<u8>> {
-        (**self).snapshot()
-    }
-
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
-        (**self).restore(snapshot)
-    }
-}
+forward_through!(&mut E, Box<E>);
