@@ -15,7 +15,7 @@ fn main() {
     }
 }
 
-/// Says of which commit the source is, if git knows, and whether it was changed since: for reports of benchmarks.
+/// Passes the commit of the source, and whether it has changes, to reports of benchmarks, if this is a git repository.
 fn commit() {
     // It changes with every commit.
     let log = ".git/logs/HEAD";

@@ -30,7 +30,7 @@ use toml::{Table, Value};
 /// use coinop::envs::{EnvFactory, EnvSpec};
 /// use coinop::{Algorithm, RunSettings};
 ///
-/// /// PAAC of which only the learning rate can be chosen.
+/// /// PAAC with only one setting, the learning rate.
 /// struct SimplePaac;
 ///
 /// #[derive(serde::Serialize, serde::Deserialize)]

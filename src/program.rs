@@ -154,7 +154,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 /// Every error message is complete, so its sources are not printed.
 fn report(error: &anyhow::Error) -> ExitCode {
     if matches!(error.downcast_ref(), Some(OutputError::Closed)) {
-        // Whoever read our output has enough, as in `coinop envs | head`.
+        // The reader of our output has closed it, as in `coinop envs | head`.
         return ExitCode::SUCCESS;
     }
     let text = error.to_string();

@@ -81,7 +81,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     let frames = ["--frames=12k", "--set=metrics_frames=4k"];
     succeed(dir.path(), &[&["train", "pong", "--seed=3"], SMALL, &frames].concat());
     let run_dir = dir.path().join("runs/pong-paac-1");
-    // The last of the steps of 160 frames, of which none is a checkpoint before.
+    // The last of the steps of 160 frames; there is no earlier checkpoint.
     assert_eq!(checkpoints(&run_dir), ["000000012000"]);
     for file in [
         "config.toml",

@@ -19,7 +19,7 @@ use program::{
     SMALL, checkpoints, coinop, fail, last_checkpoint, rows_without_times, run, succeed, text, train, wait_until,
 };
 
-/// A run that goes on until it is asked to stop.
+/// A run that continues until it is asked to stop.
 struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStderr>>,
@@ -132,7 +132,7 @@ fn training_goes_on_when_nobody_can_be_told() {
     assert_eq!(status.code(), Some(0));
     assert!(is_saved(&dir.path().join("closed")));
 
-    // Whoever reads leaves while the run is on.
+    // The reader leaves during the run.
     let mut running = Running::start(&mut coinop(dir.path()));
     running.lines = BufReader::new(closed_stderr()).lines();
     running.send(&["INT"]);

@@ -54,7 +54,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
         rows[row].split(',').nth(column).unwrap().parse::<f64>().unwrap()
     };
     assert_eq!(rows.len(), 5);
-    // 2,000 steps in all, of which those after the first 250 are learned from: one update for 8.
+    // 2,000 steps in all; those after the first 250 are learned from: one update for 8.
     assert_eq!((cell(4, "frames"), cell(4, "updates")), (8_000.0, 219.0));
     assert!(cell(4, "loss") > 0.0 && cell(4, "beta") > 0.9 && cell(4, "replay_megabytes") > 0.0);
     // Each actor's epsilon: 1 before anything is learned, then its own.
@@ -119,7 +119,7 @@ fn actors_in_threads_of_their_own_train_too() {
     let run = train(dir.path(), "asynchronous", &args);
     let rows = rows_without_times(&run.join("metrics.csv"));
     let updates: f64 = rows[3].split(',').nth(2).unwrap().parse().unwrap();
-    // 1,500 steps, of which those after the first 250 are learned from: one update for 8.
+    // 1,500 steps; those after the first 250 are learned from: one update for 8.
     assert!((updates - 156.0).abs() <= 1.0, "{updates}");
     let evaluated = succeed(
         dir.path(),

@@ -164,7 +164,7 @@ impl Env for Picture {
     }
 }
 
-/// An algorithm that does nothing but what it is told to do wrong.
+/// An algorithm that does nothing, except fail in a given way.
 struct Idle {
     settings: Settings,
     steps: u64,

@@ -1,4 +1,4 @@
-//! Runs that are interrupted, and go on: the same, bit for bit, as one that never was.
+//! Interrupted and resumed runs: bit for bit equal to uninterrupted ones.
 //!
 //! Without the ROM of Pong, which `cargo xtask setup` provides, most tests are skipped.
 
@@ -102,9 +102,9 @@ fn wait_for_checkpoints(run: &Path, count: usize) {
     wait_until(|| run.join("checkpoints").is_dir() && checkpoints(run).len() >= count);
 }
 
-/// Kills a run at random instants, `kills` times, and lets it go on each time; returns how often there was something to go on from.
+/// Kills a run at random instants, `kills` times, and resumes it each time; returns how often there was a checkpoint to resume from.
 ///
-/// Every second kill waits for a new checkpoint first: however slow the machine is, there is something to go on from then.
+/// Every second kill waits for a new checkpoint first, so that there is one however slow the machine is.
 fn kill_and_resume(dir: &Path, name: &str, args: &[&str], kills: usize, most: Duration, random: &mut Rng) -> usize {
     let run = dir.join(name);
     let (mut resumed, mut newest) = (0, String::new());
@@ -127,7 +127,7 @@ fn kill_and_resume(dir: &Path, name: &str, args: &[&str], kills: usize, most: Du
         };
         let mut child = command.spawn().unwrap();
         if kill == kills {
-            // Where the last kill came after the last checkpoint there is nothing to go on with, which is an error. What was done is compared.
+            // If the last kill came after the last checkpoint, there is nothing left to do, which is an error. The result is compared either way.
             child.wait().unwrap();
             break;
         }
@@ -287,7 +287,7 @@ fn evaluations_while_training_change_nothing_and_the_best_checkpoint_is_kept() {
     let error = fail(coinop(dir.path()).args(["eval", "without", "--checkpoint=best"]));
     assert!(error.contains("was not evaluated while it trained"), "{error}");
 
-    // One that was killed in the middle of its last evaluation makes it when it goes on, and is then done.
+    // A run killed during its last evaluation makes that up when it is resumed, and is then complete.
     let run = dir.path().join("with");
     for left in [evals.len() - 5, evals.len() - 40] {
         fs::write(run.join("eval.csv"), &evals[..left]).unwrap();

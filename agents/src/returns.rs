@@ -54,7 +54,7 @@ pub struct Rewards<'a> {
 /// use coinop_agents::returns::{Rewards, advantages};
 /// use coinop_envs::End;
 ///
-/// // Two steps of one environment, the second of which ends the episode.
+/// // Two steps of one environment, where the second one ends the episode.
 /// let rollout = Rewards {
 ///     num_envs: 1,
 ///     rewards: &[0.0, 1.0],

@@ -207,7 +207,7 @@ fn has_episodes(section: &Section) -> bool {
             .is_ok_and(|worker| worker.has_section("envs"))
 }
 
-/// The scores of the episodes that end within so many steps of a trainer.
+/// Performs some steps of a trainer and returns the scores of the episodes that ended.
 pub(crate) fn run(trainer: &mut dyn Trainer, steps: usize) -> Vec<f64> {
     let mut scores = Vec::new();
     for _ in 0..steps {

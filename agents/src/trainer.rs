@@ -28,7 +28,7 @@ pub struct Episode {
 /// ```
 /// use coinop_agents::{Progress, TrainError, Trainer};
 ///
-/// /// Trains for so many frames, and prints scores.
+/// /// Trains for a number of frames and prints scores.
 /// fn run(trainer: &mut dyn Trainer, frames: u64) -> Result<(), TrainError> {
 ///     loop {
 ///         let Progress { frames: played, episodes, .. } = trainer.step()?;

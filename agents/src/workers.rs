@@ -119,7 +119,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Whoever wants to send a report finds nobody, and ends.
+        // A thread that sends a report gets an error and ends.
         self.reports = None;
         for handle in self.handles.drain(..) {
             // What a thread died of was sent.

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     picture::<Snake>(folder, 800)
 }
 
-/// What is seen after so many frames of random play, each action for eight frames.
+/// The screen after some frames of random play, with eight frames per action.
 fn picture<G: Game>(folder: &Path, frames: u64) -> Result<(), Box<dyn Error>> {
     let mut env = Arcade::<G>::new(Picture::Rgb);
     let mut obs = vec![0; env.obs_shape().len()];

@@ -161,7 +161,7 @@ impl<E: Env> Env for Guarded<E> {
 mod tests {
     use super::*;
 
-    /// Goes wrong in the way that it is told to, with its third step.
+    /// Fails in its third step, in a given way.
     struct Wrong {
         how: &'static str,
         steps: u32,

@@ -558,7 +558,7 @@ fn unknown(name: &str) -> EnvError {
     let wanted = name.rsplit('/').next().unwrap_or(name);
     EnvError::UnknownEnv {
         name: name.to_owned(),
-        // Whoever wants gym-rs's says so.
+        // gym-rs's environments need their family in the name.
         nearest: nearest(
             wanted,
             list()

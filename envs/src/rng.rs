@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// ```
 /// use coinop_envs::rng::{Rng, stream};
 ///
-/// // It is part of snapshots, and goes on where it was.
+/// // It is part of snapshots and continues where it was.
 /// let mut rng: Rng = stream(1, "example", 0);
 /// let mut copy = rng.clone();
 /// assert_eq!(rng, copy);

@@ -89,7 +89,7 @@ fn trajectories_are_gymnasiums() {
 fn version_1_truncates_after_500_steps_and_keeps_the_contract() {
     check_env(&mut CartPole::new()).unwrap();
     check_env(&mut CartPole::v1()).unwrap();
-    // A limit that the pole outlives, to see that the return goes on beyond it.
+    // A limit that the pole outlives, to see that the return continues beyond it.
     let mut env = TimeLimit::new(CartPole::new(), 5);
     let mut obs = [0.0; 4];
     env.reset(Some(1), &mut obs).unwrap();

@@ -1,7 +1,7 @@
 //! What agents see, compared with Gymnasium's wrappers around ale-py.
 //!
 //! The expected values are printed by `tools/record_observations.py`: ale-py 0.12.1, gymnasium 1.4.0 (`AtariPreprocessing` with 4 frames
-//! per step and no no-ops, `FrameStackObservation` of 4), and the `INTER_AREA` of OpenCV 5.0.0. A CRC-32 goes on from the one before, so
+//! per step and no no-ops, `FrameStackObservation` of 4), and the `INTER_AREA` of OpenCV 5.0.0. Each CRC-32 continues the one before, so
 //! that one different shade of gray changes all that follow.
 
 #![allow(

@@ -1,7 +1,7 @@
 //! The protocol `sb3` beside the wrappers of Stable-Baselines3, action by action.
 //!
 //! The expected values are printed by `tools/record_sb3.py`: stable-baselines3 2.9.2 (`AtariWrapper` without no-ops at the start),
-//! gymnasium 1.4.0 and ale-py 0.12.1. A CRC-32 goes on from the one before, so that one different line changes all that follow.
+//! gymnasium 1.4.0 and ale-py 0.12.1. Each CRC-32 continues the one before, so that one different line changes all that follow.
 
 #![allow(
     clippy::unwrap_used,

@@ -85,7 +85,7 @@ fn frame_skip_repeats_sums_and_shows_the_larger_of_the_last_two() {
     assert_eq!(env.frames_per_step(), 4);
 }
 
-/// Four pixels, of which each frame shows the next one.
+/// Four pixels; each frame lights the next one.
 struct Flicker(usize);
 
 impl Env for Flicker {

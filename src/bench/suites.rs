@@ -113,7 +113,7 @@ fn has_emulator(config: &Config) -> anyhow::Result<bool> {
     Ok(config.env_info()?.family == Family::Atari)
 }
 
-/// Runs the measurements; `watch` is told what comes next.
+/// Runs the measurements; `watch` receives what comes next.
 pub(crate) fn run(
     config: &Config,
     suites: &[Suite],

@@ -126,7 +126,7 @@ fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) ->
                 other => return Err(unfit(name, &other, "a section of settings")),
             },
             Some(old) => *old = coerce(&name, old, value)?,
-            // Whoever reads the kind knows its keys.
+            // The keys of a kind are checked when it is parsed.
             None if has_kind || names.contains(&name) => {
                 base.insert(key, value);
             }
@@ -163,7 +163,7 @@ fn coerce(key: &str, old: &Value, new: Value) -> Result<Value, KeyError> {
                 .ok_or_else(|| unfit(key.to_owned(), &new, expected(old)));
         }
         (Value::Float(_), Value::Integer(number)) => return Ok(Value::Float(*number as f64)),
-        // What a word names may be described instead, e.g. the layers of a network. Whoever reads it knows how.
+        // A table may describe what a word would name, e.g. the layers of a network. It is checked when it is parsed.
         (Value::String(_), Value::Table(_)) => true,
         _ => old.same_type(&new),
     };

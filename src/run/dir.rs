@@ -3,13 +3,13 @@
 //! ```text
 //! runs/pong-paac-1/
 //!   config.toml         every setting of the run, resolved
-//!   metrics.csv         a row every so many frames; each line is flushed
+//!   metrics.csv         a row every `metrics_frames` frames; each line is flushed
 //!   events.out.*        the same for TensorBoard
 //!   eval.csv            the episodes of evaluations while training
 //!   epsilons.csv        every actor's epsilon, a row whenever they were drawn anew
 //!   log.txt             what happened, with times
 //!   checkpoints/000001000000/
-//!                       what was learned after so many frames: every some minutes, and when the run ended or was interrupted
+//!                       a checkpoint, by its frames: every few minutes, and when the run ended or was interrupted
 //! ```
 //!
 //! A run keeps its folder open and locked, so it can follow a renamed folder, notice a removed one, and let other
@@ -357,7 +357,7 @@ mod tests {
         bytes.iter().for_each(|path| fs::write(path, "memory").unwrap());
         run.prune_checkpoints(2, |frames| frames == 200).unwrap();
         assert_eq!(run.checkpoints().unwrap(), [200, 400, 2_000_000_000_000]);
-        // Nobody goes on from an old one: its weights are what it is kept for.
+        // No run resumes from an old one: it is kept for its weights.
         assert_eq!(bytes.map(|path| path.exists()), [false, true]);
         // What is not a checkpoint is somebody else's.
         let left = ["mine", "12"].map(|name| other(name).exists());

@@ -163,7 +163,7 @@ mod tests {
         file.add(500, &played(&[f64::NAN, 99.0])).unwrap();
         file.add(600, &played(&[f64::INFINITY, 99.0])).unwrap();
         assert_eq!(best(&file), Some((300, 4.5)));
-        // A run that goes on from a checkpoint knows nothing of what came later.
+        // A run resumed from a checkpoint discards what came later.
         let resumed = EvalFile::resume(&dir, &mark.unwrap()).unwrap();
         assert_eq!((best(&resumed), resumed.last()), (Some((200, 4.5)), 200));
     }

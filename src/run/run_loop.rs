@@ -113,7 +113,7 @@ impl Run {
                 }
                 continue;
             };
-            // A run that goes on from the last checkpoint knows nothing of the row that only its end has.
+            // A run resumed from the last checkpoint discards the row that is written only at the end.
             let before = journal.metrics.state()?;
             journal.metrics.finish(&progress, &journal.scores)?;
             journal.end = Some(before);

@@ -86,7 +86,7 @@ impl Scratch {
         Ok(path)
     }
 
-    /// Where downloads may stay from one run to the next, for whoever holds the lock.
+    /// The folder in which downloads stay from one run to the next, for the holder of the lock.
     pub(crate) fn downloads(&self) -> PathBuf {
         sibling(&self.target, "downloads")
     }

@@ -67,7 +67,7 @@ pub(crate) fn provide(root: &Path, env: Env<'_>, wheels: &dyn Wheels, force: boo
         downloads.clear()?;
     }
     let outcome = build(&scratch, root, &downloads);
-    // A wheel that cannot be used is not kept; after any other failure the next run goes on where this one was.
+    // An unusable wheel is not kept; after any other failure the next run continues where this one stopped.
     if let Ok(_) | Err(SetupError::Damaged { .. } | SetupError::Incomplete { .. }) = &outcome {
         downloads.clear()?;
     }

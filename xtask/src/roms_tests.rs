@@ -86,7 +86,7 @@ fn a_folder_without_roms_is_refused() {
     assert!(error.contains("holds no ROM of a supported game"), "{error}");
 }
 
-/// A table with one game, of which bytes can be made up.
+/// A table with one game, for which bytes can be made up.
 fn one_game() -> Table {
     Table::from([("no_game", MD5_OF_NOT_A_GAME)])
 }

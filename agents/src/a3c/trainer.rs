@@ -229,7 +229,7 @@ impl<O: Observation> Method<O> for A3cMethod {
     }
 
     fn interrupt(&mut self) {
-        // The next observation is said to begin an episode, which is when the network forgets.
+        // The next observation is marked as the start of an episode, which resets the network's state.
     }
 
     fn save_episode(&self, out: &mut Section) -> Result<(), CheckpointError> {

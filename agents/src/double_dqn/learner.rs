@@ -15,7 +15,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 /// use coinop_agents::double_dqn::DoubleDqnBatch;
 /// use coinop_agents::tch::{Kind, Tensor};
 ///
-/// // Two transitions of observations of four numbers, the second of which ends its episode.
+/// // Two transitions of observations of four numbers, where the second one ends its episode.
 /// let batch = DoubleDqnBatch {
 ///     obs: Tensor::zeros([2, 4], (Kind::Float, coinop_agents::Device::Cpu)),
 ///     actions: Tensor::from_slice(&[0i64, 1]),

@@ -380,7 +380,7 @@ fn actors_in_threads_learn_to_name_the_bit_with_as_many_updates_as_configured() 
         let progress = trainer.step().unwrap();
         scores.extend(progress.episodes.iter().map(|episode| episode.score));
         epsilons = progress.epsilons.to_vec();
-        // Whoever is faster: an update for each eight steps from about the 200th on.
+        // Whichever side is faster, there is an update every eight steps from about the 200th on.
         let due = progress.steps.saturating_sub(200) / 8;
         assert!(
             progress.updates.abs_diff(due) <= 2,
@@ -395,12 +395,12 @@ fn actors_in_threads_learn_to_name_the_bit_with_as_many_updates_as_configured() 
         epsilons.len() == 8 && epsilons.iter().all(|epsilon| *epsilon <= 0.1),
         "{epsilons:?}"
     );
-    // A restored one goes on, with more threads or fewer.
+    // A restored one continues, with more threads or fewer.
     let mut restored = with(&asynchronous(), of(name_the_bit()), 2, 2);
     let saved = state(&trainer);
     restored.load(&saved).unwrap();
     assert_eq!(state(&restored).differences(&saved, &|_| false), [""; 0]);
-    // Every episode has ten steps, whoever plays which.
+    // Every episode has ten steps, whichever thread plays it.
     let lengths = (0..100).flat_map(|_| restored.step().unwrap().episodes.to_vec());
     assert!(lengths.map(|episode| episode.steps).all(|steps| steps == 10));
     run(&mut trainer, 100);

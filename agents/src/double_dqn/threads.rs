@@ -49,7 +49,7 @@ struct Behaviour {
 
 impl Broadcast {
     fn behaviour(&self) -> MutexGuard<'_, Behaviour> {
-        // Whoever panicked while writing has ended the run.
+        // A panic while writing has ended the run.
         self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -199,7 +199,7 @@ impl<O: Observation> Threads<O> {
     /// Takes a snapshot of all actors while every thread is between two steps. `None` if environments do not support
     /// snapshots, or a thread has not started or has failed.
     pub(super) fn under_way(&self) -> Option<UnderWay<O>> {
-        // Whoever panicked while stepping has ended the run.
+        // A panic while stepping has ended the run.
         let paused: Vec<MutexGuard<'_, Playing<O>>> = self
             .playing
             .iter()
@@ -238,7 +238,7 @@ impl<O: Observation> Threads<O> {
 
 impl<O: Observation> Drop for Threads<O> {
     fn drop(&mut self) {
-        // Whoever waits for a transitions to fill, or for room to send one, wakes up with an error, and ends.
+        // A thread that waits for an empty batch, or for space in the channel, wakes up with an error and ends.
         self.returns.clear();
         let (_, closed) = bounded(0);
         self.transitions = closed;
@@ -266,7 +266,7 @@ impl<O: Observation> Worker<O> {
         set_torch_threads(1);
         let (mut version, mut has_weights) = (0, false);
         while let Ok(mut transitions) = self.returned.recv() {
-            // Nobody else steps; whoever takes a checkpoint waits.
+            // Only this thread steps; a checkpoint waits for the lock.
             let mut playing = playing.lock().unwrap_or_else(PoisonError::into_inner);
             let Playing { actors, begun } = &mut *playing;
             if !*begun {

@@ -55,7 +55,7 @@ pub enum Core {
 /// let mut state = network.initial_state(2)?;
 /// let obs = network.body().input(&[0.1f32; 8])?;
 /// let (first, _) = network.forward(&obs, &[true, true], &mut state)?;
-/// // The same observations again, of which the second begins an episode: there, nothing is remembered.
+/// // The same observations again; the second one starts an episode, which resets the state.
 /// let (second, _) = network.forward(&obs, &[false, true], &mut state)?;
 /// assert_eq!(first.get(1), second.get(1));
 /// assert_ne!(first.get(0), second.get(0));

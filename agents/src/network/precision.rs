@@ -226,7 +226,7 @@ mod tests {
             Precision::tried(&mlp, &spec, 64, Device::Cpu).unwrap(),
             Precision::Float32
         );
-        // On a GPU it is said to be exact before anything is tried.
+        // On a GPU it is float32 without a trial.
         let nature = config(BodyKind::Nature, Core::None);
         assert_eq!(
             Precision::tried(&nature, &spec, 64, Device::Cuda(0)).unwrap(),

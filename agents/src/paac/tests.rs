@@ -186,7 +186,7 @@ fn environments_without_snapshots_begin_new_episodes() {
         state(&restored).differences(&state(&saved), &|name| name.starts_with("episodes/")),
         ["begins"]
     );
-    // In five steps, one that goes on ends two episodes of three steps, and one that begins ends one.
+    // In five steps, a trainer that continues its episodes of three steps ends two, and one that starts new ones ends one.
     assert_eq!(saved.step().unwrap().episodes.len(), 16);
     assert_eq!(restored.step().unwrap().episodes.len(), 8);
 }
@@ -229,7 +229,7 @@ fn an_episode_that_is_truncated_is_worth_what_its_final_observation_is_to_an_lst
         Device::Cpu,
     )
     .unwrap();
-    // The same play, looked at by a network that is told of no episode but the first.
+    // The same play, seen by a network that is informed only of the first episode.
     let mut env = env();
     let (mut obs, mut last, mut steps) = (vec![0.0; 4], vec![0.0; 4], [Step::default(); 2]);
     env.reset(Some(1), &mut obs).unwrap();
@@ -350,7 +350,7 @@ fn an_epoch_that_moves_the_policy_too_far_is_the_last() {
         assert_eq!(report.metrics.mean("epochs"), Some(report.updates as f64));
         report.updates
     };
-    // The first of the updates, each of which is an epoch, is by the policy that acted, whose distance is 0 but for rounding.
+    // Each update is an epoch. The first one starts at the policy that acted, so its divergence is 0 except for rounding.
     assert_eq!([updates(0.0), updates(1e-6), updates(1e6)], [5, 2, 5]);
 }
 

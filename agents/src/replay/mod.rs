@@ -127,7 +127,7 @@ impl ReplayConfig {
 /// # }
 /// # let mut batch = ReplayBatch::new(4, &spec);
 /// # replay.sample(0.4, &mut stream(1, "replay", 0), &mut batch)?;
-/// // Each transition of a batch has a name, by which the memory is told its error.
+/// // Each transition of a batch has an id, by which its error is reported to the memory.
 /// replay.update_priorities(&batch.ids, &[0.5; 4], 1)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -8,7 +8,7 @@ use coinop_atari::{Atari, Rom, Settings, find_game};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbImage, buffer::ConvertBuffer};
 
-/// Frames of the game per picture, of which it makes 60 per second.
+/// Frames of the game per picture; the game has 60 frames per second.
 const EVERY: u32 = 4;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

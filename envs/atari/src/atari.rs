@@ -104,7 +104,7 @@ impl Settings {
 /// let mut screen = vec![0; atari.height() * Atari::WIDTH];
 /// atari.act(Action::Fire);
 /// atari.grayscale(&mut screen);
-/// // A copy goes on in the same way.
+/// // A copy continues identically.
 /// let mut copy = atari.clone();
 /// assert_eq!(copy.act(Action::Left), atari.act(Action::Left));
 /// # Ok::<(), coinop_atari::AtariError>(())

@@ -43,7 +43,7 @@ pub(crate) enum Mapper {
     F6,
     /// The same with RAM.
     F6Ram,
-    /// Eight banks of 1 KiB, of which three are chosen (Parker Brothers).
+    /// Eight banks of 1 KiB, three of them selectable (Parker Brothers).
     E0,
     /// Two banks of 4 KiB, one for each state of an address line (Activision).
     Fe,
@@ -192,7 +192,7 @@ impl Stretch {
 }
 
 impl Cartridge {
-    /// An instruction is fetched as this many bytes, the last of which it does not use.
+    /// The number of bytes fetched for an instruction, which does not use the last one.
     const FETCHED: u16 = 4;
 
     pub(crate) fn new(program: Arc<Program>) -> Self {

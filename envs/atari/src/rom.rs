@@ -43,7 +43,7 @@ impl Rom {
     /// rules of `game`.
     ///
     /// # Errors
-    /// [`AtariError::RomSize`] if the cartridge of the game cannot hold so many bytes.
+    /// [`AtariError::RomSize`] if the game's type of cartridge does not have this size.
     pub fn unverified(game: &'static Game, bytes: &[u8]) -> Result<Rom, AtariError> {
         game.mapper.check_size(game.name, bytes.len())?;
         Ok(Rom {

@@ -1,4 +1,4 @@
-//! Frames that nobody looks at are not drawn. Whoever looks later must not notice.
+//! Frames that nobody looks at are not drawn, which must not be noticeable later.
 
 #![allow(
     clippy::unwrap_used,

@@ -46,7 +46,7 @@ impl Code {
         self.put(&[0xA9, value])
     }
 
-    /// Waits for so many lines.
+    /// Waits for `count` lines.
     fn lines(&mut self, count: u8) -> &mut Self {
         self.put(&[0xA2, count]).sta(WSYNC).put(&[0xCA, 0xD0, 0xFB])
     }

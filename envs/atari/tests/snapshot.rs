@@ -121,7 +121,7 @@ proptest! {
             };
         }
         let (mut atari, mut bytes) = PONG.with(Clone::clone);
-        // Most bytes are pixels, of which any do; those before the pictures and between them decide.
+        // Most bytes are pixels, which may have any value; the interesting ones are before and between the pictures.
         let pixels = 2 * atari.height() * Atari::WIDTH;
         let end = bytes.len();
         for (at, value) in changes {

@@ -66,7 +66,7 @@ impl GymRsEnv for CartPoleEnv {
     }
 
     fn model() -> Self {
-        // One that is told to draw keeps the pictures of its own steps instead.
+        // An environment that draws stores the pictures of its own steps instead.
         Self::new(RenderMode::None)
     }
 

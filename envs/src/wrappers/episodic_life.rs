@@ -36,7 +36,7 @@ pub(crate) fn lost_life(before: u32, now: u32) -> bool {
 /// let mut env = EpisodicLife::new(Arcade::<Catch>::new(Picture::Gray));
 /// let mut obs = vec![0; env.obs_shape().len()];
 /// env.reset(Some(1), &mut obs)?;
-/// // Doing nothing loses a life soon: the return stops there, and the episode goes on.
+/// // Doing nothing soon loses a life: the return ends there, and the episode continues.
 /// let step = loop {
 ///     let step = env.step(0, &mut obs)?;
 ///     if step.discount == 0.0 {

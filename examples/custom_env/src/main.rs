@@ -96,7 +96,7 @@ impl Env for Courier {
         Ok(Step::going_on(f32::from(u8::from(arrived))))
     }
 
-    // These two may be left out; a run that was interrupted then goes on with new episodes.
+    // These two are optional; without them, an interrupted run resumes with new episodes.
 
     fn snapshot(&self) -> Option<Vec<u8>> {
         let state = (&self.random, self.courier, self.parcel, self.begun);

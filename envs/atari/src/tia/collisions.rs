@@ -81,7 +81,7 @@ impl Latches {
         })
     }
 
-    /// Those of the pairs of which this is true.
+    /// The pairs for which this is true.
     #[inline]
     pub(super) fn which(self, mut is: impl FnMut(usize, usize) -> bool) -> Self {
         let (mut left, mut which) = (self.0, 0);

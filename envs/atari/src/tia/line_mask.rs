@@ -14,7 +14,7 @@ pub(super) const WORDS: usize = 3;
 /// Pixels 0 to 159 of a line, the leftmost in the lowest bit of the first word.
 pub(super) type LineMask = [u64; WORDS];
 
-/// A line with a pattern in it, the lowest bit of which is at pixel `x`. What goes over the right edge comes in on the left: the chip counts
+/// A line with a pattern whose lowest bit is at pixel `x`. The pattern wraps around at the right edge: the chip counts
 /// positions modulo 160. The pattern is at most 96 bits long.
 #[inline]
 pub(super) fn place(pattern: u128, x: u32) -> LineMask {

@@ -1,7 +1,7 @@
 //! Which frames are looked at.
 //!
 //! A frame whose collisions are read is played while it runs, and once more if its screen is asked for afterwards. Agents look at frames in a
-//! rhythm: every fourth, or the last two of four. Whoever has guessed that a frame is next plays it once, with its pixels.
+//! rhythm: every fourth, or the last two of four. A frame that will probably be looked at is played once, with its pixels.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// A frame begins. Whether it will be looked at, if the rhythm goes on.
+    /// Starts a frame; returns whether it will be looked at if the rhythm continues.
     pub(super) fn expect(&mut self) -> bool {
         self.since = self.since.saturating_add(1);
         self.since == self.distances[0]

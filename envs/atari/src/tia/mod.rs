@@ -436,7 +436,7 @@ impl Tia {
         self.frame_done
     }
 
-    /// The frame is stopped before its end, and will go on later: what the beam has not reached turns gray, once.
+    /// The frame is interrupted and continues later: what the beam has not reached turns gray, once.
     pub(crate) fn end_of_partial_frame(&mut self, cycles: u32) {
         let last = self.last_access;
         let due = match last.register {

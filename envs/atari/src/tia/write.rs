@@ -31,7 +31,7 @@ const PLAYFIELD_DELAY: [i32; 4] = [4, 5, 2, 3];
 
 /// Colour clock of a line from which on a change of the playfield's reflection waits for the next line.
 const REFLECTION_LATCH: i32 = 147;
-/// Colour clocks for which a player that is being shown goes on when it is positioned anew.
+/// Colour clocks for which a player that is being drawn continues when it is repositioned.
 const SHOWN_ON: i32 = 11;
 /// Colour clocks from an HMOVE to the change of HMM0 that keeps missile 0 from ever ending its motion.
 const STAR_FIELD: i32 = 63;

@@ -7,7 +7,7 @@ use coinop_atari::{Action, Atari, Game, Rom, Settings, trace};
 /// Rows per checksum.
 const BLOCK: usize = 250;
 
-/// A trace: what was played, and checksums of its text after every [`BLOCK`] rows, of which each goes on from the one before.
+/// A trace: what was played, and running checksums of its text after every [`BLOCK`] rows.
 pub(crate) struct Record {
     pub(crate) stream: String,
     pub(crate) settings: Settings,

@@ -355,7 +355,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Leaves the instruction at `pc`, of which nothing was done yet, to the interpreter unless the condition holds.
+    /// Leaves the instruction at `pc`, before any part of it is executed, to the interpreter unless the condition holds.
     fn unless_interpreted(&mut self, condition: Value, pc: u16) {
         let (go_on, out) = (self.builder.create_block(), self.cold_block());
         self.builder.ins().brif(condition, go_on, &[], out, &[]);

@@ -139,7 +139,7 @@ impl Random {
                 call(&mut window, &mut at, &[0xA2, sp, 0x9A, stack, self.of(&[0x68, 0x48])]);
             }
         }
-        // A return to the byte after a hotspot, from where the program goes on into BRK.
+        // A return to the byte after a hotspot, from where the program continues into BRK.
         if self.below(2) == 0 {
             let hotspot = 0xE0 + self.byte() % 0x1B;
             call(
