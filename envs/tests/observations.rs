@@ -9,6 +9,7 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
+#[path = "../atari/tests/roms/mod.rs"]
 mod roms;
 
 use coinop_envs::Env;
