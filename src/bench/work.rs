@@ -34,11 +34,11 @@ pub(crate) struct Work {
     spec: EnvSpec,
 }
 
-/// Random observations and learning targets.
+/// Made-up observations and learning targets.
 pub(crate) struct Batch {
     obs: Tensor,
     actions: Tensor,
-    /// Normally distributed numbers.
+    /// Numbers between -1 and 1.
     targets: Tensor,
     begins: Vec<bool>,
 }

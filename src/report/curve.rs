@@ -57,7 +57,7 @@ struct Axis {
     unit: f64,
 }
 
-/// Units: name, the value from which each is used, and its size; the first applies to everything smaller.
+/// Units: name, size, and the value from which each is used; the first applies to everything smaller.
 type Units = [(&'static str, f64, f64); 3];
 
 const FRAME_UNITS: Units = [

@@ -95,7 +95,7 @@ impl FileEntry {
         }
     }
 
-    /// Computes the checksum of a file.
+    /// Computes the size and checksum of a file.
     fn read(path: &Path) -> Result<Self, CheckpointError> {
         let mut file = File::open(path).map_err(io("can't read", path))?;
         let (mut sum, mut bytes) = (crc32fast::Hasher::new(), 0);

@@ -9,7 +9,7 @@ use tch::{Device, Kind, TchError, Tensor};
 /// The maximum number of parameters per task: smaller ones end before another thread is awake.
 const PART: usize = 1 << 15;
 
-/// Whether all tensors can be accessed directly: equally long, on the CPU, contiguous, and not overlapping.
+/// Whether all tensors can be accessed directly: `f32` on the CPU, equally long, contiguous, and not overlapping.
 pub(super) fn is_possible(tensors: &[&Tensor]) -> bool {
     let len = tensors[0].numel();
     let alike = tensors.iter().all(|tensor| is_plain(tensor) && tensor.numel() == len);

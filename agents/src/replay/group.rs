@@ -30,7 +30,7 @@ const GAP: usize = 4;
 
 /// The changes in a group are long if they exceed a frame divided by this.
 const SHORT: usize = 2;
-/// The upper bound of their length: this many frames for each frame, plus these bytes.
+/// The upper bound of their length, per frame of the group: this many times the size of a frame, plus these bytes.
 const MOST: (usize, usize) = (2, 64);
 
 /// Compresses groups.
