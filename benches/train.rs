@@ -1,27 +1,24 @@
-//! How fast PAAC trains: one rollout and the updates from it, with the settings of the preset `fast` on Pong. Needs ROMs and libtorch.
+//! How fast PPO trains: one rollout and the updates from it, with the settings of the preset `fast` on Pong. Needs ROMs and libtorch.
 //! Throughput is in emulator frames.
 
-use coinop::agents::paac::{Paac, PaacConfig};
-use coinop::agents::{Device, Trainer, process_settings, set_torch_threads};
+use coinop::RunSettings;
+use coinop::agents::on_policy::{OnPolicy, OnPolicyConfig};
+use coinop::agents::ppo::PpoConfig;
+use coinop::agents::{Trainer, process_settings, set_torch_threads};
 use coinop::envs::registry::{EnvOptions, make_vec};
 use criterion::{Criterion, Throughput, criterion_group};
 
-fn preset() -> PaacConfig {
-    let table: toml::Table = include_str!("../configs/paac-fast.toml").parse().expect("a preset");
-    table["paac"].clone().try_into().expect("settings of PAAC")
-}
-
 fn step(c: &mut Criterion) {
-    let config = preset();
+    let config = OnPolicyConfig::from(&PpoConfig::fast());
     let mut group = c.benchmark_group("train");
     group.sample_size(10);
     for threads in [1, 2] {
         set_torch_threads(threads);
         let env = make_vec::<u8>("pong", &EnvOptions::default(), config.num_envs, threads).expect("environments");
-        let mut trainer = Paac::new(&config, env, 12_000_000, 1, Device::Cpu).expect("a trainer");
+        let mut trainer = OnPolicy::new(&config, env, &RunSettings::new(12_000_000, 1)).expect("a trainer");
         let frames = 4 * config.num_envs * config.rollout_steps;
         group.throughput(Throughput::Elements(frames as u64));
-        group.bench_function(format!("paac/fast/{threads} threads"), |b| {
+        group.bench_function(format!("ppo/fast/{threads} threads"), |b| {
             b.iter(|| trainer.step().expect("a step").frames);
         });
     }

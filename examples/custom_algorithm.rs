@@ -13,6 +13,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use coinop::agents::algorithm::Preset;
 use coinop::agents::explore::sample_action;
 use coinop::agents::init::Init;
 use coinop::agents::losses::{policy_gradient_loss, value_loss};
@@ -30,9 +31,9 @@ use coinop::{Algorithm, Program, RunSettings};
 use serde::{Deserialize, Serialize};
 
 /// What can be chosen: `--set reinforce.gamma=0.9`.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+struct ReinforceConfig {
     gamma: f32,
     learning_rate: f64,
 }
@@ -80,7 +81,7 @@ impl<O> Played<O> {
 struct ReinforceLearner<O> {
     network: ActorCritic,
     optimizer: Optimizer,
-    settings: Settings,
+    settings: ReinforceConfig,
     obs: std::marker::PhantomData<O>,
 }
 
@@ -137,7 +138,7 @@ struct Reinforce<O> {
 
 impl<O: Observation> Reinforce<O> {
     fn new(
-        settings: Settings,
+        settings: ReinforceConfig,
         factory: &dyn EnvFactory<Obs = O>,
         seed: u64,
         device: Device,
@@ -280,33 +281,32 @@ impl<O: Observation> Checkpoint for Reinforce<O> {
     }
 }
 
-/// Its name for the command line.
-struct ReinforceAlgorithm;
-
-impl Algorithm for ReinforceAlgorithm {
+impl Algorithm for ReinforceConfig {
     const NAME: &'static str = "reinforce";
-    type Settings = Settings;
+    const ABOUT: &'static str = "REINFORCE with a learned baseline (Williams 1992)";
 
-    fn preset(observations: Observations) -> Option<&'static str> {
-        // Two layers of 64 see little in pictures.
-        (observations == Observations::Features).then_some(PRESET)
+    fn presets(observations: Observations) -> Vec<Preset> {
+        match observations {
+            // Two layers of 64 see little in pictures.
+            Observations::Pixels => vec![],
+            Observations::Features => vec![Preset::new("fast", PRESET)],
+        }
     }
 
-    fn num_envs(_: &Settings) -> usize {
+    fn num_envs(&self) -> usize {
         1
     }
 
     fn trainer<O: Observation>(
-        settings: &Settings,
+        &self,
         factory: Arc<dyn EnvFactory<Obs = O>>,
         run: &RunSettings,
-        device: Device,
     ) -> Result<Box<dyn Trainer>, TrainError> {
-        Ok(Box::new(Reinforce::new(*settings, factory.as_ref(), run.seed, device)?))
+        Ok(Box::new(Reinforce::new(*self, factory.as_ref(), run.seed, run.device)?))
     }
 
     fn policy<O: Observation>(
-        _: &Settings,
+        &self,
         spec: &EnvSpec,
         from: &Section,
         rng: Rng,
@@ -320,7 +320,7 @@ impl Algorithm for ReinforceAlgorithm {
 }
 
 fn main() -> ExitCode {
-    Program::new().algorithm::<ReinforceAlgorithm>().main()
+    Program::new().algorithm::<ReinforceConfig>().main()
 }
 
 #[cfg(test)]
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_run_that_is_resumed_is_the_run_that_was_not() {
-        let settings = Settings {
+        let settings = ReinforceConfig {
             gamma: 0.9,
             learning_rate: 0.001,
         };

@@ -4,12 +4,14 @@
 //! 10x5 pixels, which is too small for the networks of the Atari. On the command line the same network is
 //! `--set "body={layers={convolutions=[[16,3,1]],hidden=[64]}}"`.
 
+use coinop::RunSettings;
 use coinop::agents::explore::EpsilonConfig;
 use coinop::agents::init::Init;
 use coinop::agents::network::{BodyKind, Core, NetworkConfig, Precision};
-use coinop::agents::optim::{AdamConfig, OptimizerConfig};
-use coinop::agents::paac::{Paac, PaacConfig};
-use coinop::agents::{Device, Trainer, process_settings, set_torch_threads};
+use coinop::agents::on_policy::{OnPolicy, OnPolicyConfig};
+use coinop::agents::paac::PaacConfig;
+use coinop::agents::schedule::Schedule;
+use coinop::agents::{Trainer, process_settings, set_torch_threads};
 use coinop::envs::rng::{Rng, stream};
 use coinop::envs::vec_env::Serial;
 use coinop::envs::{Env, EnvError, Shape, Step, check_env};
@@ -93,20 +95,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = PaacConfig {
         num_envs: 32,
         center_pixels: false,
-        rollout_steps: 8,
-        epochs: 1,
-        target_kl: 0.0,
-        minibatches: 1,
-        clip_ratio: 0.0,
-        gamma: 0.99,
-        gae_lambda: 0.95,
         normalize_advantages: false,
-        learning_rate: 3e-3,
-        anneal_frames: 0,
-        entropy_weight: 0.01,
-        value_weight: 0.5,
-        loss_scale: 1.0,
-        max_grad_norm: 0.5,
+        learning_rate: Schedule::over_run(3e-3, 0.0),
         network: NetworkConfig {
             body: BodyKind::Layers {
                 convolutions: vec![(16, 3, 1)],
@@ -116,21 +106,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             init: Init::Orthogonal,
             precision: Precision::Float32,
         },
-        optimizer: OptimizerConfig::Adam(AdamConfig {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-5,
-        }),
         epsilon: EpsilonConfig::Uniform {
             low: 0.0,
             high: 0.02,
             resample_frames: 10_000,
         },
+        ..PaacConfig::fast()
     };
     set_torch_threads(1);
     let envs = Serial::new((0..config.num_envs).map(|_| Catch::new()).collect());
-    let (total, seed) = (100_000, 1);
-    let mut trainer = Paac::new(&config, Box::new(envs), total, seed, Device::Cpu)?;
+    let run = RunSettings::new(100_000, 1);
+    let mut trainer = OnPolicy::new(&OnPolicyConfig::from(&config), Box::new(envs), &run)?;
     let (mut scores, mut next) = (Vec::new(), 0);
     loop {
         let progress = trainer.step()?;
@@ -143,7 +129,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             next += 10_000;
         }
-        if progress.frames >= total {
+        if progress.frames >= run.frames {
             return Ok(());
         }
     }

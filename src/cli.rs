@@ -60,17 +60,17 @@ pub(crate) enum AtariCommand {
 /// Which settings, for whatever trains.
 #[derive(Args, Clone, Default)]
 pub(crate) struct SettingArgs {
-    /// The algorithm [default: the config file's, else paac]
+    /// The algorithm [default: the config file's, else ppo]
     #[arg(long, value_enum)]
     pub(crate) algo: Option<Algo>,
-    /// The settings to start from, e.g. `fast` (tuned for wall-clock time) or `paac` (the paper's, for Atari games) [default: the config file's, else
+    /// The settings to start from, e.g. `fast` (tuned for wall-clock time) or `ppo` (the paper's, for Atari games) [default: the config file's, else
     /// fast]
     #[arg(long)]
     pub(crate) preset: Option<String>,
     /// A TOML file whose settings override the preset's, e.g. the config.toml of another run
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// A setting, e.g. `paac.gamma=0.98`, or `gamma=0.98` if only one section has it; may be repeated
+    /// A setting, e.g. `ppo.gamma=0.98`, or `gamma=0.98` if only one section has it; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<Setting>,
     /// Threads that step environments [default: all cores]
@@ -94,8 +94,11 @@ pub(crate) struct TrainArgs {
     pub(crate) env: Option<EnvName>,
     /// Resume a run (a folder, or its name under runs/) from its newest checkpoint; only the frames, the threads, the device and the ROM folder may be
     /// changed
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "algo", "preset", "config", "seed", "set", "run_dir"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "load", "algo", "preset", "config", "seed", "set", "run_dir"])]
     pub(crate) resume: Option<PathBuf>,
+    /// Start from the weights of another run's last checkpoint (a folder, or its name under runs/), with the settings of the new run
+    #[arg(long, value_name = "RUN")]
+    pub(crate) load: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) settings: SettingArgs,
     /// Emulator frames to train for, over all environments, e.g. 10M or 1e7
@@ -289,13 +292,10 @@ const FLAGS_OF_OTHERS: [(&[&str], &str); 12] = [
 
 /// Other names of algorithms and our equivalents.
 const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 6] = [
-    (
-        &["ppo", "ppo2", "appo"],
-        "paac, whose preset `fast` learns with PPO's clip",
-    ),
+    (&["ppo2", "appo"], "ppo"),
     (
         &["a2c", "acktr", "actor-critic"],
-        "paac, with --preset paac for one update per rollout",
+        "paac, which updates once per rollout, too",
     ),
     (
         &["dqn", "nature-dqn"],
@@ -390,11 +390,8 @@ mod tests {
             (&["--lr=0.1"], "--set learning_rate=X"),
             (&["--gpu"], "--device cuda"),
             (&["--quiet"], "2>/dev/null"),
-            (
-                &["--algo", "ppo"],
-                "use paac, whose preset `fast` learns with PPO's clip",
-            ),
-            (&["--algo", "a2c"], "use paac, with --preset paac"),
+            (&["--algo", "PPO2"], "use ppo"),
+            (&["--algo", "a2c"], "use paac, which updates once per rollout, too"),
             (&["--algo", "dqn"], "use double-dqn, with --preset dqn-nature"),
             (&["--algo", "PAAC"], "use paac"),
             (&["--algo", "double_dqn"], "use double-dqn"),

@@ -4,8 +4,7 @@
 //! short ones, which are the bad ones in most games.
 
 use anyhow::bail;
-use coinop_agents::network::Observation;
-use coinop_agents::{Mode, Policy, Section};
+use coinop_agents::{AnyPolicy, Mode, Policy, Section};
 use coinop_envs::rng::stream;
 use coinop_envs::{AnyFactory, Elem, EnvFactory, Step, VecEnv};
 
@@ -58,26 +57,32 @@ pub(crate) fn evaluate(
     how: &How,
     watch: &mut dyn FnMut(usize) -> bool,
 ) -> anyhow::Result<Option<Played>> {
-    match config.env_info()?.factory(&config.env)? {
-        AnyFactory::Pixels(factory) => evaluate_in(config, from, how, factory.as_ref(), watch),
-        AnyFactory::Features(factory) => evaluate_in(config, from, how, factory.as_ref(), watch),
+    let factory = config.env_info()?.factory(&config.env)?;
+    let device = coinop_agents::device(&how.device)?;
+    let rng = stream(how.seed, "evaluation", 0);
+    let from = from.section("trainer")?;
+    let policy = config
+        .algo
+        .policy(factory.observations(), &factory.spec(), from, rng, device)?;
+    match (factory, policy) {
+        (AnyFactory::Pixels(factory), AnyPolicy::Pixels(mut policy)) => {
+            play_in(policy.as_mut(), how, factory.as_ref(), watch)
+        }
+        (AnyFactory::Features(factory), AnyPolicy::Features(mut policy)) => {
+            play_in(policy.as_mut(), how, factory.as_ref(), watch)
+        }
+        _ => unreachable!("a policy for the environment's observations was asked for"),
     }
 }
 
-fn evaluate_in<O: Observation>(
-    config: &Config,
-    from: &Section,
+fn play_in<O: Elem>(
+    policy: &mut dyn Policy<Obs = O>,
     how: &How,
     factory: &dyn EnvFactory<Obs = O>,
     watch: &mut dyn FnMut(usize) -> bool,
 ) -> anyhow::Result<Option<Played>> {
-    let device = coinop_agents::device(&how.device)?;
-    let rng = stream(how.seed, "evaluation", 0);
-    let mut policy = config
-        .algo
-        .policy(&factory.spec(), from.section("trainer")?, rng, device)?;
     let mut env = factory.make_vec(0, how.episodes.min(MAX_ENVS), how.env_threads)?;
-    play(policy.as_mut(), how, env.as_mut(), watch)
+    play(policy, how, env.as_mut(), watch)
 }
 
 /// Environment `i` of `n` plays `episodes / n` episodes, or one more if `i < episodes % n`.

@@ -3,12 +3,14 @@
 //! * [`atari`]: an Atari 2600 with the semantics of the Arcade Learning Environment.
 //! * [`envs`]: the [`Env`](envs::Env) trait, wrappers, vectorised environments and the registry.
 //! * [`agents`]: networks, optimisers, and the [`Trainer`](agents::Trainer)s.
+//! * [`train`], [`evaluate`] and [`load`]: whole runs from a program of your own.
 //! * [`Program`]: the command line, also for your own environments and algorithms.
 
 // See `output`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub use coinop_agents as agents;
+pub use coinop_agents::algorithm::{Algorithm, RunSettings};
 pub use coinop_atari as atari;
 pub use coinop_envs as envs;
 
@@ -18,11 +20,11 @@ mod cli;
 mod commands;
 mod config;
 mod count;
-mod custom;
 #[cfg(test)]
 mod documents;
 mod evaluation;
 mod files;
+mod library;
 mod log;
 mod output;
 mod program;
@@ -30,7 +32,7 @@ mod report;
 mod run;
 mod signals;
 
-pub use custom::{Algorithm, RunSettings};
+pub use library::{Agent, Error, Evaluation, Report, TrainConfig, evaluate, load, train};
 pub use program::Program;
 
 /// The guide's chapters with code, so that the tests compile it.

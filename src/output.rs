@@ -11,6 +11,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::files::{FileError, failed};
 
@@ -68,8 +69,33 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     Ok(stdout.flush()?)
 }
 
+/// The number of [`Silence`]s.
+static SILENCES: AtomicUsize = AtomicUsize::new(0);
+
+/// As long as it lives, nothing is written to standard error.
+pub(crate) struct Silence(());
+
+/// Keeps the process silent, where it is not the program but a library of another one.
+pub(crate) fn silence() -> Silence {
+    SILENCES.fetch_add(1, Ordering::Relaxed);
+    Silence(())
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        SILENCES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn is_silent() -> bool {
+    SILENCES.load(Ordering::Relaxed) > 0
+}
+
 /// Writes one line to standard error. If that fails, there is no one to tell.
 pub(crate) fn say(line: &str) {
+    if is_silent() {
+        return;
+    }
     let _ = writeln!(io::stderr().lock(), "{}", escaped(line));
 }
 
@@ -82,7 +108,7 @@ pub(crate) fn say_error(text: &str) {
 /// Whether lines on standard error can be redrawn.
 pub(crate) fn is_live() -> bool {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    io::stderr().is_terminal() && !dumb
+    io::stderr().is_terminal() && !dumb && !is_silent()
 }
 
 /// The width of the terminal on standard error; 80 if unknown.

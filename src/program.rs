@@ -11,16 +11,14 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use coinop_agents::{AgentError, TrainError, process_settings};
+use coinop_agents::{AgentError, Algorithm, TrainError, process_settings};
 use coinop_atari::AtariError;
 use coinop_envs::{Elem, Env, EnvError, EnvFactory, Made, registry};
 
-use crate::algo::Algo;
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{atari, bench, check, envs, eval, plot, train, verify_resume};
-use crate::custom::Algorithm;
 use crate::output::{self, OutputError};
-use crate::{custom, run, signals};
+use crate::{algo, run, signals};
 
 const FAILED: u8 = 1;
 
@@ -80,10 +78,7 @@ impl Program {
     /// Adds an algorithm, selected by `--algo NAME`.
     #[must_use]
     pub fn algorithm<A: Algorithm>(mut self) -> Self {
-        let ours = Algo::OURS.into_iter().map(Algo::name);
-        let others = custom::all().into_iter().map(|custom| custom.name);
-        let taken: Vec<&str> = ours.chain(others).collect();
-        let registered = custom::register::<A>(&taken).map_err(EnvError::BadSetting);
+        let registered = algo::register::<A>().map_err(EnvError::BadSetting);
         self.error = self.error.or(registered.err());
         self
     }

@@ -80,7 +80,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let frames = ["--frames=12k", "--set=metrics_frames=4k"];
     succeed(dir.path(), &[&["train", "pong", "--seed=3"], SMALL, &frames].concat());
-    let run_dir = dir.path().join("runs/pong-paac-1");
+    let run_dir = dir.path().join("runs/pong-ppo-1");
     // The last of the steps of 160 frames; there is no earlier checkpoint.
     assert_eq!(checkpoints(&run_dir), ["000000012000"]);
     for file in [
@@ -96,18 +96,18 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     assert_eq!(config["run"]["env"].as_str(), Some("atari/pong"));
     assert_eq!(config["run"]["frames"].as_integer(), Some(12_000));
     assert_eq!(config["run"]["seed"].as_integer(), Some(3));
-    assert_eq!(config["paac"]["num_envs"].as_integer(), Some(2));
+    assert_eq!(config["ppo"]["num_envs"].as_integer(), Some(2));
     // A header, and a row each 4,000 frames.
     assert_eq!(rows_without_times(&run_dir.join("metrics.csv")).len(), 4);
 
     let printed = succeed(
         dir.path(),
-        &["eval", "pong-paac-1", "--episodes=3", "--torch-threads=1", "--json"],
+        &["eval", "pong-ppo-1", "--episodes=3", "--torch-threads=1", "--json"],
     );
     assert_eq!(printed.lines().count(), 1);
     let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(report["env"], "atari/pong");
-    assert_eq!(report["algo"], "paac");
+    assert_eq!(report["algo"], "ppo");
     assert_eq!(report["protocol"], "sb3");
     assert_eq!(report["episodes"], 3);
     // An episode of Pong ends at 21 points of either side.
@@ -115,20 +115,20 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     assert!(-21.0 <= number("min") && number("min") <= number("mean") && number("mean") <= number("max"));
     assert!(number("max") < 21.0 && number("std") >= 0.0 && number("frames") > 3.0 * 3_000.0);
 
-    succeed(dir.path(), &["plot", "pong-paac-1", "-o", "curve.svg"]);
+    succeed(dir.path(), &["plot", "pong-ppo-1", "-o", "curve.svg"]);
     assert!(
         fs::read_to_string(dir.path().join("curve.svg"))
             .unwrap()
-            .contains("pong-paac-1")
+            .contains("pong-ppo-1")
     );
-    let error = fail(coinop(dir.path()).args(["plot", "pong-paac-1", "-o", "/dev/full.svg/x.svg"]));
+    let error = fail(coinop(dir.path()).args(["plot", "pong-ppo-1", "-o", "/dev/full.svg/x.svg"]));
     assert!(error.starts_with("error: can't write `/dev/full.svg/x.svg`"), "{error}");
 
     let flipped = last_checkpoint(&run_dir).join("tensors.safetensors");
     let mut bytes = fs::read(&flipped).unwrap();
     bytes[1_000] ^= 1;
     fs::write(&flipped, bytes).unwrap();
-    let error = fail(coinop(dir.path()).args(["eval", "pong-paac-1"]));
+    let error = fail(coinop(dir.path()).args(["eval", "pong-ppo-1"]));
     assert!(
         error.contains("tensors.safetensors` is damaged: CRC-32") && error.ends_with("use another checkpoint"),
         "{error}"
@@ -168,7 +168,7 @@ fn the_config_of_a_run_repeats_it() {
     let first = train(
         dir.path(),
         "first",
-        &["--frames=400", "--seed=9", "--set=gamma=0.9", "--preset=paac"],
+        &["--frames=400", "--seed=9", "--set=gamma=0.9", "--preset=ppo"],
     );
     succeed(
         dir.path(),
@@ -179,7 +179,7 @@ fn the_config_of_a_run_repeats_it() {
     assert!(
         fs::read_to_string(first.join("config.toml"))
             .unwrap()
-            .contains("preset = \"paac\"")
+            .contains("preset = \"ppo\"")
     );
     let weights = |run: &str| fs::read(last_checkpoint(&dir.path().join(run)).join("tensors.safetensors")).unwrap();
     assert!(weights("first") == weights("second"));
@@ -192,12 +192,12 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
     }
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
-    file("settings.toml", "[paac]\ngamma = 0.9\nlerning_rate = 0.1\n");
-    file("broken.toml", "[paac]\ngamma = \n");
-    file("limits.toml", "[paac]\ngamma = 1.5\n");
+    file("settings.toml", "[ppo]\ngamma = 0.9\nlerning_rate = 0.1\n");
+    file("broken.toml", "[ppo]\ngamma = \n");
+    file("limits.toml", "[ppo]\ngamma = 1.5\n");
     file("preset.toml", "[run]\npreset = \"slow\"\n");
-    file("types.toml", "[paac.network]\nbody = \"natur\"\n");
-    file("third.toml", "[paac]\ngamma = 0.9\n= 1\n");
+    file("types.toml", "[ppo.network]\nbody = \"natur\"\n");
+    file("third.toml", "[ppo]\ngamma = 0.9\n= 1\n");
     file("actions", "0\nfire\n");
     file("one", "0\n");
     fs::create_dir(dir.path().join("taken")).unwrap();
@@ -207,12 +207,12 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
             "error: there is no environment `pnog`; did you mean `pong`? `coinop envs` lists all",
         ),
         (
-            "train pong --set paac.lerning_rate=1",
-            "error: there is no setting `paac.lerning_rate`; did you mean `paac.learning_rate`?",
+            "train pong --set ppo.lerning_rate=1",
+            "error: there is no setting `ppo.lerning_rate`; did you mean `ppo.learning_rate`?",
         ),
         (
             "train pong --config settings.toml",
-            "error: `settings.toml`: there is no setting `paac.lerning_rate`; did you mean `paac.learning_rate`?",
+            "error: `settings.toml`: there is no setting `ppo.lerning_rate`; did you mean `ppo.learning_rate`?",
         ),
         (
             "train pong --config broken.toml",
@@ -224,19 +224,19 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --set gamma=high",
-            r#"error: paac.gamma = "high": it must be a number"#,
+            r#"error: ppo.gamma = "high": it must be a number"#,
         ),
         (
             "train pong --config limits.toml",
-            "error: `limits.toml`: paac.gamma = 1.5: it must be between 0 and 1",
+            "error: `limits.toml`: ppo.gamma = 1.5: it must be between 0 and 1",
         ),
         (
             "train pong --config types.toml",
-            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `paac.network.body`",
+            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `ppo.network.body`",
         ),
         (
             "train pong --config preset.toml",
-            "error: `preset.toml`: paac has no preset `slow` for atari/pong: choose one of fast, paac",
+            "error: `preset.toml`: ppo has no preset `slow` for atari/pong: choose one of fast, ppo",
         ),
         (
             "train pong --set frames=18446744073709551615",
@@ -248,23 +248,23 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --set optimizer.beta1=5",
-            "error: paac.optimizer.beta1 = 5: it must be at least 0 and below 1",
+            "error: ppo.optimizer.beta1 = 5: it must be at least 0 and below 1",
         ),
         (
             "train pong --set optimizer.epsilon=-1",
-            "error: paac.optimizer.epsilon = -1: it must be a number from 1e-30 to 1e30",
+            "error: ppo.optimizer.epsilon = -1: it must be a number from 1e-30 to 1e30",
         ),
         (
             "train pong --set optimizer={kind='rms_prop',decay=2,epsilon=0.1,epsilon_inside_root=true,centered=false}",
-            "error: paac.optimizer.decay = 2: it must be at least 0 and below 1",
+            "error: ppo.optimizer.decay = 2: it must be at least 0 and below 1",
         ),
         (
             "train pong --set epsilon={kind='ladder',base=0.4,alpha=inf}",
-            "error: paac.epsilon.alpha = inf: it must be a number from 0 to 1e30",
+            "error: ppo.epsilon.alpha = inf: it must be a number from 0 to 1e30",
         ),
         (
             "train pong --set clip_ratio=1e39",
-            "error: paac.clip_ratio = 1000000000000000000000000000000000000000: it must be a number from 0 to 1e30",
+            "error: ppo.clip_ratio = 1000000000000000000000000000000000000000: it must be a number above 0, at most 1e30",
         ),
         (
             "train pong --set num_envs=10000 --set rollout_steps=10000",
@@ -280,7 +280,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --set lr=0.1",
-            "error: there is no setting `lr`; did you mean `paac.learning_rate`?",
+            "error: there is no setting `lr`; did you mean `ppo.learning_rate`?",
         ),
         (
             "train pong --set network.body={layers={hidden=[65536,65536,65536]}}",
@@ -309,15 +309,15 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --set gamma=1.5",
-            "error: paac.gamma = 1.5: it must be between 0 and 1",
+            "error: ppo.gamma = 1.5: it must be between 0 and 1",
         ),
         (
             "train pong --set minibatches=3 --set num_envs=4",
-            "error: paac.minibatches = 3: it must divide num_envs",
+            "error: ppo.minibatches = 3: it must divide num_envs",
         ),
         (
             "train pong --set network.body=natur",
-            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `paac.network.body`",
+            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `ppo.network.body`",
         ),
         (
             "train pong --set mode=77",
@@ -325,11 +325,11 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --preset slow",
-            "error: paac has no preset `slow` for atari/pong: choose one of fast, paac",
+            "error: ppo has no preset `slow` for atari/pong: choose one of fast, ppo",
         ),
         (
             "train pong --algo pac",
-            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: paac, double-dqn, a3c, async-q, async-sarsa, async-nstep-q]; tip: ",
+            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: ppo, paac, double-dqn, a3c, async-q, async-sarsa, async-nstep-q]; tip: ",
         ),
         (
             "train pong --frames ten",
@@ -420,15 +420,15 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         (stdout, stderr)
     };
     let (_, stderr) = cartpole(&["train", "CartPole-v1", "--frames=3k", "--set=metrics_frames=1k"]);
-    let first = "paac on classic/cartpole, preset fast, seed 1, 3k frames, into runs/cartpole-paac-1\n";
+    let first = "ppo on classic/cartpole, preset fast, seed 1, 3k frames, into runs/cartpole-ppo-1\n";
     assert!(stderr.starts_with(first), "{stderr}");
-    let run_dir = dir.path().join("runs/cartpole-paac-1");
+    let run_dir = dir.path().join("runs/cartpole-ppo-1");
     let config: toml::Table = toml::from_str(&fs::read_to_string(run_dir.join("config.toml")).unwrap()).unwrap();
     assert_eq!(config["run"]["env"].as_str(), Some("classic/cartpole"));
     assert_eq!(config["env"].as_table().map(toml::Table::len), Some(0));
-    assert_eq!(config["paac"]["network"]["body"].as_str(), Some("mlp"));
+    assert_eq!(config["ppo"]["network"]["body"].as_str(), Some("mlp"));
 
-    let (stdout, _) = cartpole(&["eval", "cartpole-paac-1", "--episodes=5", "--json"]);
+    let (stdout, _) = cartpole(&["eval", "cartpole-ppo-1", "--episodes=5", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(
         (&report["env"], &report["episodes"], report.get("protocol")),
@@ -440,7 +440,7 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         number("max") <= 500.0 && (number("mean") * 5.0 - number("frames")).abs() < 1e-6,
         "{report}"
     );
-    cartpole(&["plot", "cartpole-paac-1", "-o", "curve.svg"]);
+    cartpole(&["plot", "cartpole-ppo-1", "-o", "curve.svg"]);
     let (checked, _) = cartpole(&["check", "cartpole"]);
     assert_eq!(
         checked,
@@ -453,7 +453,17 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     // Layers of one's own, which the checkpoint is then of.
     let layers = "network.body={layers={hidden=[8]}}";
     cartpole(&["train", "cartpole", "--frames=2k", "--set", layers]);
-    cartpole(&["eval", "cartpole-paac-2", "--episodes=1"]);
+    cartpole(&["eval", "cartpole-ppo-2", "--episodes=1"]);
+    // The weights of the first run are those of another algorithm's first checkpoint, but for a few updates.
+    cartpole(&[
+        "train",
+        "cartpole",
+        "--algo=paac",
+        "--load=cartpole-ppo-1",
+        "--frames=300",
+    ]);
+    let config = fs::read_to_string(dir.path().join("runs/cartpole-paac-1/config.toml")).unwrap();
+    assert!(config.contains("load = \"cartpole-ppo-1\""), "{config}");
 
     for (command, expected) in [
         (
@@ -463,16 +473,24 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
              \"network.body={layers={convolutions=[[16,3,1]],hidden=[128]}}\"",
         ),
         (
+            "train cartpole --load cartpole-ppo-2",
+            "error: can't start from the weights of `cartpole-ppo-2`: ",
+        ),
+        (
+            "train cartpole --load nowhere",
+            "error: there is no run folder `nowhere`; `ls runs` shows those of this directory",
+        ),
+        (
             "train cartpole --set network.body={layers={hidden=[64,0]}}",
-            "error: paac.network.body.layers.hidden = [64, 0]: it must be at least one number, each from 1 to 65536",
+            "error: ppo.network.body.layers.hidden = [64, 0]: it must be at least one number, each from 1 to 65536",
         ),
         (
             "train cartpole --set network.body={layers={width=64}}",
-            "error: unknown field `width`, expected `convolutions` or `hidden` in `paac.network.body`",
+            "error: unknown field `width`, expected `convolutions` or `hidden` in `ppo.network.body`",
         ),
         (
             "bench replay --env=cartpole",
-            "error: paac has no replay memory: add --algo double-dqn",
+            "error: ppo has no replay memory: add --algo double-dqn",
         ),
         (
             "bench emulator --env=cartpole",
@@ -496,15 +514,15 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         ),
         ("train cartpole --set mode=3", "error: there is no setting `mode`"),
         (
-            "train cartpole --preset paac",
-            "error: paac has no preset `paac` for classic/cartpole: choose one of fast",
+            "train cartpole --preset ppo",
+            "error: ppo has no preset `ppo` for classic/cartpole: choose one of fast",
         ),
         (
             "train cartpole --roms .",
             "error: --roms is for Atari games, which classic/cartpole is not: leave it out",
         ),
         (
-            "eval cartpole-paac-1 --protocol sb3",
+            "eval cartpole-ppo-1 --protocol sb3",
             "error: --protocol is for Atari games, which classic/cartpole is not: leave it out",
         ),
         (
@@ -637,7 +655,7 @@ fn a_name_of_gymnasium_trains_the_game_by_its_rules_and_says_so() {
         said.starts_with("ALE/Pong-v5 is pong@protocol=machado here: sticky actions with probability 0.25\n"),
         "{said}"
     );
-    assert!(said.contains("paac on atari/pong (protocol machado)"), "{said}");
+    assert!(said.contains("ppo on atari/pong (protocol machado)"), "{said}");
     let checked = succeed(dir.path(), &["check", "PongNoFrameskip-v4"]);
     assert!(checked.starts_with("atari/pong obeys the Env contract"), "{checked}");
     let chosen = succeed(dir.path(), &["envs", "pong@mode=1"]);
@@ -687,7 +705,7 @@ fn the_checkpoint_that_played_is_named_and_curves_say_where_they_are() {
     let printed = succeed(dir.path(), &eval);
     assert!(
         printed.starts_with(&format!(
-            "paac on classic/cartpole, checkpoint after {frames} frames: mean score "
+            "ppo on classic/cartpole, checkpoint after {frames} frames: mean score "
         )),
         "{printed}"
     );

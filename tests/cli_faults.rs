@@ -356,7 +356,7 @@ fn a_checkpoint_of_something_else_than_its_config_says_is_refused() {
             "run.env = \"atari/pong\"",
         ),
         ("protocol = \"sb3\"", "protocol = \"nature\"", "env.protocol = \"sb3\""),
-        ("body = \"a3c\"", "body = \"nature\"", "paac.network.body = \"a3c\""),
+        ("body = \"a3c\"", "body = \"nature\"", "ppo.network.body = \"a3c\""),
         ("difficulty = 0", "difficulty = 1", "env.difficulty = 0"),
     ] {
         assert!(config.contains(from), "{from}");
@@ -376,9 +376,9 @@ fn errors_show_what_was_typed_without_control_characters_and_not_all_of_it() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("actions"), "\u{1b}[31mred\u{7}\n").unwrap();
     fs::write(dir.path().join("long"), "x".repeat(1_000_000)).unwrap();
-    fs::write(dir.path().join("keys.toml"), "[paac]\n\"\u{9b}gamma\" = 1\n").unwrap();
+    fs::write(dir.path().join("keys.toml"), "[ppo]\n\"\u{9b}gamma\" = 1\n").unwrap();
     let deep = format!("--set={}=1", vec!["a"; 50_000].join("."));
-    let inline = format!("--set=paac={{{} = 1}}", vec!["a"; 50_000].join("."));
+    let inline = format!("--set=ppo={{{} = 1}}", vec!["a"; 50_000].join("."));
     let long = "y".repeat(100_000);
     for args in [
         &["atari", "trace", "pong", "--actions=actions"][..],
@@ -462,7 +462,11 @@ fn the_learning_rate_of_a_run_is_never_0_and_a_shorter_schedule_is_warned_of() {
     assert_eq!(rows[1][column], "");
     let output = run(
         dir.path(),
-        &[&["train", "pong", "--frames=400", "--set=anneal_frames=160"], SMALL].concat(),
+        &[
+            &["train", "pong", "--frames=400", "--set=learning_rate.frames=160"],
+            SMALL,
+        ]
+        .concat(),
     );
     let stderr = text(&output.stderr);
     assert!(

@@ -45,7 +45,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
     let config: toml::Table = toml::from_str(&fs::read_to_string(run_dir.join("config.toml")).unwrap()).unwrap();
     assert_eq!(config["run"]["algo"].as_str(), Some("double-dqn"));
     assert_eq!(config["double-dqn"]["capacity"].as_integer(), Some(2_000));
-    assert!(!config.contains_key("paac"));
+    assert!(!config.contains_key("ppo"));
 
     let rows = rows_without_times(&run_dir.join("metrics.csv"));
     let columns: Vec<&str> = rows[0].split(',').collect();

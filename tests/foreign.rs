@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 
+use coinop::agents::algorithm::Preset;
 use coinop::agents::network::Observation;
 use coinop::agents::{
     AgentError, Checkpoint, CheckpointError, Device, Episode, Mode, Policy, Progress, Resumption, Row, Section,
@@ -172,7 +173,7 @@ struct Idle {
     metrics: Row,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
     flaw: String,
@@ -230,33 +231,33 @@ impl<O: Observation> Policy for Still<O> {
     }
 }
 
-struct IdleAlgorithm;
-
 const PRESET: &str = "[run]\nframes = 100\nseed = 1\nenv_threads = 1\ntorch_threads = 1\ndevice = \"cpu\"\nmetrics_frames = 10\n\
                       [idle]\nflaw = \"none\"";
 
-impl Algorithm for IdleAlgorithm {
+impl Algorithm for Settings {
     const NAME: &'static str = "idle";
-    type Settings = Settings;
+    const ABOUT: &'static str = "Does nothing";
 
-    fn preset(observations: Observations) -> Option<&'static str> {
-        (observations == Observations::Features).then_some(PRESET)
+    fn presets(observations: Observations) -> Vec<Preset> {
+        match observations {
+            Observations::Pixels => vec![],
+            Observations::Features => vec![Preset::new("fast", PRESET)],
+        }
     }
 
-    fn num_envs(settings: &Settings) -> usize {
-        assert!(settings.flaw != "num_envs", "a panic that a test wants");
+    fn num_envs(&self) -> usize {
+        assert!(self.flaw != "num_envs", "a panic that a test wants");
         1
     }
 
     fn trainer<O: Observation>(
-        settings: &Settings,
+        &self,
         _: Arc<dyn EnvFactory<Obs = O>>,
         _: &RunSettings,
-        _: Device,
     ) -> Result<Box<dyn Trainer>, TrainError> {
-        assert!(settings.flaw != "trainer", "a panic that a test wants");
+        assert!(self.flaw != "trainer", "a panic that a test wants");
         Ok(Box::new(Idle {
-            settings: settings.clone(),
+            settings: self.clone(),
             steps: 0,
             episodes: Vec::new(),
             metrics: Row::default(),
@@ -264,55 +265,48 @@ impl Algorithm for IdleAlgorithm {
     }
 
     fn policy<O: Observation>(
-        settings: &Settings,
+        &self,
         _: &EnvSpec,
         _: &Section,
         _: Rng,
         _: Device,
     ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
-        assert!(settings.flaw == "no_episodes", "a panic that a test wants");
+        assert!(self.flaw == "no_episodes", "a panic that a test wants");
         Ok(Box::new(Still(PhantomData)))
     }
 }
 
 /// One whose settings are others when they are read again.
-struct Forgetful;
-
-#[derive(Serialize, Deserialize)]
-struct Vanishing {
-    #[serde(skip_deserializing, default)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Forgetful {
+    #[serde(skip_serializing)]
     rate: f64,
 }
 
 impl Algorithm for Forgetful {
     const NAME: &'static str = "forgetful";
-    type Settings = Vanishing;
+    const ABOUT: &'static str = "Forgets its settings";
 
-    fn preset(_: Observations) -> Option<&'static str> {
-        Some(
-            "[run]\nframes = 1\nseed = 1\nenv_threads = 1\ntorch_threads = 1\ndevice = \"cpu\"\nmetrics_frames = 1\n[forgetful]\nrate = \"much\"",
-        )
+    fn presets(_: Observations) -> Vec<Preset> {
+        const TOML: &str = "[run]\nframes = 1\nseed = 1\nenv_threads = 1\ntorch_threads = 1\ndevice = \"cpu\"\nmetrics_frames = 1\n\
+                            [forgetful]\nrate = 0.5";
+        vec![Preset::new("fast", TOML)]
     }
 
-    fn num_envs(_: &Vanishing) -> usize {
-        1
-    }
-
-    fn validate(_: &Vanishing) -> Result<(), AgentError> {
-        panic!("a panic that a test wants")
+    fn num_envs(&self) -> usize {
+        unreachable!("its settings are never good, whatever the rate of {}", self.rate)
     }
 
     fn trainer<O: Observation>(
-        _: &Vanishing,
+        &self,
         _: Arc<dyn EnvFactory<Obs = O>>,
         _: &RunSettings,
-        _: Device,
     ) -> Result<Box<dyn Trainer>, TrainError> {
         unreachable!("its settings are never good")
     }
 
     fn policy<O: Observation>(
-        _: &Vanishing,
+        &self,
         _: &EnvSpec,
         _: &Section,
         _: Rng,
@@ -323,7 +317,7 @@ impl Algorithm for Forgetful {
 }
 
 fn as_program() -> ExitCode {
-    let mut program = Program::new().algorithm::<IdleAlgorithm>().algorithm::<Forgetful>();
+    let mut program = Program::new().algorithm::<Settings>().algorithm::<Forgetful>();
     let flaws = FLAWS.iter().map(|(flaw, _)| *flaw);
     let of_spec = [
         "no_actions",
@@ -425,7 +419,7 @@ fn error(dir: &Path, args: &str) -> String {
 
 fn numbers_and_panics_of_environments_are_blamed_on_them(dir: &Path) {
     for algo in [
-        "paac --set num_envs=1",
+        "ppo --set num_envs=1",
         "double-dqn --set num_envs=1",
         "a3c --set workers=1",
     ] {
@@ -440,7 +434,7 @@ fn numbers_and_panics_of_environments_are_blamed_on_them(dir: &Path) {
         }
     }
     // The run continues from what was saved, with new episodes, until the environment, which is new too, does it again.
-    let output = foreign(dir, "train --resume panics-paac").output().unwrap();
+    let output = foreign(dir, "train --resume panics-ppo").output().unwrap();
     let said = text(&output.stderr);
     assert!(
         said.contains("new episodes begin, because those under way could not be saved"),
@@ -561,7 +555,15 @@ fn a_panic_of_an_algorithm_names_it(dir: &Path) {
     let line = error(dir, "eval good");
     assert_eq!(line, format!("error: {}", panicked("policy()")));
     let line = error(dir, "train none --algo forgetful");
-    assert!(line.contains("forgetful"), "{line}");
+    assert_eq!(
+        line,
+        "error: the algorithm forgetful: its settings can't be read again when they are written: missing field `rate` in `forgetful`"
+    );
+    let line = error(dir, "train bricks --algo idle");
+    assert_eq!(
+        line,
+        "error: idle can't learn from pixels, which arcade/bricks has: choose another environment"
+    );
 }
 
 fn small_pictures_have_rows_and_evaluations(dir: &Path) {

@@ -29,7 +29,7 @@ const OFTEN: &str = "--set=checkpoint_minutes=0.003";
 
 /// Runs of a few seconds, of every trainer that is exact.
 const EXACT: &[(&str, &[&str])] = &[
-    ("paac", &["cartpole", "--frames=10k", "--set=metrics_frames=1k"]),
+    ("ppo", &["cartpole", "--frames=10k", "--set=metrics_frames=1k"]),
     (
         "lstm",
         &[
@@ -332,7 +332,7 @@ fn what_verify_resume_shows() {
     };
     let printed = verify(&["--set=eval_frames=1k"]);
     assert!(
-        printed.starts_with("paac on classic/cartpole: the two are equal bit for bit: "),
+        printed.starts_with("ppo on classic/cartpole: the two are equal bit for bit: "),
         "{printed}"
     );
     let printed = verify(&["--algo=a3c"]);
@@ -403,7 +403,7 @@ fn a_checkpoint_that_can_not_be_written_does_not_end_a_run_and_divergence_names_
     );
     let config = dir.path().join("diverges/config.toml");
     let text = fs::read_to_string(&config).unwrap();
-    fs::write(&config, text.replace("learning_rate = 0.001", "learning_rate = 1e30")).unwrap();
+    fs::write(&config, text.replace("from = 0.001", "from = 1e30")).unwrap();
     let good = Path::new("diverges/checkpoints").join(checkpoints(&dir.path().join("diverges")).pop().unwrap());
     let error = fail(coinop(dir.path()).args(["train", "--resume", "diverges", "--frames=100k"]));
     let expected = format!("; the last good checkpoint is `{}`", good.display());
@@ -514,12 +514,12 @@ fn settings_that_were_others_at_the_checkpoint_are_named_with_both_values() {
     // What does not fit any more.
     edit("num_envs = 8", "num_envs = 16");
     let (done, said) = go_on(dir.path());
-    let expected = "config.toml says paac.num_envs = 16, and the checkpoint was written with 8: put that back";
+    let expected = "config.toml says ppo.num_envs = 16, and the checkpoint was written with 8: put that back";
     assert!(!done && said.contains(expected), "{said}");
     // What decides what the numbers mean.
     edit("body = \"mlp\"", "body = { layers = { hidden = [9] } }");
     let (done, said) = go_on(dir.path());
-    assert!(!done && said.contains("is a checkpoint of paac.network.body"), "{said}");
+    assert!(!done && said.contains("is a checkpoint of ppo.network.body"), "{said}");
     // What may be meant.
     fs::write(
         &path,
@@ -531,7 +531,7 @@ fn settings_that_were_others_at_the_checkpoint_are_named_with_both_values() {
     let (done, said) = go_on(dir.path());
     assert!(done, "{said}");
     for line in [
-        "config.toml says paac.gamma = 0.98, and the checkpoint was written with 0.99",
+        "config.toml says ppo.gamma = 0.98, and the checkpoint was written with 0.99",
         "config.toml says run.seed = 2, and the checkpoint was written with 1",
     ] {
         assert!(said.contains(line), "{said}");

@@ -80,6 +80,7 @@ fn optimizer(c: &mut Criterion) {
             epsilon: 0.1,
             epsilon_inside_root: true,
             centered,
+            initial_mean_square: 0.0,
         })
     };
     let adam = OptimizerConfig::Adam(AdamConfig {

@@ -35,7 +35,7 @@ use crate::{
 /// An asynchronous method, as seen by one worker.
 pub(crate) trait Method<O>: Send + 'static {
     /// The names of the metrics that [`learn`](Self::learn) records.
-    const NAMES: &'static [&'static str];
+    const NAMES: &'static [&'static [&'static str]];
 
     /// Copies the shared weights into the worker's network; `frames` of the run have been played.
     fn synchronize(&mut self, frames: u64) -> Result<(), AgentError>;
@@ -71,13 +71,13 @@ pub(crate) trait Method<O>: Send + 'static {
 /// Copies weights between a worker's own network and the shared ones.
 pub(crate) struct Exchange {
     shared: Arc<SharedParams>,
-    max_grad_norm: f64,
+    max_grad_norm: Option<f64>,
     /// All parameters, or a gradient, flat.
     flat: Vec<f32>,
 }
 
 impl Exchange {
-    pub(crate) fn new(shared: Arc<SharedParams>, max_grad_norm: f64) -> Self {
+    pub(crate) fn new(shared: Arc<SharedParams>, max_grad_norm: Option<f64>) -> Self {
         Self {
             flat: vec![0.0; shared.numel()],
             shared,
@@ -119,7 +119,7 @@ impl Exchange {
         learning_rate: f64,
     ) -> Result<(f64, f64), AgentError> {
         let mut gradient = params.gradient(&loss.f_mul_scalar(steps)?)?;
-        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?;
+        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
         let [loss, grad_norm] = numbers([loss, &grad_norm])?;
         for (what, value) in [("the loss", loss), ("the norm of the gradient", grad_norm)] {
             if !value.is_finite() {
@@ -139,6 +139,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) workers: usize,
     pub(crate) rollout_steps: usize,
     pub(crate) learning_rate: Schedule,
+    /// The length of the run, which schedules span.
+    pub(crate) run_frames: u64,
     pub(crate) epsilon: &'a EpsilonConfig,
     pub(crate) seed: u64,
 }
@@ -196,12 +198,12 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
                 shared: Arc::clone(&shared),
                 watch: watch.clone(),
                 learning_rate: plan.learning_rate,
+                run_frames: plan.run_frames,
                 frames_per_step: u64::from(spec.frames_per_step),
             })
         };
         let workers: Vec<ActorLearner<O, M>> = (0..plan.workers).map(worker).collect::<Result<_, TrainError>>()?;
-        let mut metrics = Row::of(M::NAMES);
-        metrics.add(&Row::of(&["learning_rate"]));
+        let metrics = Row::of(&[&M::NAMES.concat()[..], &["learning_rate"]].concat());
         Ok(Self {
             epsilons: workers.iter().map(|worker| worker.epsilons.current()[0]).collect(),
             workers: Workers::new(workers),
@@ -225,13 +227,13 @@ pub(crate) fn check_workers(workers: usize) -> Result<(), AgentError> {
     check((1..=1024).contains(&workers), "workers", workers, reason)
 }
 
-/// Checks the bounds of the initial learning rate.
-pub(crate) fn check_rates(learning_rate: f64, max_learning_rate: f64) -> Result<(), AgentError> {
-    above_0("learning_rate", learning_rate)?;
-    at_least_0("max_learning_rate", max_learning_rate)?;
-    let reason = "it must be 0, or at least learning_rate";
-    let good = max_learning_rate == 0.0 || max_learning_rate >= learning_rate;
-    check(good, "max_learning_rate", max_learning_rate, reason)
+/// Checks the learning rate and the bound up to which it may be drawn.
+pub(crate) fn check_rates(learning_rate: Schedule, max_learning_rate: Option<f64>) -> Result<(), AgentError> {
+    learning_rate.check("learning_rate", above_0, at_least_0)?;
+    let Some(max) = max_learning_rate else { return Ok(()) };
+    above_0("max_learning_rate", max)?;
+    let reason = "it must be at least learning_rate";
+    check(max >= learning_rate.start(), "max_learning_rate", max, reason)
 }
 
 /// Reads scalar tensors, waiting for a GPU only once.
@@ -244,20 +246,13 @@ pub(crate) fn numbers<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N],
     Ok(out)
 }
 
-/// A schedule from `low` to 0, or, if `high` is above 0, from a rate drawn log-uniformly between `low` and `high`.
-pub(crate) fn rate_schedule(low: f64, high: f64, anneal_frames: u64, total_frames: u64, seed: u64) -> Schedule {
-    let from = if high > 0.0 {
-        let share = stream(seed, "learning_rate", 0).random::<f64>();
-        (low.ln() + share * (high.ln() - low.ln())).exp()
-    } else {
-        low
-    };
-    let frames = if anneal_frames == 0 {
-        total_frames
-    } else {
-        anneal_frames
-    };
-    Schedule::Linear { from, to: 0.0, frames }
+/// The learning rate of a run with the given seed: as set or, if there is a `max`, with an initial value that is drawn
+/// log-uniformly between the set one and `max`.
+pub(crate) fn drawn_rate(learning_rate: Schedule, max: Option<f64>, seed: u64) -> Schedule {
+    let Some(max) = max else { return learning_rate };
+    let share = stream(seed, "learning_rate", 0).random::<f64>();
+    let (low, high) = (learning_rate.start().ln(), max.ln());
+    learning_rate.starting_at((low + share * (high - low)).exp())
 }
 
 impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
@@ -271,6 +266,12 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
 
     fn times(&self) -> Times {
         self.watch.times(self.num_workers)
+    }
+
+    fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
+        self.workers.stop();
+        let mut workers = self.workers.paused();
+        Ok(workers[0].method.load(0, from.section("learner")?)?)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -321,8 +322,7 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         self.shared.restore(learner.section("optimizer")?)?;
         let streams: Vec<Rng> = from.get_vec("action_streams", workers.len())?;
         self.clock.store(self.steps, Ordering::Relaxed);
-        // For new episodes: others than those of the run's beginning.
-        let seed = derive_seed(self.seed, "resumed", self.steps);
+        let seed = under_way::resumed_seed(self.seed, self.steps);
         for (worker, actions) in workers.iter_mut().zip(streams) {
             let number = worker.number;
             worker.actions = actions;
@@ -351,6 +351,7 @@ struct ActorLearner<O: Observation, M> {
     shared: Arc<SharedParams>,
     watch: Stopwatch,
     learning_rate: Schedule,
+    run_frames: u64,
     frames_per_step: u64,
 }
 
@@ -359,12 +360,10 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.epsilons.save(out)?;
         if self.env_seed.is_none() && !self.in_rollout {
-            let last = self.rollout.steps();
-            out.put("begins", &self.rollout.begins(last))?;
-            self.episodes.save(out.section_mut("episodes"))?;
             self.method.save_episode(out)?;
             let snapshot = self.env.snapshot().map(|snapshot| [snapshot]);
-            under_way::save(snapshot.as_ref().map(|one| &one[..]), self.rollout.obs(last), out)?;
+            let snapshots = snapshot.as_ref().map(|one| &one[..]);
+            under_way::save_rollout(snapshots, &self.rollout, &self.episodes, out)?;
         }
         Ok(())
     }
@@ -373,15 +372,11 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
     fn load(&mut self, from: &Section, seed: u64) -> Result<(), CheckpointError> {
         self.epsilons.load(from)?;
         self.in_rollout = false;
-        let (obs, begins) = self.rollout.following();
-        if let Some(snapshots) = under_way::load(1, obs, from)? {
-            self.env.restore(&snapshots[0]).map_err(under_way::unfit)?;
-            begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
-            self.episodes.load(from.section("episodes")?)?;
+        let restore = |snapshots: &[Vec<u8>]| self.env.restore(&snapshots[0]);
+        if under_way::load_rollout(&mut self.rollout, &mut self.episodes, from, restore)? {
             self.method.load_episode(from)?;
             self.env_seed = None;
         } else {
-            self.episodes.interrupt();
             self.env_seed = Some(derive_seed(seed, "env", self.number as u64));
         }
         Ok(())
@@ -437,7 +432,7 @@ impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
     fn rollout(&mut self) -> Result<Report, TrainError> {
         self.in_rollout = true;
         let frames = self.clock.load(Ordering::Relaxed) * self.frames_per_step;
-        let learning_rate = self.learning_rate.at(frames);
+        let learning_rate = self.learning_rate.at(frames, self.run_frames);
         self.epsilons.resample(frames);
         self.watch.measure(Part::Copies, || self.method.synchronize(frames))?;
         let updates = self.shared.updates();

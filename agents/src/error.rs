@@ -70,6 +70,19 @@ pub enum AgentError {
         /// The cause.
         cause: String,
     },
+    /// A trainer does not take the weights of another run.
+    #[error("this algorithm does not take the weights of another run")]
+    NoWeights,
+    /// A preset of an algorithm cannot be read.
+    #[error("the preset `{preset}` of {algorithm} can't be read: {cause}")]
+    Preset {
+        /// The algorithm's name.
+        algorithm: &'static str,
+        /// The preset's name.
+        preset: &'static str,
+        /// The cause.
+        cause: String,
+    },
     /// There is no such device.
     #[error("{0}")]
     Device(String),

@@ -153,29 +153,21 @@ impl EpsilonConfig {
             } => pick(values, probabilities, rng),
             Self::Annealed {
                 from, frames: length, ..
-            } => {
-                let (from, to, frames_in_all) = (*from, f64::from(last), *length);
-                let line = Schedule::Linear {
-                    from,
-                    to,
-                    frames: frames_in_all,
-                };
-                line.at(frames)
-            }
-            &Self::Linear {
+            } => line(*from, f64::from(last), *length, frames),
+            Self::Linear {
                 from,
                 to,
                 frames: length,
-            } => Schedule::Linear {
-                from,
-                to,
-                frames: length,
-            }
-            .at(frames),
+            } => line(*from, *to, *length, frames),
             Self::Ladder { base, alpha } => base.powf(1.0 + alpha * actor as f64 / (actors.max(2) - 1) as f64),
         };
         epsilon as f32
     }
+}
+
+/// The value at `frames` of a line of `length` frames.
+fn line(from: f64, to: f64, length: u64, frames: u64) -> f64 {
+    Schedule::over_run(from, to).at(frames, length)
 }
 
 /// Checks that values and probabilities form a distribution over epsilons.

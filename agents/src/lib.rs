@@ -2,10 +2,12 @@
 //!
 //! A [`Policy`] maps a batch of observations to actions, a [`Learner`] updates weights from a batch, and a
 //! [`Trainer`] connects both to environments and advances by one [`step`](Trainer::step). Everything with state is a
-//! [`Checkpoint`]. Each algorithm is a folder with the files `config.rs`, `learner.rs` and `trainer.rs`.
+//! [`Checkpoint`]. An [`Algorithm`] is the settings of one trainer, and its name. Each algorithm is a folder with the
+//! files `config.rs`, `learner.rs` and `trainer.rs`; those of PAAC and PPO share [`on_policy`].
 
 pub mod a3c;
 mod actor_learners;
+pub mod algorithm;
 pub mod async_q;
 pub mod checkpoint;
 mod device;
@@ -19,10 +21,12 @@ mod limits;
 pub mod losses;
 mod metrics;
 pub mod network;
+pub mod on_policy;
 pub mod optim;
 pub mod paac;
 pub mod params;
 mod policy;
+pub mod ppo;
 pub mod process_settings;
 pub mod replay;
 pub mod returns;
@@ -36,13 +40,14 @@ mod trainer;
 mod under_way;
 mod workers;
 
+pub use algorithm::Algorithm;
 pub use checkpoint::{Checkpoint, CheckpointError, Section};
 pub use device::{device, set_torch_threads};
 pub use episodes::Episodes;
 pub use error::{AgentError, TrainError};
 pub use learner::Learner;
 pub use metrics::Row;
-pub use policy::{ActorCriticPolicy, Mode, Policy, ValuePolicy};
+pub use policy::{ActorCriticPolicy, AnyPolicy, Mode, Outputs, Policy, ValuePolicy};
 pub use shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 pub use tch::{self, Device};
 pub use trainer::{Episode, Progress, Resumption, Trainer};

@@ -58,3 +58,12 @@ pub(crate) fn up_to_10_000(name: &'static str, value: usize) -> Result<(), Agent
     let reason = "it must be between 1 and 10000";
     check((1..=10_000).contains(&value), name, value, reason)
 }
+
+/// Checks a setting that may be absent.
+pub(crate) fn if_given(
+    name: &'static str,
+    value: Option<f64>,
+    check: impl Fn(&'static str, f64) -> Result<(), AgentError>,
+) -> Result<(), AgentError> {
+    value.map_or(Ok(()), |value| check(name, value))
+}

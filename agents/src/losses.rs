@@ -107,6 +107,44 @@ pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError>
     returns.f_sub(values)?.f_square()?.f_mean(Kind::Float)
 }
 
+/// The value loss with PPO's clip, `mean(max((R - V)², (R - V_old - clip(V - V_old, ±c))²))`, of values `[n]`, the
+/// values `[n]` that were estimated when the rollout was played, and returns `[n]`. It is not in the paper, but in the
+/// authors' program (openai/baselines, ppo2).
+///
+/// ```
+/// use coinop_agents::losses::clipped_value_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// // The value has moved by 1 towards the return, of which 0.2 count.
+/// let [value, old, returned] = [1.0f32, 0.0, 3.0].map(|value| Tensor::from_slice(&[value]));
+/// let loss = clipped_value_loss(&value, &old, &returned, 0.2)?;
+/// assert!((loss.double_value(&[]) - (3.0f64 - 0.2).powi(2)).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because memory is exhausted.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn clipped_value_loss(
+    values: &Tensor,
+    old_values: &Tensor,
+    returns: &Tensor,
+    value_clip: f64,
+) -> Result<Tensor, TchError> {
+    assert_samples(&[values, old_values, returns]);
+    let moved = values.f_sub(old_values)?.f_clamp(-value_clip, value_clip)?;
+    let clipped = returns.f_sub(&old_values.f_add(&moved)?)?.f_square()?;
+    returns
+        .f_sub(values)?
+        .f_square()?
+        .f_maximum(&clipped)?
+        .f_mean(Kind::Float)
+}
+
 /// The values `[n]` of the next observations, `Q'(s', argmax_a Q(s', a))`, from the target network's action values
 /// `[n, actions]` and those that select the actions. Selecting with the online network is Double-DQN (van Hasselt
 /// 2015, arXiv 1509.06461, equation 4); selecting with the target network itself is DQN.
@@ -165,8 +203,8 @@ pub fn action_value(values: &Tensor, actions: &Tensor) -> Result<Tensor, TchErro
 }
 
 /// The TD loss `mean(w L(y - Q(s, a)))` of values, targets and importance weights, all `[n]`. `L` is the Huber loss:
-/// half the square within `±error_clip` and linear beyond (Mnih 2015, "error clipping"); with `error_clip` 0, half
-/// the square everywhere. A weight multiplies its sample's gradient (Schaul 2015, arXiv 1511.05952, section 3.4), so
+/// half the square within `±error_clip` and linear beyond (Mnih 2015, "error clipping"); without an `error_clip`,
+/// half the square everywhere. A weight multiplies its sample's gradient (Schaul 2015, arXiv 1511.05952, section 3.4), so
 /// it is outside the square.
 ///
 /// ```
@@ -174,7 +212,7 @@ pub fn action_value(values: &Tensor, actions: &Tensor) -> Result<Tensor, TchErro
 /// use coinop_agents::tch::Tensor;
 ///
 /// let (values, targets) = (Tensor::from_slice(&[1.0f32, 0.0]), Tensor::from_slice(&[1.5f32, 3.0]));
-/// let loss = td_loss(&values, &targets, &Tensor::from_slice(&[1.0f32, 1.0]), 1.0)?;
+/// let loss = td_loss(&values, &targets, &Tensor::from_slice(&[1.0f32, 1.0]), Some(1.0))?;
 /// // Half of 0.5 squared, and 3 - 0.5 beyond the clip, on average.
 /// assert_eq!(loss.double_value(&[]), (0.125 + 2.5) / 2.0);
 /// # Ok::<(), coinop_agents::tch::TchError>(())
@@ -187,12 +225,16 @@ pub fn action_value(values: &Tensor, actions: &Tensor) -> Result<Tensor, TchErro
 /// # Panics
 ///
 /// If a shape is wrong.
-pub fn td_loss(values: &Tensor, targets: &Tensor, weights: &Tensor, error_clip: f64) -> Result<Tensor, TchError> {
+pub fn td_loss(
+    values: &Tensor,
+    targets: &Tensor,
+    weights: &Tensor,
+    error_clip: Option<f64>,
+) -> Result<Tensor, TchError> {
     assert_samples(&[values, targets, weights]);
-    let losses = if error_clip > 0.0 {
-        values.f_huber_loss(targets, tch::Reduction::None, error_clip)?
-    } else {
-        values.f_sub(targets)?.f_square()?.f_mul_scalar(0.5)?
+    let losses = match error_clip {
+        Some(error_clip) => values.f_huber_loss(targets, tch::Reduction::None, error_clip)?,
+        None => values.f_sub(targets)?.f_square()?.f_mul_scalar(0.5)?,
     };
     losses.f_mul(weights)?.f_mean(Kind::Float)
 }
@@ -315,6 +357,15 @@ mod tests {
     }
 
     #[test]
+    fn a_clipped_value_loss_is_the_larger_of_both() {
+        // Within the clip; beyond it towards the return, and away from it: there the whole error is the larger one.
+        let [values, old, returns] =
+            [[0.1f32, 0.5, -0.5], [0.0; 3], [1.0; 3]].map(|values| Tensor::from_slice(&values));
+        let loss = clipped_value_loss(&values, &old, &returns, 0.2).unwrap();
+        assert_near(&loss, &[(0.9f64.powi(2) + 0.8f64.powi(2) + 1.5f64.powi(2)) / 3.0]);
+    }
+
+    #[test]
     fn the_losses_are_those_of_their_equations() {
         let log = |p: f32| p.ln();
         let (new, old) = (
@@ -366,10 +417,10 @@ mod tests {
             (loss.double_value(&[]), values.grad())
         };
         // Half the squares .125, 4.5, 2, 0; beyond 1, |error| - 1/2: 2.5 and 1.5. A quarter of each, by its weight.
-        let (loss, gradient_of_clipped) = gradient(1.0);
+        let (loss, gradient_of_clipped) = gradient(Some(1.0));
         assert!((loss - (0.125 + 0.5 * 2.5 + 0.25 * 1.5) / 4.0).abs() < 1e-6, "{loss}");
         assert_near(&gradient_of_clipped, &[0.125, -0.125, 0.0625, 0.0]);
-        let (loss, gradient_of_square) = gradient(0.0);
+        let (loss, gradient_of_square) = gradient(None);
         assert!((loss - (0.125 + 0.5 * 4.5 + 0.25 * 2.0) / 4.0).abs() < 1e-6, "{loss}");
         assert_near(&gradient_of_square, &[0.125, -0.375, 0.125, 0.0]);
     }

@@ -46,6 +46,33 @@ mod bits {
     }
 }
 
+/// Defines the statistics of an update: a struct of numbers, their names in order, and how they are recorded.
+macro_rules! statistics {
+    ($(#[$attribute:meta])* $visibility:vis struct $name:ident { $($(#[$of_field:meta])* $field:ident,)* }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, Default)]
+        $visibility struct $name {
+            $($(#[$of_field])* pub $field: f64,)*
+        }
+
+        impl $name {
+            /// The names, in order.
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            /// From the numbers, in order.
+            pub(crate) fn of(numbers: [f64; Self::NAMES.len()]) -> Self {
+                let [$($field),*] = numbers;
+                Self { $($field),* }
+            }
+
+            pub(crate) fn record(&self, metrics: &mut $crate::Row) {
+                $(metrics.record(stringify!($field), self.$field);)*
+            }
+        }
+    };
+}
+pub(crate) use statistics;
+
 impl Row {
     /// Creates a row with these names, in this order, and without values.
     #[must_use]

@@ -2,13 +2,13 @@
 
 use std::marker::PhantomData;
 
-use coinop_envs::Elem;
-use coinop_envs::rng::Rng;
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{Elem, EnvSpec};
 use tch::{Device, Kind, Tensor};
 
-use crate::AgentError;
 use crate::explore::{epsilon_greedy, greedy_action, sample_action};
-use crate::network::{ActorCritic, Observation, QNetwork, RecurrentState};
+use crate::network::{ActorCritic, NetworkConfig, Observation, QNetwork, RecurrentState};
+use crate::{AgentError, Checkpoint, Section, TrainError};
 
 /// How a policy chooses actions.
 ///
@@ -70,6 +70,53 @@ pub trait Policy {
     ///
     /// If `obs` does not hold `actions.len()` observations, or `begins` and `actions` differ in length.
     fn act(&mut self, obs: &[Self::Obs], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
+
+    /// What the last [`act`](Self::act) computed of every action.
+    fn outputs(&self) -> Outputs<'_> {
+        Outputs::Unknown
+    }
+}
+
+/// What a policy computes of every action, `[n, actions]`.
+///
+/// ```
+/// use coinop_agents::Outputs;
+///
+/// fn best(outputs: Outputs<'_>) -> Option<f32> {
+///     let (Outputs::Probabilities(numbers) | Outputs::Values(numbers)) = outputs else { return None };
+///     numbers.iter().copied().max_by(f32::total_cmp)
+/// }
+/// assert_eq!(best(Outputs::Values(&[0.5, 1.5])), Some(1.5));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outputs<'a> {
+    /// It does not say.
+    Unknown,
+    /// The probability of each action.
+    Probabilities(&'a [f32]),
+    /// The value of each action: the expected return after it.
+    Values(&'a [f32]),
+}
+
+/// A policy for either kind of observations.
+///
+/// ```
+/// use coinop_agents::AnyPolicy;
+///
+/// fn kind(policy: &AnyPolicy) -> &'static str {
+///     match policy {
+///         AnyPolicy::Pixels(_) => "pixels",
+///         AnyPolicy::Features(_) => "features",
+///     }
+/// }
+/// # let _ = kind;
+/// ```
+pub enum AnyPolicy {
+    /// Observations are pixels.
+    Pixels(Box<dyn Policy<Obs = u8>>),
+    /// Observations are features.
+    Features(Box<dyn Policy<Obs = f32>>),
 }
 
 /// Returns the first non-finite value, if any.
@@ -122,6 +169,24 @@ pub struct ActorCriticPolicy<O> {
 }
 
 impl<O: Observation> ActorCriticPolicy<O> {
+    /// Loads the network from a trainer's checkpoint, where it is `learner/network`.
+    ///
+    /// # Errors
+    ///
+    /// If the checkpoint does not match.
+    pub fn load(
+        config: &NetworkConfig,
+        spec: &EnvSpec,
+        from: &Section,
+        rng: Rng,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        // Any weights: those of the checkpoint replace them.
+        let mut network = ActorCritic::new(config, spec, &mut stream(0, "network", 0), device)?;
+        network.load(from.section("learner")?.section("network")?)?;
+        Ok(Self::new(network, rng))
+    }
+
     /// Creates the policy of a network; [`Mode::Sample`] draws from `rng`.
     #[must_use]
     pub fn new(network: ActorCritic, rng: Rng) -> Self {
@@ -157,6 +222,10 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
         }
         Ok(())
     }
+
+    fn outputs(&self) -> Outputs<'_> {
+        Outputs::Probabilities(&self.probabilities)
+    }
 }
 
 /// The epsilon-greedy policy of a network of action values.
@@ -189,6 +258,17 @@ pub struct ValuePolicy<O> {
 }
 
 impl<O: Observation> ValuePolicy<O> {
+    /// Loads a network from a trainer's checkpoint, where it is `learner/network`; `network` has its architecture, and
+    /// any weights. For `epsilon` and `rng` see [`new`](Self::new).
+    ///
+    /// # Errors
+    ///
+    /// If the checkpoint does not match.
+    pub fn load(mut network: QNetwork, epsilon: f32, from: &Section, rng: Rng) -> Result<Self, TrainError> {
+        network.load(from.section("learner")?.section("network")?)?;
+        Ok(Self::new(network, epsilon, rng))
+    }
+
     /// Creates the policy of a network. [`Mode::Sample`] takes a uniformly random action with probability `epsilon`
     /// (0.05 in the evaluations of Mnih 2015), drawn from `rng`; [`Mode::Greedy`] never does.
     #[must_use]
@@ -220,16 +300,19 @@ impl<O: Observation> Policy for ValuePolicy<O> {
         }
         Ok(())
     }
+
+    fn outputs(&self) -> Outputs<'_> {
+        Outputs::Values(&self.values)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use coinop_envs::rng::stream;
-    use coinop_envs::{EnvSpec, Shape};
+    use coinop_envs::Shape;
 
     use super::*;
     use crate::init::Init;
-    use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision};
+    use crate::network::{BodyKind, Core, Head, Precision};
 
     #[test]
     fn a_value_policy_takes_the_most_valuable_action_but_for_epsilon() {

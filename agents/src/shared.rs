@@ -177,6 +177,7 @@ impl SharedParams {
             epsilon: config.epsilon,
             epsilon_inside_root: true,
             centered: false,
+            initial_mean_square: config.initial_mean_square,
         };
         let update = config.update(learning_rate);
         let chunks = self.params.0.chunks(CHUNK).zip(self.mean_square.0.chunks(CHUNK));

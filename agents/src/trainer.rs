@@ -1,7 +1,7 @@
 //! The interface between the run loop and algorithms.
 
 use crate::times::Times;
-use crate::{Checkpoint, Row, TrainError};
+use crate::{AgentError, Checkpoint, Row, Section, TrainError};
 
 /// A finished episode.
 ///
@@ -88,49 +88,20 @@ pub enum Resumption {
 /// contains everything that learning depends on, except for what [`resumption`](Self::resumption) says.
 ///
 /// ```
-/// use coinop_agents::explore::EpsilonConfig;
-/// use coinop_agents::init::Init;
-/// use coinop_agents::network::{BodyKind, Core, NetworkConfig, Precision};
-/// use coinop_agents::optim::{AdamConfig, OptimizerConfig};
-/// use coinop_agents::paac::{Paac, PaacConfig};
-/// use coinop_agents::{Device, Trainer};
-/// use coinop_envs::classic::CartPole;
-/// use coinop_envs::vec_env::Serial;
+/// use std::sync::Arc;
 ///
-/// let config = PaacConfig {
-///     num_envs: 8,
-///     center_pixels: false,
-///     rollout_steps: 16,
-///     epochs: 1,
-///     target_kl: 0.0,
-///     minibatches: 1,
-///     clip_ratio: 0.0,
-///     gamma: 0.99,
-///     gae_lambda: 0.95,
-///     normalize_advantages: true,
-///     learning_rate: 3e-3,
-///     anneal_frames: 0,
-///     entropy_weight: 0.01,
-///     value_weight: 0.5,
-///     loss_scale: 1.0,
-///     max_grad_norm: 0.5,
-///     network: NetworkConfig {
-///         body: BodyKind::Mlp,
-///         core: Core::None,
-///         init: Init::Orthogonal,
-///         precision: Precision::Float32,
-///     },
-///     optimizer: OptimizerConfig::Adam(AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-5 }),
-///     epsilon: EpsilonConfig::Fixed { value: 0.0 },
-/// };
-/// let envs = Serial::new(vec![CartPole::v1(); config.num_envs]);
-/// let (frames, seed) = (10_000, 1);
-/// let mut trainer = Paac::new(&config, Box::new(envs), frames, seed, Device::Cpu)?;
+/// use coinop_agents::algorithm::{Algorithm, RunSettings};
+/// use coinop_agents::ppo::PpoConfig;
+/// use coinop_envs::Made;
+/// use coinop_envs::classic::CartPole;
+///
+/// let run = RunSettings::new(10_000, 1);
+/// let mut trainer = PpoConfig::classic().trainer(Arc::new(Made::by(|| Ok(CartPole::v1()))?), &run)?;
 /// let mut scores = Vec::new();
 /// loop {
 ///     let progress = trainer.step()?;
 ///     scores.extend(progress.episodes.iter().map(|episode| episode.score));
-///     if progress.frames >= frames {
+///     if progress.frames >= run.frames {
 ///         break;
 ///     }
 /// }
@@ -144,6 +115,17 @@ pub trait Trainer: Checkpoint {
     /// The time spent so far in each part of training; empty if the trainer does not measure it.
     fn times(&self) -> Times {
         Times::default()
+    }
+
+    /// Takes the weights from the checkpoint of another trainer, and nothing else: optimisers, memories, counters and
+    /// random streams stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// If the trainer cannot, or its network has another architecture.
+    fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
+        let _ = from;
+        Err(AgentError::NoWeights.into())
     }
 
     /// Performs the smallest unit of training of the algorithm, e.g. one rollout and its update.

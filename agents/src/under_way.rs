@@ -2,9 +2,11 @@
 //! episodes.
 
 use coinop_envs::EnvError;
+use coinop_envs::rng::derive_seed;
 
 use crate::network::Observation;
-use crate::{CheckpointError, Section};
+use crate::rollout::Rollout;
+use crate::{Checkpoint, CheckpointError, Episodes, Section};
 
 const SECTION: &str = "envs";
 const OBS: &str = "obs";
@@ -37,6 +39,52 @@ pub(crate) fn load<O: Observation>(
     let from = from.section(SECTION)?;
     from.load_numbers(OBS, obs)?;
     (0..n).map(|i| from.bytes(&name(i))).collect::<Result<_, _>>().map(Some)
+}
+
+/// Saves the current episodes of the environments of a rollout: their snapshots, next observations and scores so far.
+/// Saves nothing if there are no snapshots.
+pub(crate) fn save_rollout<O: Observation>(
+    snapshots: Option<&[Vec<u8>]>,
+    rollout: &Rollout<O>,
+    episodes: &Episodes,
+    out: &mut Section,
+) -> Result<(), CheckpointError> {
+    if snapshots.is_none() {
+        return Ok(());
+    }
+    let last = rollout.steps();
+    out.put("begins", &rollout.begins(last))?;
+    episodes.save(out.section_mut("episodes"))?;
+    save(snapshots, rollout.obs(last), out)
+}
+
+/// Loads them into the environments by `restore`. `false` if they were not saved, so new episodes start.
+pub(crate) fn load_rollout<O: Observation>(
+    rollout: &mut Rollout<O>,
+    episodes: &mut Episodes,
+    from: &Section,
+    restore: impl FnOnce(&[Vec<u8>]) -> Result<(), EnvError>,
+) -> Result<bool, CheckpointError> {
+    let num_envs = rollout.num_envs();
+    let (obs, begins) = rollout.following();
+    let Some(snapshots) = load(num_envs, obs, from)? else {
+        episodes.interrupt();
+        return Ok(false);
+    };
+    restore(&snapshots).map_err(unfit)?;
+    begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
+    episodes.load(from.section("episodes")?)?;
+    Ok(true)
+}
+
+/// The seed of the episodes that start when a run of `seed` is resumed after `steps` steps without its current ones:
+/// other episodes than those of the run's beginning, unless it is the beginning.
+pub(crate) fn resumed_seed(seed: u64, steps: u64) -> u64 {
+    if steps == 0 {
+        seed
+    } else {
+        derive_seed(seed, "resumed", steps)
+    }
 }
 
 fn name(i: usize) -> String {

@@ -11,14 +11,15 @@
 
 use std::sync::Arc;
 
-use coinop_agents::a3c::{A3c, A3cConfig};
-use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod};
-use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig};
+use coinop_agents::a3c::A3cConfig;
+use coinop_agents::algorithm::RunSettings;
+use coinop_agents::async_q::{AsyncQConfig, NStepQ, OneStepQ, OneStepSarsa};
+use coinop_agents::double_dqn::DoubleDqnConfig;
 use coinop_agents::init::Init;
 use coinop_agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
-use coinop_agents::paac::{Paac, PaacConfig, restore_policy};
+use coinop_agents::ppo::PpoConfig;
 use coinop_agents::tch::{Kind, Tensor};
-use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
+use coinop_agents::{Algorithm, Device, Mode, Section, Trainer};
 use coinop_envs::classic::CartPole;
 use coinop_envs::rng::stream;
 use coinop_envs::{EnvFactory, EnvSpec, Made, Shape};
@@ -28,14 +29,15 @@ fn gpu() -> Device {
     coinop_agents::device("cuda").unwrap()
 }
 
-/// The section of a preset.
-fn preset<T: serde::de::DeserializeOwned>(text: &str, section: &str) -> T {
-    let preset: toml::Table = text.parse().unwrap();
-    preset[section].clone().try_into().unwrap()
+fn cartpole() -> Arc<dyn EnvFactory<Obs = f32>> {
+    Arc::new(Made::by(|| Ok(CartPole::v1())).unwrap())
 }
 
-fn cartpole() -> impl EnvFactory<Obs = f32> {
-    Made::by(|| Ok(CartPole::v1())).unwrap()
+/// A new trainer for CartPole.
+fn trainer(algorithm: &impl Algorithm) -> Box<dyn Trainer> {
+    let mut run = RunSettings::new(500_000, 1);
+    (run.env_threads, run.device) = (2, gpu());
+    algorithm.trainer(cartpole(), &run).unwrap()
 }
 
 /// A network's answers to the same pictures, and the gradient of a loss that all of its numbers have a part in.
@@ -98,19 +100,20 @@ fn learns(trainer: &mut dyn Trainer, most: u64) {
 
 #[test]
 #[ignore = "it needs a GPU"]
-fn paac_learns_and_its_checkpoint_is_good_on_the_cpu() {
-    let config: PaacConfig = preset(include_str!("../../configs/paac-classic.toml"), "paac");
-    let env = || cartpole().make_vec(0, config.num_envs, 1).unwrap();
-    let mut trainer = Paac::new(&config, env(), 500_000, 1, gpu()).unwrap();
-    learns(&mut trainer, 300_000);
+fn ppo_learns_and_its_checkpoint_is_good_on_the_cpu() {
+    let config = PpoConfig::classic();
+    let mut learned = trainer(&config);
+    learns(learned.as_mut(), 300_000);
     let mut checkpoint = Section::default();
-    trainer.save(&mut checkpoint).unwrap();
-    let mut restored = Paac::new(&config, env(), 500_000, 1, gpu()).unwrap();
+    learned.save(&mut checkpoint).unwrap();
+    let mut restored = trainer(&config);
     restored.load(&checkpoint).unwrap();
     let obs: Vec<f32> = (0..64).map(|i| (i as f32 * 0.37).sin() * 0.1).collect();
     let actions = |device| {
         let rng = stream(1, "test", 0);
-        let mut policy = restore_policy::<f32>(&config, &cartpole().spec(), &checkpoint, rng, device).unwrap();
+        let mut policy = config
+            .policy::<f32>(&cartpole().spec(), &checkpoint, rng, device)
+            .unwrap();
         let mut actions = [0; 16];
         policy.act(&obs, &[true; 16], Mode::Greedy, &mut actions).unwrap();
         actions
@@ -122,21 +125,24 @@ fn paac_learns_and_its_checkpoint_is_good_on_the_cpu() {
 #[ignore = "it needs a GPU"]
 fn double_dqn_learns_in_turns_and_with_threads() {
     for asynchronous in [false, true] {
-        let config: DoubleDqnConfig = preset(include_str!("../../configs/double-dqn-classic.toml"), "double-dqn");
-        let config = DoubleDqnConfig { asynchronous, ..config };
-        let mut trainer = DoubleDqn::new(&config, Arc::new(cartpole()), 2, 500_000, 1, gpu()).unwrap();
-        learns(&mut trainer, 300_000);
+        let config = DoubleDqnConfig {
+            asynchronous,
+            ..DoubleDqnConfig::classic()
+        };
+        learns(trainer(&config).as_mut(), 300_000);
     }
 }
 
 #[test]
 #[ignore = "it needs a GPU"]
 fn actor_learners_learn() {
-    let config: A3cConfig = preset(include_str!("../../configs/a3c-classic.toml"), "a3c");
-    learns(&mut A3c::new(&config, &cartpole(), 500_000, 1, gpu()).unwrap(), 300_000);
-    for method in [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ] {
-        let config: AsyncQConfig = preset(include_str!("../../configs/async-classic.toml"), "async");
-        let mut trainer = AsyncQ::new(method, &config, &cartpole(), 500_000, 1, gpu()).unwrap();
+    learns(trainer(&A3cConfig::classic()).as_mut(), 300_000);
+    let config = AsyncQConfig::classic;
+    for mut trainer in [
+        trainer(&OneStepQ(config())),
+        trainer(&OneStepSarsa(config())),
+        trainer(&NStepQ(config())),
+    ] {
         for _ in 0..50 {
             trainer.step().unwrap();
         }

@@ -59,6 +59,7 @@ impl Family {
         match self {
             Family::Atari => &[
                 "all_actions",
+                "lost_life_stops_return",
                 "mode",
                 "pooled_frames",
                 "repeat_action_probability",
@@ -200,6 +201,9 @@ pub struct AtariOptions {
     /// Whether the agent has all 18 actions instead of the game's minimal set; overrides the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all_actions: Option<bool>,
+    /// Whether a lost life stops the return, though the episode goes on; overrides the protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_life_stops_return: Option<bool>,
     /// The folder of ROMs, if not the one provided by set-up. The program stores it as an absolute path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roms: Option<PathBuf>,
@@ -461,6 +465,7 @@ fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
     config.difficulty = options.difficulty;
     config.pooled_frames = options.pooled_frames.unwrap_or(config.pooled_frames);
     config.all_actions = options.all_actions.unwrap_or(config.all_actions);
+    config.lost_life_stops_return = options.lost_life_stops_return.unwrap_or(config.lost_life_stops_return);
     if let Some(probability) = options.repeat_action_probability {
         config.repeat_action_probability = probability;
     }

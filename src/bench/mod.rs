@@ -10,7 +10,6 @@
 mod ale;
 pub(crate) mod show;
 pub(crate) mod suites;
-mod work;
 
 use std::time::Instant;
 

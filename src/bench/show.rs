@@ -189,7 +189,7 @@ mod tests {
             },
             settings: Settings {
                 env: "atari/pong".to_owned(),
-                algo: "paac".to_owned(),
+                algo: "ppo".to_owned(),
                 preset: "fast".to_owned(),
                 env_threads: 1,
                 torch_threads: 2,
@@ -200,7 +200,7 @@ mod tests {
             },
             measurements: vec![Measurement {
                 what: "train".to_owned(),
-                name: "paac, preset fast".to_owned(),
+                name: "ppo, preset fast".to_owned(),
                 unit: "frames".to_owned(),
                 median: rate,
                 low: 0.5 * rate,
@@ -218,10 +218,10 @@ mod tests {
     fn a_table_says_where_it_was_measured_and_how_that_compares() {
         let expected = "\
 machine   a processor, 1 core, 8 GB, a system; coinop 0.1.0 (abc), libtorch 2.11
-settings  paac on atari/pong, preset fast; 1 thread for environments, libtorch has 2 (cpu, float32); median of 5 times 1 s
+settings  ppo on atari/pong, preset fast; 1 thread for environments, libtorch has 2 (cpu, float32); median of 5 times 1 s
 
-what       which                per second                  from - to  of            agent steps/s
-train      paac, preset fast        12,000             6,000 - 24,000  frames                3,000
+what       which               per second                  from - to  of            agent steps/s
+train      ppo, preset fast        12,000             6,000 - 24,000  frames                3,000
            environments 25.0 %
            floor 24,000 frames/s; this is 50 % of it
 ";
@@ -239,7 +239,7 @@ train      paac, preset fast        12,000             6,000 - 24,000  frames   
     #[test]
     fn a_picture_has_a_bar_for_each_measurement() {
         let svg = report(12_000.0).picture(None).unwrap();
-        assert!(svg.contains("train: paac, preset fast") && svg.contains("12,000 frames/s"));
+        assert!(svg.contains("train: ppo, preset fast") && svg.contains("12,000 frames/s"));
         let bars = |svg: &str| svg.matches("<rect").count();
         let both = report(12_000.0).picture(Some(&report(8_000.0))).unwrap();
         assert_eq!(bars(&both), bars(&svg) + 1);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::ValueEnum;
-use coinop_agents::network::{Head, Observation};
+use coinop_agents::algorithm::{Work, Workload};
+use coinop_agents::network::Observation;
 use coinop_agents::replay::{Replay, ReplayBatch};
 use coinop_agents::times::{Part, Times};
 use coinop_agents::{Device, Trainer, set_torch_threads};
@@ -14,9 +15,7 @@ use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{AnyFactory, EnvFactory, EnvSpec, Step};
 use rand::RngExt;
 
-use super::work::{Kinds, Work};
 use super::{How, Measurement, Training, ale};
-use crate::algo::AlgoConfig;
 use crate::config::{Config, cores};
 use crate::count::counted;
 
@@ -31,7 +30,7 @@ pub(crate) enum Suite {
     Vec,
     /// Answers of the algorithm's network, by sizes of batches
     Inference,
-    /// Updates of the algorithm's network
+    /// Updates of the algorithm's network by its learner
     Learner,
     /// A replay memory: steps stored, batches sampled
     Replay,
@@ -57,24 +56,6 @@ impl Suite {
         self.to_possible_value()
             .map_or_else(String::new, |value| value.get_name().to_owned())
     }
-}
-
-/// The network operations in a unit of training, which set its floor.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Workload {
-    pub(crate) kinds: Kinds,
-    /// The batch size of acting, and the number of forward passes.
-    pub(crate) act_batch: usize,
-    pub(crate) acts: f64,
-    /// The number of environments in a learner's batch, whose steps are consecutive.
-    pub(crate) learn_envs: usize,
-    /// The batch size of learning, and the number of updates.
-    pub(crate) learn_batch: usize,
-    pub(crate) learns: f64,
-    /// Agent steps in the unit.
-    pub(crate) steps: f64,
-    /// The number of workers doing the same in parallel, each on its own core.
-    pub(crate) workers: usize,
 }
 
 /// The benchmark of one environment and one algorithm.
@@ -103,7 +84,7 @@ pub(crate) fn check(config: &Config, suites: &[Suite]) -> anyhow::Result<()> {
             config.run.algo.name()
         );
     }
-    if suites.contains(&Suite::Replay) && !matches!(config.algo, AlgoConfig::DoubleDqn(_)) {
+    if suites.contains(&Suite::Replay) && config.algo.workload().is_none_or(|workload| workload.replay.is_none()) {
         bail!("{} has no replay memory: add --algo double-dqn", config.run.algo.name());
     }
     Ok(())
@@ -277,33 +258,30 @@ impl<'a, O: Observation> Bench<'a, O> {
         Ok(())
     }
 
-    /// Creates a network at work, with as many threads as in training.
-    fn work(&self, workload: &Workload) -> anyhow::Result<Work> {
-        let Some(network) = self.config.algo.network() else {
-            bail!("{} has a network of its own", self.config.run.algo.name())
-        };
+    /// Creates the network and its learner, which answers `batch` observations, with as many threads as in training.
+    fn work(&self, workload: &Workload, batch: usize) -> anyhow::Result<Box<dyn Work>> {
         set_torch_threads(if workload.workers > 1 {
             1
         } else {
             self.config.run.torch_threads
         });
-        Ok(Work::new(workload.kinds, network, &self.spec, self.device)?)
+        let work = self.config.algo.work::<O>(&self.spec, batch, self.device)?;
+        work.ok_or_else(|| anyhow!("{} has a workload, but no work", self.config.run.algo.name()))
     }
 
     fn inference(&mut self) -> anyhow::Result<()> {
         let Some(workload) = self.config.algo.workload() else {
             return Ok(());
         };
-        let work = self.work(&workload)?;
         let mut sizes = vec![1, 8, 32, 128];
         if !sizes.contains(&workload.act_batch) {
             sizes.push(workload.act_batch);
             sizes.sort_unstable();
         }
         for n in sizes {
-            let (batch, mut state) = (work.batch::<O>(n)?, work.state(n)?);
+            let mut work = self.work(&workload, n)?;
             let act = || {
-                work.act(&batch, &mut state)?;
+                work.act()?;
                 Ok(n as f64)
             };
             self.measure(Suite::Inference, format!("batch of {n}"), "observations", act)?;
@@ -315,23 +293,23 @@ impl<'a, O: Observation> Bench<'a, O> {
         let Some(workload) = self.config.algo.workload() else {
             return Ok(());
         };
-        let mut work = self.work(&workload)?;
+        let mut work = self.work(&workload, workload.act_batch)?;
         let n = workload.learn_batch;
-        let (batch, state) = (work.batch::<O>(n)?, work.state(workload.learn_envs)?);
         let learn = || {
-            work.learn(&batch, &state)?;
+            work.learn()?;
             Ok(n as f64)
         };
         self.measure(Suite::Learner, format!("batch of {n}"), "samples", learn)?;
         Ok(())
     }
 
-    /// Measures a replay memory like Double-DQN's, or its default, filled by random play.
+    /// Measures the algorithm's replay memory, filled by random play.
     fn replay(&mut self) -> anyhow::Result<()> {
-        let (config, n, batch_size) = match &self.config.algo {
-            AlgoConfig::DoubleDqn(config) => (config.replay_config(), config.num_envs, config.batch_size),
-            _ => return Ok(()),
+        let Some(workload) = self.config.algo.workload() else {
+            return Ok(());
         };
+        let Some(config) = workload.replay else { return Ok(()) };
+        let (n, batch_size) = (self.config.algo.num_envs(), workload.learn_batch);
         let spec = self.spec;
         let mut replay = Replay::<O>::new(&config, n, &spec)?;
         let mut envs = self.factory.make_vec(0, n, self.config.run.env_threads)?;
@@ -388,7 +366,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         set_torch_threads(config.run.torch_threads);
         let mut trainer = config
             .algo
-            .trainer(Arc::clone(&self.factory), &config.run, self.device)?;
+            .trainer(Arc::clone(&self.factory), &config.run_settings()?)?;
         until_it_learns(trainer.as_mut())?;
         let (mut frames, mut before) = (trainer.step()?.frames, None);
         let start = std::time::Instant::now();
@@ -422,19 +400,17 @@ impl<'a, O: Observation> Bench<'a, O> {
 
     /// Frames per second of a network that acts and learns as in training, with nothing else.
     fn floor(&self, workload: &Workload) -> anyhow::Result<f64> {
-        let mut work = self.work(workload)?;
+        let mut work = self.work(workload, workload.act_batch)?;
         let how = How {
             repeats: self.how.repeats.min(3),
             ..self.how
         };
-        let (acted, mut state) = (work.batch::<O>(workload.act_batch)?, work.state(workload.act_batch)?);
         let (_, acts, _) = how.rate(|| {
-            work.act(&acted, &mut state)?;
+            work.act()?;
             Ok(1.0)
         })?;
-        let (learned, state) = (work.batch::<O>(workload.learn_batch)?, work.state(workload.learn_envs)?);
         let (_, learns, _) = how.rate(|| {
-            work.learn(&learned, &state)?;
+            work.learn()?;
             Ok(1.0)
         })?;
         let seconds = workload.acts / acts + workload.learns / learns;
@@ -467,61 +443,4 @@ fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
     let mut shares: Vec<(String, f64)> = Part::ALL.iter().map(share).collect();
     shares.push(("the rest".to_owned(), 1.0 - measured / whole));
     shares
-}
-
-impl AlgoConfig {
-    /// The network operations in a unit of training.
-    pub(crate) fn workload(&self) -> Option<Workload> {
-        Some(match self {
-            Self::Custom(_) => return None,
-            Self::Paac(config) => {
-                let (n, steps) = (config.num_envs, config.rollout_steps);
-                Workload {
-                    kinds: Kinds::ActorCritic,
-                    act_batch: n,
-                    acts: steps as f64 + 1.0,
-                    learn_envs: (n / config.minibatches).max(1),
-                    learn_batch: (n * steps / config.minibatches).max(1),
-                    learns: (config.epochs * config.minibatches) as f64,
-                    steps: (n * steps) as f64,
-                    workers: 1,
-                }
-            }
-            Self::DoubleDqn(config) => Workload {
-                kinds: Kinds::Values {
-                    head: config.head,
-                    double: config.double,
-                },
-                act_batch: config.num_envs,
-                acts: config.steps_per_update as f64 / config.num_envs as f64,
-                learn_envs: 1,
-                learn_batch: config.batch_size,
-                learns: 1.0,
-                steps: config.steps_per_update as f64,
-                workers: 1,
-            },
-            Self::A3c(config) => of_workers(Kinds::ActorCritic, config.workers, config.rollout_steps),
-            Self::AsyncQ(config) | Self::AsyncSarsa(config) | Self::AsyncNstepQ(config) => {
-                let kinds = Kinds::Values {
-                    head: Head::Plain,
-                    double: false,
-                };
-                of_workers(kinds, config.workers, config.rollout_steps)
-            }
-        })
-    }
-}
-
-/// The network operations of a worker's rollout, which evaluates one observation at a time.
-fn of_workers(kinds: Kinds, workers: usize, rollout_steps: usize) -> Workload {
-    Workload {
-        kinds,
-        act_batch: 1,
-        acts: rollout_steps as f64 + 1.0,
-        learn_envs: 1,
-        learn_batch: rollout_steps,
-        learns: 1.0,
-        steps: rollout_steps as f64,
-        workers,
-    }
 }

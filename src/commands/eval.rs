@@ -1,6 +1,7 @@
 //! `coinop eval`: plays episodes with a trained agent and reports its scores.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Instant;
 
@@ -192,6 +193,14 @@ fn read_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Resul
     let section = dir.read_checkpoint(frames)?;
     identity::check(config, &section, &dir.checkpoint(frames))?;
     Ok((frames, section))
+}
+
+/// The settings and the last checkpoint of a run.
+pub(crate) fn last_checkpoint(run: &Path) -> anyhow::Result<(Config, Section)> {
+    let dir = RunDir::open(run)?;
+    let config = Config::read(&dir.config())?;
+    let (_, section) = read_checkpoint(&config, &dir, Which::Last)?;
+    Ok((config, section))
 }
 
 fn in_words(report: &Report) -> String {

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
-use coinop_agents::{CheckpointError, Resumption, Section, Trainer, checkpoint};
+use coinop_agents::algorithm::Threading;
+use coinop_agents::{CheckpointError, Resumption, Section, TrainError, Trainer, checkpoint};
 use coinop_envs::AnyFactory;
 use coinop_envs::registry::Family;
 use tracing::info;
 
-use crate::algo::Threading;
 use crate::cli::TrainArgs;
+use crate::commands::eval::last_checkpoint;
 use crate::config::{Config, RunConfig, cores};
 use crate::count::{counted, short};
 use crate::output::{program, say};
@@ -34,7 +35,7 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let stop = listen()?;
     let config = Config::new_run(args)?;
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
-    let trainer = trainer(&config)?;
+    let trainer = new_trainer(&config)?;
     if let Some(signal) = stop.signal() {
         return Ok(Outcome::Stopped { signal });
     }
@@ -42,17 +43,9 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_for(config.env_info()?.short, config.run.algo.name())?,
     };
-    checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
     log::start(&dir.log())?;
-    let journal = Journal::create(&dir, &config)?;
-    announce(&config, &format!("into {}", dir.path().display()))?;
-    let run = Run {
-        config,
-        trainer,
-        dir,
-        journal,
-        begun: 0,
-    };
+    let run = Run::create(config, trainer, dir)?;
+    announce(&run.config, &format!("into {}", run.dir.path().display()))?;
     play(run, &stop)
 }
 
@@ -218,14 +211,26 @@ fn listen() -> anyhow::Result<StopRequest> {
     signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))
 }
 
-/// Creates a trainer for a new run.
+/// Creates a trainer for a new run, with the weights of another run if the configuration names one.
+pub(crate) fn new_trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
+    let mut trainer = trainer(config)?;
+    if let Some(run) = &config.run.load {
+        let section = last_checkpoint(run)?.1;
+        let loaded = section.section("trainer").map_err(TrainError::from);
+        loaded
+            .and_then(|section| trainer.load_weights(section))
+            .map_err(|error| anyhow!("can't start from the weights of `{}`: {error}", run.display()))?;
+    }
+    Ok(trainer)
+}
+
+/// Creates a trainer with new weights.
 pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
-    let (run, algo) = (&config.run, &config.algo);
-    let device = coinop_agents::device(&run.device)?;
-    coinop_agents::set_torch_threads(run.torch_threads);
+    let run = config.run_settings()?;
+    coinop_agents::set_torch_threads(config.run.torch_threads);
     Ok(match config.env_info()?.factory(&config.env)? {
-        AnyFactory::Pixels(factory) => algo.trainer(factory, run, device)?,
-        AnyFactory::Features(factory) => algo.trainer(factory, run, device)?,
+        AnyFactory::Pixels(factory) => config.algo.trainer(factory, &run)?,
+        AnyFactory::Features(factory) => config.algo.trainer(factory, &run)?,
     })
 }
 

@@ -16,7 +16,7 @@ use anyhow::{anyhow, bail};
 use coinop_agents::{Resumption, Section, checkpoint};
 
 use crate::cli::VerifyArgs;
-use crate::commands::train::{restored, trainer};
+use crate::commands::train::{new_trainer, restored};
 use crate::config::Config;
 use crate::count::short;
 use crate::output::{print, say};
@@ -106,15 +106,7 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Option<i32>> {
 }
 
 fn new_run(config: &Config, path: &Path) -> anyhow::Result<Run> {
-    let dir = RunDir::create(path)?;
-    checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
-    Ok(Run {
-        journal: Journal::create(&dir, config)?,
-        trainer: trainer(config)?,
-        config: config.clone(),
-        dir,
-        begun: 0,
-    })
+    Run::create(config.clone(), new_trainer(config)?, RunDir::create(path)?)
 }
 
 /// Resumes a run from its newest checkpoint.

@@ -60,7 +60,7 @@ impl EnvName {
         let defaults = Table::try_from(EnvOptions::default().of(env.family))?;
         let mut table = Table::from_iter([("env".to_owned(), Value::Table(defaults))]);
         for option in &chosen {
-            set(&mut table, option, &optional(&env))?;
+            set(&mut table, option, &optional(&env, None))?;
         }
         let options = section(&mut table, "env", |value| EnvOptions::read(env.family, value))?;
         Ok((env, options))
@@ -108,9 +108,9 @@ mod tests {
     fn what_is_no_option_is_named() {
         assert_eq!(
             error("pong@mode"),
-            "`mode` is not of the form KEY=VALUE, e.g. paac.gamma=0.98"
+            "`mode` is not of the form KEY=VALUE, e.g. ppo.gamma=0.98"
         );
-        assert_eq!(error("pong@"), "`` is not of the form KEY=VALUE, e.g. paac.gamma=0.98");
+        assert_eq!(error("pong@"), "`` is not of the form KEY=VALUE, e.g. ppo.gamma=0.98");
         assert_eq!(
             error("pong@mood=1"),
             "there is no setting `env.mood`; did you mean `env.mode`?"

@@ -11,7 +11,9 @@ use std::str::FromStr;
 use coinop_atari::names::likeness;
 use toml::{Table, Value};
 
+use super::legacy::modernize;
 use crate::count::parse_count;
+use crate::output::say;
 
 /// The maximum number of parts of a key. No setting has more, and parsing thousands of nested tables would overflow
 /// the stack.
@@ -22,6 +24,12 @@ const KIND: &str = "kind";
 
 /// The only key of a table that describes what a word names elsewhere: `body = { layers = … }` in place of `body = "a3c"`.
 const DESCRIPTION: &str = "layers";
+
+/// A key of a schedule, which is a table or a number: `learning_rate = { from = 0.002, to = 0.0 }`.
+const SCHEDULE: &str = "from";
+
+/// The value that removes a setting that may be absent.
+pub(super) const OFF: &str = "none";
 
 /// An unknown setting or an invalid value.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -36,18 +44,32 @@ pub(crate) enum KeyError {
         value: String,
         expected: String,
     },
-    #[error("`{0}` is not of the form KEY=VALUE, e.g. paac.gamma=0.98")]
+    #[error("`{0}` is not of the form KEY=VALUE, e.g. ppo.gamma=0.98")]
     NoPair(String),
     #[error("{key} can't be set: it is chosen by {way}")]
     Elsewhere { key: String, way: &'static str },
+    #[error("{0}")]
+    Legacy(String),
 }
 
 /// Merges `over` into `base`.
 ///
-/// `optional` lists the settings that have no default and therefore are not in a preset.
-pub(crate) fn merge(base: &mut Table, over: Table, optional: &[String]) -> Result<(), KeyError> {
-    let names = names_in(base, optional);
+/// `optional` lists the settings that may be absent, even from a preset. [`OFF`] removes them.
+pub(crate) fn merge(base: &mut Table, mut over: Table, optional: &[String]) -> Result<(), KeyError> {
+    for warning in modernize(&mut over, optional).map_err(KeyError::Legacy)? {
+        say(&format!("warning: {warning}"));
+    }
+    let names = Names {
+        all: names_in(base, optional),
+        optional,
+    };
     merge_below(base, over, "", &names)
+}
+
+/// The full names of all settings, and of those that may be absent.
+struct Names<'a> {
+    all: Vec<String>,
+    optional: &'a [String],
 }
 
 /// One setting from the command line, `key=value`.
@@ -112,10 +134,14 @@ pub(crate) fn set(base: &mut Table, setting: &Setting, optional: &[String]) -> R
     merge(base, over, optional)
 }
 
-fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) -> Result<(), KeyError> {
+fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &Names<'_>) -> Result<(), KeyError> {
     let has_kind = base.contains_key(KIND);
     for (key, value) in over {
         let name = format!("{prefix}{key}");
+        if value.as_str() == Some(OFF) && names.optional.contains(&name) {
+            base.remove(&key);
+            continue;
+        }
         match base.get_mut(&key) {
             Some(Value::Table(below)) => match value {
                 Value::Table(over) if changes_kind(below, &over) => *below = over,
@@ -123,22 +149,37 @@ fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &[String]) ->
                 Value::String(word) if below.keys().eq([DESCRIPTION]) => {
                     base.insert(key, Value::String(word));
                 }
+                Value::Float(number) if below.contains_key(SCHEDULE) => {
+                    base.insert(key, Value::Float(number));
+                }
+                Value::Integer(number) if below.contains_key(SCHEDULE) => {
+                    base.insert(key, Value::Float(number as f64));
+                }
                 other => return Err(unfit(name, &other, "a section of settings")),
             },
             Some(old) => *old = coerce(&name, old, value)?,
             // The keys of a kind are checked when it is parsed.
-            None if has_kind || names.contains(&name) => {
-                base.insert(key, value);
+            None if has_kind || names.all.contains(&name) => {
+                base.insert(key, counted(&name, value));
             }
             None => {
                 return Err(KeyError::Unknown {
-                    nearest: of_other_tools(&name, names).or_else(|| nearest(&name, names)),
+                    nearest: of_other_tools(&name, &names.all).or_else(|| nearest(&name, &names.all)),
                     key: name,
                 });
             }
         }
     }
     Ok(())
+}
+
+/// A number of frames may be written as `10M` also where there is no other value to take the type of.
+fn counted(name: &str, value: Value) -> Value {
+    let count = value.as_str().filter(|_| name.ends_with("frames")).map(parse_count);
+    match count {
+        Some(Ok(count)) => i64::try_from(count).map_or(value, Value::Integer),
+        _ => value,
+    }
 }
 
 fn changes_kind(base: &Table, over: &Table) -> bool {
@@ -163,6 +204,7 @@ fn coerce(key: &str, old: &Value, new: Value) -> Result<Value, KeyError> {
                 .ok_or_else(|| unfit(key.to_owned(), &new, expected(old)));
         }
         (Value::Float(_), Value::Integer(number)) => return Ok(Value::Float(*number as f64)),
+        (Value::Float(_), Value::Table(line)) => line.contains_key(SCHEDULE),
         // A table may describe what a word would name, e.g. the layers of a network. It is checked when it is parsed.
         (Value::String(_), Value::Table(_)) => true,
         _ => old.same_type(&new),
@@ -246,7 +288,8 @@ fn full_name(base: &Table, key: &str, names: &[String]) -> Result<String, KeyErr
 /// The full names of all settings and sections, including optional ones.
 fn names_in(table: &Table, optional: &[String]) -> Vec<String> {
     let mut names = all_names(table, "");
-    names.extend_from_slice(optional);
+    let absent = optional.iter().filter(|name| !names.contains(name)).cloned();
+    names.extend(absent.collect::<Vec<_>>());
     names
 }
 
@@ -266,6 +309,7 @@ fn all_names(table: &Table, prefix: &str) -> Vec<String> {
 /// equivalents.
 const OF_OTHER_TOOLS: &[(&str, &str)] = &[
     ("lr", "learning_rate"),
+    ("anneal_frames", "learning_rate.frames"),
     ("alpha", "learning_rate"),
     ("total_timesteps", "frames"),
     ("timesteps", "frames"),
@@ -320,8 +364,8 @@ mod tests {
     fn base() -> Table {
         toml::from_str(
             "[run]\nframes = 100\nseed = 1\ndevice = 'cpu'\n[env]\nprotocol = 'sb3'\n\
-             [paac]\ngamma = 0.99\nseed = 2\nnormalize = true\n[paac.epsilon]\nkind = 'fixed'\nvalue = 0.0\n\
-             [paac.optimizer]\nkind = 'adam'\nepsilon = 1e-5",
+             [ppo]\ngamma = 0.99\nseed = 2\nnormalize = true\n[ppo.epsilon]\nkind = 'fixed'\nvalue = 0.0\n\
+             [ppo.optimizer]\nkind = 'adam'\nepsilon = 1e-5",
         )
         .unwrap()
     }
@@ -345,15 +389,15 @@ mod tests {
             "frames=10M",
             "gamma=1",
             "device=cuda:1",
-            "paac.normalize=false",
+            "ppo.normalize=false",
             "run.seed = 1e3",
         ])
         .unwrap();
         assert_eq!(table["run"]["frames"], Value::Integer(10_000_000));
         assert_eq!(table["run"]["device"], Value::String("cuda:1".to_owned()));
         assert_eq!(table["run"]["seed"], Value::Integer(1_000));
-        assert_eq!(table["paac"]["gamma"], Value::Float(1.0));
-        assert_eq!(table["paac"]["normalize"], Value::Boolean(false));
+        assert_eq!(table["ppo"]["gamma"], Value::Float(1.0));
+        assert_eq!(table["ppo"]["normalize"], Value::Boolean(false));
     }
 
     #[test]
@@ -364,15 +408,42 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_is_a_number_or_a_line() {
+        let mut table: Table =
+            toml::from_str("[ppo]\nlearning_rate = { from = 0.002, to = 0.0 }\ngamma = 0.9").unwrap();
+        let optional = ["ppo.learning_rate.frames".to_owned()];
+        for (pair, expected) in [
+            ("learning_rate.from=0.5", "{ from = 0.5, to = 0.0 }"),
+            ("learning_rate.frames=1M", "{ frames = 1000000, from = 0.5, to = 0.0 }"),
+            ("learning_rate=1", "1.0"),
+            ("learning_rate={from=1e-3, to=0.0}", "{ from = 0.001, to = 0.0 }"),
+            ("learning_rate.frames=9", "{ frames = 9, from = 0.001, to = 0.0 }"),
+            ("learning_rate.frames=none", "{ from = 0.001, to = 0.0 }"),
+        ] {
+            set(&mut table, &pair.parse().unwrap(), &optional).unwrap();
+            assert_eq!(table["ppo"]["learning_rate"].to_string(), expected, "{pair}");
+        }
+        assert!(set(&mut table, &"gamma={to=1}".parse().unwrap(), &optional).is_err());
+    }
+
+    #[test]
+    fn a_setting_that_may_be_absent_can_be_removed() {
+        let table = after(&["mode=3", "mode=none"]).unwrap();
+        assert!(!table["env"].as_table().unwrap().contains_key("mode"));
+        // Others can't.
+        assert_eq!(error("gamma=none"), r#"ppo.gamma = "none": it must be a number"#);
+    }
+
+    #[test]
     fn another_kind_replaces_the_whole_table() {
-        let table = after(&["paac.epsilon.kind=uniform", "paac.epsilon.low=0.1", "epsilon.high=0.2"]).unwrap();
+        let table = after(&["ppo.epsilon.kind=uniform", "ppo.epsilon.low=0.1", "epsilon.high=0.2"]).unwrap();
         assert_eq!(
-            table["paac"]["epsilon"].to_string(),
+            table["ppo"]["epsilon"].to_string(),
             r#"{ high = 0.2, kind = "uniform", low = 0.1 }"#
         );
         let table = after(&["epsilon={kind='uniform', low=0.5}"]).unwrap();
         assert_eq!(
-            table["paac"]["epsilon"].to_string(),
+            table["ppo"]["epsilon"].to_string(),
             r#"{ kind = "uniform", low = 0.5 }"#
         );
     }
@@ -380,17 +451,14 @@ mod tests {
     #[test]
     fn an_unknown_key_names_the_nearest() {
         assert_eq!(
-            error("paac.gama=1"),
-            "there is no setting `paac.gama`; did you mean `paac.gamma`?"
+            error("ppo.gama=1"),
+            "there is no setting `ppo.gama`; did you mean `ppo.gamma`?"
         );
         assert_eq!(
             error("protocoll=sb3"),
             "there is no setting `protocoll`; did you mean `env.protocol`?"
         );
-        assert_eq!(
-            error("pacc.gamma=1"),
-            "there is no setting `pacc`; did you mean `paac`?"
-        );
+        assert_eq!(error("pp0.gamma=1"), "there is no setting `pp0`; did you mean `ppo`?");
         assert_eq!(error("zzzzzz=1"), "there is no setting `zzzzzz`");
     }
 
@@ -398,7 +466,7 @@ mod tests {
     fn a_word_of_another_tool_names_ours() {
         for (pair, ours) in [
             ("total_timesteps=1", "run.frames"),
-            ("paac.discount=1", "paac.gamma"),
+            ("ppo.discount=1", "ppo.gamma"),
             ("total-timesteps=1", "run.frames"),
         ] {
             let key = pair.trim_end_matches("=1");
@@ -411,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_bad_value_says_what_it_must_be() {
-        assert_eq!(error("gamma=high"), r#"paac.gamma = "high": it must be a number"#);
+        assert_eq!(error("gamma=high"), r#"ppo.gamma = "high": it must be a number"#);
         assert_eq!(
             error("frames=-1"),
             "run.frames = -1: it must be a whole number from 0 to 9223372036854775807, e.g. 10M"
@@ -420,26 +488,23 @@ mod tests {
             error("frames=0.5"),
             "run.frames = 0.5: it must be a whole number from 0 to 9223372036854775807, e.g. 10M"
         );
-        assert_eq!(error("normalize=1"), "paac.normalize = 1: it must be true or false");
-        assert_eq!(error("paac=1"), "paac = 1: it must be a section of settings");
+        assert_eq!(error("normalize=1"), "ppo.normalize = 1: it must be true or false");
+        assert_eq!(error("ppo=1"), "ppo = 1: it must be a section of settings");
         assert_eq!(
             error("gamma"),
-            "`gamma` is not of the form KEY=VALUE, e.g. paac.gamma=0.98"
+            "`gamma` is not of the form KEY=VALUE, e.g. ppo.gamma=0.98"
         );
     }
 
     #[test]
     fn a_description_in_place_of_a_word_gives_way_to_a_word_again() {
-        let mut table: Table = toml::from_str("[paac.network]\nbody = 'a3c'").unwrap();
+        let mut table: Table = toml::from_str("[ppo.network]\nbody = 'a3c'").unwrap();
         for (pair, expected) in [
             ("body={layers={hidden=[9]}}", "body = { layers = { hidden = [9] } }"),
             ("body=nature", "body = 'nature'"),
         ] {
             set(&mut table, &pair.parse().unwrap(), &[]).unwrap();
-            assert_eq!(
-                table["paac"]["network"],
-                Value::Table(toml::from_str(expected).unwrap())
-            );
+            assert_eq!(table["ppo"]["network"], Value::Table(toml::from_str(expected).unwrap()));
         }
     }
 
@@ -447,7 +512,7 @@ mod tests {
     fn a_key_of_two_sections_needs_its_section() {
         assert_eq!(
             error("seed=3"),
-            "`seed` is in more than one section: write one of `paac.seed`, `run.seed`"
+            "`seed` is in more than one section: write one of `ppo.seed`, `run.seed`"
         );
     }
 }

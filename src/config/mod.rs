@@ -2,32 +2,33 @@
 
 mod env_name;
 mod keys;
+mod legacy;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use anyhow::{anyhow, bail};
-use clap::ValueEnum;
+use coinop_agents::algorithm::{AnyAlgorithm, Preset, RunSettings, Threading};
+use coinop_envs::EnvSpec;
 use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family, Observations};
-use coinop_envs::{AnyFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::algo::{Algo, AlgoConfig, Threading};
+use crate::algo::Algo;
 use crate::cli::TrainArgs;
 use crate::files;
 use crate::output::say;
 use keys::{merge, set};
 
 pub(crate) use env_name::EnvName;
-pub(crate) use keys::Setting;
+pub(crate) use keys::{KeyError, Setting};
 
 /// All settings of a run, as written to `config.toml` in the run folder.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Config {
     pub(crate) run: RunConfig,
     pub(crate) env: EnvOptions,
-    pub(crate) algo: AlgoConfig,
+    pub(crate) algo: AnyAlgorithm,
 }
 
 /// The settings that do not belong to an algorithm or an environment.
@@ -39,6 +40,9 @@ pub(crate) struct RunConfig {
     pub(crate) algo: Algo,
     /// The preset on which the other settings are based.
     pub(crate) preset: String,
+    /// The run whose weights this one started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) load: Option<PathBuf>,
     /// Emulator frames to train for, over all environments.
     pub(crate) frames: u64,
     pub(crate) seed: u64,
@@ -106,7 +110,7 @@ impl Config {
             None => in_file(error),
             Some(_) => error,
         })?;
-        let optional = optional(&env);
+        let optional = optional(&env, Some(algo));
         if let Some(warning) = of_another_kind(&file, &env, args.settings.config.as_deref()) {
             say(&warning);
         }
@@ -145,15 +149,37 @@ impl Config {
 
     /// Resolves the configuration of a new run, including the precision that suits this machine if none is set.
     pub(crate) fn new_run(args: &TrainArgs) -> anyhow::Result<Self> {
-        let mut config = Self::resolve(args)?;
-        let device = coinop_agents::device(&config.run.device)?;
-        coinop_agents::set_torch_threads(config.run.torch_threads);
-        let spec = match config.env_info()?.factory(&config.env)? {
-            AnyFactory::Pixels(factory) => factory.spec(),
-            AnyFactory::Features(factory) => factory.spec(),
-        };
-        config.algo.choose_precision(&spec, device)?;
-        Ok(config)
+        Self::resolve(args)?.for_this_machine()
+    }
+
+    /// The configuration of an algorithm with the given settings, and otherwise of its default preset.
+    pub(crate) fn for_algorithm(env: &str, settings: &AnyAlgorithm) -> anyhow::Result<Self> {
+        let (env, options) = env.parse::<EnvName>()?.find()?;
+        let algo = Algo::find(settings.name()).map_err(|error| anyhow!(error))?;
+        let mut table = preset_table(algo, &env, "")?;
+        table.extend(Table::try_from(settings)?);
+        Self::valid(table)?.with(&options)
+    }
+
+    /// Changes some settings.
+    pub(crate) fn with(&self, settings: &[Setting]) -> anyhow::Result<Self> {
+        let mut table: Table = toml::from_str(&self.to_toml()?)?;
+        let optional = optional(&self.env_info()?, Some(self.run.algo));
+        for setting in settings {
+            setting.check_effect(&table)?;
+            set(&mut table, setting, &optional)?;
+        }
+        Self::valid(table)
+    }
+
+    /// Resolves what depends on this machine: numbers of threads, and the precision if none is set.
+    pub(crate) fn for_this_machine(mut self) -> anyhow::Result<Self> {
+        self.resolve_threads();
+        let device = coinop_agents::device(&self.run.device)?;
+        coinop_agents::set_torch_threads(self.run.torch_threads);
+        let spec = self.env_info()?.factory(&self.env)?.spec();
+        self.algo.choose_precision(&spec, device)?;
+        Ok(self)
     }
 
     /// Replaces 0 threads by the number of cores, or by the remaining cores if both kinds of threads run at the same
@@ -190,9 +216,25 @@ impl Config {
         Ok(self)
     }
 
+    /// What a trainer has to know of the run.
+    pub(crate) fn run_settings(&self) -> anyhow::Result<RunSettings> {
+        let mut settings = RunSettings::new(self.run.frames, self.run.seed);
+        settings.env_threads = self.run.env_threads;
+        settings.device = coinop_agents::device(&self.run.device)?;
+        Ok(settings)
+    }
+
     /// Reads the `config.toml` of a run folder.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        Self::valid(read_table(path)?).map_err(|error| in_file(Some(path), &error))
+        let mut table = read_table(path)?;
+        let in_this = |error: &dyn std::fmt::Display| in_file(Some(path), error);
+        let algo = algo_of(&table).map_err(|error| in_this(&error))?;
+        let optional = of_algo(algo);
+        for warning in legacy::modernize(&mut table, &optional).map_err(|error| in_this(&error))? {
+            say(&format!("warning: `{}`: {warning}", path.display()));
+        }
+        legacy::remove_off(&mut table, &optional);
+        Self::valid(table).map_err(|error| in_file(Some(path), &error))
     }
 
     /// Serialises as TOML, to be read by [`Config::read`] and `--config`.
@@ -202,7 +244,7 @@ impl Config {
             run: &'a RunConfig,
             env: E,
             #[serde(flatten)]
-            algo: &'a AlgoConfig,
+            algo: &'a AnyAlgorithm,
         }
         Ok(toml::to_string(&File {
             run: &self.run,
@@ -274,10 +316,22 @@ impl Config {
     }
 }
 
-/// The settings of an environment that have no default.
-fn optional(env: &EnvInfo) -> Vec<String> {
-    let names = env.family.options_without_default().iter();
-    names.map(|name| format!("env.{name}")).collect()
+/// The full names of the settings of an environment and of an algorithm that may be absent.
+fn optional(env: &EnvInfo, algo: Option<Algo>) -> Vec<String> {
+    let of_env = env.family.options_without_default().iter();
+    let of_env = of_env.map(|name| format!("env.{name}"));
+    let of_run = ["run.load".to_owned()];
+    of_run
+        .into_iter()
+        .chain(of_env)
+        .chain(algo.into_iter().flat_map(of_algo))
+        .collect()
+}
+
+/// The full names of the settings of an algorithm that may be absent.
+fn of_algo(algo: Algo) -> Vec<String> {
+    let names = algo.optional().iter();
+    names.map(|name| format!("{}.{name}", algo.name())).collect()
 }
 
 /// Removes a section from a configuration and parses it.
@@ -338,9 +392,9 @@ fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> 
             env.id()
         );
     }
-    let preset = presets.iter().find(|preset| preset.0 == name || name.is_empty());
-    let Some((name, toml)) = preset else {
-        let names: Vec<&str> = presets.iter().map(|preset| preset.0).collect();
+    let preset = presets.iter().find(|preset| preset.name() == name || name.is_empty());
+    let Some(preset) = preset else {
+        let names: Vec<&str> = presets.iter().map(Preset::name).collect();
         bail!(
             "{} has no preset `{name}` for {}: choose one of {}",
             algo.name(),
@@ -348,10 +402,7 @@ fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> 
             names.join(", ")
         );
     };
-    let mut table: Table = toml::from_str(toml)?;
-    if let Some(shared) = table.remove("async") {
-        table.insert(algo.name().to_owned(), shared);
-    }
+    let mut table = preset.table(algo.name())?;
     let mut options = Table::try_from(EnvOptions::default().of(env.family))?;
     if let Some(Value::Table(given)) = table.remove("env") {
         // What presets that are for several families say of one's options is not for the others.
@@ -368,7 +419,11 @@ fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> 
         ] {
             run.entry(name).or_insert(default);
         }
-        run.extend([text("env", &env.id()), text("algo", algo.name()), text("preset", name)]);
+        run.extend([
+            text("env", &env.id()),
+            text("algo", algo.name()),
+            text("preset", preset.name()),
+        ]);
     }
     Ok(table)
 }
@@ -439,16 +494,14 @@ fn flags(args: &TrainArgs) -> Table {
     );
     run.extend(args.settings.device.as_ref().map(|device| text("device", device)));
     run.extend(args.settings.preset.as_ref().map(|preset| text("preset", preset)));
+    run.extend(args.load.as_ref().map(|load| text("load", &load.to_string_lossy())));
     section_of("run", run)
 }
 
 fn algo_of(file: &Table) -> anyhow::Result<Algo> {
     match run_setting(file, "algo") {
         None => Ok(Algo::default()),
-        Some(name) => <Algo as clap::ValueEnum>::from_str(&name, false).map_err(|_| {
-            let names: Vec<&str> = Algo::value_variants().iter().map(|algo| algo.name()).collect();
-            anyhow!("there is no algorithm `{name}`: use {}", names.join(", "))
-        }),
+        Some(name) => Algo::find(&name).map_err(|error| anyhow!(error)),
     }
 }
 
@@ -494,11 +547,7 @@ pub(crate) fn of_preset(algo: Algo, env: &str) -> anyhow::Result<Config> {
 
 #[cfg(test)]
 mod tests {
-    use coinop_agents::double_dqn::DoubleDqnConfig;
-    use coinop_agents::explore::EpsilonConfig;
-    use coinop_agents::network::Head;
-    use coinop_agents::paac::PaacConfig;
-    use coinop_agents::replay::SamplerConfig;
+    use clap::ValueEnum;
 
     use super::*;
 
@@ -509,11 +558,11 @@ mod tests {
 
     #[test]
     fn every_preset_is_complete_and_valid_for_every_environment_with_its_observations() {
-        for algo in &Algo::OURS {
+        for algo in Algo::value_variants() {
             for env in registry::list() {
-                for (name, _) in algo.presets(env.observations) {
+                for name in algo.presets(env.observations).iter().map(Preset::name) {
                     let config = preset(*algo, &env.id(), name);
-                    assert_eq!((config.run.preset, config.run.env), ((*name).to_owned(), env.id()));
+                    assert_eq!((config.run.preset, config.run.env), (name.to_owned(), env.id()));
                 }
             }
         }
@@ -522,10 +571,12 @@ mod tests {
     #[test]
     fn what_is_written_is_what_is_read() {
         for (algo, env) in [
-            (Algo::Paac, "pong"),
-            (Algo::Paac, "cartpole"),
-            (Algo::DoubleDqn, "pong"),
+            ("ppo", "pong"),
+            ("paac", "cartpole"),
+            ("double-dqn", "pong"),
+            ("async-sarsa", "pong"),
         ] {
+            let algo = Algo::find(algo).unwrap();
             let mut config = preset(algo, env, "");
             if env == "pong" {
                 config.env.atari.mode = Some(2);
@@ -546,7 +597,7 @@ mod tests {
     fn an_error_names_the_section_and_its_key() {
         let env = registry::find("cartpole").unwrap();
         let error = |spoil: fn(&mut Table)| {
-            let mut table = preset_table(Algo::Paac, &env, "").unwrap();
+            let mut table = preset_table(Algo::find("paac").unwrap(), &env, "").unwrap();
             spoil(&mut table);
             Config::from_table(table).unwrap_err().to_string()
         };
@@ -563,98 +614,5 @@ mod tests {
             table.insert("a3c".to_owned(), Value::Table(Table::new()));
         };
         assert_eq!(error(another), "there is no section `a3c` for paac");
-    }
-
-    fn paac_preset(name: &str) -> PaacConfig {
-        match preset(Algo::Paac, "pong", name).algo {
-            AlgoConfig::Paac(config) => config,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn dqn_preset(name: &str) -> DoubleDqnConfig {
-        match preset(Algo::DoubleDqn, "pong", name).algo {
-            AlgoConfig::DoubleDqn(config) => config,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_run_that_ends_before_it_learns_is_warned_of() {
-        let algo = AlgoConfig::DoubleDqn(dqn_preset("dqn-nature"));
-        assert_eq!([200_000, 200_001].map(|frames| algo.warnings(frames).len()), [1, 0]);
-    }
-
-    #[test]
-    fn the_presets_of_the_dqn_papers_differ_as_the_papers_do() {
-        // Mnih 2015, extended data table 1, in frames; van Hasselt 2015, appendix; Schaul 2015, table 3.
-        let nature = dqn_preset("dqn-nature");
-        assert_eq!(
-            (
-                nature.capacity,
-                nature.learning_starts,
-                nature.batch_size,
-                nature.steps_per_update
-            ),
-            (1_000_000, 200_000, 32, 4)
-        );
-        assert_eq!(
-            (nature.double, nature.target_frames, nature.gamma, nature.learning_rate),
-            (false, 40_000, 0.99, 0.00025)
-        );
-        let linear = |to| EpsilonConfig::Linear {
-            from: 1.0,
-            to,
-            frames: 4_000_000,
-        };
-        assert_eq!(nature.epsilon, linear(0.1));
-        let tuned = DoubleDqnConfig {
-            double: true,
-            target_frames: 120_000,
-            eval_epsilon: 0.001,
-            head: Head::SharedBias,
-            epsilon: linear(0.01),
-            ..nature
-        };
-        assert_eq!(dqn_preset("double-dqn-tuned"), tuned);
-        let prioritized = dqn_preset("prioritized");
-        let SamplerConfig::Proportional {
-            alpha,
-            beta,
-            beta_frames,
-            ..
-        } = prioritized.sampler
-        else {
-            panic!("{:?}", prioritized.sampler);
-        };
-        assert_eq!((alpha, beta, beta_frames), (0.6, 0.4, 0));
-        let of_tuned = DoubleDqnConfig {
-            learning_rate: 0.00025 / 4.0,
-            sampler: prioritized.sampler,
-            optimizer: prioritized.optimizer,
-            ..tuned
-        };
-        assert_eq!(prioritized, of_tuned);
-    }
-
-    #[test]
-    fn a_learning_rate_that_ends_before_the_run_is_warned_of() {
-        let mut paac = paac_preset("");
-        for (anneal_frames, warnings) in [(0, 0), (99, 1), (100, 0), (101, 0)] {
-            paac.anneal_frames = anneal_frames;
-            let algo = AlgoConfig::Paac(paac.clone());
-            assert_eq!(algo.warnings(100).len(), warnings, "{anneal_frames}");
-        }
-    }
-
-    #[test]
-    fn the_preset_of_the_paper_has_its_numbers() {
-        // Clemente 2017, and the defaults of the authors' program.
-        let paac = paac_preset("paac");
-        assert_eq!(
-            (paac.num_envs, paac.rollout_steps, paac.gamma, paac.learning_rate),
-            (32, 5, 0.99, 0.0224)
-        );
-        assert_eq!((paac.entropy_weight, paac.max_grad_norm), (0.01, 40.0));
     }
 }

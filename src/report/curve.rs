@@ -211,7 +211,7 @@ mod tests {
 
     fn curve(points: &[(f64, f64, f64)]) -> Curve {
         let point = |&(frames, seconds, score)| Point { frames, seconds, score };
-        let (name, points) = ("pong-paac-1".to_owned(), points.iter().map(point).collect());
+        let (name, points) = ("pong-ppo-1".to_owned(), points.iter().map(point).collect());
         Curve { name, points }
     }
 
@@ -228,7 +228,7 @@ mod tests {
                 let count = |text| svg.matches(text).count();
                 assert_eq!(count("<circle"), dots * panels);
                 assert!(
-                    count("Learning curve of pong-paac-1") == 1 && !svg.contains("NaN"),
+                    count("Learning curve of pong-ppo-1") == 1 && !svg.contains("NaN"),
                     "{svg}"
                 );
             }

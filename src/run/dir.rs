@@ -1,7 +1,7 @@
 //! The run folder.
 //!
 //! ```text
-//! runs/pong-paac-1/
+//! runs/pong-ppo-1/
 //!   config.toml         every setting of the run, resolved
 //!   metrics.csv         a row every `metrics_frames` frames; each line is flushed
 //!   events.out.*        the same for TensorBoard
@@ -299,19 +299,19 @@ mod tests {
     #[test]
     fn numbers_go_on_after_the_largest() {
         let base = tempfile::tempdir().unwrap();
-        for name in ["pong-paac-2", "pong-paac-10", "pong-paac-x", "breakout-paac-90"] {
+        for name in ["pong-ppo-2", "pong-ppo-10", "pong-ppo-x", "breakout-ppo-90"] {
             fs::create_dir(base.path().join(name)).unwrap();
         }
-        let run = RunDir::create_numbered(base.path(), "pong-paac").unwrap();
-        assert_eq!(run.path(), base.path().join("pong-paac-11"));
+        let run = RunDir::create_numbered(base.path(), "pong-ppo").unwrap();
+        assert_eq!(run.path(), base.path().join("pong-ppo-11"));
         // What nobody counted up to, and what does not fit into a number at all.
-        for name in ["pong-paac-18446744073709551615", "pong-paac-99999999999999999999"] {
+        for name in ["pong-ppo-18446744073709551615", "pong-ppo-99999999999999999999"] {
             fs::create_dir(base.path().join(name)).unwrap();
         }
-        let run = RunDir::create_numbered(base.path(), "pong-paac").unwrap();
-        assert_eq!(run.path(), base.path().join("pong-paac-12"));
-        let run = RunDir::create_numbered(&base.path().join("new"), "pong-paac").unwrap();
-        assert_eq!(run.path(), base.path().join("new/pong-paac-1"));
+        let run = RunDir::create_numbered(base.path(), "pong-ppo").unwrap();
+        assert_eq!(run.path(), base.path().join("pong-ppo-12"));
+        let run = RunDir::create_numbered(&base.path().join("new"), "pong-ppo").unwrap();
+        assert_eq!(run.path(), base.path().join("new/pong-ppo-1"));
     }
 
     #[test]

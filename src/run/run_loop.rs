@@ -53,6 +53,19 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Creates a new run in an empty folder.
+    pub(crate) fn create(config: Config, trainer: Box<dyn Trainer>, dir: RunDir) -> anyhow::Result<Self> {
+        checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
+        let journal = Journal::create(&dir, &config)?;
+        Ok(Self {
+            config,
+            trainer,
+            dir,
+            journal,
+            begun: 0,
+        })
+    }
+
     /// Trains until `until` frames or the end of the run, saving checkpoints on the way and at the end.
     pub(crate) fn play(&mut self, until: u64, stop: &StopRequest) -> anyhow::Result<Summary> {
         let Run {

@@ -70,7 +70,7 @@ enum Command {
         roms: Option<PathBuf>,
         /// The environment, for example `pong`
         env: String,
-        /// Arguments of `coinop train`, for example `--algo paac --frames 10M`
+        /// Arguments of `coinop train`, for example `--algo ppo --frames 10M`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -168,13 +168,13 @@ mod tests {
 
     #[test]
     fn train_passes_everything_after_the_environment_on() {
-        let cli = Cli::parse_from(["xtask", "train", "pong", "--algo", "paac", "--help"]);
+        let cli = Cli::parse_from(["xtask", "train", "pong", "--algo", "ppo", "--help"]);
         let Command::Train { roms, env, args } = cli.command else {
             panic!("not train")
         };
         assert_eq!(
             (roms, env.as_str(), args),
-            (None, "pong", vec!["--algo".into(), "paac".into(), "--help".into()])
+            (None, "pong", vec!["--algo".into(), "ppo".into(), "--help".into()])
         );
     }
 
@@ -182,7 +182,7 @@ mod tests {
     fn roms_are_recognised_among_the_arguments_of_train() {
         let args = |args: &[&str]| args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>();
         assert_eq!(
-            roms_argument(&args(&["--algo", "paac", "--roms", "/r"])),
+            roms_argument(&args(&["--algo", "ppo", "--roms", "/r"])),
             Some("/r".into())
         );
         assert_eq!(roms_argument(&args(&["--roms=/r"])), Some("/r".into()));

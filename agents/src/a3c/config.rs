@@ -1,26 +1,45 @@
 //! The settings of A3C.
 
+use std::sync::Arc;
+
+use coinop_envs::registry::Observations;
+use coinop_envs::rng::Rng;
+use coinop_envs::{EnvFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::AgentError;
-use crate::actor_learners::{check_rates, check_workers, rate_schedule};
+use super::learner::{A3cBatch, A3cLearner};
+use super::trainer::{initial, trainer};
+use crate::actor_learners::{check_rates, check_workers, drawn_rate};
+use crate::algorithm::{
+    Algorithm, LearnerWork, Preset, RunSettings, Threading, Work, Workload, act_by_policy, made_up_actions,
+    made_up_numbers, made_up_obs,
+};
 use crate::explore::EpsilonConfig;
-use crate::limits::{above_0, at_least_0, unit, up_to_10_000};
-use crate::network::NetworkConfig;
+use crate::limits::{above_0, at_least_0, if_given, unit, up_to_10_000};
+use crate::network::{NetworkConfig, Observation};
 use crate::schedule::Schedule;
-use crate::shared::SharedOptimizerConfig;
+use crate::shared::{SharedOptimizerConfig, SharedParams};
+use crate::{ActorCriticPolicy, AgentError, Device, Policy, Section, TrainError, Trainer};
 
-/// The settings of A3C. There are no defaults here; presets are part of the program.
+const FAST: Preset = Preset::new("fast", include_str!("../../presets/a3c-fast.toml"));
+const A3C: Preset = Preset::new("a3c", include_str!("../../presets/a3c.toml"));
+const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/a3c-classic.toml"));
+
+/// The settings of A3C.
+///
+/// One [`step`](crate::Trainer::step) of its trainer receives one rollout of one worker.
 ///
 /// ```
 /// use coinop_agents::a3c::A3cConfig;
+/// use coinop_agents::algorithm::{Algorithm, RunSettings};
+/// use coinop_envs::Made;
+/// use coinop_envs::classic::CartPole;
 ///
-/// // The section of a preset, as the program `coinop` reads it.
-/// let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/a3c-classic.toml")).parse()?;
-/// let config: A3cConfig = preset["a3c"].clone().try_into()?;
-/// config.validate()?;
-/// assert_eq!((config.workers, config.rollout_steps), (4, 20));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let config = A3cConfig { workers: 2, ..A3cConfig::classic() };
+/// let run = RunSettings::new(2_000, 1);
+/// let mut trainer = config.trainer(std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?), &run)?;
+/// while trainer.step()?.frames < run.frames {}
+/// # Ok::<(), coinop_agents::TrainError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,19 +54,19 @@ pub struct A3cConfig {
     pub gamma: f64,
     /// The lambda of generalised advantage estimation (arXiv 1506.02438); 1 is the paper's n-step return.
     pub gae_lambda: f64,
-    /// The initial learning rate.
-    pub learning_rate: f64,
-    /// If above 0, the initial learning rate is drawn log-uniformly between `learning_rate` and this for each seed,
-    /// as in the paper.
-    pub max_learning_rate: f64,
-    /// Frames over which the learning rate decreases linearly to 0; 0 for the whole run.
-    pub anneal_frames: u64,
+    /// The learning rate.
+    pub learning_rate: Schedule,
+    /// If given, the initial learning rate is drawn log-uniformly between that of `learning_rate` and this for each
+    /// seed, as in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_learning_rate: Option<f64>,
     /// Weight of the entropy bonus, beta.
     pub entropy_weight: f64,
     /// Weight of the value loss.
     pub value_weight: f64,
-    /// The maximum norm of a rollout's gradient, which is a sum over its steps.
-    pub max_grad_norm: f64,
+    /// The maximum norm of a rollout's gradient, which is a sum over its steps; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_grad_norm: Option<f64>,
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
@@ -57,24 +76,44 @@ pub struct A3cConfig {
 }
 
 impl A3cConfig {
-    /// The learning rate over a run of `total_frames` frames with the given seed.
+    /// The learning rate of a run with the given seed.
     #[must_use]
-    pub fn learning_rate_schedule(&self, total_frames: u64, seed: u64) -> Schedule {
-        rate_schedule(
-            self.learning_rate,
-            self.max_learning_rate,
-            self.anneal_frames,
-            total_frames,
-            seed,
-        )
+    pub fn drawn_learning_rate(&self, seed: u64) -> Schedule {
+        drawn_rate(self.learning_rate, self.max_learning_rate, seed)
     }
 
-    /// Checks all values.
-    ///
-    /// # Errors
-    ///
-    /// [`AgentError::BadConfig`] for the first invalid value.
-    pub fn validate(&self) -> Result<(), AgentError> {
+    /// The preset `fast`: meant for a small machine.
+    #[must_use]
+    pub fn fast() -> Self {
+        FAST.built_in()
+    }
+
+    /// The preset `a3c`: the paper's settings.
+    #[must_use]
+    pub fn a3c() -> Self {
+        A3C.built_in()
+    }
+
+    /// The preset for features, tuned on CartPole.
+    #[must_use]
+    pub fn classic() -> Self {
+        CLASSIC.built_in()
+    }
+}
+
+impl Algorithm for A3cConfig {
+    const NAME: &'static str = "a3c";
+    const ABOUT: &'static str = "Asynchronous advantage actor-critic (Mnih et al. 2016)";
+    const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm", "max_learning_rate"];
+
+    fn presets(observations: Observations) -> Vec<Preset> {
+        match observations {
+            Observations::Pixels => vec![FAST, A3C],
+            Observations::Features => vec![CLASSIC],
+        }
+    }
+
+    fn validate(&self) -> Result<(), AgentError> {
         check_workers(self.workers)?;
         up_to_10_000("rollout_steps", self.rollout_steps)?;
         unit("gamma", self.gamma)?;
@@ -82,9 +121,86 @@ impl A3cConfig {
         check_rates(self.learning_rate, self.max_learning_rate)?;
         at_least_0("entropy_weight", self.entropy_weight)?;
         at_least_0("value_weight", self.value_weight)?;
-        above_0("max_grad_norm", self.max_grad_norm)?;
+        if_given("max_grad_norm", self.max_grad_norm, above_0)?;
         self.network.validate()?;
         self.optimizer.validate()?;
         self.epsilon.validate()
+    }
+
+    fn num_envs(&self) -> usize {
+        self.workers
+    }
+
+    fn threading(&self) -> Threading {
+        Threading::Workers
+    }
+
+    fn network(&self) -> Option<&NetworkConfig> {
+        Some(&self.network)
+    }
+
+    fn network_mut(&mut self) -> Option<&mut NetworkConfig> {
+        Some(&mut self.network)
+    }
+
+    fn warnings(&self, frames: u64) -> Vec<String> {
+        self.learning_rate.warn_of_early_end(frames)
+    }
+
+    fn workload(&self) -> Option<Workload> {
+        Some(Workload::of_workers(self.workers, self.rollout_steps))
+    }
+
+    fn work<O: Observation>(
+        &self,
+        spec: &EnvSpec,
+        batch: usize,
+        device: Device,
+    ) -> Result<Option<Box<dyn Work>>, AgentError> {
+        let network = initial(self, spec, 0, device)?;
+        let (body, n) = (network.body(), self.rollout_steps);
+        let numbers = made_up_numbers(n);
+        let learned = A3cBatch {
+            obs: body.input(&made_up_obs::<O>(spec, n))?,
+            actions: body.numbers(&made_up_actions(spec, n))?,
+            epsilons: body.numbers(&vec![0f32; n])?,
+            advantages: body.numbers(&numbers)?,
+            returns: body.numbers(&numbers)?,
+            begins: vec![false; n],
+            state: network.initial_state(1)?,
+            learning_rate: 0.0,
+        };
+        let answered = body.input(&made_up_obs::<O>(spec, batch))?;
+        let (begins, mut state) = (vec![false; batch], network.initial_state(batch)?);
+        let shared = SharedParams::new(&network.params().flat(), self.optimizer, self.locked)?;
+        Ok(Some(Box::new(LearnerWork {
+            learner: A3cLearner::new(self, network, Arc::new(shared)),
+            batch: learned,
+            act: move |learner: &A3cLearner| act_by_policy(&learner.network, &answered, &begins, &mut state),
+        })))
+    }
+
+    fn trainer<O: Observation>(
+        &self,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+        run: &RunSettings,
+    ) -> Result<Box<dyn Trainer>, TrainError> {
+        Ok(Box::new(trainer(self, factory.as_ref(), run)?))
+    }
+
+    fn policy<O: Observation>(
+        &self,
+        spec: &EnvSpec,
+        from: &Section,
+        rng: Rng,
+        device: Device,
+    ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
+        Ok(Box::new(ActorCriticPolicy::load(
+            &self.network,
+            spec,
+            from,
+            rng,
+            device,
+        )?))
     }
 }

@@ -8,9 +8,10 @@ use tch::{Kind, Tensor};
 use super::config::A3cConfig;
 use crate::actor_learners::{Exchange, numbers};
 use crate::losses::{entropy, mixture_log_probability, policy_gradient_loss, value_loss};
+use crate::metrics::statistics;
 use crate::network::{ActorCritic, RecurrentState};
 use crate::shared::SharedParams;
-use crate::{AgentError, Learner, Row};
+use crate::{AgentError, Learner};
 
 /// The batch of an update: tensors whose first dimension is the step of the rollout.
 #[derive(Debug)]
@@ -33,43 +34,19 @@ pub(super) struct A3cBatch {
     pub(super) learning_rate: f64,
 }
 
-/// Statistics of one update.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct A3cStats {
-    /// The total loss, as a mean over the steps.
-    pub(super) loss: f64,
-    /// `-mean(A log pi)`.
-    pub(super) policy_loss: f64,
-    /// `mean((R - V)²)`.
-    pub(super) value_loss: f64,
-    /// The mean entropy of the policy, in nats.
-    pub(super) entropy: f64,
-    /// The norm of the gradient before clipping.
-    pub(super) grad_norm: f64,
-}
-
-/// The names of the metrics: those of [`A3cStats`], and the mean value of a rollout's observations.
-pub(super) const NAMES: [&str; 6] = [
-    "loss",
-    "policy_loss",
-    "value_loss",
-    "entropy",
-    "grad_norm",
-    "mean_value",
-];
-
-impl A3cStats {
-    pub(super) fn record(&self, metrics: &mut Row) {
-        let values = [
-            self.loss,
-            self.policy_loss,
-            self.value_loss,
-            self.entropy,
-            self.grad_norm,
-        ];
-        for (name, value) in NAMES.into_iter().zip(values) {
-            metrics.record(name, value);
-        }
+statistics! {
+    /// Statistics of one update.
+    pub(super) struct A3cStats {
+        /// The total loss, as a mean over the steps.
+        loss,
+        /// `-mean(A log pi)`.
+        policy_loss,
+        /// `mean((R - V)²)`.
+        value_loss,
+        /// The mean entropy of the policy, in nats.
+        entropy,
+        /// The norm of the gradient before clipping.
+        grad_norm,
     }
 }
 
@@ -124,12 +101,6 @@ impl Learner for A3cLearner {
         let (params, steps) = (self.network.params(), batch.obs.size()[0]);
         let (loss, grad_norm) = self.exchange.update(params, &loss, steps, batch.learning_rate)?;
         let [policy_loss, value_loss, entropy] = numbers([&policy_loss, &value_loss, &entropy])?;
-        Ok(A3cStats {
-            loss,
-            policy_loss,
-            value_loss,
-            entropy,
-            grad_norm,
-        })
+        Ok(A3cStats::of([loss, policy_loss, value_loss, entropy, grad_norm]))
     }
 }

@@ -6,7 +6,6 @@ mod learner;
 mod trainer;
 
 pub use config::A3cConfig;
-pub use trainer::{A3c, restore_policy};
 
 #[cfg(test)]
 mod tests;

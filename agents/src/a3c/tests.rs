@@ -7,13 +7,16 @@ use coinop_envs::wrappers::TimeLimit;
 use coinop_envs::{Copies, End, Env, EnvFactory, Mixed};
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::trainer::A3c;
 use super::*;
+use crate::algorithm::RunSettings;
 use crate::explore::{EpsilonConfig, Epsilons, sample_action};
 use crate::init::Init;
-use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
+use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Observation, Precision, RecurrentState};
+use crate::schedule::Schedule;
 use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, small_convolutions, state};
-use crate::{Checkpoint, Mode, Policy, Resumption, Trainer};
+use crate::{Algorithm, Checkpoint, Mode, Resumption, Trainer};
 
 const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
     decay: 0.99,
@@ -28,12 +31,11 @@ pub(super) fn config() -> A3cConfig {
         rollout_steps: 5,
         gamma: 0.9,
         gae_lambda: 1.0,
-        learning_rate: 0.005,
-        max_learning_rate: 0.0,
-        anneal_frames: 0,
+        learning_rate: Schedule::over_run(0.005, 0.0),
+        max_learning_rate: None,
         entropy_weight: 0.01,
         value_weight: 0.5,
-        max_grad_norm: 40.0,
+        max_grad_norm: Some(40.0),
         network: NetworkConfig {
             body: BodyKind::Mlp,
             core: Core::None,
@@ -49,8 +51,12 @@ pub(super) fn config() -> A3cConfig {
     }
 }
 
+fn made<O: Observation>(config: &A3cConfig, factory: &dyn EnvFactory<Obs = O>, frames: u64, seed: u64) -> A3c<O> {
+    super::trainer::trainer(config, factory, &RunSettings::new(frames, seed)).unwrap()
+}
+
 fn trainer(config: &A3cConfig, seed: u64) -> A3c<f32> {
-    A3c::new(config, of(name_the_bit()).as_ref(), 20_000, seed, Device::Cpu).unwrap()
+    made(config, of(name_the_bit()).as_ref(), 20_000, seed)
 }
 
 #[test]
@@ -68,7 +74,7 @@ fn workers_learn_to_name_the_bit_with_and_without_a_lock() {
         assert!(progress.epsilons.len() == 3 && progress.epsilons.iter().all(|epsilon| *epsilon <= 0.1));
         let rng = stream(1, "evaluation", 0);
         let spec = of(name_the_bit()).spec();
-        let mut policy = restore_policy::<f32>(&config, &spec, &state(&trainer), rng, Device::Cpu).unwrap();
+        let mut policy = config.policy::<f32>(&spec, &state(&trainer), rng, Device::Cpu).unwrap();
         let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
         policy.act(&obs, &[true; 2], Mode::Greedy, &mut actions).unwrap();
         assert_eq!(actions, [1, 0]);
@@ -81,9 +87,9 @@ fn both_kinds_of_networks_learn_from_pixels() {
         let mut config = config();
         config.network.body = small_convolutions();
         config.network.core = core;
-        config.learning_rate = 0.001;
+        config.learning_rate = Schedule::over_run(0.001, 0.0);
         let factory = name_the_half();
-        let mut trainer = A3c::<u8>::new(&config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
+        let mut trainer = made::<u8>(&config, factory.as_ref(), 10_000, 1);
         let scores = run(&mut trainer, 600);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{core:?}: {mean}");
@@ -123,7 +129,7 @@ fn reference<E: Env<Obs = f32>>(
     };
     let (mut frames, mut clipped) = (0, 0);
     for _ in 0..rollouts {
-        let rate = config.learning_rate * (1.0 - frames as f64 / total_frames as f64);
+        let rate = config.learning_rate.start() * (1.0 - frames as f64 / total_frames as f64);
         epsilons.resample(frames);
         network.params().take(&weights).unwrap();
         let epsilon = epsilons.current()[0];
@@ -170,7 +176,7 @@ fn reference<E: Env<Obs = f32>>(
             + config.value_weight * errors.square().sum(Kind::Float);
         let gradient = Vec::<f32>::try_from(network.params().gradient(&loss).unwrap()).unwrap();
         let norm = gradient.iter().map(|d| d * d).sum::<f32>().sqrt();
-        let scale = (config.max_grad_norm as f32 / norm).min(1.0);
+        let scale = (config.max_grad_norm.unwrap() as f32 / norm).min(1.0);
         clipped += usize::from(scale < 1.0);
         let (decay, root) = (RMS_PROP.decay as f32, RMS_PROP.epsilon as f32);
         for ((weight, square), d) in weights.iter_mut().zip(&mut mean_square).zip(gradient) {
@@ -195,11 +201,11 @@ fn compare<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: &E, max_grad_
     let config = A3cConfig {
         workers: 1,
         locked: true,
-        max_grad_norm,
+        max_grad_norm: Some(max_grad_norm),
         ..config()
     };
-    let mut trainer = A3c::new(&config, of(env.clone()).as_ref(), 4_000, 7, Device::Cpu).unwrap();
-    let mut restored = A3c::new(&config, of(env.clone()).as_ref(), 4_000, 8, Device::Cpu).unwrap();
+    let mut trainer = made(&config, of(env.clone()).as_ref(), 4_000, 7);
+    let mut restored = made(&config, of(env.clone()).as_ref(), 4_000, 8);
     for _ in 0..60 {
         trainer.step().unwrap();
     }
@@ -227,7 +233,7 @@ fn compare<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(env: &E, max_grad_
 #[test]
 fn a_rollout_ends_with_its_episode() {
     // t_max is 5, and an episode has three steps.
-    let mut trainer = A3c::new(&config(), of(remember_the_bit()).as_ref(), 4_000, 1, Device::Cpu).unwrap();
+    let mut trainer = made(&config(), of(remember_the_bit()).as_ref(), 4_000, 1);
     for rollouts in 1..=40 {
         let progress = trainer.step().unwrap();
         assert_eq!((progress.steps, progress.episodes.len()), (3 * rollouts, 1));
@@ -239,7 +245,7 @@ fn a_rollout_ends_with_its_episode() {
 fn a_rollout_that_failed_leaves_no_episode_to_go_on() {
     let config = A3cConfig { workers: 1, ..config() };
     // The environment breaks in its 7th step, in the second rollout of five.
-    let make = || A3c::new(&config, of(breaks(7, false)).as_ref(), 4_000, 1, Device::Cpu).unwrap();
+    let make = || made(&config, of(breaks(7, false)).as_ref(), 4_000, 1);
     let mut trainer = make();
     trainer.step().unwrap();
     let error = trainer.step().map(drop).unwrap_err().to_string();
@@ -260,7 +266,7 @@ fn each_worker_has_the_environment_of_its_number() {
         |steps| -> Arc<dyn EnvFactory<Obs = f32>> { Arc::new(Copies::of(TimeLimit::new(name_the_bit(), steps), 100)) };
     let mixed = Mixed::of(vec![kind(2), kind(7)]).unwrap();
     let config = A3cConfig { workers: 4, ..config() };
-    let mut trainer = A3c::new(&config, &mixed, 4_000, 1, Device::Cpu).unwrap();
+    let mut trainer = made(&config, &mixed, 4_000, 1);
     let mut heard = [0; 4];
     while heard.iter().any(|episodes| *episodes < 3) {
         for episode in trainer.step().unwrap().episodes {
@@ -289,7 +295,7 @@ fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learn
         (true, "its step() panicked: a panic that a test wants (step 50)"),
     ] {
         let factory = of(breaks(50, panics));
-        let mut trainer = A3c::new(&config(), factory.as_ref(), 4_000, 1, Device::Cpu).unwrap();
+        let mut trainer = made(&config(), factory.as_ref(), 4_000, 1);
         let error = loop {
             if let Err(error) = trainer.step() {
                 break error.to_string();
@@ -311,12 +317,12 @@ fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learn
 #[test]
 fn a_learning_rate_is_drawn_log_uniformly_where_it_has_a_range() {
     let config = A3cConfig {
-        learning_rate: 1e-4,
-        max_learning_rate: 1e-2,
+        learning_rate: Schedule::over_run(1e-4, 0.0),
+        max_learning_rate: Some(1e-2),
         ..config()
     };
     let rates: Vec<f64> = (0..2_000)
-        .map(|seed| config.learning_rate_schedule(1, seed).at(0))
+        .map(|seed| config.drawn_learning_rate(seed).start())
         .collect();
     assert!(rates.iter().all(|rate| (1e-4..=1e-2).contains(rate)));
     // Half of them lie below the geometric mean, within five standard deviations.
@@ -335,8 +341,8 @@ fn a_value_that_can_not_be_is_named_with_the_reason() {
             "rollout_steps = 0: it must be between 1 and 10000",
         ),
         (
-            |c| c.max_learning_rate = 1e-9,
-            "max_learning_rate = 0.000000001: it must be 0, or at least learning_rate",
+            |c| c.max_learning_rate = Some(1e-9),
+            "max_learning_rate = 0.000000001: it must be at least learning_rate",
         ),
         (
             |c| {
@@ -345,7 +351,7 @@ fn a_value_that_can_not_be_is_named_with_the_reason() {
             "optimizer.decay = 1: it must be at least 0 and below 1",
         ),
         (
-            |c| c.max_grad_norm = f64::NAN,
+            |c| c.max_grad_norm = Some(f64::NAN),
             "max_grad_norm = NaN: it must be a number above 0, at most 1e30",
         ),
     ];
@@ -361,7 +367,7 @@ fn an_lstm_learns_what_has_to_be_remembered() {
     let mut config = config();
     config.network.core = Core::Lstm;
     let factory = of(remember_the_bit());
-    let mut trainer = A3c::new(&config, factory.as_ref(), 40_000, 1, Device::Cpu).unwrap();
+    let mut trainer = made(&config, factory.as_ref(), 40_000, 1);
     let scores = run(&mut trainer, 1_500);
     // Who does not remember guesses: half of the points. Epsilon is .05 on average, and half of its actions are wrong.
     let mean = scores[scores.len() - 200..].iter().sum::<f64>() / 200.0;

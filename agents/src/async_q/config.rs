@@ -1,33 +1,33 @@
 //! The settings of the asynchronous value methods.
 
+use std::sync::Arc;
+
+use coinop_envs::registry::Observations;
+use coinop_envs::rng::Rng;
+use coinop_envs::{EnvFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::AgentError;
-use crate::actor_learners::{check_rates, check_workers, rate_schedule};
+use super::learner::{AsyncQBatch, AsyncQLearner};
+use super::trainer::{initial, trainer};
+use crate::actor_learners::{check_rates, check_workers, drawn_rate};
+use crate::algorithm::{
+    Algorithm, LearnerWork, Preset, RunSettings, Threading, Work, Workload, act_by_values, made_up_actions,
+    made_up_numbers, made_up_obs,
+};
 use crate::explore::EpsilonConfig;
-use crate::limits::{above_0, check, unit, up_to_10_000};
-use crate::network::NetworkConfig;
+use crate::limits::{above_0, check, if_given, unit, up_to_10_000};
+use crate::network::{NetworkConfig, Observation};
 use crate::schedule::Schedule;
-use crate::shared::SharedOptimizerConfig;
+use crate::shared::{SharedOptimizerConfig, SharedParams, SharedTarget};
+use crate::{AgentError, Device, Policy, Section, TrainError, Trainer, ValuePolicy};
+
+const FAST: Preset = Preset::shared("fast", "async", include_str!("../../presets/async-fast.toml"));
+const ASYNC: Preset = Preset::shared("async", "async", include_str!("../../presets/async.toml"));
+const CLASSIC: Preset = Preset::shared("fast", "async", include_str!("../../presets/async-classic.toml"));
 
 /// The target of an action's value. `Q'` is the target network.
-///
-/// ```
-/// use coinop_agents::async_q::ValueMethod;
-///
-/// /// What `coinop train --algo NAME` learns by.
-/// fn method(name: &str) -> Option<ValueMethod> {
-///     match name {
-///         "async-q" => Some(ValueMethod::OneStepQ),
-///         "async-sarsa" => Some(ValueMethod::OneStepSarsa),
-///         "async-nstep-q" => Some(ValueMethod::NStepQ),
-///         _ => None,
-///     }
-/// }
-/// # let _ = method;
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueMethod {
+pub(super) enum ValueMethod {
     /// `r + γ max_b Q'(s', b)`: algorithm 1.
     OneStepQ,
     /// `r + γ Q'(s', a')` with the action taken next.
@@ -36,17 +36,13 @@ pub enum ValueMethod {
     NStepQ,
 }
 
-/// The settings of an asynchronous value method. There are no defaults here; presets are part of the program.
+/// The settings of an asynchronous value method. [`OneStepQ`], [`OneStepSarsa`] and [`NStepQ`] are the algorithms.
 ///
 /// ```
 /// use coinop_agents::async_q::AsyncQConfig;
 ///
-/// // The section of a preset, as the program `coinop` reads it.
-/// let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/async-classic.toml")).parse()?;
-/// let config: AsyncQConfig = preset["async"].clone().try_into()?;
-/// config.validate()?;
-/// assert_eq!((config.workers, config.target_frames), (4, 400));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let config = AsyncQConfig { workers: 2, ..AsyncQConfig::classic() };
+/// assert_eq!(config.target_frames, 400);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,15 +57,15 @@ pub struct AsyncQConfig {
     pub target_frames: u64,
     /// Discount per agent step.
     pub gamma: f64,
-    /// The initial learning rate.
-    pub learning_rate: f64,
-    /// If above 0, the initial learning rate is drawn log-uniformly between `learning_rate` and this for each seed,
-    /// as in the paper.
-    pub max_learning_rate: f64,
-    /// Frames over which the learning rate decreases linearly to 0; 0 for the whole run.
-    pub anneal_frames: u64,
-    /// The maximum norm of a rollout's gradient, which is a sum over its steps.
-    pub max_grad_norm: f64,
+    /// The learning rate.
+    pub learning_rate: Schedule,
+    /// If given, the initial learning rate is drawn log-uniformly between that of `learning_rate` and this for each
+    /// seed, as in the paper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_learning_rate: Option<f64>,
+    /// The maximum norm of a rollout's gradient, which is a sum over its steps; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_grad_norm: Option<f64>,
     /// The probability of a random action in evaluations that sample.
     pub eval_epsilon: f64,
     /// The network.
@@ -81,16 +77,28 @@ pub struct AsyncQConfig {
 }
 
 impl AsyncQConfig {
-    /// The learning rate over a run of `total_frames` frames with the given seed.
+    /// The learning rate of a run with the given seed.
     #[must_use]
-    pub fn learning_rate_schedule(&self, total_frames: u64, seed: u64) -> Schedule {
-        rate_schedule(
-            self.learning_rate,
-            self.max_learning_rate,
-            self.anneal_frames,
-            total_frames,
-            seed,
-        )
+    pub fn drawn_learning_rate(&self, seed: u64) -> Schedule {
+        drawn_rate(self.learning_rate, self.max_learning_rate, seed)
+    }
+
+    /// The preset `fast`: meant for a small machine.
+    #[must_use]
+    pub fn fast() -> Self {
+        FAST.built_in::<OneStepQ>().0
+    }
+
+    /// The preset `async`: the paper's settings.
+    #[must_use]
+    pub fn paper() -> Self {
+        ASYNC.built_in::<OneStepQ>().0
+    }
+
+    /// The preset for features, tuned on CartPole.
+    #[must_use]
+    pub fn classic() -> Self {
+        CLASSIC.built_in::<OneStepQ>().0
     }
 
     /// Checks all values.
@@ -105,11 +113,149 @@ impl AsyncQConfig {
         check(self.target_frames > 0, "target_frames", self.target_frames, reason)?;
         unit("gamma", self.gamma)?;
         check_rates(self.learning_rate, self.max_learning_rate)?;
-        above_0("max_grad_norm", self.max_grad_norm)?;
+        if_given("max_grad_norm", self.max_grad_norm, above_0)?;
         unit("eval_epsilon", self.eval_epsilon)?;
         self.network.validate()?;
         self.network.check_feed_forward()?;
         self.optimizer.validate()?;
         self.epsilon.validate()
     }
+
+    fn work<O: Observation>(&self, spec: &EnvSpec, batch: usize, device: Device) -> Result<Box<dyn Work>, AgentError> {
+        let network = || initial(self, spec, 0, device);
+        let (online, n) = (network()?, self.rollout_steps);
+        let body = online.body();
+        let learned = AsyncQBatch {
+            obs: body.input(&made_up_obs::<O>(spec, n))?,
+            actions: body.numbers(&made_up_actions(spec, n))?,
+            targets: body.numbers(&made_up_numbers(n))?,
+            learning_rate: 0.0,
+        };
+        let answered = body.input(&made_up_obs::<O>(spec, batch))?;
+        let flat = online.params().flat();
+        let shared = Arc::new(SharedParams::new(&flat, self.optimizer, self.locked)?);
+        let target = Arc::new(SharedTarget::new(&flat, self.target_frames)?);
+        Ok(Box::new(LearnerWork {
+            learner: AsyncQLearner::new(self, online, network()?, shared, target),
+            batch: learned,
+            act: move |learner: &AsyncQLearner| act_by_values(&learner.network, &answered),
+        }))
+    }
 }
+
+/// Defines the algorithm of a value method.
+macro_rules! value_algorithm {
+    ($(#[$attribute:meta])* $algorithm:ident, $method:expr, $name:literal, $about:literal) => {
+        $(#[$attribute])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $algorithm(
+            /// The settings.
+            pub AsyncQConfig,
+        );
+
+        impl Algorithm for $algorithm {
+            const NAME: &'static str = $name;
+            const ABOUT: &'static str = $about;
+            const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm", "max_learning_rate"];
+
+            fn presets(observations: Observations) -> Vec<Preset> {
+                match observations {
+                    Observations::Pixels => vec![FAST, ASYNC],
+                    Observations::Features => vec![CLASSIC],
+                }
+            }
+
+            fn validate(&self) -> Result<(), AgentError> {
+                self.0.validate()
+            }
+
+            fn num_envs(&self) -> usize {
+                self.0.workers
+            }
+
+            fn threading(&self) -> Threading {
+                Threading::Workers
+            }
+
+            fn network(&self) -> Option<&NetworkConfig> {
+                Some(&self.0.network)
+            }
+
+            fn network_mut(&mut self) -> Option<&mut NetworkConfig> {
+                Some(&mut self.0.network)
+            }
+
+            fn warnings(&self, frames: u64) -> Vec<String> {
+                self.0.learning_rate.warn_of_early_end(frames)
+            }
+
+            fn workload(&self) -> Option<Workload> {
+                Some(Workload::of_workers(self.0.workers, self.0.rollout_steps))
+            }
+
+            fn work<O: Observation>(
+                &self,
+                spec: &EnvSpec,
+                batch: usize,
+                device: Device,
+            ) -> Result<Option<Box<dyn Work>>, AgentError> {
+                self.0.work::<O>(spec, batch, device).map(Some)
+            }
+
+            fn trainer<O: Observation>(
+                &self,
+                factory: Arc<dyn EnvFactory<Obs = O>>,
+                run: &RunSettings,
+            ) -> Result<Box<dyn Trainer>, TrainError> {
+                Ok(Box::new(trainer($method, &self.0, factory.as_ref(), run)?))
+            }
+
+            fn policy<O: Observation>(
+                &self,
+                spec: &EnvSpec,
+                from: &Section,
+                rng: Rng,
+                device: Device,
+            ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
+                let network = initial(&self.0, spec, 0, device)?;
+                let epsilon = self.0.eval_epsilon as f32;
+                Ok(Box::new(ValuePolicy::load(network, epsilon, from, rng)?))
+            }
+        }
+    };
+}
+
+value_algorithm!(
+    /// Asynchronous one-step Q-learning: algorithm 1 of the paper.
+    ///
+    /// ```
+    /// use coinop_agents::algorithm::{Algorithm, RunSettings};
+    /// use coinop_agents::async_q::{AsyncQConfig, OneStepQ};
+    /// use coinop_envs::Made;
+    /// use coinop_envs::classic::CartPole;
+    ///
+    /// let (algorithm, run) = (OneStepQ(AsyncQConfig::classic()), RunSettings::new(2_000, 1));
+    /// let mut trainer = algorithm.trainer(std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?), &run)?;
+    /// while trainer.step()?.frames < run.frames {}
+    /// # Ok::<(), coinop_agents::TrainError>(())
+    /// ```
+    OneStepQ,
+    ValueMethod::OneStepQ,
+    "async-q",
+    "Asynchronous one-step Q-learning (Mnih et al. 2016)"
+);
+value_algorithm!(
+    /// Asynchronous one-step Sarsa.
+    OneStepSarsa,
+    ValueMethod::OneStepSarsa,
+    "async-sarsa",
+    "Asynchronous one-step Sarsa (Mnih et al. 2016)"
+);
+value_algorithm!(
+    /// Asynchronous n-step Q-learning: algorithm S2 of the paper.
+    NStepQ,
+    ValueMethod::NStepQ,
+    "async-nstep-q",
+    "Asynchronous n-step Q-learning (Mnih et al. 2016)"
+);

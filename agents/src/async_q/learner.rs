@@ -8,9 +8,10 @@ use tch::{Kind, Tensor};
 use super::config::AsyncQConfig;
 use crate::actor_learners::Exchange;
 use crate::losses::{action_value, value_loss};
+use crate::metrics::statistics;
 use crate::network::QNetwork;
 use crate::shared::{SharedParams, SharedTarget};
-use crate::{AgentError, Learner, Row};
+use crate::{AgentError, Learner};
 
 /// The batch of an update: tensors whose first dimension is the step of the rollout.
 #[derive(Debug)]
@@ -25,26 +26,15 @@ pub(super) struct AsyncQBatch {
     pub(super) learning_rate: f64,
 }
 
-/// Statistics of one update.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AsyncQStats {
-    /// `mean((y - Q(s, a))²)`.
-    loss: f64,
-    /// The mean value of the actions taken.
-    mean_value: f64,
-    /// The norm of the gradient before clipping.
-    grad_norm: f64,
-}
-
-/// The names of the metrics, those of [`AsyncQStats`].
-pub(super) const NAMES: [&str; 3] = ["loss", "mean_value", "grad_norm"];
-
-impl AsyncQStats {
-    pub(super) fn record(&self, metrics: &mut Row) {
-        let values = [self.loss, self.mean_value, self.grad_norm];
-        for (name, value) in NAMES.into_iter().zip(values) {
-            metrics.record(name, value);
-        }
+statistics! {
+    /// Statistics of one update.
+    pub(super) struct AsyncQStats {
+        /// `mean((y - Q(s, a))²)`.
+        loss,
+        /// The mean value of the actions taken.
+        mean_value,
+        /// The norm of the gradient before clipping.
+        grad_norm,
     }
 }
 
@@ -104,10 +94,7 @@ impl Learner for AsyncQLearner {
         let loss = value_loss(&values, &batch.targets)?;
         let (params, steps) = (self.network.params(), batch.obs.size()[0]);
         let (loss, grad_norm) = self.exchange.update(params, &loss, steps, batch.learning_rate)?;
-        Ok(AsyncQStats {
-            loss,
-            mean_value: values.f_mean(Kind::Float)?.f_double_value(&[])?,
-            grad_norm,
-        })
+        let mean_value = values.f_mean(Kind::Float)?.f_double_value(&[])?;
+        Ok(AsyncQStats::of([loss, mean_value, grad_norm]))
     }
 }

@@ -6,8 +6,7 @@ mod config;
 mod learner;
 mod trainer;
 
-pub use config::{AsyncQConfig, ValueMethod};
-pub use trainer::{AsyncQ, restore_policy};
+pub use config::{AsyncQConfig, NStepQ, OneStepQ, OneStepSarsa};
 
 #[cfg(test)]
 mod tests;

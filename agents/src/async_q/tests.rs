@@ -1,16 +1,20 @@
 //! The asynchronous value methods on small environments.
 
 use coinop_envs::rng::{derive_seed, stream};
-use coinop_envs::{End, Env};
+use coinop_envs::{End, Env, EnvFactory};
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::config::ValueMethod;
+use super::trainer::AsyncQ;
 use super::*;
+use crate::algorithm::RunSettings;
 use crate::explore::{EpsilonConfig, Epsilons, epsilon_greedy};
 use crate::init::Init;
-use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
+use crate::network::{BodyKind, Core, Head, NetworkConfig, Observation, Precision, QNetwork};
+use crate::schedule::Schedule;
 use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, small_convolutions, state};
-use crate::{Checkpoint, Mode, Policy, Trainer};
+use crate::{Algorithm, Checkpoint, Mode, Trainer};
 
 const METHODS: [ValueMethod; 3] = [ValueMethod::OneStepQ, ValueMethod::OneStepSarsa, ValueMethod::NStepQ];
 
@@ -27,10 +31,9 @@ fn config() -> AsyncQConfig {
         rollout_steps: 5,
         target_frames: 100,
         gamma: 0.5,
-        learning_rate: 0.01,
-        max_learning_rate: 0.0,
-        anneal_frames: 0,
-        max_grad_norm: 40.0,
+        learning_rate: Schedule::over_run(0.01, 0.0),
+        max_learning_rate: None,
+        max_grad_norm: Some(40.0),
         eval_epsilon: 0.0,
         network: NetworkConfig {
             body: BodyKind::Mlp,
@@ -48,8 +51,18 @@ fn config() -> AsyncQConfig {
     }
 }
 
+fn made<O: Observation>(
+    method: ValueMethod,
+    config: &AsyncQConfig,
+    factory: &dyn EnvFactory<Obs = O>,
+    frames: u64,
+    seed: u64,
+) -> AsyncQ<O> {
+    super::trainer::trainer(method, config, factory, &RunSettings::new(frames, seed)).unwrap()
+}
+
 fn trainer(method: ValueMethod, config: &AsyncQConfig, seed: u64) -> AsyncQ<f32> {
-    AsyncQ::new(method, config, of(name_the_bit()).as_ref(), 20_000, seed, Device::Cpu).unwrap()
+    made(method, config, of(name_the_bit()).as_ref(), 20_000, seed)
 }
 
 #[test]
@@ -68,7 +81,9 @@ fn each_method_learns_to_name_the_bit_with_and_without_a_lock() {
         assert!(progress.epsilons.len() == 3 && progress.epsilons.iter().all(|epsilon| last.contains(epsilon)));
         let rng = stream(1, "evaluation", 0);
         let spec = of(name_the_bit()).spec();
-        let mut policy = restore_policy::<f32>(&config, &spec, &state(&trainer), rng, Device::Cpu).unwrap();
+        let mut policy = OneStepQ(config.clone())
+            .policy::<f32>(&spec, &state(&trainer), rng, Device::Cpu)
+            .unwrap();
         let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
         policy.act(&obs, &[true; 2], Mode::Greedy, &mut actions).unwrap();
         assert_eq!(actions, [1, 0]);
@@ -80,9 +95,9 @@ fn each_method_learns_from_pixels() {
     for method in METHODS {
         let mut config = config();
         config.network.body = small_convolutions();
-        config.learning_rate = 0.001;
+        config.learning_rate = Schedule::over_run(0.001, 0.0);
         let factory = name_the_half();
-        let mut trainer = AsyncQ::<u8>::new(method, &config, factory.as_ref(), 10_000, 1, Device::Cpu).unwrap();
+        let mut trainer = made::<u8>(method, &config, factory.as_ref(), 10_000, 1);
         let scores = run(&mut trainer, 900);
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{method:?}: {mean}");
@@ -117,7 +132,7 @@ fn reference<E: Env<Obs = f32>>(
     let largest = |values: &[f32]| values.iter().copied().fold(f32::MIN, f32::max);
     let (mut frames, mut copies, mut next_action) = (0, 0, None);
     for _ in 0..rollouts {
-        let rate = config.learning_rate * (1.0 - frames as f64 / total_frames as f64);
+        let rate = config.learning_rate.start() * (1.0 - frames as f64 / total_frames as f64);
         epsilons.resample(frames);
         let epsilon = epsilons.current()[0];
         if frames / config.target_frames > copies {
@@ -168,7 +183,7 @@ fn reference<E: Env<Obs = f32>>(
         let loss = (Tensor::from_slice(&targets) - chosen).square().sum(Kind::Float);
         let gradient = Vec::<f32>::try_from(network.params().gradient(&loss).unwrap()).unwrap();
         let norm = gradient.iter().map(|d| d * d).sum::<f32>().sqrt();
-        let scale = (config.max_grad_norm as f32 / norm).min(1.0);
+        let scale = (config.max_grad_norm.unwrap() as f32 / norm).min(1.0);
         let (decay, root) = (RMS_PROP.decay as f32, RMS_PROP.epsilon as f32);
         for ((weight, square), d) in weights.iter_mut().zip(&mut mean_square).zip(gradient) {
             let d = scale * d;
@@ -185,10 +200,10 @@ fn compare<E: Env<Obs = f32> + Clone + Send + Sync + 'static>(method: ValueMetho
     let config = AsyncQConfig {
         workers: 1,
         locked: true,
-        max_grad_norm: 1.0,
+        max_grad_norm: Some(1.0),
         ..config()
     };
-    let mut trainer = AsyncQ::new(method, &config, of(env.clone()).as_ref(), 4_000, 7, Device::Cpu).unwrap();
+    let mut trainer = made(method, &config, of(env.clone()).as_ref(), 4_000, 7);
     for _ in 0..60 {
         trainer.step().unwrap();
     }
@@ -243,7 +258,7 @@ fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learn
         (true, "its step() panicked: a panic that a test wants (step 50)"),
     ] {
         let factory = of(breaks(50, panics));
-        let mut trainer = AsyncQ::new(ValueMethod::NStepQ, &config(), factory.as_ref(), 4_000, 1, Device::Cpu).unwrap();
+        let mut trainer = made(ValueMethod::NStepQ, &config(), factory.as_ref(), 4_000, 1);
         let error = loop {
             if let Err(error) = trainer.step() {
                 break error.to_string();

@@ -4,161 +4,72 @@ use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{EnvFactory, EnvSpec};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::config::{AsyncQConfig, ValueMethod};
-use super::learner::{AsyncQBatch, AsyncQLearner, NAMES};
+use super::learner::{AsyncQBatch, AsyncQLearner, AsyncQStats};
 use crate::actor_learners::{ActorLearners, Method, Plan};
+use crate::algorithm::RunSettings;
 use crate::explore::epsilon_greedy;
 use crate::losses::action_value;
 use crate::network::{Head, Observation, QNetwork};
-use crate::policy::{ValuePolicy, answers};
+use crate::policy::answers;
 use crate::rollout::Rollout;
 use crate::shared::{SharedParams, SharedTarget};
-use crate::times::Times;
-use crate::{
-    AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
-};
+use crate::{AgentError, Checkpoint, CheckpointError, Device, Learner, Row, Section, TrainError};
 
-/// The trainer of an asynchronous value method. One [`step`](Trainer::step) receives one rollout of one worker.
-///
-/// ```
-/// use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod};
-/// use coinop_agents::{Device, Trainer};
-/// use coinop_envs::Made;
-/// use coinop_envs::classic::CartPole;
-///
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/async-classic.toml")).parse()?;
-/// # let config: AsyncQConfig = preset["async"].clone().try_into()?;
-/// let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// let (frames, seed) = (2_000, 1);
-/// let method = ValueMethod::NStepQ;
-/// let mut trainer = AsyncQ::new(method, &config, &factory, frames, seed, Device::Cpu)?;
-/// while trainer.step()?.frames < frames {}
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct AsyncQ<O: Observation>(ActorLearners<O, AsyncQMethod>);
+/// The trainer of an asynchronous value method.
+pub(super) type AsyncQ<O> = ActorLearners<O, AsyncQMethod>;
 
-impl<O: Observation> AsyncQ<O> {
-    /// Creates a trainer with new weights for a run of `total_frames` frames, over which the learning rate is
-    /// annealed unless the configuration says otherwise. The threads start with the first step.
-    ///
-    /// # Errors
-    ///
-    /// If a setting is invalid or does not fit the environments, or there is not enough memory.
-    pub fn new(
-        method: ValueMethod,
-        config: &AsyncQConfig,
-        factory: &dyn EnvFactory<Obs = O>,
-        total_frames: u64,
-        seed: u64,
-        device: Device,
-    ) -> Result<Self, TrainError> {
-        config.validate()?;
-        let spec = factory.spec();
-        let flat = initial(config, &spec, seed, device)?.params().flat();
-        let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
-        let target = Arc::new(SharedTarget::new(&flat, config.target_frames)?);
-        let plan = Plan {
-            workers: config.workers,
-            rollout_steps: config.rollout_steps,
-            learning_rate: config.learning_rate_schedule(total_frames, seed),
-            epsilon: &config.epsilon,
-            seed,
-        };
-        let of_worker = || {
-            let network = || initial(config, &spec, seed, device);
-            let (shared, target) = (Arc::clone(&shared), Arc::clone(&target));
-            Ok(AsyncQMethod {
-                method,
-                learner: AsyncQLearner::new(config, network()?, network()?, shared, target),
-                gamma: config.gamma as f32,
-                next_action: None,
-                values: Vec::new(),
-            })
-        };
-        Ok(Self(ActorLearners::new(
-            &plan,
-            factory,
-            Arc::clone(&shared),
-            of_worker,
-        )?))
-    }
-}
-
-impl<O: Observation> Trainer for AsyncQ<O> {
-    fn resumption(&self) -> Resumption {
-        self.0.resumption()
-    }
-
-    fn times(&self) -> Times {
-        self.0.times()
-    }
-
-    fn step(&mut self) -> Result<Progress<'_>, TrainError> {
-        self.0.step()
-    }
-}
-
-impl<O: Observation> Checkpoint for AsyncQ<O> {
-    fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        self.0.save(out)
-    }
-
-    fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.0.load(from)
-    }
+/// Creates a trainer with new weights for a run, over which the learning rate is annealed unless the configuration says
+/// otherwise. The threads start with the first step.
+pub(super) fn trainer<O: Observation>(
+    method: ValueMethod,
+    config: &AsyncQConfig,
+    factory: &dyn EnvFactory<Obs = O>,
+    run: &RunSettings,
+) -> Result<AsyncQ<O>, TrainError> {
+    let RunSettings { seed, device, .. } = *run;
+    config.validate()?;
+    let spec = factory.spec();
+    let flat = initial(config, &spec, seed, device)?.params().flat();
+    let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
+    let target = Arc::new(SharedTarget::new(&flat, config.target_frames)?);
+    let plan = Plan {
+        workers: config.workers,
+        rollout_steps: config.rollout_steps,
+        learning_rate: config.drawn_learning_rate(seed),
+        run_frames: run.frames,
+        epsilon: &config.epsilon,
+        seed,
+    };
+    let of_worker = || {
+        let network = || initial(config, &spec, seed, device);
+        let (shared, target) = (Arc::clone(&shared), Arc::clone(&target));
+        Ok(AsyncQMethod {
+            method,
+            learner: AsyncQLearner::new(config, network()?, network()?, shared, target),
+            gamma: config.gamma as f32,
+            next_action: None,
+            values: Vec::new(),
+        })
+    };
+    ActorLearners::new(&plan, factory, Arc::clone(&shared), of_worker)
 }
 
 /// Creates a network with the initial weights for the seed of a run.
-fn initial(config: &AsyncQConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
+pub(super) fn initial(
+    config: &AsyncQConfig,
+    spec: &EnvSpec,
+    seed: u64,
+    device: Device,
+) -> Result<QNetwork, AgentError> {
     let mut rng = stream(seed, "network", 0);
     QNetwork::new(&config.network, Head::Plain, spec, &mut rng, device)
 }
 
-/// Loads the policy from a checkpoint of [`AsyncQ`], for environments with the constants `spec`; it draws from `rng`.
-///
-/// ```
-/// use coinop_agents::async_q::{AsyncQ, AsyncQConfig, ValueMethod, restore_policy};
-/// use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
-/// use coinop_envs::classic::CartPole;
-/// use coinop_envs::rng::stream;
-/// use coinop_envs::{EnvFactory, Made};
-///
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/async-classic.toml")).parse()?;
-/// # let config: AsyncQConfig = preset["async"].clone().try_into()?;
-/// # let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// # let spec = factory.spec();
-/// # let (frames, seed) = (2_000, 1);
-/// # let method = ValueMethod::NStepQ;
-/// # let mut trainer = AsyncQ::new(method, &config, &factory, frames, seed, Device::Cpu)?;
-/// # trainer.step()?;
-/// let mut checkpoint = Section::default();
-/// trainer.save(&mut checkpoint)?;
-/// let mut policy = restore_policy::<f32>(&config, &spec, &checkpoint, stream(1, "example", 0), Device::Cpu)?;
-/// let mut action = [0];
-/// policy.act(&[0.0, 0.0, 0.05, 0.0], &[true], Mode::Greedy, &mut action)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-///
-/// If the checkpoint does not match.
-pub fn restore_policy<O: Observation>(
-    config: &AsyncQConfig,
-    spec: &EnvSpec,
-    from: &Section,
-    rng: Rng,
-    device: Device,
-) -> Result<ValuePolicy<O>, TrainError> {
-    // Any weights: those of the checkpoint replace them.
-    let mut network = initial(config, spec, 0, device)?;
-    network.load(from.section("learner")?.section("network")?)?;
-    Ok(ValuePolicy::new(network, config.eval_epsilon as f32, rng))
-}
-
 /// The state of a worker.
-struct AsyncQMethod {
+pub(super) struct AsyncQMethod {
     method: ValueMethod,
     learner: AsyncQLearner,
     gamma: f32,
@@ -196,7 +107,7 @@ impl AsyncQMethod {
 }
 
 impl<O: Observation> Method<O> for AsyncQMethod {
-    const NAMES: &'static [&'static str] = &NAMES;
+    const NAMES: &'static [&'static [&'static str]] = &[AsyncQStats::NAMES];
 
     fn synchronize(&mut self, frames: u64) -> Result<(), AgentError> {
         self.learner.synchronize(frames)

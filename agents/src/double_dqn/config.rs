@@ -1,25 +1,39 @@
 //! The settings of Double-DQN.
 
+use std::sync::Arc;
+
+use coinop_envs::registry::Observations;
+use coinop_envs::rng::Rng;
+use coinop_envs::{EnvFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::AgentError;
+use super::learner::{DoubleDqnBatch, DoubleDqnLearner};
+use super::trainer::{DoubleDqn, network};
+use crate::algorithm::{
+    Algorithm, LearnerWork, Preset, RunSettings, Threading, Work, Workload, act_by_values, made_up_actions,
+    made_up_numbers, made_up_obs,
+};
 use crate::explore::EpsilonConfig;
-use crate::limits::{above_0, at_least_0, check, unit, up_to_10_000};
-use crate::network::{Head, NetworkConfig};
+use crate::limits::{above_0, at_least_0, check, if_given, unit, up_to_10_000};
+use crate::network::{Head, NetworkConfig, Observation};
 use crate::optim::OptimizerConfig;
 use crate::replay::{ReplayConfig, SamplerConfig, Store};
+use crate::schedule::Schedule;
+use crate::{AgentError, Device, Policy, Section, TrainError, Trainer, ValuePolicy};
 
-/// The settings of Double-DQN. There are no defaults here; presets are part of the program.
+const FAST: Preset = Preset::new("fast", include_str!("../../presets/double-dqn-fast.toml"));
+const PRIORITIZED: Preset = Preset::new("prioritized", include_str!("../../presets/prioritized.toml"));
+const TUNED: Preset = Preset::new("double-dqn-tuned", include_str!("../../presets/double-dqn-tuned.toml"));
+const NATURE: Preset = Preset::new("dqn-nature", include_str!("../../presets/dqn-nature.toml"));
+const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/double-dqn-classic.toml"));
+
+/// The settings of Double-DQN.
 ///
 /// ```
 /// use coinop_agents::double_dqn::DoubleDqnConfig;
 ///
-/// // The section of a preset, as the program `coinop` reads it.
-/// let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
-/// let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
-/// config.validate()?;
-/// assert_eq!((config.batch_size, config.n_step, config.double), (128, 3, true));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let config = DoubleDqnConfig { n_step: 5, ..DoubleDqnConfig::classic() };
+/// assert_eq!((config.batch_size, config.double), (128, true));
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,12 +62,14 @@ pub struct DoubleDqnConfig {
     pub n_step: usize,
     /// Discount per agent step.
     pub gamma: f64,
-    /// The bound on an error's gradient; 0 for none.
-    pub error_clip: f64,
-    /// The maximum global norm of the gradient; 0 for none.
-    pub max_grad_norm: f64,
+    /// The bound on an error's gradient; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_clip: Option<f64>,
+    /// The maximum global norm of the gradient; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_grad_norm: Option<f64>,
     /// The learning rate.
-    pub learning_rate: f64,
+    pub learning_rate: Schedule,
     /// The epsilon of evaluations that sample.
     pub eval_epsilon: f64,
     /// The body of the network.
@@ -81,12 +97,51 @@ impl DoubleDqnConfig {
         }
     }
 
-    /// Checks all values.
-    ///
-    /// # Errors
-    ///
-    /// [`AgentError::BadConfig`] for the first invalid value.
-    pub fn validate(&self) -> Result<(), AgentError> {
+    /// The preset `fast`: tuned for wall-clock time on Atari games.
+    #[must_use]
+    pub fn fast() -> Self {
+        FAST.built_in()
+    }
+
+    /// The preset `prioritized`: Schaul et al. 2015, proportional.
+    #[must_use]
+    pub fn prioritized() -> Self {
+        PRIORITIZED.built_in()
+    }
+
+    /// The preset `double-dqn-tuned`: van Hasselt et al. 2015, tuned.
+    #[must_use]
+    pub fn tuned() -> Self {
+        TUNED.built_in()
+    }
+
+    /// The preset `dqn-nature`: Mnih et al. 2015.
+    #[must_use]
+    pub fn nature() -> Self {
+        NATURE.built_in()
+    }
+
+    /// The preset for features, tuned on CartPole.
+    #[must_use]
+    pub fn classic() -> Self {
+        CLASSIC.built_in()
+    }
+}
+
+impl Algorithm for DoubleDqnConfig {
+    const NAME: &'static str = "double-dqn";
+    const ABOUT: &'static str =
+        "Action values from replay, and DQN itself (Mnih et al. 2015, van Hasselt et al. 2015, Schaul et al. 2015)";
+    const OPTIONAL: &'static [&'static str] = &["error_clip", "learning_rate.frames", "max_grad_norm"];
+
+    fn presets(observations: Observations) -> Vec<Preset> {
+        match observations {
+            Observations::Pixels => vec![FAST, PRIORITIZED, TUNED, NATURE],
+            Observations::Features => vec![CLASSIC],
+        }
+    }
+
+    fn validate(&self) -> Result<(), AgentError> {
         up_to_10_000("num_envs", self.num_envs)?;
         up_to_10_000("batch_size", self.batch_size)?;
         self.replay_config().validate(self.num_envs, self.batch_size)?;
@@ -98,13 +153,169 @@ impl DoubleDqnConfig {
             reason,
         )?;
         check(self.target_frames > 0, "target_frames", self.target_frames, reason)?;
-        at_least_0("error_clip", self.error_clip)?;
-        at_least_0("max_grad_norm", self.max_grad_norm)?;
-        above_0("learning_rate", self.learning_rate)?;
+        if_given("error_clip", self.error_clip, above_0)?;
+        if_given("max_grad_norm", self.max_grad_norm, above_0)?;
+        self.learning_rate.check("learning_rate", above_0, at_least_0)?;
         unit("eval_epsilon", self.eval_epsilon)?;
         self.network.validate()?;
         self.network.check_feed_forward()?;
         self.optimizer.validate()?;
         self.epsilon.validate()
+    }
+
+    fn num_envs(&self) -> usize {
+        self.num_envs
+    }
+
+    fn threading(&self) -> Threading {
+        if self.asynchronous {
+            Threading::AtOnce
+        } else {
+            Threading::Turns
+        }
+    }
+
+    fn network(&self) -> Option<&NetworkConfig> {
+        Some(&self.network)
+    }
+
+    fn network_mut(&mut self) -> Option<&mut NetworkConfig> {
+        Some(&mut self.network)
+    }
+
+    fn warnings(&self, frames: u64) -> Vec<String> {
+        let mut warnings = self.learning_rate.warn_of_early_end(frames);
+        if self.learning_starts >= frames {
+            warnings.push(format!(
+                "learning starts at frame {}, and the run has {frames}: nothing is learned; lower double-dqn.learning_starts",
+                self.learning_starts
+            ));
+        }
+        warnings
+    }
+
+    fn shorten(&mut self, frames: u64) -> Vec<String> {
+        if self.learning_starts <= frames / 4 {
+            return Vec::new();
+        }
+        self.learning_starts = frames / 4;
+        vec![format!(
+            "learning starts at frame {} here, so that there is something to compare",
+            self.learning_starts
+        )]
+    }
+
+    fn workload(&self) -> Option<Workload> {
+        Some(Workload {
+            act_batch: self.num_envs,
+            acts: self.steps_per_update as f64 / self.num_envs as f64,
+            learn_batch: self.batch_size,
+            learns: 1.0,
+            steps: self.steps_per_update as f64,
+            workers: 1,
+            replay: Some(self.replay_config()),
+        })
+    }
+
+    fn work<O: Observation>(
+        &self,
+        spec: &EnvSpec,
+        batch: usize,
+        device: Device,
+    ) -> Result<Option<Box<dyn Work>>, AgentError> {
+        let network = || network(self, spec, 0, device);
+        let (online, n) = (network()?, self.batch_size);
+        let (body, numbers) = (online.body(), made_up_numbers(n));
+        let learned = DoubleDqnBatch {
+            obs: body.input(&made_up_obs::<O>(spec, n))?,
+            actions: body.numbers(&made_up_actions(spec, n))?,
+            returns: body.numbers(&numbers)?,
+            discounts: body.numbers(&vec![self.gamma as f32; n])?,
+            next_obs: body.input(&made_up_obs::<O>(spec, n))?,
+            weights: body.numbers(&vec![1f32; n])?,
+            learning_rate: 0.0,
+        };
+        let answered = body.input(&made_up_obs::<O>(spec, batch))?;
+        Ok(Some(Box::new(LearnerWork {
+            learner: DoubleDqnLearner::new(self, online, network()?)?,
+            batch: learned,
+            act: move |learner: &DoubleDqnLearner| act_by_values(learner.network(), &answered),
+        })))
+    }
+
+    fn trainer<O: Observation>(
+        &self,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+        run: &RunSettings,
+    ) -> Result<Box<dyn Trainer>, TrainError> {
+        Ok(Box::new(DoubleDqn::new(self, factory, run)?))
+    }
+
+    fn policy<O: Observation>(
+        &self,
+        spec: &EnvSpec,
+        from: &Section,
+        rng: Rng,
+        device: Device,
+    ) -> Result<Box<dyn Policy<Obs = O>>, TrainError> {
+        let (network, epsilon) = (network(self, spec, 0, device)?, self.eval_epsilon as f32);
+        Ok(Box::new(ValuePolicy::load(network, epsilon, from, rng)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_ends_before_it_learns_is_warned_of() {
+        let nature = DoubleDqnConfig::nature();
+        assert_eq!([200_000, 200_001].map(|frames| nature.warnings(frames).len()), [1, 0]);
+    }
+
+    #[test]
+    fn the_presets_of_the_dqn_papers_differ_as_the_papers_do() {
+        // Mnih 2015, extended data table 1, in frames; van Hasselt 2015, appendix; Schaul 2015, table 3.
+        let nature = DoubleDqnConfig::nature();
+        assert_eq!(
+            (
+                nature.capacity,
+                nature.learning_starts,
+                nature.batch_size,
+                nature.steps_per_update
+            ),
+            (1_000_000, 200_000, 32, 4)
+        );
+        assert_eq!(
+            (nature.double, nature.target_frames, nature.gamma, nature.learning_rate),
+            (false, 40_000, 0.99, 0.00025.into())
+        );
+        let linear = |to| EpsilonConfig::Linear {
+            from: 1.0,
+            to,
+            frames: 4_000_000,
+        };
+        assert_eq!(nature.epsilon, linear(0.1));
+        let tuned = DoubleDqnConfig {
+            double: true,
+            target_frames: 120_000,
+            eval_epsilon: 0.001,
+            head: Head::SharedBias,
+            epsilon: linear(0.01),
+            ..nature
+        };
+        assert_eq!(DoubleDqnConfig::tuned(), tuned);
+        let prioritized = DoubleDqnConfig::prioritized();
+        let SamplerConfig::Proportional { alpha, beta, .. } = prioritized.sampler else {
+            panic!("{:?}", prioritized.sampler);
+        };
+        assert_eq!((alpha, beta), (0.6, Schedule::over_run(0.4, 1.0)));
+        let of_tuned = DoubleDqnConfig {
+            learning_rate: (0.00025 / 4.0).into(),
+            sampler: prioritized.sampler,
+            optimizer: prioritized.optimizer,
+            ..tuned
+        };
+        assert_eq!(prioritized, of_tuned);
     }
 }

@@ -7,7 +7,7 @@ use crate::losses::{action_value, next_value, td_loss};
 use crate::network::QNetwork;
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::policy::not_finite;
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section, TrainError};
 
 /// The batch of an update: tensors whose first dimension is the transition, on the network's device.
 ///
@@ -23,6 +23,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 ///     discounts: Tensor::from_slice(&[0.99f32, 0.0]),
 ///     next_obs: Tensor::zeros([2, 4], (Kind::Float, coinop_agents::Device::Cpu)),
 ///     weights: Tensor::from_slice(&[1.0f32, 1.0]),
+///     learning_rate: 1e-3,
 /// };
 /// assert_eq!(batch.actions.size(), [2]);
 /// ```
@@ -40,6 +41,8 @@ pub struct DoubleDqnBatch {
     pub next_obs: Tensor,
     /// Importance weights `[n]`.
     pub weights: Tensor,
+    /// The learning rate of this update.
+    pub learning_rate: f64,
 }
 
 /// Statistics of one update.
@@ -95,8 +98,7 @@ impl DoubleDqnStats {
 /// # use coinop_envs::classic::CartPole;
 /// # use coinop_envs::rng::stream;
 ///
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
-/// # let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
+/// let config = DoubleDqnConfig::classic();
 /// let spec = CartPole::v1().spec();
 /// let network = || QNetwork::new(&config.network, config.head, &spec, &mut stream(1, "network", 0), Device::Cpu);
 /// let mut learner = DoubleDqnLearner::new(&config, network()?, network()?)?;
@@ -108,13 +110,14 @@ impl DoubleDqnStats {
 ///     discounts: Tensor::zeros([8], (Kind::Float, Device::Cpu)),
 ///     next_obs: zeros(),
 ///     weights: Tensor::ones([8], (Kind::Float, Device::Cpu)),
+///     learning_rate: 1e-3,
 /// };
 /// // The same transitions again and again: the network learns what they return.
 /// let first = learner.learn(&batch)?.loss;
 /// (0..50).try_for_each(|_| learner.learn(&batch).map(|_| ()))?;
 /// assert!(learner.learn(&batch)?.loss < first);
 /// assert_eq!(learner.updates(), 52);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), coinop_agents::AgentError>(())
 /// ```
 #[derive(Debug)]
 pub struct DoubleDqnLearner {
@@ -122,9 +125,8 @@ pub struct DoubleDqnLearner {
     target: QNetwork,
     optimizer: Optimizer,
     double: bool,
-    error_clip: f64,
-    max_grad_norm: f64,
-    learning_rate: f64,
+    error_clip: Option<f64>,
+    max_grad_norm: Option<f64>,
     updates: u64,
 }
 
@@ -145,7 +147,6 @@ impl DoubleDqnLearner {
             double: config.double,
             error_clip: config.error_clip,
             max_grad_norm: config.max_grad_norm,
-            learning_rate: config.learning_rate,
             updates: 0,
         })
     }
@@ -160,6 +161,12 @@ impl DoubleDqnLearner {
     #[must_use]
     pub fn updates(&self) -> u64 {
         self.updates
+    }
+
+    /// Takes the weights of a saved network, for the target network, too.
+    pub(super) fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
+        self.network.load(from)?;
+        Ok(self.update_target()?)
     }
 
     /// Copies the network into the target network.
@@ -192,14 +199,9 @@ impl Learner for DoubleDqnLearner {
         let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
         let loss = td_loss(&values, &targets, &batch.weights, self.error_clip)?;
         let mut gradient = self.network.params().gradient(&loss)?;
-        let max_grad_norm = if self.max_grad_norm > 0.0 {
-            self.max_grad_norm
-        } else {
-            f64::INFINITY
-        };
         let values = values.f_detach()?;
         let mean_value = values.f_mean(Kind::Float)?;
-        let grad_norm = clip_grad_norm(&mut gradient, max_grad_norm)?;
+        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
         let errors = targets.f_sub(&values)?;
         let numbers = Tensor::f_stack(&[loss.f_detach()?, mean_value, grad_norm], 0)?;
         // All in one piece: a GPU is waited for once.
@@ -225,7 +227,7 @@ impl Learner for DoubleDqnLearner {
             }
         }
         self.optimizer
-            .step(&mut self.network.params().flat(), &gradient, self.learning_rate)?;
+            .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
         self.updates += 1;
         Ok(stats)
     }

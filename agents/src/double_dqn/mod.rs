@@ -10,7 +10,7 @@ mod trainer;
 
 pub use config::DoubleDqnConfig;
 pub use learner::{DoubleDqnBatch, DoubleDqnLearner, DoubleDqnStats};
-pub use trainer::{DoubleDqn, restore_policy};
+pub use trainer::DoubleDqn;
 
 #[cfg(test)]
 mod tests;

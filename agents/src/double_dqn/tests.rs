@@ -8,16 +8,18 @@ use coinop_envs::{End, Env, EnvError, EnvFactory, Mixed, Shape, Step};
 use tch::{Device, Tensor};
 
 use super::*;
+use crate::algorithm::RunSettings;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
+use crate::schedule::Schedule;
 use crate::test_help::{
     assert_a_failed_step_saves_no_episode, assert_goes_on_exactly, breaks, envs, name_the_bit, name_the_half, of,
     on_disk, remember_the_bit, run, state,
 };
-use crate::{Checkpoint, Learner, Mode, Policy, Resumption, Trainer};
+use crate::{Algorithm, Checkpoint, Learner, Mode, Resumption, Trainer};
 
 fn config() -> DoubleDqnConfig {
     DoubleDqnConfig {
@@ -32,9 +34,9 @@ fn config() -> DoubleDqnConfig {
         double: true,
         n_step: 1,
         gamma: 0.5,
-        error_clip: 1.0,
-        max_grad_norm: 10.0,
-        learning_rate: 0.003,
+        error_clip: Some(1.0),
+        max_grad_norm: Some(10.0),
+        learning_rate: 0.003.into(),
         eval_epsilon: 0.0,
         network: NetworkConfig {
             body: BodyKind::Mlp,
@@ -57,13 +59,19 @@ fn config() -> DoubleDqnConfig {
     }
 }
 
+fn run_of(env_threads: usize, seed: u64) -> RunSettings {
+    let mut run = RunSettings::new(4_000, seed);
+    run.env_threads = env_threads;
+    run
+}
+
 fn with(
     config: &DoubleDqnConfig,
     factory: Arc<dyn EnvFactory<Obs = f32>>,
     threads: usize,
     seed: u64,
 ) -> DoubleDqn<f32> {
-    DoubleDqn::new(config, factory, threads, 4_000, seed, Device::Cpu).unwrap()
+    DoubleDqn::new(config, factory, &run_of(threads, seed)).unwrap()
 }
 
 /// In eight environments where a bit is named.
@@ -75,8 +83,7 @@ fn trainer(config: &DoubleDqnConfig, seed: u64) -> DoubleDqn<f32> {
 fn each_variant_learns_to_name_the_bit() {
     let rank_based = SamplerConfig::RankBased {
         alpha: 0.7,
-        beta: 0.5,
-        beta_frames: 0,
+        beta: Schedule::over_run(0.5, 1.0),
         normalize: Normalize::Memory,
     };
     let variants = [
@@ -104,7 +111,9 @@ fn each_variant_learns_to_name_the_bit() {
         assert!(mean > 9.0, "{mean} with {config:?}");
         let (obs, mut actions) = ([1.0, 0.0, 0.0, 1.0], [9; 2]);
         let rng = stream(1, "evaluation", 0);
-        let mut policy = restore_policy::<f32>(&config, &envs().spec(), &state(&trainer), rng, Device::Cpu).unwrap();
+        let mut policy = config
+            .policy::<f32>(&envs().spec(), &state(&trainer), rng, Device::Cpu)
+            .unwrap();
         policy.act(&obs, &[true; 2], Mode::Sample, &mut actions).unwrap();
         assert_eq!(actions, [1, 0]);
     }
@@ -179,15 +188,21 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
         SamplerConfig::PROPORTIONAL,
         SamplerConfig::Proportional {
             alpha: 0.6,
-            beta: 0.4,
-            beta_frames: 2_000,
+            beta: Schedule::Linear {
+                from: 0.4,
+                to: 1.0,
+                frames: Some(2_000),
+            },
             priority_epsilon: 0.01,
             normalize: Normalize::Batch,
         },
         SamplerConfig::RankBased {
             alpha: 0.7,
-            beta: 0.5,
-            beta_frames: 2_000,
+            beta: Schedule::Linear {
+                from: 0.5,
+                to: 1.0,
+                frames: Some(2_000),
+            },
             normalize: Normalize::Memory,
         },
     ];
@@ -211,7 +226,7 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
                 },
                 ..config.clone()
             };
-            let pixels = |seed| DoubleDqn::<u8>::new(&config, name_the_half(), 2, 4_000, seed, Device::Cpu).unwrap();
+            let pixels = |seed| DoubleDqn::<u8>::new(&config, name_the_half(), &run_of(2, seed)).unwrap();
             assert_goes_on_exactly(pixels, 41, 20);
         }
     }
@@ -278,6 +293,7 @@ fn batch(returns: &[f32], discount: f32) -> DoubleDqnBatch {
         discounts: Tensor::full([n], f64::from(discount), float),
         next_obs: Tensor::from_slice(&[0.0f32, 1.0]).repeat([n, 1]),
         weights: Tensor::ones([n], float),
+        learning_rate: 0.003,
     }
 }
 
@@ -353,8 +369,8 @@ fn a_value_that_can_not_be_is_named_with_the_reason() {
             "network.core = lstm: action values come from feed-forward networks: it must be none",
         ),
         (
-            |c| c.error_clip = f64::NAN,
-            "error_clip = NaN: it must be a number from 0 to 1e30",
+            |c| c.error_clip = Some(f64::NAN),
+            "error_clip = NaN: it must be a number above 0, at most 1e30",
         ),
     ];
     for (spoil, text) in cases {

@@ -10,33 +10,35 @@ use super::actors::{Actors, Transitions, UnderWay};
 use super::config::DoubleDqnConfig;
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
 use super::threads::{Plan, Threads};
+use crate::algorithm::RunSettings;
 use crate::episodes::Episodes;
 use crate::explore::Epsilons;
 use crate::network::{Observation, QNetwork};
-use crate::policy::ValuePolicy;
 use crate::replay::{Replay, ReplayBatch};
-use crate::schedule::Schedule;
 use crate::times::{Part, Stopwatch, Times};
+use crate::under_way;
 use crate::{
-    AgentError, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError, Trainer,
+    AgentError, Algorithm, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError,
+    Trainer,
 };
 
 /// The Double-DQN trainer. One [`step`](Trainer::step) is one step of all actors, or of those of one thread, and the
 /// updates that are then due.
 ///
 /// ```
+/// use std::sync::Arc;
+///
+/// use coinop_agents::Trainer;
+/// use coinop_agents::algorithm::RunSettings;
 /// use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig};
-/// use coinop_agents::{Device, Trainer};
 /// use coinop_envs::Made;
 /// use coinop_envs::classic::CartPole;
 ///
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
-/// # let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
-/// let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// let (frames, seed) = (2_000, 1);
-/// let mut trainer = DoubleDqn::new(&config, std::sync::Arc::new(factory), 1, frames, seed, Device::Cpu)?;
-/// while trainer.step()?.frames < frames {}
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let run = RunSettings::new(2_000, 1);
+/// let factory = Arc::new(Made::by(|| Ok(CartPole::v1()))?);
+/// let mut trainer = DoubleDqn::new(&DoubleDqnConfig::classic(), factory, &run)?;
+/// while trainer.step()?.frames < run.frames {}
+/// # Ok::<(), coinop_agents::TrainError>(())
 /// ```
 pub struct DoubleDqn<O: Observation> {
     config: DoubleDqnConfig,
@@ -48,7 +50,8 @@ pub struct DoubleDqn<O: Observation> {
     replay: Replay<O>,
     batch: ReplayBatch<O>,
     sample_stream: Rng,
-    beta: Schedule,
+    /// The length of the run, which schedules span.
+    run_frames: u64,
     epsilons: Epsilons,
     /// The actors' current epsilons: 1 until learning starts.
     acting: Vec<f32>,
@@ -88,8 +91,8 @@ enum Source<O: Observation> {
 }
 
 impl<O: Observation> DoubleDqn<O> {
-    /// Creates a trainer with new weights and an empty memory for a run of `total_frames` frames, over which the beta
-    /// of the importance weights increases unless the configuration says otherwise.
+    /// Creates a trainer with new weights and an empty memory for a run, over which the beta of the importance weights
+    /// increases unless the configuration says otherwise.
     ///
     /// # Errors
     ///
@@ -97,11 +100,14 @@ impl<O: Observation> DoubleDqn<O> {
     pub fn new(
         config: &DoubleDqnConfig,
         factory: Arc<dyn EnvFactory<Obs = O>>,
-        env_threads: usize,
-        total_frames: u64,
-        seed: u64,
-        device: Device,
+        run: &RunSettings,
     ) -> Result<Self, TrainError> {
+        let RunSettings {
+            env_threads,
+            seed,
+            device,
+            ..
+        } = *run;
         config.validate()?;
         let (n, spec) = (config.num_envs, factory.spec());
         let row = (spec.obs_shape.len() * size_of::<O>()) as u64;
@@ -132,7 +138,7 @@ impl<O: Observation> DoubleDqn<O> {
                 }
             },
             sample_stream: stream(seed, "sample", 0),
-            beta: config.sampler.beta_schedule(total_frames),
+            run_frames: run.frames,
             epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
             acting: vec![1.0; n],
             episodes: Episodes::new(n),
@@ -249,7 +255,7 @@ impl<O: Observation> DoubleDqn<O> {
             self.watch.measure(Part::Copies, || self.learner.update_target())?;
             self.next_target = (frames / self.config.target_frames + 1) * self.config.target_frames;
         }
-        let beta = self.beta.at(frames);
+        let beta = self.config.sampler.beta().at(frames, self.run_frames);
         self.watch.measure(Part::Replay, || {
             self.replay.sample(beta, &mut self.sample_stream, &mut self.batch)
         })?;
@@ -274,6 +280,7 @@ impl<O: Observation> DoubleDqn<O> {
             discounts: body.numbers(&batch.discounts)?,
             next_obs: body.input(&batch.next_obs)?,
             weights: body.numbers(&batch.weights)?,
+            learning_rate: self.config.learning_rate.at(self.frames(), self.run_frames),
         })
     }
 }
@@ -292,6 +299,10 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     /// Covers the learning thread only, not actors in threads of their own.
     fn times(&self) -> Times {
         self.watch.times(1)
+    }
+
+    fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
+        self.learner.load_weights(from.section("learner")?.section("network")?)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -358,14 +369,7 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
         let goes_on = match &mut self.source {
             Source::Turns { actors, env_seed, .. } => {
                 let goes_on = actors.load(from)?;
-                let is_new = self.steps == 0;
-                // Other episodes than those of the run's beginning.
-                let seed = if is_new {
-                    self.seed
-                } else {
-                    derive_seed(self.seed, "resumed", self.steps)
-                };
-                *env_seed = (!goes_on).then_some(seed);
+                *env_seed = (!goes_on).then(|| under_way::resumed_seed(self.seed, self.steps));
                 goes_on
             }
             Source::Threads {
@@ -395,48 +399,12 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
 }
 
 /// Creates a network with the initial weights for the seed of a run.
-fn network(config: &DoubleDqnConfig, spec: &EnvSpec, seed: u64, device: Device) -> Result<QNetwork, AgentError> {
-    let mut rng = stream(seed, "network", 0);
-    QNetwork::new(&config.network, config.head, spec, &mut rng, device)
-}
-
-/// Loads the policy from a checkpoint of [`DoubleDqn`], for environments with the constants `spec`; it draws from
-/// `rng` and explores with `eval_epsilon`.
-///
-/// ```
-/// use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig, restore_policy};
-/// use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
-/// use coinop_envs::classic::CartPole;
-/// use coinop_envs::rng::stream;
-/// use coinop_envs::{EnvFactory, Made};
-///
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/double-dqn-classic.toml")).parse()?;
-/// # let config: DoubleDqnConfig = preset["double-dqn"].clone().try_into()?;
-/// # let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// # let spec = factory.spec();
-/// # let (frames, seed) = (2_000, 1);
-/// # let mut trainer = DoubleDqn::new(&config, std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?), 1, frames, seed, Device::Cpu)?;
-/// # trainer.step()?;
-/// let mut checkpoint = Section::default();
-/// trainer.save(&mut checkpoint)?;
-/// let mut policy = restore_policy::<f32>(&config, &spec, &checkpoint, stream(1, "example", 0), Device::Cpu)?;
-/// let mut action = [0];
-/// policy.act(&[0.0, 0.0, 0.05, 0.0], &[true], Mode::Greedy, &mut action)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-///
-/// If the checkpoint does not match.
-pub fn restore_policy<O: Observation>(
+pub(super) fn network(
     config: &DoubleDqnConfig,
     spec: &EnvSpec,
-    from: &Section,
-    rng: Rng,
+    seed: u64,
     device: Device,
-) -> Result<ValuePolicy<O>, TrainError> {
-    // Any weights: those of the checkpoint replace them.
-    let mut network = network(config, spec, 0, device)?;
-    network.load(from.section("learner")?.section("network")?)?;
-    Ok(ValuePolicy::new(network, config.eval_epsilon as f32, rng))
+) -> Result<QNetwork, AgentError> {
+    let mut rng = stream(seed, "network", 0);
+    QNetwork::new(&config.network, config.head, spec, &mut rng, device)
 }

@@ -205,6 +205,7 @@ mod tests {
                 epsilon: 1e-5,
                 epsilon_inside_root: false,
                 centered,
+                initial_mean_square: 0.0,
             })
         };
         let adam = OptimizerConfig::Adam(AdamConfig {

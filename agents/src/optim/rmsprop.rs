@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
 use super::{Average, fused};
-use crate::limits::{decay, divisor};
+use crate::limits::{at_least_0, decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// The settings of [`RmsProp`].
@@ -27,12 +27,16 @@ pub struct RmsPropConfig {
     pub epsilon_inside_root: bool,
     /// Subtract the squared mean gradient from the mean square, as DQN does (Graves 2013, arXiv 1308.0850).
     pub centered: bool,
+    /// The mean square before the first update: 0 as in PyTorch, or 1 as in TensorFlow, which shortens the first steps.
+    #[serde(default)]
+    pub initial_mean_square: f64,
 }
 
 impl RmsPropConfig {
     pub(crate) fn validate(&self) -> Result<(), AgentError> {
         decay("optimizer.decay", self.decay)?;
-        divisor("optimizer.epsilon", self.epsilon)
+        divisor("optimizer.epsilon", self.epsilon)?;
+        at_least_0("optimizer.initial_mean_square", self.initial_mean_square)
     }
 
     pub(crate) fn update(&self, learning_rate: f64) -> RmsPropUpdate {
@@ -90,7 +94,13 @@ impl RmsPropUpdate {
 /// use coinop_agents::optim::{RmsProp, RmsPropConfig};
 /// use coinop_agents::tch::Tensor;
 ///
-/// let config = RmsPropConfig { decay: 0.99, epsilon: 0.0, epsilon_inside_root: true, centered: false };
+/// let config = RmsPropConfig {
+///     decay: 0.99,
+///     epsilon: 0.0,
+///     epsilon_inside_root: true,
+///     centered: false,
+///     initial_mean_square: 0.0,
+/// };
 /// let mut weights = Tensor::from_slice(&[1.0f32, -1.0]);
 /// let mut optimizer = RmsProp::new(config, &weights)?;
 /// optimizer.step(&mut weights, &Tensor::from_slice(&[1.0f32, 1.0]), 0.1)?;
@@ -107,7 +117,7 @@ pub struct RmsProp {
 }
 
 impl RmsProp {
-    /// Creates an optimiser for parameters like `params`; the averages start at 0.
+    /// Creates an optimiser for parameters like `params`; the mean of the gradients starts at 0.
     ///
     /// # Errors
     ///
@@ -116,7 +126,7 @@ impl RmsProp {
         let mean = config.centered.then(|| params.f_zeros_like()).transpose()?;
         Ok(Self {
             config,
-            mean_square: params.f_zeros_like()?,
+            mean_square: params.f_full_like(config.initial_mean_square)?,
             mean,
         })
     }
@@ -211,6 +221,7 @@ mod tests {
                 epsilon: 0.01,
                 epsilon_inside_root,
                 centered,
+                initial_mean_square: 0.0,
             };
             let first = Tensor::linspace(-1.0, 1.0, 100_001, (Kind::Float, Device::Cpu));
             let mut params = [first.copy(), first.copy()];
@@ -255,6 +266,7 @@ mod tests {
             epsilon: 0.1,
             epsilon_inside_root: true,
             centered: false,
+            initial_mean_square: 0.0,
         };
         assert_near(&two_steps(config), &[0.717_157_29, 0.850_788_50]);
     }
@@ -267,6 +279,7 @@ mod tests {
             epsilon: 0.1,
             epsilon_inside_root: false,
             centered: false,
+            initial_mean_square: 0.0,
         };
         assert_near(&two_steps(config), &[0.726_945_87, 0.855_442_11]);
     }
@@ -279,6 +292,7 @@ mod tests {
             epsilon: 0.0,
             epsilon_inside_root: true,
             centered: true,
+            initial_mean_square: 0.0,
         };
         assert_near(&two_steps(config), &[0.666_666_67, 0.815_144_97]);
     }
@@ -290,6 +304,7 @@ mod tests {
             epsilon: 0.1,
             epsilon_inside_root: true,
             centered: true,
+            initial_mean_square: 0.0,
         };
         let gradient = Tensor::from_slice(&[2.0f32, -3.0]);
         let (mut a, mut b) = (Tensor::from_slice(&[1.0f32, 1.0]), Tensor::from_slice(&[1.0f32, 1.0]));

@@ -19,8 +19,7 @@ use crate::{AgentError, CheckpointError, Section};
 ///     r#"
 ///     kind = "rank_based"
 ///     alpha = 0.7
-///     beta = 0.5
-///     beta_frames = 0
+///     beta = { from = 0.5, to = 1.0 }
 ///     normalize = "batch"
 ///     "#,
 /// )?;
@@ -36,10 +35,8 @@ pub enum SamplerConfig {
     Proportional {
         /// 0 is uniform.
         alpha: f64,
-        /// The initial exponent of the importance weights; 1 corrects fully.
-        beta: f64,
-        /// Frames over which beta increases linearly to 1; 0 for the whole run.
-        beta_frames: u64,
+        /// The exponent of the importance weights; 1 corrects fully.
+        beta: Schedule,
         /// Keeps transitions without error from never being sampled.
         priority_epsilon: f64,
         /// The set whose largest importance weight becomes 1.
@@ -49,10 +46,8 @@ pub enum SamplerConfig {
     RankBased {
         /// 0 is uniform.
         alpha: f64,
-        /// The initial exponent of the importance weights; 1 corrects fully.
-        beta: f64,
-        /// Frames over which beta increases linearly to 1; 0 for the whole run.
-        beta_frames: u64,
+        /// The exponent of the importance weights; 1 corrects fully.
+        beta: Schedule,
         /// The set whose largest importance weight becomes 1.
         normalize: Normalize,
     },
@@ -82,8 +77,7 @@ impl SamplerConfig {
     /// follows PFRL.
     pub const PROPORTIONAL: Self = Self::Proportional {
         alpha: 0.6,
-        beta: 0.4,
-        beta_frames: 0,
+        beta: Schedule::over_run(0.4, 1.0),
         priority_epsilon: 0.01,
         normalize: Normalize::Batch,
     };
@@ -91,8 +85,7 @@ impl SamplerConfig {
     /// Rank-based sampling with the values of the paper (table 3, for Double-DQN).
     pub const RANK_BASED: Self = Self::RankBased {
         alpha: 0.7,
-        beta: 0.5,
-        beta_frames: 0,
+        beta: Schedule::over_run(0.5, 1.0),
         normalize: Normalize::Batch,
     };
 
@@ -111,29 +104,22 @@ impl SamplerConfig {
                 ..
             } => {
                 unit("sampler.alpha", alpha)?;
-                unit("sampler.beta", beta)?;
+                beta.check("sampler.beta", unit, unit)?;
                 divisor("sampler.priority_epsilon", priority_epsilon)
             }
             Self::RankBased { alpha, beta, .. } => {
                 unit("sampler.alpha", alpha)?;
-                unit("sampler.beta", beta)
+                beta.check("sampler.beta", unit, unit)
             }
         }
     }
 
-    /// Beta over a run of `total_frames` frames.
+    /// The exponent of the importance weights; 0 without priorities.
     #[must_use]
-    pub fn beta_schedule(&self, total_frames: u64) -> Schedule {
+    pub fn beta(&self) -> Schedule {
         match *self {
-            Self::Uniform => Schedule::Constant { value: 0.0 },
-            Self::Proportional { beta, beta_frames, .. } | Self::RankBased { beta, beta_frames, .. } => {
-                let frames = if beta_frames == 0 { total_frames } else { beta_frames };
-                Schedule::Linear {
-                    from: beta,
-                    to: 1.0,
-                    frames,
-                }
-            }
+            Self::Uniform => Schedule::Constant(0.0),
+            Self::Proportional { beta, .. } | Self::RankBased { beta, .. } => beta,
         }
     }
 

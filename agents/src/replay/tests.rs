@@ -5,6 +5,7 @@ use coinop_envs::rng::stream;
 use proptest::prelude::*;
 
 use super::*;
+use crate::schedule::Schedule;
 use crate::test_help::{on_disk, state};
 
 const STACK: usize = 3;
@@ -471,8 +472,7 @@ fn weights_may_be_normalised_by_the_memorys_largest() {
             PROPORTIONAL,
             SamplerConfig::Proportional {
                 alpha: 0.6,
-                beta: 0.4,
-                beta_frames: 0,
+                beta: Schedule::over_run(0.4, 1.0),
                 priority_epsilon: 0.01,
                 normalize: Normalize::Memory,
             },
@@ -481,8 +481,7 @@ fn weights_may_be_normalised_by_the_memorys_largest() {
             RANK_BASED,
             SamplerConfig::RankBased {
                 alpha: 0.7,
-                beta: 0.5,
-                beta_frames: 0,
+                beta: Schedule::over_run(0.5, 1.0),
                 normalize: Normalize::Memory,
             },
         ),
@@ -632,8 +631,7 @@ fn a_setting_that_can_not_be_is_named_with_the_reason() {
     let proportional = |alpha, beta, priority_epsilon| ReplayConfig {
         sampler: SamplerConfig::Proportional {
             alpha,
-            beta,
-            beta_frames: 0,
+            beta: Schedule::over_run(beta, 1.0),
             priority_epsilon,
             normalize: Normalize::Batch,
         },

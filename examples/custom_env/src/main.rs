@@ -5,8 +5,8 @@
 //! $ cargo run --release -- train courier                        # PAAC
 //! $ cargo run --release -- train courier --algo a3c
 //! $ cargo run --release -- train courier --algo double-dqn
-//! $ cargo run --release -- eval courier-paac-1
-//! $ cargo run --release -- plot courier-paac-1 courier-a3c-1 courier-double-dqn-1 -o curves.svg
+//! $ cargo run --release -- eval courier-ppo-1
+//! $ cargo run --release -- plot courier-ppo-1 courier-a3c-1 courier-double-dqn-1 -o curves.svg
 //! ```
 
 use std::process::ExitCode;

@@ -21,7 +21,7 @@ fn it_is_checked_trained_resumed_evaluated_and_plotted_like_any_other() {
     let folder = folder.path();
     assert!(run(folder, "check courier").contains("custom/courier obeys the Env contract"));
     assert!(run(folder, "envs").contains("custom/courier"));
-    for algo in ["paac", "a3c", "double-dqn"] {
+    for algo in ["ppo", "a3c", "double-dqn"] {
         let text = run(
             folder,
             &format!("train courier --algo {algo} --frames 6k --set eval_frames=3k"),
@@ -32,9 +32,9 @@ fn it_is_checked_trained_resumed_evaluated_and_plotted_like_any_other() {
         );
         assert!(run(folder, &format!("eval courier-{algo}-1 --episodes 3")).contains("mean score"));
     }
-    run(folder, "train --resume courier-paac-1 --frames 9k");
+    run(folder, "train --resume courier-ppo-1 --frames 9k");
     assert!(run(folder, "verify-resume courier --frames 3k").contains("equal"));
-    run(folder, "plot courier-paac-1 courier-a3c-1 courier-double-dqn-1");
+    run(folder, "plot courier-ppo-1 courier-a3c-1 courier-double-dqn-1");
     assert!(
         std::fs::read_to_string(folder.join("curve.svg"))
             .unwrap()

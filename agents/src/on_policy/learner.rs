@@ -1,37 +1,39 @@
-//! The update of PAAC.
+//! The update of the synchronous actor-critic.
 
 use tch::{Device, Kind, Tensor};
 
-use super::config::PaacConfig;
+use super::OnPolicyConfig;
 use crate::device::upload;
 use crate::losses::{
-    clipped_policy_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss, value_loss,
+    clipped_policy_loss, clipped_value_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss,
+    value_loss,
 };
+use crate::metrics::statistics;
 use crate::network::{ActorCritic, RecurrentState, rows};
 use crate::optim::{Optimizer, clip_grad_norm};
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
 
 /// The batch of an update: tensors whose first dimension is the sample, on the network's device.
 ///
 /// ```
-/// use coinop_agents::paac::{PaacBatch, PaacConfig};
+/// use coinop_agents::on_policy::{OnPolicyBatch, OnPolicyConfig};
 /// # use coinop_agents::Device;
 /// # use coinop_agents::network::ActorCritic;
 /// # use coinop_agents::tch::Tensor;
 /// # use coinop_envs::Env;
 /// # use coinop_envs::classic::CartPole;
 /// # use coinop_envs::rng::stream;
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
-/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// # let config = OnPolicyConfig::from(&coinop_agents::ppo::PpoConfig::classic());
 /// # let network = ActorCritic::new(&config.network, &CartPole::v1().spec(), &mut stream(1, "network", 0), Device::Cpu)?;
 /// // A step of eight environments.
 /// let n = 8;
 /// let floats = |value: f32| Tensor::from_slice(&vec![value; n]);
-/// let batch = PaacBatch {
+/// let batch = OnPolicyBatch {
 ///     obs: network.body().input(&vec![0.1f32; n * 4])?,
 ///     actions: Tensor::from_slice(&vec![1i64; n]),
 ///     epsilons: floats(0.0),
 ///     log_probabilities: floats(0.5f32.ln()),
+///     values: floats(0.0),
 ///     advantages: floats(1.0),
 ///     returns: floats(2.0),
 ///     begins: vec![false; n],
@@ -42,7 +44,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct PaacBatch {
+pub struct OnPolicyBatch {
     /// Observations `[n, obs_shape…]`.
     pub obs: Tensor,
     /// Actions `[n]`.
@@ -51,6 +53,8 @@ pub struct PaacBatch {
     pub epsilons: Tensor,
     /// The log-probabilities of the actions when they were chosen `[n]`.
     pub log_probabilities: Tensor,
+    /// The values that were estimated when the actions were chosen `[n]`.
+    pub values: Tensor,
     /// Advantages `[n]`; constants to the loss.
     pub advantages: Tensor,
     /// Returns `[n]`, the targets of the values.
@@ -67,23 +71,23 @@ pub struct PaacBatch {
 /// The samples of a minibatch.
 ///
 /// ```
-/// use coinop_agents::paac::{Minibatch, PaacBatch, PaacConfig};
+/// use coinop_agents::on_policy::{Minibatch, OnPolicyBatch, OnPolicyConfig};
 /// # use coinop_agents::Device;
 /// # use coinop_agents::network::ActorCritic;
 /// # use coinop_agents::tch::Tensor;
 /// # use coinop_envs::Env;
 /// # use coinop_envs::classic::CartPole;
 /// # use coinop_envs::rng::stream;
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
-/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// # let config = OnPolicyConfig::from(&coinop_agents::ppo::PpoConfig::classic());
 /// # let network = ActorCritic::new(&config.network, &CartPole::v1().spec(), &mut stream(1, "network", 0), Device::Cpu)?;
 /// # let n = 8;
 /// # let floats = |value: f32| Tensor::from_slice(&vec![value; n]);
-/// # let batch = PaacBatch {
+/// # let batch = OnPolicyBatch {
 /// #     obs: network.body().input(&vec![0.1f32; n * 4])?,
 /// #     actions: Tensor::from_slice(&vec![1i64; n]),
 /// #     epsilons: floats(0.0),
 /// #     log_probabilities: floats(0.5f32.ln()),
+/// #     values: floats(0.0),
 /// #     advantages: floats(1.0),
 /// #     returns: floats(2.0),
 /// #     begins: vec![false; n],
@@ -103,7 +107,7 @@ pub struct Minibatch {
     pub envs: Vec<i64>,
 }
 
-impl PaacBatch {
+impl OnPolicyBatch {
     /// Gathers some of the samples.
     ///
     /// # Errors
@@ -117,6 +121,7 @@ impl PaacBatch {
             actions: pick(&self.actions)?,
             epsilons: pick(&self.epsilons)?,
             log_probabilities: pick(&self.log_probabilities)?,
+            values: pick(&self.values)?,
             advantages: pick(&self.advantages)?,
             returns: pick(&self.returns)?,
             begins: part
@@ -130,65 +135,44 @@ impl PaacBatch {
     }
 }
 
-/// Statistics of one update.
-///
-/// ```
-/// use coinop_agents::paac::PaacStats;
-///
-/// // How far an update went, in nats and in probability ratios beyond the clip.
-/// fn went_far(stats: &PaacStats) -> bool {
-///     stats.approx_kl > 0.05 || stats.clip_fraction > 0.5
-/// }
-/// assert!(!went_far(&PaacStats::default()));
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PaacStats {
-    /// The whole loss.
-    pub loss: f64,
-    /// `-mean(A log pi)`, or its clipped form.
-    pub policy_loss: f64,
-    /// `mean((R - V)²)`.
-    pub value_loss: f64,
-    /// The mean entropy of the policy, in nats.
-    pub entropy: f64,
-    /// The norm of the gradient before clipping.
-    pub grad_norm: f64,
-    /// The estimated Kullback-Leibler divergence from the policy that played, in nats: see [`policy_change`].
-    pub approx_kl: f64,
-    /// The fraction of samples beyond the clip range.
-    pub clip_fraction: f64,
+statistics! {
+    /// Statistics of one update.
+    ///
+    /// ```
+    /// use coinop_agents::on_policy::OnPolicyStats;
+    ///
+    /// // How far an update went, in nats and in probability ratios beyond the clip.
+    /// fn went_far(stats: &OnPolicyStats) -> bool {
+    ///     stats.approx_kl > 0.05 || stats.clip_fraction > 0.5
+    /// }
+    /// assert!(!went_far(&OnPolicyStats::default()));
+    /// ```
+    pub struct OnPolicyStats {
+        /// The whole loss.
+        loss,
+        /// `-mean(A log pi)`, or its clipped form.
+        policy_loss,
+        /// `mean((R - V)²)`, or its clipped form.
+        value_loss,
+        /// The mean entropy of the policy, in nats.
+        entropy,
+        /// The norm of the gradient before clipping.
+        grad_norm,
+        /// The estimated Kullback-Leibler divergence from the policy that played, in nats: see [`policy_change`].
+        approx_kl,
+        /// The fraction of samples beyond the clip range; 0 without one.
+        clip_fraction,
+    }
 }
 
-/// The names of all metrics of an update, in order: those of [`PaacStats`], and those that the trainer adds. A
-/// rollout that is not learned from has none.
-pub(super) const NAMES: [&str; 11] = [
-    "loss",
-    "policy_loss",
-    "value_loss",
-    "entropy",
-    "grad_norm",
-    "approx_kl",
-    "clip_fraction",
-    "epochs",
-    "learning_rate",
-    "mean_value",
-    "explained_variance",
-];
-
-impl PaacStats {
-    /// From its numbers, in order.
+impl OnPolicyStats {
+    /// From a tensor of its numbers, in order.
     fn read(numbers: &Tensor) -> Result<Self, AgentError> {
-        let numbers = Vec::<f32>::try_from(numbers)?;
-        let number = |i: usize| f64::from(numbers[i]);
-        Ok(Self {
-            loss: number(0),
-            policy_loss: number(1),
-            value_loss: number(2),
-            entropy: number(3),
-            grad_norm: number(4),
-            approx_kl: number(5),
-            clip_fraction: number(6),
-        })
+        let mut out = [0.0; Self::NAMES.len()];
+        numbers
+            .f_to_kind(Kind::Double)?
+            .f_copy_data(&mut out, Self::NAMES.len())?;
+        Ok(Self::of(out))
     }
 
     /// Returns an error if the update diverged; `updates` came before it.
@@ -200,78 +184,65 @@ impl PaacStats {
         }
         Ok(())
     }
-
-    pub(super) fn record(&self, metrics: &mut Row) {
-        let values = [
-            self.loss,
-            self.policy_loss,
-            self.value_loss,
-            self.entropy,
-            self.grad_norm,
-            self.approx_kl,
-            self.clip_fraction,
-        ];
-        for (name, value) in NAMES.into_iter().zip(values) {
-            metrics.record(name, value);
-        }
-    }
 }
 
-/// The network of PAAC and its optimiser.
+/// The network of the synchronous actor-critic and its optimiser.
 ///
 /// The loss is `scale · (-mean(A log pi(a|s)) - beta mean(H) + c mean((R - V)²))` (Clemente 2017, arXiv 1705.04862,
-/// section 4, which states the gradients of policy and value separately).
+/// section 4, which states the gradients of policy and value separately). With a clip, its first term is that of
+/// Schulman 2017, arXiv 1707.06347, equation 7.
 ///
 /// ```
 /// use coinop_agents::Learner;
-/// use coinop_agents::paac::{PaacBatch, PaacConfig, PaacLearner};
+/// use coinop_agents::on_policy::{OnPolicyBatch, OnPolicyConfig, OnPolicyLearner};
 /// # use coinop_agents::Device;
 /// # use coinop_agents::network::ActorCritic;
 /// # use coinop_agents::tch::Tensor;
 /// # use coinop_envs::Env;
 /// # use coinop_envs::classic::CartPole;
 /// # use coinop_envs::rng::stream;
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
-/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
+/// # let config = OnPolicyConfig::from(&coinop_agents::ppo::PpoConfig::classic());
 /// # let network = ActorCritic::new(&config.network, &CartPole::v1().spec(), &mut stream(1, "network", 0), Device::Cpu)?;
 /// # let n = 8;
 /// # let floats = |value: f32| Tensor::from_slice(&vec![value; n]);
-/// # let batch = PaacBatch {
+/// # let batch = OnPolicyBatch {
 /// #     obs: network.body().input(&vec![0.1f32; n * 4])?,
 /// #     actions: Tensor::from_slice(&vec![1i64; n]),
 /// #     epsilons: floats(0.0),
 /// #     log_probabilities: floats(0.5f32.ln()),
+/// #     values: floats(0.0),
 /// #     advantages: floats(1.0),
 /// #     returns: floats(2.0),
 /// #     begins: vec![false; n],
 /// #     state: network.initial_state(n)?,
 /// #     learning_rate: 1e-3,
 /// # };
-/// let mut learner = PaacLearner::new(&config, network)?;
+/// let mut learner = OnPolicyLearner::new(&config, network)?;
 /// let first = learner.learn(&batch)?;
 /// (0..50).try_for_each(|_| learner.learn(&batch).map(|_| ()))?;
 /// assert!(learner.learn(&batch)?.value_loss < first.value_loss);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct PaacLearner {
+pub struct OnPolicyLearner {
     network: ActorCritic,
     optimizer: Optimizer,
     entropy_weight: f64,
     value_weight: f64,
     loss_scale: f64,
-    max_grad_norm: f64,
-    clip_ratio: f64,
+    max_grad_norm: Option<f64>,
+    clip_ratio: Option<f64>,
+    value_clip: Option<f64>,
     updates: u64,
 }
 
-impl PaacLearner {
+impl OnPolicyLearner {
     /// Creates a learner for a network with its initial weights.
     ///
     /// # Errors
     ///
     /// If there is not enough memory for the optimiser's statistics.
-    pub fn new(config: &PaacConfig, network: ActorCritic) -> Result<Self, AgentError> {
+    pub fn new(config: &OnPolicyConfig, network: ActorCritic) -> Result<Self, AgentError> {
         let optimizer = Optimizer::new(config.optimizer, &network.params().flat())?;
         Ok(Self {
             network,
@@ -281,6 +252,7 @@ impl PaacLearner {
             loss_scale: config.loss_scale,
             max_grad_norm: config.max_grad_norm,
             clip_ratio: config.clip_ratio,
+            value_clip: config.value_clip,
             updates: 0,
         })
     }
@@ -303,11 +275,11 @@ impl PaacLearner {
     }
 }
 
-impl Learner for PaacLearner {
-    type Batch = PaacBatch;
-    type Stats = PaacStats;
+impl Learner for OnPolicyLearner {
+    type Batch = OnPolicyBatch;
+    type Stats = OnPolicyStats;
 
-    fn learn(&mut self, batch: &PaacBatch) -> Result<PaacStats, AgentError> {
+    fn learn(&mut self, batch: &OnPolicyBatch) -> Result<OnPolicyStats, AgentError> {
         let update = self.update(batch)?;
         Ok(self.read(&[update])?[0])
     }
@@ -317,30 +289,36 @@ impl Learner for PaacLearner {
 #[derive(Debug)]
 pub(super) struct Unread(Tensor);
 
-impl PaacLearner {
+impl OnPolicyLearner {
     /// Starts an update; a GPU may still be computing it when this returns.
     ///
     /// Non-finite values are an error here or, on a GPU, when the statistics are [read](Self::read).
-    pub(super) fn update(&mut self, batch: &PaacBatch) -> Result<Unread, AgentError> {
+    pub(super) fn update(&mut self, batch: &OnPolicyBatch) -> Result<Unread, AgentError> {
         let (logits, values) = self
             .network
             .forward(&batch.obs, &batch.begins, &mut batch.state.copy()?)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
-        let policy_loss = if self.clip_ratio > 0.0 {
-            clipped_policy_loss(&chosen, &batch.log_probabilities, &batch.advantages, self.clip_ratio)?
-        } else {
-            policy_gradient_loss(&chosen, &batch.advantages)?
+        let policy_loss = match self.clip_ratio {
+            Some(clip_ratio) => clipped_policy_loss(&chosen, &batch.log_probabilities, &batch.advantages, clip_ratio)?,
+            None => policy_gradient_loss(&chosen, &batch.advantages)?,
         };
         let entropy = entropy(&log_probabilities)?.f_mean(Kind::Float)?;
-        let value_loss = value_loss(&values, &batch.returns)?;
+        let value_loss = match self.value_clip {
+            Some(value_clip) => clipped_value_loss(&values, &batch.values, &batch.returns, value_clip)?,
+            None => value_loss(&values, &batch.returns)?,
+        };
         let loss = policy_loss
             .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?
             .f_mul_scalar(self.loss_scale)?;
         let mut gradient = self.network.params().gradient(&loss)?;
-        let (approx_kl, clip_fraction) = policy_change(&chosen, &batch.log_probabilities, self.clip_ratio)?;
-        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm)?;
+        let (approx_kl, clip_fraction) = policy_change(
+            &chosen,
+            &batch.log_probabilities,
+            self.clip_ratio.unwrap_or(f64::INFINITY),
+        )?;
+        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
         let stats = [
             loss,
             policy_loss,
@@ -352,7 +330,7 @@ impl PaacLearner {
         ];
         let stats = Tensor::f_stack(&stats, 0)?.f_detach()?;
         if stats.device() == Device::Cpu {
-            PaacStats::read(&stats)?.check(self.updates)?;
+            OnPolicyStats::read(&stats)?.check(self.updates)?;
         }
         self.optimizer
             .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
@@ -361,12 +339,12 @@ impl PaacLearner {
     }
 
     /// Reads the statistics of the last updates, waiting for a GPU only once.
-    pub(super) fn read(&self, updates: &[Unread]) -> Result<Vec<PaacStats>, AgentError> {
+    pub(super) fn read(&self, updates: &[Unread]) -> Result<Vec<OnPolicyStats>, AgentError> {
         let stats: Vec<&Tensor> = updates.iter().map(|Unread(stats)| stats).collect();
         let stats = Tensor::f_stack(&stats, 0)?.f_to_device(Device::Cpu)?;
         let first = self.updates - updates.len() as u64;
         let read = |i: usize| {
-            let stats = PaacStats::read(&stats.f_get(i as i64)?)?;
+            let stats = OnPolicyStats::read(&stats.f_get(i as i64)?)?;
             stats.check(first + i as u64)?;
             Ok(stats)
         };
@@ -374,7 +352,7 @@ impl PaacLearner {
     }
 }
 
-impl Checkpoint for PaacLearner {
+impl Checkpoint for OnPolicyLearner {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.network.save(out.section_mut("network"))?;
         self.optimizer.save(out.section_mut("optimizer"))?;

@@ -1,45 +1,48 @@
-//! The PAAC trainer: rollouts of all environments together, followed by updates.
+//! The trainer: rollouts of all environments together, followed by updates.
 
-use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{End, EnvSpec, Shape, Step, VecEnv, memory};
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{End, EnvFactory, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
-use super::config::PaacConfig;
-use super::learner::{Minibatch, NAMES, PaacBatch, PaacLearner};
+use super::{Minibatch, OnPolicyBatch, OnPolicyConfig, OnPolicyLearner, OnPolicyStats};
+use crate::algorithm::RunSettings;
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::limits::check;
 use crate::network::{ActorCritic, Observation, RecurrentState, joined};
-use crate::policy::{ActorCriticPolicy, not_finite};
+use crate::policy::not_finite;
 use crate::returns::{explained_variance, mean};
 use crate::rollout::Rollout;
-use crate::schedule::Schedule;
 use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row, Section, TrainError, Trainer};
 
-/// The PAAC trainer. One [`step`](Trainer::step) is one rollout and its updates.
+/// The names of the metrics that the trainer adds to those of [`OnPolicyStats`]. A rollout that is not learned from
+/// has none.
+const NAMES: [&str; 4] = ["epochs", "learning_rate", "mean_value", "explained_variance"];
+
+/// The trainer of PAAC and PPO. One [`step`](Trainer::step) is one rollout and its updates.
 ///
 /// ```
-/// use coinop_agents::paac::{Paac, PaacConfig};
-/// use coinop_agents::{Device, Trainer};
-/// use coinop_envs::{EnvFactory, Made};
+/// use coinop_agents::Trainer;
+/// use coinop_agents::algorithm::RunSettings;
+/// use coinop_agents::on_policy::{OnPolicy, OnPolicyConfig};
+/// use coinop_agents::ppo::PpoConfig;
 /// use coinop_envs::classic::CartPole;
+/// use coinop_envs::vec_env::Serial;
 ///
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
-/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
-/// let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// let (frames, seed) = (2_000, 1);
-/// let mut trainer = Paac::new(&config, factory.make_vec(0, config.num_envs, 1)?, frames, seed, Device::Cpu)?;
-/// while trainer.step()?.frames < frames {}
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let config = OnPolicyConfig::from(&PpoConfig::classic());
+/// let (envs, run) = (Serial::new(vec![CartPole::v1(); config.num_envs]), RunSettings::new(2_000, 1));
+/// let mut trainer = OnPolicy::new(&config, Box::new(envs), &run)?;
+/// while trainer.step()?.frames < run.frames {}
+/// # Ok::<(), coinop_agents::TrainError>(())
 /// ```
-pub struct Paac<O: Observation> {
-    config: PaacConfig,
+pub struct OnPolicy<O: Observation> {
+    config: OnPolicyConfig,
     env: Box<dyn VecEnv<Obs = O>>,
     seed: u64,
-    learner: PaacLearner,
+    learner: OnPolicyLearner,
     rollout: Rollout<O>,
     /// The observations of each step of the rollout, kept on the device for learning.
     seen: Vec<Tensor>,
@@ -55,7 +58,8 @@ pub struct Paac<O: Observation> {
     episodes: Episodes,
     steps: u64,
     watch: Stopwatch,
-    learning_rate: Schedule,
+    /// The length of the run, which schedules span.
+    run_frames: u64,
     /// The seed to reset the environments with before the next step.
     env_seed: Option<u64>,
     /// Set during a step, and after one that failed: environments, observations and recurrent state then belong to
@@ -70,20 +74,15 @@ pub struct Paac<O: Observation> {
     metrics: Row,
 }
 
-impl<O: Observation> Paac<O> {
-    /// Creates a trainer with new weights for a run of `total_frames` frames, over which the learning rate is
-    /// annealed unless the configuration says otherwise.
+impl<O: Observation> OnPolicy<O> {
+    /// Creates a trainer with new weights for a run, over which the learning rate is annealed unless the configuration
+    /// says otherwise.
     ///
     /// # Errors
     ///
     /// If a setting is invalid or does not fit the environments, or there is not enough memory.
-    pub fn new(
-        config: &PaacConfig,
-        env: Box<dyn VecEnv<Obs = O>>,
-        total_frames: u64,
-        seed: u64,
-        device: Device,
-    ) -> Result<Self, TrainError> {
+    pub fn new(config: &OnPolicyConfig, env: Box<dyn VecEnv<Obs = O>>, run: &RunSettings) -> Result<Self, TrainError> {
+        let RunSettings { seed, device, .. } = *run;
         config.validate()?;
         let are_pixels = O::KIND == Kind::Uint8;
         let reason = "observations are not pixels: it must be false";
@@ -108,7 +107,7 @@ impl<O: Observation> Paac<O> {
         Ok(Self {
             state: network.initial_state(n)?,
             first_state: RecurrentState::default(),
-            learner: PaacLearner::new(config, network)?,
+            learner: OnPolicyLearner::new(config, network)?,
             rollout: Rollout::new(config.rollout_steps, n, obs_len),
             seen: Vec::new(),
             epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
@@ -117,23 +116,38 @@ impl<O: Observation> Paac<O> {
             episodes: Episodes::new(n),
             steps: 0,
             watch: Stopwatch::default(),
-            learning_rate: config.learning_rate_schedule(total_frames),
+            run_frames: run.frames,
             env_seed: Some(seed),
             in_step: false,
             actions: vec![0; n],
             answers: vec![0.0; n * (1 + spec.num_actions)],
             last_obs: vec![O::default(); n * obs_len],
             results: vec![Step::default(); n],
-            metrics: Row::of(&NAMES),
+            metrics: Row::of(&[OnPolicyStats::NAMES, &NAMES].concat()),
             config: config.clone(),
             env,
             seed,
         })
     }
 
+    /// Creates a trainer with new environments for a run.
+    ///
+    /// # Errors
+    ///
+    /// See [`new`](Self::new).
+    pub fn for_run(
+        config: &OnPolicyConfig,
+        factory: &dyn EnvFactory<Obs = O>,
+        run: &RunSettings,
+    ) -> Result<Self, TrainError> {
+        Self::check_memory(config, factory.spec().obs_shape)?;
+        let env = factory.make_vec(0, config.num_envs, run.env_threads)?;
+        Self::new(config, env, run)
+    }
+
     /// The learner.
     #[cfg(test)]
-    pub(super) fn learner(&self) -> &PaacLearner {
+    pub(super) fn learner(&self) -> &OnPolicyLearner {
         &self.learner
     }
 
@@ -154,7 +168,7 @@ impl<O: Observation> Paac<O> {
     /// # Errors
     ///
     /// [`EnvError::Memory`](coinop_envs::EnvError::Memory).
-    pub fn check_memory(config: &PaacConfig, obs_shape: Shape) -> Result<(), TrainError> {
+    pub fn check_memory(config: &OnPolicyConfig, obs_shape: Shape) -> Result<(), TrainError> {
         let (envs, steps) = (config.num_envs as u64, config.rollout_steps as u64);
         let obs_len = obs_shape.len() as u64;
         let element = size_of::<O>() as u64;
@@ -310,7 +324,7 @@ impl<O: Observation> Paac<O> {
                 stats.record(&mut self.metrics);
                 moved += stats.approx_kl / updates;
             }
-            let is_far = self.config.target_kl > 0.0 && moved > self.config.target_kl;
+            let is_far = self.config.target_kl.is_some_and(|most| moved > most);
             if is_far || epoch == self.config.epochs {
                 self.metrics.record("epochs", epoch as f64);
                 break;
@@ -323,14 +337,15 @@ impl<O: Observation> Paac<O> {
     }
 
     /// Copies all samples of the rollout to the network's device.
-    fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<PaacBatch, AgentError> {
+    fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<OnPolicyBatch, AgentError> {
         let rollout = &self.rollout;
         let body = self.learner.network().body();
-        Ok(PaacBatch {
+        Ok(OnPolicyBatch {
             obs: joined(&self.seen)?,
             actions: body.numbers(&rollout.actions)?,
             epsilons: body.numbers(&rollout.epsilons)?,
             log_probabilities: body.numbers(&rollout.log_probabilities)?,
+            values: body.numbers(&rollout.values[..rollout.actions.len()])?,
             advantages: body.numbers(&rollout.advantages)?,
             returns: body.numbers(returns)?,
             begins: rollout.all_begins().to_vec(),
@@ -368,7 +383,7 @@ impl<O: Observation> Paac<O> {
     }
 }
 
-impl<O: Observation> Trainer for Paac<O> {
+impl<O: Observation> Trainer for OnPolicy<O> {
     fn resumption(&self) -> Resumption {
         match self.env.snapshots() {
             _ if self.in_step => Resumption::NewEpisodes,
@@ -382,10 +397,15 @@ impl<O: Observation> Trainer for Paac<O> {
         self.watch.times(1)
     }
 
+    fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
+        let weights = from.section("learner")?.section("network")?;
+        Ok(self.learner.network_mut().load(weights)?)
+    }
+
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         self.in_step = true;
         // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
-        let learning_rate = self.learning_rate.at(self.frames());
+        let learning_rate = self.config.learning_rate.at(self.frames(), self.run_frames);
         self.collect()?;
         self.metrics.clear();
         if self.config.center_pixels && !self.learner.network().is_centered() {
@@ -407,19 +427,16 @@ impl<O: Observation> Trainer for Paac<O> {
 }
 
 /// Saves weights, optimiser, random streams, counters, and current episodes.
-impl<O: Observation> Checkpoint for Paac<O> {
+impl<O: Observation> Checkpoint for OnPolicy<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
         self.epsilons.save(out.section_mut("epsilons"))?;
         out.put("action_streams", &self.action_streams)?;
         out.put("shuffle_stream", &self.shuffle_stream)?;
-        self.episodes.save(out.section_mut("episodes"))?;
         self.state.save(out)?;
-        if self.env_seed.is_none() && !self.in_step {
-            let last = self.rollout.steps();
-            out.put("begins", &self.rollout.begins(last))?;
-            under_way::save(self.env.snapshots().as_deref(), self.rollout.obs(last), out)?;
-        }
+        let can_continue = self.env_seed.is_none() && !self.in_step;
+        let snapshots = can_continue.then(|| self.env.snapshots()).flatten();
+        under_way::save_rollout(snapshots.as_deref(), &self.rollout, &self.episodes, out)?;
         out.put("steps", &self.steps)
     }
 
@@ -430,65 +447,15 @@ impl<O: Observation> Checkpoint for Paac<O> {
         self.shuffle_stream = from.get("shuffle_stream")?;
         self.steps = from.count("steps")?;
         self.in_step = false;
-        let (obs, begins) = self.rollout.following();
-        if let Some(snapshots) = under_way::load(self.env.num_envs(), obs, from)? {
-            self.env.restore(&snapshots).map_err(under_way::unfit)?;
-            begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
-            self.episodes.load(from.section("episodes")?)?;
+        let restore = |snapshots: &[Vec<u8>]| self.env.restore(snapshots);
+        if under_way::load_rollout(&mut self.rollout, &mut self.episodes, from, restore)? {
             self.state.load(from)?;
             self.env_seed = None;
         } else {
-            // Other episodes than those of the run's beginning.
-            let is_new = self.steps == 0;
-            self.env_seed = Some(if is_new {
-                self.seed
-            } else {
-                derive_seed(self.seed, "resumed", self.steps)
-            });
-            self.episodes.interrupt();
+            self.env_seed = Some(under_way::resumed_seed(self.seed, self.steps));
         }
         Ok(())
     }
-}
-
-/// Loads the policy from a checkpoint of [`Paac`], for environments with the constants `spec`; it draws from `rng`.
-///
-/// ```
-/// use coinop_agents::paac::{Paac, PaacConfig, restore_policy};
-/// use coinop_agents::{Checkpoint, Device, Mode, Policy, Section, Trainer};
-/// use coinop_envs::classic::CartPole;
-/// use coinop_envs::rng::stream;
-/// use coinop_envs::{EnvFactory, Made};
-///
-/// # let preset: toml::Table = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/paac-classic.toml")).parse()?;
-/// # let config: PaacConfig = preset["paac"].clone().try_into()?;
-/// # let factory = Made::by(|| Ok(CartPole::v1()))?;
-/// # let spec = factory.spec();
-/// # let (frames, seed) = (2_000, 1);
-/// # let mut trainer = Paac::new(&config, factory.make_vec(0, config.num_envs, 1)?, frames, seed, Device::Cpu)?;
-/// # trainer.step()?;
-/// let mut checkpoint = Section::default();
-/// trainer.save(&mut checkpoint)?;
-/// let mut policy = restore_policy::<f32>(&config, &spec, &checkpoint, stream(1, "example", 0), Device::Cpu)?;
-/// let mut action = [0];
-/// policy.act(&[0.0, 0.0, 0.05, 0.0], &[true], Mode::Greedy, &mut action)?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-///
-/// If the checkpoint does not match.
-pub fn restore_policy<O: Observation>(
-    config: &PaacConfig,
-    spec: &EnvSpec,
-    from: &Section,
-    rng: Rng,
-    device: Device,
-) -> Result<ActorCriticPolicy<O>, TrainError> {
-    // Any weights: those of the checkpoint replace them.
-    let mut network = ActorCritic::new(&config.network, spec, &mut stream(0, "network", 0), device)?;
-    network.load(from.section("learner")?.section("network")?)?;
-    Ok(ActorCriticPolicy::new(network, rng))
 }
 
 fn copy_to(tensor: &Tensor, out: &mut [f32]) -> Result<(), AgentError> {

@@ -1,4 +1,4 @@
-//! PAAC on small environments.
+//! The synchronous actor-critic on small environments.
 
 use coinop_envs::rng::stream;
 use coinop_envs::vec_env::Serial;
@@ -6,34 +6,36 @@ use coinop_envs::{EnvSpec, Shape, Step, VecEnv};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::*;
+use crate::algorithm::RunSettings;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
 use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
+use crate::schedule::Schedule;
 use crate::test_help::{
     assert_a_failed_step_saves_no_episode, assert_goes_on_exactly, breaks, envs, name_the_bit, name_the_half, on_disk,
     remember_the_bit, run, state,
 };
 use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Resumption, Trainer};
 
-pub(super) fn config() -> PaacConfig {
-    PaacConfig {
+pub(super) fn config() -> OnPolicyConfig {
+    OnPolicyConfig {
         num_envs: 8,
         center_pixels: false,
         rollout_steps: 5,
         epochs: 1,
-        target_kl: 0.0,
+        target_kl: None,
         minibatches: 1,
-        clip_ratio: 0.0,
+        clip_ratio: None,
+        value_clip: None,
         gamma: 0.9,
         gae_lambda: 1.0,
         normalize_advantages: false,
-        learning_rate: 0.01,
-        anneal_frames: 0,
+        learning_rate: Schedule::over_run(0.01, 0.0),
         entropy_weight: 0.01,
         value_weight: 0.5,
         loss_scale: 1.0,
-        max_grad_norm: 1.0,
+        max_grad_norm: Some(1.0),
         network: NetworkConfig {
             body: BodyKind::Mlp,
             core: Core::None,
@@ -45,6 +47,7 @@ pub(super) fn config() -> PaacConfig {
             epsilon: 1e-5,
             epsilon_inside_root: true,
             centered: false,
+            initial_mean_square: 0.0,
         }),
         epsilon: EpsilonConfig::Uniform {
             low: 0.0,
@@ -54,20 +57,20 @@ pub(super) fn config() -> PaacConfig {
     }
 }
 
-fn trainer(config: &PaacConfig, seed: u64) -> Paac<f32> {
-    Paac::new(config, envs(), 40_000, seed, Device::Cpu).unwrap()
+fn trainer(config: &OnPolicyConfig, seed: u64) -> OnPolicy<f32> {
+    OnPolicy::new(config, envs(), &RunSettings::new(40_000, seed)).unwrap()
 }
 
-fn weights(trainer: &Paac<f32>) -> Tensor {
+fn weights(trainer: &OnPolicy<f32>) -> Tensor {
     let section = state(trainer);
     let network = section.section("learner").unwrap().section("network").unwrap();
     network.tensor("1_hidden_weight").unwrap().copy()
 }
 
 /// The policy of what a trainer would save.
-fn policy(trainer: &Paac<f32>) -> ActorCriticPolicy<f32> {
+fn policy(trainer: &OnPolicy<f32>) -> ActorCriticPolicy<f32> {
     let rng = stream(1, "evaluation", 0);
-    restore_policy(&config(), &envs().spec(), &state(trainer), rng, Device::Cpu).unwrap()
+    ActorCriticPolicy::load(&config().network, &envs().spec(), &state(trainer), rng, Device::Cpu).unwrap()
 }
 
 /// A network of two features and three actions.
@@ -112,9 +115,32 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 }
 
 #[test]
+fn weights_of_another_run_are_taken_and_nothing_else() {
+    let mut learned = trainer(&config(), 1);
+    for _ in 0..3 {
+        learned.step().unwrap();
+    }
+    let mut other = trainer(&config(), 2);
+    let before = state(&other);
+    other.load_weights(&state(&learned)).unwrap();
+    assert_eq!(weights(&other), weights(&learned));
+    let differences = before.differences(&state(&other), &|_| false);
+    assert!(
+        !differences.is_empty() && differences.iter().all(|name| name.starts_with("learner/network/")),
+        "{differences:?}"
+    );
+    let mut wider = config();
+    wider.network.body = BodyKind::Layers {
+        convolutions: Vec::new(),
+        hidden: vec![9],
+    };
+    assert!(trainer(&wider, 1).load_weights(&state(&learned)).is_err());
+}
+
+#[test]
 fn a_restored_trainer_goes_on_as_the_saved_one() {
     // Adam has the most statistics, and minibatches use the stream that shuffles.
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         minibatches: 4,
         optimizer: OptimizerConfig::Adam(AdamConfig {
             beta1: 0.9,
@@ -124,7 +150,7 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
         ..config()
     };
     assert_goes_on_exactly(|seed| trainer(&config, seed), 20, 10);
-    let recurrent = PaacConfig {
+    let recurrent = OnPolicyConfig {
         network: NetworkConfig {
             core: Core::Lstm,
             ..config.network
@@ -136,7 +162,7 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
 
 #[test]
 fn centered_pixels_are_compared_with_the_first_rollout_which_is_not_learned_from() {
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         center_pixels: true,
         network: NetworkConfig {
             body: BodyKind::A3c,
@@ -146,7 +172,7 @@ fn centered_pixels_are_compared_with_the_first_rollout_which_is_not_learned_from
     };
     let make = |seed| {
         let envs = name_the_half().make_vec(0, config.num_envs, 1).unwrap();
-        Paac::<u8>::new(&config, envs, 40_000, seed, Device::Cpu).unwrap()
+        OnPolicy::<u8>::new(&config, envs, &RunSettings::new(40_000, seed)).unwrap()
     };
     let mut trainer = make(1);
     assert_eq!(trainer.step().unwrap().updates, 0);
@@ -165,7 +191,7 @@ fn centered_pixels_are_compared_with_the_first_rollout_which_is_not_learned_from
     // Before the first update, too.
     assert_goes_on_exactly(make, 1, 3);
 
-    let features = Paac::<f32>::new(&config, envs(), 40_000, 1, Device::Cpu).map(drop);
+    let features = OnPolicy::<f32>::new(&config, envs(), &RunSettings::new(40_000, 1)).map(drop);
     assert_eq!(
         features.unwrap_err().to_string(),
         "center_pixels = true: observations are not pixels: it must be false"
@@ -175,17 +201,15 @@ fn centered_pixels_are_compared_with_the_first_rollout_which_is_not_learned_from
 #[test]
 fn environments_without_snapshots_begin_new_episodes() {
     let env = || Box::new(Serial::new(vec![remember_the_bit(); 8]));
-    let make = |seed| Paac::<f32>::new(&config(), env(), 100_000, seed, Device::Cpu).unwrap();
+    let make = |seed| OnPolicy::<f32>::new(&config(), env(), &RunSettings::new(100_000, seed)).unwrap();
     let mut saved = make(1);
     // Ten steps of each of the eight, which is one after the end of an episode.
     run(&mut saved, 2);
     assert_eq!(saved.resumption(), Resumption::NewEpisodes);
     let mut restored = make(1);
     restored.load(&state(&saved)).unwrap();
-    assert_eq!(
-        state(&restored).differences(&state(&saved), &|name| name.starts_with("episodes/")),
-        ["begins"]
-    );
+    // No episode is in either.
+    assert!(state(&restored).differences(&state(&saved), &|_| false).is_empty());
     // In five steps, a trainer that continues its episodes of three steps ends two, and one that starts new ones ends one.
     assert_eq!(saved.step().unwrap().episodes.len(), 16);
     assert_eq!(restored.step().unwrap().episodes.len(), 8);
@@ -193,14 +217,14 @@ fn environments_without_snapshots_begin_new_episodes() {
 
 #[test]
 fn a_step_that_failed_leaves_no_episode_to_go_on() {
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         num_envs: 1,
         ..config()
     };
     // The environment breaks in its 7th step, in the second rollout of five.
     let make = || {
         let env = Serial::new(vec![breaks(7, false)]);
-        Paac::<f32>::new(&config, Box::new(env), 1_000, 1, Device::Cpu).unwrap()
+        OnPolicy::<f32>::new(&config, Box::new(env), &RunSettings::new(1_000, 1)).unwrap()
     };
     assert_a_failed_step_saves_no_episode(make, 2);
     let mut trainer = make();
@@ -213,13 +237,13 @@ fn a_step_that_failed_leaves_no_episode_to_go_on() {
 #[test]
 fn an_episode_that_is_truncated_is_worth_what_its_final_observation_is_to_an_lstm_that_remembers_it() {
     // Ten steps make a rollout and an episode, which is truncated.
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         num_envs: 2,
         rollout_steps: 10,
         ..recurrent()
     };
     let env = || Serial::new(vec![name_the_bit(); 2]);
-    let mut trainer = Paac::<f32>::new(&config, Box::new(env()), 1_000, 1, Device::Cpu).unwrap();
+    let mut trainer = OnPolicy::<f32>::new(&config, Box::new(env()), &RunSettings::new(1_000, 1)).unwrap();
     // Before the first update, so that the network is still the one that acted.
     trainer.collect().unwrap();
     let network = ActorCritic::new(
@@ -256,13 +280,13 @@ fn an_episode_that_is_truncated_is_worth_what_its_final_observation_is_to_an_lst
 #[test]
 fn returns_that_are_all_the_same_leave_the_explained_variance_out() {
     // Nothing is paid, and nothing is worth anything without a discount.
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         num_envs: 1,
         gamma: 0.0,
         ..config()
     };
     let env = Serial::new(vec![breaks(100, false)]);
-    let mut trainer = Paac::<f32>::new(&config, Box::new(env), 1_000, 1, Device::Cpu).unwrap();
+    let mut trainer = OnPolicy::<f32>::new(&config, Box::new(env), &RunSettings::new(1_000, 1)).unwrap();
     let progress = trainer.step().unwrap();
     assert_eq!(progress.metrics.mean("explained_variance"), None);
     assert!(
@@ -309,13 +333,13 @@ fn weights_that_are_no_numbers_are_an_error_of_the_policy_and_of_training() {
 
 #[test]
 fn a_rollout_that_does_not_fit_into_memory_is_an_error_before_it_is_made() {
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         num_envs: 10_000,
         rollout_steps: 10_000,
         ..config()
     };
     // 10^8 observations of 28,224 bytes, three times, and once more in 6 bytes each for the only minibatch: 25.4 TB.
-    let error = Paac::<u8>::check_memory(&config, Shape::new(&[4, 84, 84]))
+    let error = OnPolicy::<u8>::check_memory(&config, Shape::new(&[4, 84, 84]))
         .unwrap_err()
         .to_string();
     assert!(
@@ -326,10 +350,10 @@ fn a_rollout_that_does_not_fit_into_memory_is_an_error_before_it_is_made() {
 
 #[test]
 fn every_epoch_updates_once_per_minibatch() {
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         minibatches: 4,
         epochs: 3,
-        clip_ratio: 0.2,
+        clip_ratio: Some(0.2),
         ..config()
     };
     let mut trainer = trainer(&config, 1);
@@ -339,10 +363,10 @@ fn every_epoch_updates_once_per_minibatch() {
 #[test]
 fn an_epoch_that_moves_the_policy_too_far_is_the_last() {
     let updates = |target_kl| {
-        let config = PaacConfig {
+        let config = OnPolicyConfig {
             epochs: 5,
             target_kl,
-            clip_ratio: 0.2,
+            clip_ratio: Some(0.2),
             ..config()
         };
         let mut trainer = trainer(&config, 1);
@@ -351,30 +375,31 @@ fn an_epoch_that_moves_the_policy_too_far_is_the_last() {
         report.updates
     };
     // Each update is an epoch. The first one starts at the policy that acted, so its divergence is 0 except for rounding.
-    assert_eq!([updates(0.0), updates(1e-6), updates(1e6)], [5, 2, 5]);
+    assert_eq!([updates(None), updates(Some(1e-6)), updates(Some(1e6))], [5, 2, 5]);
 }
 
 #[test]
 fn a_ratio_beyond_the_clip_has_no_gradient_where_it_would_pay_to_go_further() {
-    let config = PaacConfig {
-        clip_ratio: 0.2,
+    let config = OnPolicyConfig {
+        clip_ratio: Some(0.2),
         value_weight: 0.0,
         entropy_weight: 0.0,
         ..config()
     };
     let grad_norm = |old_log_probability: f32, advantage: f32| {
-        let batch = PaacBatch {
+        let batch = OnPolicyBatch {
             obs: Tensor::from_slice2(&[[0.5f32, -1.0]]),
             actions: Tensor::from_slice(&[2i64]),
             epsilons: Tensor::from_slice(&[0.0f32]),
             log_probabilities: Tensor::from_slice(&[old_log_probability]),
+            values: Tensor::zeros([1], (Kind::Float, Device::Cpu)),
             advantages: Tensor::from_slice(&[advantage]),
             returns: Tensor::from_slice(&[0.0f32]),
             begins: vec![true],
             state: RecurrentState::default(),
             learning_rate: 0.0,
         };
-        PaacLearner::new(&config, uniform_network())
+        OnPolicyLearner::new(&config, uniform_network())
             .unwrap()
             .learn(&batch)
             .unwrap()
@@ -390,7 +415,7 @@ fn a_ratio_beyond_the_clip_has_no_gradient_where_it_would_pay_to_go_further() {
 #[test]
 fn the_learning_rate_falls_from_all_to_0_and_no_rollout_of_the_run_is_without() {
     // Two rollouts of 8 environments and 5 steps make the run of 80 frames; a third would come after its end.
-    let mut trainer = Paac::new(&config(), envs(), 80, 1, Device::Cpu).unwrap();
+    let mut trainer = OnPolicy::new(&config(), envs(), &RunSettings::new(80, 1)).unwrap();
     for rate in [0.01, 0.005, 0.0] {
         assert_eq!(trainer.step().unwrap().metrics.mean("learning_rate"), Some(rate));
     }
@@ -398,7 +423,7 @@ fn the_learning_rate_falls_from_all_to_0_and_no_rollout_of_the_run_is_without() 
 
 #[test]
 fn the_gradient_of_the_loss_is_that_of_finite_differences() {
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         loss_scale: 2.0,
         entropy_weight: 0.1,
         ..config()
@@ -423,13 +448,14 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
         let value = ((1.0 - values.double_value(&[0])).powi(2) + (-1.0 - values.double_value(&[1])).powi(2)) / 2.0;
         2.0 * (policy - 0.1 * entropy + 0.5 * value)
     };
-    let mut learner = PaacLearner::new(&config, uniform_network()).unwrap();
+    let mut learner = OnPolicyLearner::new(&config, uniform_network()).unwrap();
     let stats = learner
-        .learn(&PaacBatch {
+        .learn(&OnPolicyBatch {
             obs: Tensor::from_slice2(&[[0.5f32, -1.0], [0.2, 0.3]]),
             actions: Tensor::from_slice(&[2i64, 0]),
             epsilons: Tensor::from_slice(&[0.2f32, 0.0]),
             log_probabilities: Tensor::from_slice(&[0.0f32, 0.0]),
+            values: Tensor::zeros([2], (Kind::Float, Device::Cpu)),
             advantages: Tensor::from_slice(&[1.5f32, -0.5]),
             returns: Tensor::from_slice(&[1.0f32, -1.0]),
             begins: vec![true; 2],
@@ -464,25 +490,26 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
     );
 }
 
-fn recurrent() -> PaacConfig {
+fn recurrent() -> OnPolicyConfig {
     let network = NetworkConfig {
         core: Core::Lstm,
         ..config().network
     };
-    PaacConfig { network, ..config() }
+    OnPolicyConfig { network, ..config() }
 }
 
 #[test]
 fn an_lstm_learns_what_has_to_be_remembered_and_evaluation_remembers_too() {
-    let score = |config: &PaacConfig| {
+    let score = |config: &OnPolicyConfig| {
         let env = Serial::new(vec![remember_the_bit(); 8]);
         let spec = env.spec();
-        let mut trainer = Paac::new(config, Box::new(env), 100_000, 1, Device::Cpu).unwrap();
+        let mut trainer = OnPolicy::new(config, Box::new(env), &RunSettings::new(100_000, 1)).unwrap();
         for _ in 0..250 {
             trainer.step().unwrap();
         }
         let rng = stream(1, "evaluation", 0);
-        let mut policy = restore_policy::<f32>(config, &spec, &state(&trainer), rng, Device::Cpu).unwrap();
+        let mut policy =
+            ActorCriticPolicy::<f32>::load(&config.network, &spec, &state(&trainer), rng, Device::Cpu).unwrap();
         let (mut obs, mut last, mut steps) = (vec![0.0; 24], vec![0.0; 24], [Step::default(); 8]);
         let mut env = Serial::new(vec![remember_the_bit(); 8]);
         env.reset(Some(5), &mut obs).unwrap();
@@ -516,22 +543,23 @@ fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
     let mut first = network().initial_state(n).unwrap();
     let obs = Tensor::from_slice(&numbers(2 * n, 0.3)).reshape([n as i64, 2]);
     let _ = no_grad(|| network().forward(&obs, &[true; 4], &mut first)).unwrap();
-    let whole = PaacBatch {
+    let whole = OnPolicyBatch {
         obs: Tensor::from_slice(&numbers(2 * len, 0.7)).reshape([len as i64, 2]),
         actions: Tensor::from_slice(&(0..len as i64).map(|i| i * i % 3).collect::<Vec<_>>()),
         epsilons: Tensor::from_slice(&vec![0.1f32; len]),
         log_probabilities: Tensor::from_slice(&vec![-1.0f32; len]),
+        values: Tensor::zeros([len as i64], (Kind::Float, Device::Cpu)),
         advantages: Tensor::from_slice(&numbers(len, 1.1)),
         returns: Tensor::from_slice(&numbers(len, 1.7)),
         begins,
         state: first,
         learning_rate: 0.0,
     };
-    let config = PaacConfig {
-        max_grad_norm: 1e9,
+    let config = OnPolicyConfig {
+        max_grad_norm: None,
         ..recurrent()
     };
-    let stats = |batch: &PaacBatch| PaacLearner::new(&config, network()).unwrap().learn(batch).unwrap();
+    let stats = |batch: &OnPolicyBatch| OnPolicyLearner::new(&config, network()).unwrap().learn(batch).unwrap();
     let part_of = |envs: [i64; 2]| {
         let samples = (0..len as i64).filter(|sample| envs.contains(&(sample % n as i64)));
         let part = Minibatch {
@@ -550,21 +578,22 @@ fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
     assert!((all.loss - (a.loss + b.loss) / 2.0).abs() < 1e-5);
     assert!((all.entropy - (a.entropy + b.entropy) / 2.0).abs() < 1e-5);
     // The gradients themselves, number by number. With an epsilon that drowns the mean square, a step of RMSProp is one along the gradient.
-    let plain = PaacConfig {
-        learning_rate: 1e8,
+    let plain = OnPolicyConfig {
+        learning_rate: 1e8.into(),
         optimizer: OptimizerConfig::RmsProp(RmsPropConfig {
             decay: 0.0,
             epsilon: 1e8,
             epsilon_inside_root: false,
             centered: false,
+            initial_mean_square: 0.0,
         }),
         ..config
     };
-    let gradient = |batch: PaacBatch| {
-        let mut learner = PaacLearner::new(&plain, network()).unwrap();
+    let gradient = |batch: OnPolicyBatch| {
+        let mut learner = OnPolicyLearner::new(&plain, network()).unwrap();
         let flat = || Vec::<f32>::try_from(network().params().flat()).unwrap();
         learner
-            .learn(&PaacBatch {
+            .learn(&OnPolicyBatch {
                 learning_rate: 1e8,
                 ..batch
             })
@@ -588,13 +617,13 @@ fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
 
 #[test]
 fn an_lstm_with_minibatches_is_the_same_run_for_the_same_seed() {
-    let config = PaacConfig {
+    let config = OnPolicyConfig {
         minibatches: 4,
         epochs: 2,
         ..recurrent()
     };
     let weights = |seed| {
-        let mut trainer = Paac::new(&config, envs(), 100_000, seed, Device::Cpu).unwrap();
+        let mut trainer = OnPolicy::new(&config, envs(), &RunSettings::new(100_000, seed)).unwrap();
         for _ in 0..5 {
             trainer.step().unwrap();
         }
