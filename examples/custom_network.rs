@@ -98,10 +98,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         normalize_advantages: false,
         learning_rate: Schedule::over_run(3e-3, 0.0),
         network: NetworkConfig {
-            body: BodyKind::Layers {
-                convolutions: vec![(16, 3, 1)],
-                hidden: vec![64],
-            },
+            body: BodyKind::layers_of(&[(16, 3, 1)], &[64]),
             core: Core::None,
             init: Init::Orthogonal,
             precision: Precision::Float32,

@@ -188,7 +188,7 @@ fn way_out(error: &anyhow::Error) -> Option<String> {
         (_, _, Some(AgentError::Shape { .. })) => {
             let own = "--set \"network.body={layers={convolutions=[[16,3,1]],hidden=[128]}}\"";
             Some(format!(
-                "`nature` and `a3c` read pictures of 84x84, `mlp` reads features: choose with --set network.body=NAME, or describe layers with {own}"
+                "`nature`, `a3c` and `impala` read pictures like the Atari's, `mlp` reads features: choose with --set network.body=NAME, or describe layers with {own}"
             ))
         }
         _ => of_the_system(error).map(str::to_owned),

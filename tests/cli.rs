@@ -232,7 +232,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --config types.toml",
-            "error: `types.toml`: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `ppo.network.body`",
+            "error: `types.toml`: ppo.network.body = \"natur\": there is no such network; use nature, a3c, mlp, impala",
         ),
         (
             "train pong --config preset.toml",
@@ -317,7 +317,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --set network.body=natur",
-            "error: unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `ppo.network.body`",
+            "error: ppo.network.body = \"natur\": there is no such network; use nature, a3c, mlp, impala",
         ),
         (
             "train pong --set mode=77",
@@ -468,8 +468,8 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     for (command, expected) in [
         (
             "train cartpole --set network.body=a3c",
-            "error: the network `a3c` cannot read observations of shape 4: it needs channels, height and width; `nature` and `a3c` read \
-             pictures of 84x84, `mlp` reads features: choose with --set network.body=NAME, or describe layers with --set \
+            "error: the network `a3c` cannot read observations of shape 4: it needs channels, height and width; `nature`, `a3c` and \
+             `impala` read pictures like the Atari's, `mlp` reads features: choose with --set network.body=NAME, or describe layers with --set \
              \"network.body={layers={convolutions=[[16,3,1]],hidden=[128]}}\"",
         ),
         (
@@ -486,7 +486,7 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         ),
         (
             "train cartpole --set network.body={layers={width=64}}",
-            "error: unknown field `width`, expected `convolutions` or `hidden` in `ppo.network.body`",
+            "error: unknown field `width`, expected one of `convolutions`, `hidden`, `activation`, `norm`, `skip` in `ppo.network.body.layers`",
         ),
         (
             "bench replay --env=cartpole",

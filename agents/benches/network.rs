@@ -1,21 +1,32 @@
 //! How fast networks answer and are learned from, in both precisions, and how fast optimisers are, with as many threads of libtorch as there are cores.
 
 use coinop_agents::init::Init;
-use coinop_agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
+use coinop_agents::network::{ActorCritic, BodyKind, Core, Impala, NetworkConfig, Norm, Precision, RecurrentState};
 use coinop_agents::optim::{AdamConfig, Optimizer, OptimizerConfig, RmsPropConfig};
 use coinop_agents::process_settings;
-use coinop_agents::tch::{Device, Kind};
+use coinop_agents::tch::{Device, Kind, no_grad};
 use coinop_envs::rng::stream;
 use coinop_envs::{EnvSpec, Shape};
 use criterion::{Criterion, Throughput, criterion_group};
 
 const OBS_LEN: usize = 4 * 84 * 84;
-const NETWORKS: [(&str, BodyKind, Precision); 4] = [
-    ("a3c/float32", BodyKind::A3c, Precision::Float32),
-    ("a3c/bfloat16", BodyKind::A3c, Precision::Bfloat16),
-    ("nature/float32", BodyKind::Nature, Precision::Float32),
-    ("nature/bfloat16", BodyKind::Nature, Precision::Bfloat16),
-];
+fn networks() -> [(&'static str, BodyKind, Precision); 6] {
+    [
+        ("a3c/float32", BodyKind::A3c, Precision::Float32),
+        ("a3c/bfloat16", BodyKind::A3c, Precision::Bfloat16),
+        ("nature/float32", BodyKind::Nature, Precision::Float32),
+        ("nature/bfloat16", BodyKind::Nature, Precision::Bfloat16),
+        ("impala/float32", impala(Norm::None), Precision::Float32),
+        ("impala/batch norm", impala(Norm::Batch), Precision::Float32),
+    ]
+}
+
+fn impala(norm: Norm) -> BodyKind {
+    BodyKind::Impala(Impala {
+        norm,
+        ..Impala::default()
+    })
+}
 
 fn network(body: BodyKind, precision: Precision) -> ActorCritic {
     let config = NetworkConfig {
@@ -37,7 +48,7 @@ fn infer(c: &mut Criterion) {
     let mut group = c.benchmark_group("infer");
     let pixels = pixels(32);
     group.throughput(Throughput::Elements(32));
-    for (name, body, precision) in NETWORKS {
+    for (name, body, precision) in networks() {
         let network = network(body, precision);
         group.bench_function(name, |b| {
             b.iter(|| {
@@ -47,6 +58,15 @@ fn infer(c: &mut Criterion) {
             });
         });
     }
+    // Not absorbed: the batch normalisation is computed, as for a gradient.
+    let network = network(impala(Norm::Batch), Precision::Float32);
+    group.bench_function("impala/batch norm, not absorbed", |b| {
+        b.iter(|| {
+            let obs = network.body().input(&pixels).expect("a tensor");
+            let answer = no_grad(|| network.forward(&obs, &[], &mut RecurrentState::default()));
+            answer.expect("an answer").0.double_value(&[0, 0])
+        });
+    });
     group.finish();
 }
 
@@ -55,7 +75,7 @@ fn gradient(c: &mut Criterion) {
     let mut group = c.benchmark_group("gradient");
     group.sample_size(20).throughput(Throughput::Elements(256));
     let pixels = pixels(256);
-    for (name, body, precision) in NETWORKS {
+    for (name, body, precision) in networks() {
         let network = network(body, precision);
         let obs = network.body().input(&pixels).expect("a tensor");
         group.bench_function(name, |b| {

@@ -38,11 +38,19 @@ pub enum AgentError {
     #[error("the network `{network}` cannot read observations of shape {shape}: {reason}")]
     Shape {
         /// The network's name.
-        network: &'static str,
+        network: String,
         /// The shape of the observation.
         shape: String,
         /// What the network requires.
         reason: String,
+    },
+    /// There is no network of this name.
+    #[error("network.body = \"{name}\": there is no such network; use {}", known.join(", "))]
+    UnknownNetwork {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
     },
     /// A setting has an invalid value.
     #[error("{name} = {value}: {reason}")]

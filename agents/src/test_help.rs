@@ -318,10 +318,7 @@ impl Env for NameTheHalf {
 
 /// A network that learns it in a second.
 pub(crate) fn small_convolutions() -> BodyKind {
-    BodyKind::Layers {
-        convolutions: vec![(4, 6, 3)],
-        hidden: vec![16],
-    }
+    BodyKind::layers_of(&[(4, 6, 3)], &[16])
 }
 
 /// Makes them.

@@ -54,7 +54,7 @@ fn answers_and_gradient(precision: Precision, core: Core, device: Device) -> [Te
     let obs = network.body().input(&pixels).unwrap();
     let mut state = match core {
         Core::None => RecurrentState::default(),
-        Core::Lstm => network.initial_state(32).unwrap(),
+        _ => network.initial_state(32).unwrap(),
     };
     let (logits, values) = network.forward(&obs, &[true; 32], &mut state).unwrap();
     let loss = logits.square().mean(Kind::Float) + values.square().mean(Kind::Float);

@@ -22,8 +22,8 @@ const MAX_PARTS: usize = 8;
 /// The key that selects which other keys its table has.
 const KIND: &str = "kind";
 
-/// The only key of a table that describes what a word names elsewhere: `body = { layers = … }` in place of `body = "a3c"`.
-const DESCRIPTION: &str = "layers";
+/// The only keys of a table that describes what a word names elsewhere: `body = { layers = … }` in place of `body = "a3c"`.
+const DESCRIPTIONS: [&str; 2] = ["layers", "impala"];
 
 /// A key of a schedule, which is a table or a number: `learning_rate = { from = 0.002, to = 0.0 }`.
 const SCHEDULE: &str = "from";
@@ -144,9 +144,9 @@ fn merge_below(base: &mut Table, over: Table, prefix: &str, names: &Names<'_>) -
         }
         match base.get_mut(&key) {
             Some(Value::Table(below)) => match value {
-                Value::Table(over) if changes_kind(below, &over) => *below = over,
+                Value::Table(over) if changes_kind(below, &over) || describes_another(below, &over) => *below = over,
                 Value::Table(over) => merge_below(below, over, &format!("{name}."), names)?,
-                Value::String(word) if below.keys().eq([DESCRIPTION]) => {
+                Value::String(word) if DESCRIPTIONS.iter().any(|description| below.keys().eq([description])) => {
                     base.insert(key, Value::String(word));
                 }
                 Value::Float(number) if below.contains_key(SCHEDULE) => {
@@ -180,6 +180,16 @@ fn counted(name: &str, value: Value) -> Value {
         Some(Ok(count)) => i64::try_from(count).map_or(value, Value::Integer),
         _ => value,
     }
+}
+
+/// Whether both describe what a word could name, by different keys.
+fn describes_another(base: &Table, over: &Table) -> bool {
+    let describes = |table: &Table| {
+        DESCRIPTIONS
+            .iter()
+            .position(|description| table.keys().eq([description]))
+    };
+    matches!((describes(base), describes(over)), (Some(base), Some(over)) if base != over)
 }
 
 fn changes_kind(base: &Table, over: &Table) -> bool {
@@ -501,6 +511,7 @@ mod tests {
         let mut table: Table = toml::from_str("[ppo.network]\nbody = 'a3c'").unwrap();
         for (pair, expected) in [
             ("body={layers={hidden=[9]}}", "body = { layers = { hidden = [9] } }"),
+            ("body={impala={hidden=9}}", "body = { impala = { hidden = 9 } }"),
             ("body=nature", "body = 'nature'"),
         ] {
             set(&mut table, &pair.parse().unwrap(), &[]).unwrap();

@@ -599,12 +599,12 @@ mod tests {
         let error = |spoil: fn(&mut Table)| {
             let mut table = preset_table(Algo::find("paac").unwrap(), &env, "").unwrap();
             spoil(&mut table);
-            Config::from_table(table).unwrap_err().to_string()
+            Config::valid(table).unwrap_err().to_string()
         };
         let network = |table: &mut Table| table["paac"]["network"]["body"] = Value::String("natur".to_owned());
         assert_eq!(
             error(network),
-            "unknown variant `natur`, expected one of `nature`, `a3c`, `mlp`, `layers` in `paac.network.body`"
+            "paac.network.body = \"natur\": there is no such network; use nature, a3c, mlp, impala"
         );
         let missing = |table: &mut Table| {
             table.remove("paac");

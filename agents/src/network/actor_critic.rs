@@ -4,8 +4,9 @@ use coinop_envs::EnvSpec;
 use coinop_envs::rng::Rng;
 use tch::{Device, Tensor, no_grad};
 
-use super::body::{Body, Builder, Layer};
+use super::body::Body;
 use super::core::Lstm;
+use super::layer::{HeadLayer, TorsoBuilder};
 use super::{NetworkConfig, RecurrentState};
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
@@ -44,8 +45,8 @@ pub struct ActorCritic {
     params: Params,
     body: Body,
     core: Option<Lstm>,
-    policy: Layer,
-    value: Layer,
+    policy: HeadLayer,
+    value: HeadLayer,
     num_actions: usize,
 }
 
@@ -56,11 +57,11 @@ impl ActorCritic {
     ///
     /// [`AgentError::Shape`] if the network cannot read such observations.
     pub fn new(config: &NetworkConfig, spec: &EnvSpec, rng: &mut Rng, device: Device) -> Result<Self, AgentError> {
-        let mut builder = Builder::new(config.init, rng);
-        let body = Body::build(config, spec.obs_shape, 0, device, &mut builder)?;
+        let mut builder = TorsoBuilder::new(config.init, spec.obs_shape, rng);
+        let body = Body::build(config, 0, device, &mut builder)?;
         let (core, width) = Lstm::build(config.core, body.width(), &mut builder)?;
-        let policy = builder.linear("policy", spec.num_actions as i64, width, POLICY_GAIN)?;
-        let value = builder.linear("value", 1, width, VALUE_GAIN)?;
+        let policy = builder.head("policy", spec.num_actions as i64, width, POLICY_GAIN)?;
+        let value = builder.head("value", 1, width, VALUE_GAIN)?;
         Ok(Self {
             params: builder.finish(device)?,
             body,

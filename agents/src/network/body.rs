@@ -1,4 +1,4 @@
-//! Network bodies, and the layers that bodies and heads consist of.
+//! The body of a network: a torso with its number types, memory formats and kept weights.
 //!
 //! Images are stored with the channels of each pixel next to each other, libtorch's channels-last memory format:
 //!
@@ -10,16 +10,16 @@
 //! oneDNN's convolutions use this format. With the other one, every convolution and every gradient would first copy
 //! its input.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
-use coinop_envs::rng::Rng;
-use coinop_envs::{Shape, memory};
+use coinop_envs::Shape;
 use tch::kind::Element;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
+use super::layer::{Buffer, Layer, Spec, TorsoBuilder, Weights};
+use super::torso::{Sequence, Torso, find};
 use super::{BodyKind, NetworkConfig, Observation, Precision};
 use crate::device::upload;
-use crate::init::Init;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
 
@@ -29,54 +29,104 @@ const PIXEL_SCALE: f64 = 1.0 / 255.0;
 /// The parameter name of the means subtracted from pixels.
 const CENTER: &str = "center";
 
-/// The gain of orthogonal weights in layers followed by a rectifier.
-pub(super) const HIDDEN_GAIN: f64 = std::f64::consts::SQRT_2;
-
-/// The index of a layer's weight among the parameters; its bias follows it.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Layer {
-    Conv { weight: usize, stride: i64 },
-    Linear { weight: usize },
-}
-
-impl Layer {
-    /// Applies the layer to `x`, in the precision of `x`.
-    pub(super) fn apply(self, params: &Params, x: &Tensor) -> Result<Tensor, TchError> {
-        self.compute(x, &self.weights(params, x.kind(), None)?)
-    }
-
-    /// The layer's weight and bias as `kind`; the weight is multiplied by `scale`.
-    fn weights(self, params: &Params, kind: Kind, scale: Option<f64>) -> Result<Weights, TchError> {
-        let (Layer::Conv { weight: at, .. } | Layer::Linear { weight: at }) = self;
-        let weight = match scale {
-            Some(scale) => params.leaf(at).f_mul_scalar(scale)?.f_to_kind(kind)?,
-            None => params.leaf(at).f_to_kind(kind)?,
-        };
-        let bias = params.leaf(at + 1).f_to_kind(kind)?;
-        Ok(Weights { weight, bias })
-    }
-
-    fn compute(self, x: &Tensor, Weights { weight, bias }: &Weights) -> Result<Tensor, TchError> {
-        match self {
-            Layer::Conv { stride, .. } => x.f_conv2d(weight, Some(bias), [stride, stride], [0, 0], [1, 1], 1),
-            Layer::Linear { .. } => x.f_linear(weight, Some(bias)),
-        }
-    }
-}
-
-/// The converted weight and bias of a layer.
-#[derive(Debug)]
-struct Weights {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-/// The converted weights of all layers, valid as long as the parameters do not change.
+/// The converted weights of all layers, valid as long as the parameters do not change: for the outputs of other layers,
+/// and for observations.
 #[derive(Debug)]
 struct Kept {
     version: i64,
     obs_kind: Kind,
-    weights: Vec<Weights>,
+    weights: RefCell<Vec<[Option<Weights>; 2]>>,
+}
+
+/// One pass of a batch through a [`Torso`]: its layers, with or without a gradient.
+pub struct Pass<'a> {
+    body: &'a Body,
+    params: &'a Params,
+    obs: &'a Tensor,
+    /// The observations as the layers compute with them, once a layer has read them.
+    input: OnceCell<Tensor>,
+    /// The weights of a pass without a gradient.
+    kept: Option<&'a Kept>,
+}
+
+impl Pass<'_> {
+    /// Applies a layer to the observations.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn read(&self, layer: Layer) -> Result<Tensor, TchError> {
+        let input = match self.input.get() {
+            Some(input) => input,
+            None => {
+                let input = self.body.first(self.obs)?;
+                self.input.get_or_init(|| input)
+            }
+        };
+        self.through(layer, input, true)
+    }
+
+    /// Applies a layer to the outputs of others. A fully connected layer flattens them.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn apply(&self, layer: Layer, x: &Tensor) -> Result<Tensor, TchError> {
+        self.through(layer, x, false)
+    }
+
+    /// The observations themselves, with pixels from 0 to 1: pictures `[n, channels, height, width]` if the torso has
+    /// convolutions, else `[n, numbers]`.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn obs(&self) -> Result<Tensor, TchError> {
+        let x = self.body.first(self.obs)?;
+        let x = match self.obs.kind() {
+            Kind::Uint8 => x.f_mul_scalar(PIXEL_SCALE)?,
+            _ => x,
+        };
+        if self.body.convolves() {
+            Ok(x)
+        } else {
+            x.f_flatten(1, -1)
+        }
+    }
+
+    /// A constant of the torso.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn buffer(&self, buffer: Buffer) -> Result<Tensor, TchError> {
+        buffer.values(self.params)?.f_to_kind(self.body.kind())
+    }
+
+    /// Whether this pass is for a gradient.
+    #[must_use]
+    pub fn has_gradient(&self) -> bool {
+        self.kept.is_none()
+    }
+
+    fn through(&self, layer: Layer, x: &Tensor, is_obs: bool) -> Result<Tensor, TchError> {
+        let body = self.body;
+        let spec = &body.layers[layer.0];
+        // Weights are scaled instead of the pixels that meet them: there are far fewer.
+        let scale = (is_obs && self.obs.kind() == Kind::Uint8).then_some(PIXEL_SCALE);
+        let flat = (!spec.is_convolution()).then(|| body.flat(x)).transpose()?;
+        let x = flat.as_ref().unwrap_or(x);
+        let Some(kept) = self.kept else {
+            return spec.compute(x, &spec.weights(self.params, body.kind(), scale, true)?);
+        };
+        let mut all = kept.weights.borrow_mut();
+        let weights = &mut all[layer.0][usize::from(is_obs)];
+        let weights = match weights {
+            Some(weights) => weights,
+            None => weights.insert(spec.weights(self.params, body.kind(), scale, false)?),
+        };
+        spec.compute(x, weights)
+    }
 }
 
 /// The layers that read observations, up to the heads of a network.
@@ -99,9 +149,9 @@ struct Kept {
 /// ```
 #[derive(Debug)]
 pub struct Body {
-    layers: Vec<Layer>,
+    torso: Torso,
+    layers: Vec<Spec>,
     obs_shape: Shape,
-    width: i64,
     device: Device,
     precision: Precision,
     kept: RefCell<Option<Kept>>,
@@ -110,45 +160,32 @@ pub struct Body {
 }
 
 impl Body {
-    /// Builds the body with its hidden layers, except the last `without` of them, which each head then has for
-    /// itself.
+    /// Builds the body. Of the fully connected layers at its end it leaves out `without`, which each head then has for
+    /// itself; a torso of a closure is never without them.
     pub(super) fn build(
         config: &NetworkConfig,
-        obs_shape: Shape,
         without: usize,
         device: Device,
-        builder: &mut Builder<'_>,
+        builder: &mut TorsoBuilder<'_>,
     ) -> Result<Self, AgentError> {
         config.validate()?;
         let kind = &config.body;
-        let (convolutions, widths) = kind.layers();
-        let mut layers = Vec::new();
-        let mut width = if convolutions.is_empty() {
-            obs_shape.len() as i64
-        } else {
-            let [channels, height, width] = obs_shape.dims() else {
-                return Err(wrong_shape(kind, obs_shape, "it needs channels, height and width"));
-            };
-            let (mut channels, mut height, mut width) = (*channels as i64, *height as i64, *width as i64);
-            for &(filters, kernel, stride) in convolutions {
-                if height < kernel || width < kernel {
-                    return Err(wrong_shape(kind, obs_shape, "height and width are too small"));
-                }
-                layers.push(builder.conv(&[filters, channels, kernel, kernel], stride)?);
-                channels = filters;
-                height = (height - kernel) / stride + 1;
-                width = (width - kernel) / stride + 1;
+        let start = |convolves: bool, builder: &TorsoBuilder<'_>| Sequence::start(kind, convolves, builder);
+        let torso = match kind {
+            BodyKind::Registered(name) => find(name)?(builder)?,
+            BodyKind::Impala(impala) => start(true, builder)?
+                .impala(kind, impala, without, builder)?
+                .into_torso(),
+            _ => {
+                let list = kind.layers();
+                let sequence = start(!list.convolutions.is_empty(), builder)?;
+                sequence.layers(kind, &list, without, builder)?.into_torso()
             }
-            channels * height * width
         };
-        for &next in &widths[..widths.len() - without] {
-            layers.push(builder.linear("hidden", next, width, HIDDEN_GAIN)?);
-            width = next;
-        }
         Ok(Self {
-            layers,
-            obs_shape,
-            width,
+            torso,
+            layers: builder.take_layers(),
+            obs_shape: builder.obs_shape(),
             device,
             precision: config.precision.resolved(device),
             kept: RefCell::new(None),
@@ -164,7 +201,7 @@ impl Body {
 
     /// The number of features passed to the heads.
     pub(super) fn width(&self) -> i64 {
-        self.width
+        self.torso.width
     }
 
     /// The device of the network.
@@ -212,7 +249,11 @@ impl Body {
 
     /// The features `[n, width]`, in `f32`, of observations `[n, obs_shape…]`, `u8` or `f32`.
     pub(super) fn forward(&self, params: &Params, obs: &Tensor) -> Result<Tensor, AgentError> {
-        Ok(self.compute(obs, &self.weights(params, obs.kind())?)?)
+        if self.layers.iter().any(Spec::averages_batches) {
+            // This pass changes the averages, which libtorch does not count as a new version.
+            self.kept.replace(None);
+        }
+        Ok(self.compute(params, obs, None)?)
     }
 
     /// The same without gradients; unchanged weights are not converted again.
@@ -225,20 +266,23 @@ impl Body {
                 _ => kept.insert(Kept {
                     version,
                     obs_kind,
-                    weights: self.weights(params, obs_kind)?,
+                    weights: RefCell::new(self.layers.iter().map(|_| [None, None]).collect()),
                 }),
             };
-            Ok(self.compute(obs, &kept.weights)?)
+            Ok(self.compute(params, obs, Some(kept))?)
         })
     }
 
-    /// The converted weights for observations of type `obs_kind`.
-    fn weights(&self, params: &Params, obs_kind: Kind) -> Result<Vec<Weights>, TchError> {
-        let kind = self.kind();
-        // Weights are scaled instead of the pixels that meet them: there are far fewer.
-        let mut scale = (obs_kind == Kind::Uint8).then_some(PIXEL_SCALE);
-        let weights = |layer: &Layer| layer.weights(params, kind, scale.take());
-        self.layers.iter().map(weights).collect()
+    fn compute(&self, params: &Params, obs: &Tensor, kept: Option<&Kept>) -> Result<Tensor, TchError> {
+        let pass = Pass {
+            body: self,
+            params,
+            obs,
+            input: OnceCell::new(),
+            kept,
+        };
+        let features = (self.torso.compute)(&pass)?;
+        self.flat(&features)?.f_to_kind(Kind::Float)
     }
 
     /// Subtracts from every pixel its mean over these observations `[n, obs_shape…]`, `u8`, from now on.
@@ -294,17 +338,6 @@ impl Body {
         }
     }
 
-    fn compute(&self, obs: &Tensor, weights: &[Weights]) -> Result<Tensor, TchError> {
-        let mut x = self.first(obs)?;
-        for (layer, weights) in self.layers.iter().zip(weights) {
-            if matches!(layer, Layer::Linear { .. }) {
-                x = self.flat(&x)?;
-            }
-            x = layer.compute(&x, weights)?.f_relu_()?;
-        }
-        self.flat(&x)?.f_to_kind(Kind::Float)
-    }
-
     /// Flattens each sample, of images in memory order.
     fn flat(&self, x: &Tensor) -> Result<Tensor, TchError> {
         match x.dim() {
@@ -314,7 +347,7 @@ impl Body {
     }
 
     fn convolves(&self) -> bool {
-        matches!(self.layers.first(), Some(Layer::Conv { .. }))
+        self.layers.iter().any(Spec::is_convolution)
     }
 
     /// The number type that the layers compute with.
@@ -361,91 +394,5 @@ pub(crate) fn rows(samples: &Tensor, numbers: &Tensor) -> Result<Tensor, TchErro
             .f_index_select(0, numbers)?
             .f_permute([0, 3, 1, 2]),
         _ => samples.f_index_select(0, numbers),
-    }
-}
-
-fn wrong_shape(kind: &BodyKind, shape: Shape, reason: &'static str) -> AgentError {
-    AgentError::Shape {
-        network: kind.name(),
-        shape: shape.to_string(),
-        reason: reason.to_owned(),
-    }
-}
-
-/// Draws the initial parameters of a network, layer by layer.
-pub(super) struct Builder<'a> {
-    values: Vec<(String, Tensor)>,
-    init: Init,
-    rng: &'a mut Rng,
-}
-
-impl<'a> Builder<'a> {
-    pub(super) fn new(init: Init, rng: &'a mut Rng) -> Self {
-        Self {
-            values: Vec::new(),
-            init,
-            rng,
-        }
-    }
-
-    fn conv(&mut self, shape: &[i64], stride: i64) -> Result<Layer, AgentError> {
-        let weight = self.add("conv", shape, HIDDEN_GAIN)?;
-        Ok(Layer::Conv { weight, stride })
-    }
-
-    /// Adds a layer from `inputs` to `outputs`; `gain` scales orthogonal weights.
-    pub(super) fn linear(&mut self, name: &str, outputs: i64, inputs: i64, gain: f64) -> Result<Layer, AgentError> {
-        let weight = self.add(name, &[outputs, inputs], gain)?;
-        Ok(Layer::Linear { weight })
-    }
-
-    /// The same, with one bias for all outputs.
-    pub(super) fn linear_with_one_bias(
-        &mut self,
-        name: &str,
-        outputs: i64,
-        inputs: i64,
-        gain: f64,
-    ) -> Result<Layer, AgentError> {
-        let weight = self.add(name, &[outputs, inputs], gain)?;
-        let bias = &mut self.values[weight + 1].1;
-        *bias = bias.f_narrow(0, 0, 1)?;
-        Ok(Layer::Linear { weight })
-    }
-
-    /// Adds the gates of a recurrent core.
-    pub(super) fn gates(&mut self, name: &str, outputs: i64, inputs: i64) -> Result<usize, AgentError> {
-        self.add(name, &[outputs, inputs], 1.0)
-    }
-
-    /// Sets a part of the bias that belongs to the weight with index `weight`.
-    pub(super) fn set_bias(&mut self, weight: usize, first: i64, len: i64, value: f64) -> Result<(), TchError> {
-        let _ = self.values[weight + 1].1.f_narrow(0, first, len)?.f_fill_(value)?;
-        Ok(())
-    }
-
-    /// Adds a weight and its bias and returns the index of the weight. Checks for memory before drawing them.
-    fn add(&mut self, name: &str, shape: &[i64], gain: f64) -> Result<usize, AgentError> {
-        // A gradient, up to two averages of it, and what orthogonal weights are drawn from.
-        const COPIES: u64 = 6 * size_of::<f32>() as u64;
-        let before: u64 = self.values.iter().map(|(_, value)| value.numel() as u64).sum();
-        let own = shape
-            .iter()
-            .fold(1u64, |product, dim| product.saturating_mul(*dim as u64));
-        let parameters = before.saturating_add(own);
-        let what = || format!("a network with {parameters} parameters");
-        let way_out = "choose fewer or narrower layers";
-        memory::require(what, parameters.saturating_mul(COPIES), way_out).map_err(AgentError::Memory)?;
-        let weight = self.values.len();
-        let number = weight / 2 + 1;
-        let values = self.init.draw(shape, gain, self.rng)?;
-        self.values.push((format!("{number}_{name}_weight"), values.0));
-        self.values.push((format!("{number}_{name}_bias"), values.1));
-        Ok(weight)
-    }
-
-    /// Returns the parameters of all layers on `device`.
-    pub(super) fn finish(self, device: Device) -> Result<Params, TchError> {
-        Params::new(self.values, device)
     }
 }

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::body::Builder;
+use super::layer::TorsoBuilder;
 use crate::device::upload;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
@@ -37,6 +37,9 @@ pub enum Core {
     None,
     /// 256 LSTM cells (Hochreiter and Schmidhuber 1997) whose forget gates start with a bias of 1 (Gers 2000).
     Lstm,
+    /// The same, whose gates also see the cells (Gers and Schmidhuber 2000, "Recurrent nets that time and count"). What
+    /// they see has no weight at first.
+    PeepholeLstm,
 }
 
 /// The recurrent state of the current episodes, one row per environment; empty for feed-forward networks.
@@ -115,24 +118,33 @@ impl RecurrentState {
     }
 }
 
-/// The core's parameters: weight and bias of its inputs, then of its hidden state.
+/// The core's parameters: weight and bias of its inputs, then of its hidden state, and the weights of peepholes.
 #[derive(Debug)]
 pub(super) struct Lstm {
     at: usize,
+    has_peepholes: bool,
 }
 
 impl Lstm {
     /// Builds the core of a network; returns it and the width of the heads' input.
-    pub(super) fn build(core: Core, width: i64, builder: &mut Builder<'_>) -> Result<(Option<Self>, i64), AgentError> {
+    pub(super) fn build(
+        core: Core,
+        width: i64,
+        builder: &mut TorsoBuilder<'_>,
+    ) -> Result<(Option<Self>, i64), AgentError> {
         match core {
             Core::None => Ok((None, width)),
-            Core::Lstm => {
+            Core::Lstm | Core::PeepholeLstm => {
                 let at = builder.gates("lstm_input", 4 * CELLS, width)?;
                 let hidden = builder.gates("lstm_hidden", 4 * CELLS, CELLS)?;
                 // Of the gates, in libtorch's order input, forget, cell, output, the second. The two biases are added.
                 builder.set_bias(at, CELLS, CELLS, 1.0)?;
                 builder.set_bias(hidden, CELLS, CELLS, 0.0)?;
-                Ok((Some(Self { at }), CELLS))
+                let has_peepholes = core == Core::PeepholeLstm;
+                if has_peepholes {
+                    builder.zeros("lstm_peepholes", 3 * CELLS)?;
+                }
+                Ok((Some(Self { at, has_peepholes }), CELLS))
             }
         }
     }
@@ -177,10 +189,11 @@ impl Lstm {
             .f_view([-1, n as i64, 4 * CELLS])?
             .f_unbind(0)?;
         let weight = weight.f_tr()?;
+        let peepholes = self.has_peepholes.then(|| params.leaf(self.at + 4));
         let mut out = Vec::with_capacity(gates.len());
         for (gates, begins) in gates.iter().zip(begins.chunks_exact(n)) {
             state.forget(begins)?;
-            state.step(&gates.f_addmm(&state.hidden, &weight)?)?;
+            state.step(&gates.f_addmm(&state.hidden, &weight)?, peepholes)?;
             out.push(state.hidden.shallow_clone());
         }
         Ok(Tensor::f_cat(&out, 0)?)
@@ -189,14 +202,29 @@ impl Lstm {
 
 impl LstmState {
     /// One step from gates `[n, 4 · 256]`, in libtorch's order: input, forget, cell and output, before their sigmoid
-    /// or tanh.
-    fn step(&mut self, gates: &Tensor) -> Result<(), TchError> {
+    /// or tanh. Peepholes `[3 · 256]` are the weights of the cells for input, forget and output; the output sees the
+    /// new cells.
+    fn step(&mut self, gates: &Tensor, peepholes: Option<&Tensor>) -> Result<(), TchError> {
         let parts = gates.f_split_with_sizes([2 * CELLS, CELLS, CELLS], 1)?;
-        let input_and_forget = parts[0].f_sigmoid()?;
-        let (new, output) = (parts[1].f_tanh()?, parts[2].f_sigmoid()?);
+        let seen = |cell: &Tensor, first: i64, len: i64| -> Result<Option<Tensor>, TchError> {
+            peepholes
+                .map(|weights| cell.f_mul(&weights.f_narrow(0, first, len)?))
+                .transpose()
+        };
+        let plus = |gate: &Tensor, seen: Option<Tensor>| match seen {
+            Some(seen) => gate.f_add(&seen),
+            None => Ok(gate.shallow_clone()),
+        };
+        let twice = match peepholes {
+            Some(_) => Tensor::f_cat(&[&self.cell, &self.cell], 1)?,
+            None => self.cell.shallow_clone(),
+        };
+        let input_and_forget = plus(&parts[0], seen(&twice, 0, 2 * CELLS)?)?.f_sigmoid()?;
+        let new = parts[1].f_tanh()?;
         let input = input_and_forget.f_narrow(1, 0, CELLS)?;
         let forget = input_and_forget.f_narrow(1, CELLS, CELLS)?;
         self.cell = forget.f_mul(&self.cell)?.f_addcmul(&input, &new)?;
+        let output = plus(&parts[2], seen(&self.cell, 2 * CELLS, CELLS)?)?.f_sigmoid()?;
         self.hidden = output.f_mul(&self.cell.f_tanh()?)?;
         Ok(())
     }
@@ -217,6 +245,7 @@ impl LstmState {
 mod tests {
     use coinop_envs::rng::stream;
     use coinop_envs::{EnvSpec, Shape};
+    use tch::no_grad;
 
     use super::super::{ActorCritic, BodyKind, NetworkConfig, Precision};
     use super::*;
@@ -224,9 +253,13 @@ mod tests {
     use crate::{Checkpoint, Section};
 
     fn network(init: Init) -> ActorCritic {
+        with(Core::Lstm, init)
+    }
+
+    fn with(core: Core, init: Init) -> ActorCritic {
         let config = NetworkConfig {
             body: BodyKind::Mlp,
-            core: Core::Lstm,
+            core,
             init,
             precision: Precision::Float32,
         };
@@ -271,6 +304,42 @@ mod tests {
         let [input, forget, new, output] = [0, 1, 2, 3].map(|gate| gates.narrow(1, 256 * gate, 256));
         let cell = forget.sigmoid() * &before.cell + input.sigmoid() * new.tanh();
         let hidden = output.sigmoid() * cell.tanh();
+        let after = state.0.unwrap();
+        assert!(largest_difference(&after.cell, &cell) < 1e-5);
+        assert!(largest_difference(&after.hidden, &hidden) < 1e-5);
+    }
+
+    #[test]
+    fn peepholes_begin_as_none_and_then_follow_their_equations() {
+        let (plain, peephole) = (network(Init::Uniform), with(Core::PeepholeLstm, Init::Uniform));
+        assert_eq!(peephole.params().numel(), plain.params().numel() + 3 * 256);
+        let begins = [true, true, true, false, false, false];
+        let rows = obs().narrow(0, 0, 6);
+        let run = |network: &ActorCritic| {
+            let mut state = network.initial_state(3).unwrap();
+            let _ = network.forward(&rows, &begins, &mut state).unwrap();
+            state.0.unwrap()
+        };
+        // The heads come after the core, so that all of its other weights are the same.
+        assert_eq!(run(&plain).cell, run(&peephole).cell);
+        let core = [4, 5, 6, 7, 8].map(|i| peephole.params().leaf(i));
+        no_grad(|| {
+            core[4]
+                .shallow_clone()
+                .copy_(&Tensor::linspace(-1.0, 1.0, 768, (Kind::Float, Device::Cpu)));
+        });
+        let mut state = peephole.initial_state(3).unwrap();
+        let first = rows.narrow(0, 0, 3);
+        let _ = peephole.forward(&first, &[true; 3], &mut state).unwrap();
+        let before = state.copy().unwrap().0.unwrap();
+        let features = peephole.body().forward(peephole.params(), &first).unwrap();
+        let _ = peephole.forward(&first, &[false; 3], &mut state).unwrap();
+        let gates = features.matmul(&core[0].tr()) + core[1] + before.hidden.matmul(&core[2].tr()) + core[3];
+        let [input, forget, new, output] = [0, 1, 2, 3].map(|gate| gates.narrow(1, 256 * gate, 256));
+        let [by_input, by_forget, by_output] = [0, 1, 2].map(|gate| core[4].narrow(0, 256 * gate, 256));
+        let cell = (forget + &before.cell * by_forget).sigmoid() * &before.cell
+            + (input + &before.cell * by_input).sigmoid() * new.tanh();
+        let hidden = (output + &cell * by_output).sigmoid() * cell.tanh();
         let after = state.0.unwrap();
         assert!(largest_difference(&after.cell, &cell) < 1e-5);
         assert!(largest_difference(&after.hidden, &hidden) < 1e-5);

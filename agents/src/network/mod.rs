@@ -1,44 +1,55 @@
 //! Networks: a shared body, an optional recurrent core, and small heads.
 //!
 //! ```text
-//! body                                                              source
-//! nature   conv 32 8x8/4 · conv 64 4x4/2 · conv 64 3x3/1 · 512      Mnih 2015
-//! a3c      conv 16 8x8/4 · conv 32 4x4/2 · 256                      Mnih 2013; A3C (1602.01783) and PAAC's "nips" network
-//! mlp      64 · 64                                                  for features instead of pixels
-//! layers   those that are listed                                    for observations of your own
+//! body           what                                                    source
+//! nature         conv 32 8x8/4 · conv 64 4x4/2 · conv 64 3x3/1 · 512     DQN, Mnih 2015
+//! a3c            conv 16 8x8/4 · conv 32 4x4/2 · 256                     DQN, Mnih 2013 (arXiv 1312.5602); also that of A3C and PAAC
+//! impala         3 sections of conv 3x3 · pool · 2 residual blocks, 256  IMPALA, Espeholt 2018 (arXiv 1802.01561)
+//! mlp            64 · 64                                                 for features instead of pixels
+//! layers         those that are listed                                   for observations of your own
+//! your own name  a closure, see TorsoBuilder                             anything
 //!
-//! core                                                              source
-//! none     nothing: feed-forward
-//! lstm     256 LSTM cells                                           A3C-LSTM
+//! core           what                                                    source
+//! none           nothing: feed-forward
+//! lstm           256 LSTM cells                                          A3C-LSTM
+//! peephole_lstm  256 LSTM cells whose gates see the cells                Gers and Schmidhuber 2000
 //!
 //! heads
-//! ActorCritic   logits [n, actions] and value [n]
-//! QNetwork      action values [n, actions], in one piece or dueling
+//! ActorCritic    logits [n, actions] and value [n]
+//! QNetwork       action values [n, actions], in one piece or dueling
 //! ```
 //!
-//! Every hidden layer is followed by a rectifier. Pixels are scaled to the range 0 to 1.
+//! Pixels are scaled to the range 0 to 1.
 //!
 //! Parameters are always `f32`. [`Precision`] sets the precision of the layers that process pixels.
 
 mod actor_critic;
 mod body;
 mod core;
+mod layer;
 mod precision;
 mod q_network;
+mod torso;
 
-use coinop_envs::Elem;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use coinop_envs::{Elem, Shape};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::AgentError;
 use crate::init::Init;
 use crate::limits::check;
 
 pub use actor_critic::ActorCritic;
-pub use body::Body;
+pub use body::{Body, Pass};
 pub(crate) use body::{joined, rows};
 pub use core::{Core, RecurrentState};
+pub use layer::{Buffer, Convolution, Layer, Norm, TorsoBuilder};
 pub use precision::Precision;
 pub use q_network::{Head, QNetwork};
+pub use torso::{Activation, Torso, register};
 
 /// The architecture of a network, independent of the shape of observations and the number of actions.
 ///
@@ -53,7 +64,7 @@ pub use q_network::{Head, QNetwork};
 ///     precision = "float32"
 ///     "#,
 /// )?;
-/// assert!(matches!(config.body, BodyKind::Layers { .. }));
+/// assert!(matches!(config.body, BodyKind::Layers(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,23 +81,37 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// Checks the layers of the body.
+    /// Checks the body.
     pub(crate) fn validate(&self) -> Result<(), AgentError> {
-        let (convolutions, hidden) = self.body.layers();
         let is_size = |size: &i64| (1..=65_536).contains(size);
-        let good = convolutions
-            .iter()
-            .all(|(filters, kernel, stride)| [filters, kernel, stride].into_iter().all(is_size));
-        let reason = "each is three numbers from 1 to 65536: filters, kernel, stride";
-        check(
-            good,
-            "network.body.layers.convolutions",
-            format!("{convolutions:?}"),
-            reason,
-        )?;
-        let good = !hidden.is_empty() && hidden.iter().all(is_size);
-        let reason = "it must be at least one number, each from 1 to 65536";
-        check(good, "network.body.layers.hidden", format!("{hidden:?}"), reason)
+        match &self.body {
+            BodyKind::Registered(name) => torso::find(name).map(drop),
+            BodyKind::Impala(Impala { channels, hidden, .. }) => {
+                let good = !channels.is_empty() && channels.iter().all(is_size);
+                let reason = "it must be at least one number, each from 1 to 65536";
+                check(good, "network.body.impala.channels", format!("{channels:?}"), reason)?;
+                let reason = "it must be between 1 and 65536";
+                check(is_size(hidden), "network.body.impala.hidden", hidden, reason)
+            }
+            kind => {
+                let Layers {
+                    convolutions, hidden, ..
+                } = kind.layers();
+                let good = convolutions
+                    .iter()
+                    .all(|(filters, kernel, stride)| [filters, kernel, stride].into_iter().all(is_size));
+                let reason = "each is three numbers from 1 to 65536: filters, kernel, stride";
+                check(
+                    good,
+                    "network.body.layers.convolutions",
+                    format!("{convolutions:?}"),
+                    reason,
+                )?;
+                let good = !hidden.is_empty() && hidden.iter().all(is_size);
+                let reason = "it must be at least one number, each from 1 to 65536";
+                check(good, "network.body.layers.hidden", format!("{hidden:?}"), reason)
+            }
+        }
     }
 
     /// Checks that there is no recurrent core, which networks of action values do not support.
@@ -94,63 +119,229 @@ impl NetworkConfig {
         let reason = "action values come from feed-forward networks: it must be none";
         check(self.core == Core::None, "network.core", "lstm", reason)
     }
+
+    /// Checks that there is no batch normalisation, which workers with networks of their own could not share.
+    pub(crate) fn check_no_batch_norm(&self) -> Result<(), AgentError> {
+        let norm = match &self.body {
+            BodyKind::Impala(impala) => impala.norm,
+            BodyKind::Layers(layers) => layers.norm,
+            _ => Norm::None,
+        };
+        let reason = "workers learn from one environment each, which are no batches: it must be none or layer";
+        check(norm != Norm::Batch, "network.body.layers.norm", "batch", reason)
+    }
 }
 
 /// The body of a network.
 ///
-/// In a configuration, a name or your own layers: `body = { layers = { convolutions = [[16, 3, 1]], hidden = [128] }
-/// }`.
+/// In a configuration, a name, or a description: `body = { layers = { convolutions = [[16, 3, 1]], hidden = [128] } }`,
+/// `body = { impala = { channels = [32, 64, 64] } }`.
 ///
 /// ```
-/// use coinop_agents::network::BodyKind;
+/// use coinop_agents::network::{BodyKind, Impala};
 ///
 /// let nature: BodyKind = serde_json::from_str("\"nature\"")?;
 /// assert_eq!(nature, BodyKind::Nature);
+/// let wide: BodyKind = serde_json::from_str(r#"{"impala": {"channels": [32, 64, 64]}}"#)?;
+/// assert_eq!(wide, BodyKind::Impala(Impala { channels: vec![32, 64, 64], ..Impala::default() }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BodyKind {
     /// The network of the Nature DQN paper (Mnih et al. 2015).
     Nature,
-    /// The smaller network of A3C and PAAC.
+    /// The smaller network of the first DQN paper (Mnih et al. 2013, arXiv 1312.5602), which A3C and PAAC took over.
     A3c,
     /// Two layers of 64 units, for features.
     Mlp,
+    /// A residual network.
+    Impala(Impala),
     /// Your own layers.
-    Layers {
-        /// Convolutions without padding, in order: filters, kernel size, stride. With convolutions, observations must
-        /// have the shape (channels, height, width); without, they are flattened.
-        #[serde(default)]
-        convolutions: Vec<(i64, i64, i64)>,
-        /// The widths of the fully connected layers that follow; at least one.
-        hidden: Vec<i64>,
-    },
+    Layers(Layers),
+    /// A torso that was [registered](register) under this name.
+    Registered(String),
+}
+
+/// The residual network of IMPALA (Espeholt et al. 2018, arXiv 1802.01561, figure 3): for each number of channels a
+/// convolution, a pooling and two residual blocks; then a fully connected layer.
+///
+/// ```
+/// use coinop_agents::network::Impala;
+///
+/// assert_eq!((Impala::default().channels, Impala::default().hidden), (vec![16, 32, 32], 256));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Impala {
+    /// The channels of each section.
+    pub channels: Vec<i64>,
+    /// The width of the fully connected layer.
+    pub hidden: i64,
+    /// What normalises the outputs of its layers.
+    pub norm: Norm,
+}
+
+impl Default for Impala {
+    fn default() -> Self {
+        Self {
+            channels: vec![16, 32, 32],
+            hidden: 256,
+            norm: Norm::None,
+        }
+    }
+}
+
+/// Layers one after another.
+///
+/// ```
+/// use coinop_agents::network::{Layers, Norm};
+///
+/// let layers: Layers = toml::from_str("hidden = [128, 128]\nskip = true\nnorm = 'layer'")?;
+/// assert_eq!((layers.norm, layers.convolutions.len()), (Norm::Layer, 0));
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layers {
+    /// Convolutions without padding, in order: filters, kernel size, stride. With convolutions, observations must have
+    /// the shape (channels, height, width); without, they are flattened.
+    #[serde(default)]
+    pub convolutions: Vec<(i64, i64, i64)>,
+    /// The widths of the fully connected layers that follow; at least one.
+    pub hidden: Vec<i64>,
+    /// What follows each layer.
+    #[serde(default)]
+    pub activation: Activation,
+    /// What normalises the outputs of each layer before its activation.
+    #[serde(default)]
+    pub norm: Norm,
+    /// Whether the input of a layer is added to its output where both have the same size.
+    #[serde(default)]
+    pub skip: bool,
 }
 
 impl BodyKind {
-    fn name(&self) -> &'static str {
+    /// The names of the networks that are built in.
+    const NAMES: [&'static str; 4] = ["nature", "a3c", "mlp", "impala"];
+
+    /// Convolutions (filters, kernel size, stride) and the widths of the fully connected layers that follow, each with a
+    /// rectifier.
+    #[must_use]
+    pub fn layers_of(convolutions: &[(i64, i64, i64)], hidden: &[i64]) -> Self {
+        Self::Layers(Layers {
+            convolutions: convolutions.to_vec(),
+            hidden: hidden.to_vec(),
+            ..Layers::default()
+        })
+    }
+
+    fn name(&self) -> &str {
         match self {
             BodyKind::Nature => "nature",
             BodyKind::A3c => "a3c",
             BodyKind::Mlp => "mlp",
-            BodyKind::Layers { .. } => "layers",
+            BodyKind::Impala(_) => "impala",
+            BodyKind::Layers(_) => "layers",
+            BodyKind::Registered(name) => name,
         }
     }
 
-    /// Convolutions as (channels, kernel, stride), and the widths of the hidden layers after them.
-    fn layers(&self) -> (&[(i64, i64, i64)], &[i64]) {
+    /// The layers of those that are lists.
+    fn layers(&self) -> Layers {
+        let list = |convolutions: &[(i64, i64, i64)], hidden: &[i64]| Layers {
+            convolutions: convolutions.to_vec(),
+            hidden: hidden.to_vec(),
+            ..Layers::default()
+        };
         match self {
-            BodyKind::Nature => (&[(32, 8, 4), (64, 4, 2), (64, 3, 1)], &[512]),
-            BodyKind::A3c => (&[(16, 8, 4), (32, 4, 2)], &[256]),
-            BodyKind::Mlp => (&[], &[64, 64]),
-            BodyKind::Layers { convolutions, hidden } => (convolutions, hidden),
+            BodyKind::Nature => list(&[(32, 8, 4), (64, 4, 2), (64, 3, 1)], &[512]),
+            BodyKind::A3c => list(&[(16, 8, 4), (32, 4, 2)], &[256]),
+            BodyKind::Mlp => list(&[], &[64, 64]),
+            BodyKind::Layers(layers) => layers.clone(),
+            BodyKind::Impala(_) | BodyKind::Registered(_) => Layers::default(),
         }
     }
 
-    /// The width of the last hidden layer.
-    fn last_width(&self) -> i64 {
-        self.layers().1.last().copied().unwrap_or(1)
+    /// Whether it may compute with convolutions.
+    fn convolves(&self) -> bool {
+        match self {
+            BodyKind::Impala(_) | BodyKind::Registered(_) => true,
+            list => !list.layers().convolutions.is_empty(),
+        }
+    }
+
+    /// The width of the fully connected layer at its end, if that can be left to the heads.
+    fn last_width(&self) -> Option<i64> {
+        match self {
+            BodyKind::Impala(impala) => Some(impala.hidden),
+            BodyKind::Registered(_) => None,
+            list => list.layers().hidden.last().copied(),
+        }
+    }
+}
+
+impl Serialize for BodyKind {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Described<'a> {
+            Impala(&'a Impala),
+            Layers(&'a Layers),
+        }
+        match self {
+            BodyKind::Impala(impala) if *impala != Impala::default() => Described::Impala(impala).serialize(to),
+            BodyKind::Layers(layers) => Described::Layers(layers).serialize(to),
+            named => named.name().serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BodyKind {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct NameOrDescription;
+
+        impl<'de> Visitor<'de> for NameOrDescription {
+            type Value = BodyKind;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("the name of a network, or a table like { layers = { hidden = [128] } }")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<BodyKind, E> {
+                Ok(match name {
+                    "nature" => BodyKind::Nature,
+                    "a3c" => BodyKind::A3c,
+                    "mlp" => BodyKind::Mlp,
+                    "impala" => BodyKind::Impala(Impala::default()),
+                    // Whether there is one is checked with the other values.
+                    other => BodyKind::Registered(other.to_owned()),
+                })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BodyKind, A::Error> {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "snake_case")]
+                enum Described {
+                    Impala(Impala),
+                    Layers(Layers),
+                }
+                Ok(match Described::deserialize(MapAccessDeserializer::new(map))? {
+                    Described::Impala(impala) => BodyKind::Impala(impala),
+                    Described::Layers(layers) => BodyKind::Layers(layers),
+                })
+            }
+        }
+
+        from.deserialize_any(NameOrDescription)
+    }
+}
+
+fn wrong_shape(kind: &BodyKind, shape: Shape, reason: &'static str) -> AgentError {
+    AgentError::Shape {
+        network: kind.name().to_owned(),
+        shape: shape.to_string(),
+        reason: reason.to_owned(),
     }
 }
 
@@ -169,9 +360,9 @@ impl<T: Elem + tch::kind::Element + bytemuck::Pod> Observation for T {}
 
 #[cfg(test)]
 mod tests {
+    use coinop_envs::EnvSpec;
     use coinop_envs::rng::stream;
-    use coinop_envs::{EnvSpec, Shape};
-    use tch::{Device, Kind, Tensor};
+    use tch::{Device, Kind, Tensor, no_grad};
 
     use super::*;
 
@@ -198,10 +389,7 @@ mod tests {
     }
 
     fn layers(convolutions: &[(i64, i64, i64)], hidden: &[i64]) -> BodyKind {
-        BodyKind::Layers {
-            convolutions: convolutions.to_vec(),
-            hidden: hidden.to_vec(),
-        }
+        BodyKind::layers_of(convolutions, hidden)
     }
 
     fn q_network(kind: BodyKind, head: Head, shape: &[usize]) -> QNetwork {
@@ -464,6 +652,240 @@ mod tests {
         assert!(off > 0.0 && off < 0.01 * exact.0.abs().max().double_value(&[]), "{off}");
         let cosine = Tensor::cosine_similarity(&exact.1, &rough.1, 0, 1e-12).double_value(&[]);
         assert!(cosine > 0.999, "{cosine}");
+    }
+
+    fn registered(
+        name: &str,
+        make: impl Fn(&mut TorsoBuilder<'_>) -> Result<Torso, AgentError> + Send + Sync + 'static,
+    ) -> BodyKind {
+        register(name, make).unwrap();
+        BodyKind::Registered(name.to_owned())
+    }
+
+    /// Pixels, or numbers, of `n` observations.
+    fn pixels(n: usize, shape: &[usize]) -> Vec<u8> {
+        (0..n * Shape::new(shape).len()).map(|i| (i * i % 251) as u8).collect()
+    }
+
+    #[test]
+    fn the_residual_network_has_the_parameters_of_the_papers_program() {
+        // Sections of 4, 16, 32 and 32 channels: conv c·9·o + o, and four of o·9·o + o each; 84 becomes 42, 21 and 11 pixels; then
+        // 32·11·11 to 256, policy 6·257, value 257.
+        let section =
+            |inputs: usize, outputs: usize| inputs * 9 * outputs + outputs + 4 * (outputs * 9 * outputs + outputs);
+        let expected = section(4, 16) + section(16, 32) + section(32, 32) + (32 * 11 * 11 + 1) * 256 + 7 * 257;
+        let impala = BodyKind::Impala(Impala::default());
+        assert_eq!(network(impala, &[4, 84, 84]).unwrap().params().numel(), expected);
+    }
+
+    #[test]
+    fn a_residual_block_adds_what_it_computes_to_its_input() {
+        // One section, whose convolutions within the blocks are 0: what is left is the pooled first convolution.
+        let impala = BodyKind::Impala(Impala {
+            channels: vec![2],
+            hidden: 3,
+            norm: Norm::None,
+        });
+        let network = network(impala, &[1, 6, 6]).unwrap();
+        let params = network.params();
+        for i in 2..10 {
+            let _ = no_grad(|| params.leaf(i).shallow_clone().zero_());
+        }
+        let input = network.body().input(&pixels(2, &[1, 6, 6])).unwrap();
+        let scaled = input.to_kind(Kind::Float) / 255.0;
+        let pooled = scaled
+            .conv2d(params.leaf(0), Some(params.leaf(1)), [1, 1], [1, 1], [1, 1], 1)
+            .max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)
+            .relu();
+        let hidden = pooled
+            .permute([0, 2, 3, 1])
+            .flatten(1, -1)
+            .linear(params.leaf(10), Some(params.leaf(11)))
+            .relu();
+        let features = network.body().forward(params, &input).unwrap();
+        assert!(largest_difference(&features, &hidden) < 1e-5);
+    }
+
+    #[test]
+    fn a_skip_adds_the_input_of_a_layer_where_it_has_the_size_of_its_output() {
+        let kind = BodyKind::Layers(Layers {
+            hidden: vec![5, 4, 4],
+            activation: Activation::Tanh,
+            skip: true,
+            ..Layers::default()
+        });
+        let network = network(kind, &[5]).unwrap();
+        let leaf = |i: usize| network.params().leaf(i);
+        let x = Tensor::from_slice(&[0.3f32, -1.0, 2.0, 0.0, 0.5]).view([1, 5]);
+        let first = x.linear(leaf(0), Some(leaf(1))).tanh() + &x;
+        let second = first.linear(leaf(2), Some(leaf(3))).tanh();
+        let third = second.linear(leaf(4), Some(leaf(5))).tanh() + &second;
+        let features = network.body().forward(network.params(), &x).unwrap();
+        assert!(largest_difference(&features, &third) < 1e-6);
+    }
+
+    #[test]
+    fn a_layer_norm_is_over_the_outputs_of_each_sample_and_the_filters_of_each_pixel() {
+        let normed = |hidden: &[i64], convolutions: &[(i64, i64, i64)]| {
+            BodyKind::Layers(Layers {
+                convolutions: convolutions.to_vec(),
+                hidden: hidden.to_vec(),
+                norm: Norm::Layer,
+                ..Layers::default()
+            })
+        };
+        let normalized = |x: &Tensor, dim: i64| {
+            let mean = x.mean_dim(dim, true, Kind::Float);
+            let variance = (x - &mean).square().mean_dim(dim, true, Kind::Float);
+            (x - mean) / (variance + 1e-5).sqrt()
+        };
+        let features = network(normed(&[7], &[]), &[5]).unwrap();
+        let x = Tensor::from_slice(&[0.3f32, -1.0, 2.0, 0.0, 0.5, 1.0, 0.0, 0.0, -2.0, 0.1]).view([2, 5]);
+        let expected = normalized(&x.linear(features.params().leaf(0), Some(features.params().leaf(1))), 1).relu();
+        let found = features.body().forward(features.params(), &x).unwrap();
+        assert!(largest_difference(&found, &expected) < 1e-5);
+        let pictures = network(normed(&[3], &[(4, 3, 1)]), &[2, 5, 6]).unwrap();
+        let params = pictures.params();
+        let input = pictures.body().input(&pixels(2, &[2, 5, 6])).unwrap();
+        let scaled = input.to_kind(Kind::Float) / 255.0;
+        let conv = scaled.conv2d(params.leaf(0), Some(params.leaf(1)), [1, 1], [0, 0], [1, 1], 1);
+        let conv = normalized(&conv, 1).relu().permute([0, 2, 3, 1]).flatten(1, -1);
+        let expected = normalized(&conv.linear(params.leaf(4), Some(params.leaf(5))), 1).relu();
+        let found = pictures.body().forward(params, &input).unwrap();
+        assert!(largest_difference(&found, &expected) < 1e-4);
+    }
+
+    #[test]
+    fn a_batch_norm_is_absorbed_into_weights_where_there_is_no_gradient() {
+        let kind = BodyKind::Layers(Layers {
+            convolutions: vec![(8, 3, 1), (4, 3, 2)],
+            hidden: vec![16],
+            norm: Norm::Batch,
+            ..Layers::default()
+        });
+        let shape = [3, 12, 10];
+        let network = network(kind.clone(), &shape).unwrap();
+        let batch = network.body().input(&pixels(20, &shape)).unwrap();
+        // With a gradient, the numbers of each filter have mean 0 and variance 1 over the batch; here the gain and the bias are
+        // others, and the averages approach the statistics of the batch.
+        let _ = no_grad(|| network.params().leaf(2).shallow_clone().uniform_(0.5, 1.5));
+        let _ = no_grad(|| network.params().leaf(3).shallow_clone().uniform_(-1.0, 1.0));
+        let mut answers = Vec::new();
+        for _ in 0..200 {
+            answers.push(answer(&network, &batch).0.detach());
+            let (logits, _) = network.infer(&batch, &[], &mut RecurrentState::default()).unwrap();
+            answers.push(logits);
+        }
+        // The first answer without a gradient is from averages that have seen one batch; the last one is that of the batch, but
+        // for the variance, which libtorch estimates for the average from one number less.
+        let [first, last] = [0, 399 - 1].map(|i| largest_difference(&answers[i], &answers[i + 1]));
+        assert!(last < 0.05 * first && first > 0.0, "{first} {last}");
+        // Layer by layer, with the averages.
+        let leaf = |i: usize| network.params().leaf(i).detach();
+        let norm = |x: Tensor, at: usize| {
+            x.batch_norm(
+                Some(leaf(at)),
+                Some(leaf(at + 1)),
+                Some(leaf(at + 2)),
+                Some(leaf(at + 3)),
+                false,
+                0.1,
+                1e-5,
+                false,
+            )
+            .relu()
+        };
+        let x = batch.to_kind(Kind::Float) / 255.0;
+        let x = norm(x.conv2d(&leaf(0), Some(leaf(1)), [1, 1], [0, 0], [1, 1], 1), 2);
+        let x = norm(x.conv2d(&leaf(6), Some(leaf(7)), [2, 2], [0, 0], [1, 1], 1), 8);
+        let x = norm(
+            x.permute([0, 2, 3, 1]).flatten(1, -1).linear(&leaf(12), Some(leaf(13))),
+            14,
+        );
+        let logits = x.linear(&leaf(18), Some(leaf(19)));
+        assert!(largest_difference(&logits, &answers[399]) < 1e-5);
+        // The averages are saved, copied to a target network, and have no gradient.
+        let mut section = crate::Section::default();
+        crate::Checkpoint::save(&network, &mut section).unwrap();
+        assert_eq!(section.tensor("1_norm_mean").unwrap(), &leaf(4));
+        let (logits, values) = answer(&network, &batch);
+        let loss = logits.square().sum(Kind::Float) + values.square().sum(Kind::Float);
+        let gradient = network.params().gradient(&loss).unwrap();
+        let first = network.params().leaf(0).numel() as i64 + 8 + 8 + 8;
+        assert_eq!(gradient.narrow(0, first, 16).abs().max().double_value(&[]), 0.0);
+        let head = Head::Plain;
+        let (online, mut target) = (q_network(kind.clone(), head, &shape), q_network(kind, head, &shape));
+        let _ = online.forward(&batch).unwrap();
+        assert_ne!(online.infer(&batch).unwrap(), target.infer(&batch).unwrap());
+        target.copy_from(&online).unwrap();
+        assert_eq!(online.infer(&batch).unwrap(), target.infer(&batch).unwrap());
+    }
+
+    #[test]
+    fn a_registered_torso_is_whatever_its_closure_computes() {
+        // Two convolutions side by side, added to constants: nothing that is a list of layers.
+        let kind = registered("side-by-side", |builder| {
+            let [channels, height, width] = *builder.obs_shape().dims() else {
+                unreachable!("the test shows pictures")
+            };
+            let convolution = Convolution::new(3, 1);
+            let (left, right) = (
+                builder.conv(2, channels as i64, convolution)?,
+                builder.conv(2, channels as i64, convolution)?,
+            );
+            let bias = builder.buffer("bias", &Tensor::from_slice(&[1.0f32, -1.0]).view([2, 1, 1]))?;
+            let features = 2 * convolution.outputs(height as i64) * convolution.outputs(width as i64);
+            Ok(Torso::new(features, move |pass| {
+                let both = pass.read(left)?.f_tanh()?.f_mul(&pass.read(right)?)?;
+                both.f_add(&pass.buffer(bias)?)
+            }))
+        });
+        let shape = [3, 5, 4];
+        let network = network(kind.clone(), &shape).unwrap();
+        let input = network.body().input(&pixels(2, &shape)).unwrap();
+        let scaled = input.to_kind(Kind::Float) / 255.0;
+        let conv = |at: usize| {
+            let (weight, bias) = (network.params().leaf(at), network.params().leaf(at + 1));
+            scaled.conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1)
+        };
+        let bias = Tensor::from_slice(&[1.0f32, -1.0]).view([2, 1, 1]);
+        let expected = (conv(0).tanh() * conv(2) + bias).permute([0, 2, 3, 1]).flatten(1, -1);
+        let features = network.body().forward(network.params(), &input).unwrap();
+        assert!(largest_difference(&features, &expected) < 1e-5);
+        let (logits, _) = network.infer(&input, &[], &mut RecurrentState::default()).unwrap();
+        assert_eq!(logits, answer(&network, &input).0);
+        // Each stream of a dueling head has a layer as wide as the torso.
+        assert_eq!(
+            q_network(kind, Head::Dueling, &shape).forward(&input).unwrap().size(),
+            [2, 6]
+        );
+        assert!(register("side-by-side", |_| unreachable!()).is_err());
+        assert!(register("nature", |_| unreachable!()).is_err());
+        let error = network_error("side");
+        assert_eq!(
+            error,
+            "network.body = \"side\": there is no such network; use nature, a3c, mlp, impala, side-by-side"
+        );
+    }
+
+    fn network_error(name: &str) -> String {
+        let kind = BodyKind::Registered(name.to_owned());
+        network(kind, &[1, 10, 10]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_body_is_written_as_it_is_read() {
+        for text in [
+            "\"nature\"",
+            "\"impala\"",
+            "\"something\"",
+            r#"{"impala":{"channels":[8],"hidden":32,"norm":"layer"}}"#,
+            r#"{"layers":{"convolutions":[[8,3,1]],"hidden":[9],"activation":"elu","norm":"none","skip":true}}"#,
+        ] {
+            let body: BodyKind = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&body).unwrap(), text);
+        }
+        assert!(serde_json::from_str::<BodyKind>(r#"{"layers":{"hidden":[9],"width":3}}"#).is_err());
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Precision {
     ///
     /// If the network cannot be built, or libtorch fails.
     pub fn tried(config: &NetworkConfig, spec: &EnvSpec, batch: usize, device: Device) -> Result<Self, AgentError> {
-        if Self::Auto.resolved(device) == Self::Float32 || config.body.layers().0.is_empty() {
+        if Self::Auto.resolved(device) == Self::Float32 || !config.body.convolves() {
             return Ok(Self::Float32);
         }
         let [exact, rough] =

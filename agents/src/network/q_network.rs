@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor, no_grad};
 
 use super::NetworkConfig;
-use super::body::{Body, Builder, HIDDEN_GAIN, Layer};
+use super::body::Body;
+use super::layer::{HIDDEN_GAIN, HeadLayer, TorsoBuilder};
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -40,8 +41,11 @@ pub enum Head {
 /// The layers of a head.
 #[derive(Debug)]
 enum Layers {
-    Plain(Layer),
-    Dueling { value: [Layer; 2], advantage: [Layer; 2] },
+    Plain(HeadLayer),
+    Dueling {
+        value: [HeadLayer; 2],
+        advantage: [HeadLayer; 2],
+    },
 }
 
 /// A network of action values.
@@ -88,21 +92,21 @@ impl QNetwork {
         device: Device,
     ) -> Result<Self, AgentError> {
         config.check_feed_forward()?;
-        let mut builder = Builder::new(config.init, rng);
+        let mut builder = TorsoBuilder::new(config.init, spec.obs_shape, rng);
         let num_actions = spec.num_actions as i64;
         let own_hidden_layers = usize::from(head == Head::Dueling);
-        let body = Body::build(config, spec.obs_shape, own_hidden_layers, device, &mut builder)?;
-        let hidden = config.body.last_width();
-        let mut stream = |name: &str, outputs: i64| -> Result<[Layer; 2], AgentError> {
+        let body = Body::build(config, own_hidden_layers, device, &mut builder)?;
+        let hidden = config.body.last_width().unwrap_or(body.width());
+        let mut stream = |name: &str, outputs: i64| -> Result<[HeadLayer; 2], AgentError> {
             Ok([
-                builder.linear(&format!("{name}_hidden"), hidden, body.width(), HIDDEN_GAIN)?,
-                builder.linear(name, outputs, hidden, VALUE_GAIN)?,
+                builder.head(&format!("{name}_hidden"), hidden, body.width(), HIDDEN_GAIN)?,
+                builder.head(name, outputs, hidden, VALUE_GAIN)?,
             ])
         };
         let head = match head {
-            Head::Plain => Layers::Plain(builder.linear("action_value", num_actions, body.width(), VALUE_GAIN)?),
+            Head::Plain => Layers::Plain(builder.head("action_value", num_actions, body.width(), VALUE_GAIN)?),
             Head::SharedBias => {
-                Layers::Plain(builder.linear_with_one_bias("action_value", num_actions, body.width(), VALUE_GAIN)?)
+                Layers::Plain(builder.head_with_one_bias("action_value", num_actions, body.width(), VALUE_GAIN)?)
             }
             Head::Dueling => Layers::Dueling {
                 value: stream("value", 1)?,
@@ -179,7 +183,7 @@ impl QNetwork {
 
     /// Applies the head to the features of the body.
     fn answer(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        let stream = |[hidden, out]: &[Layer; 2]| {
+        let stream = |[hidden, out]: &[HeadLayer; 2]| {
             let hidden = hidden.apply(&self.params, x)?.f_relu_()?;
             out.apply(&self.params, &hidden)
         };

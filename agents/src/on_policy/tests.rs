@@ -130,10 +130,7 @@ fn weights_of_another_run_are_taken_and_nothing_else() {
         "{differences:?}"
     );
     let mut wider = config();
-    wider.network.body = BodyKind::Layers {
-        convolutions: Vec::new(),
-        hidden: vec![9],
-    };
+    wider.network.body = BodyKind::layers_of(&[], &[9]);
     assert!(trainer(&wider, 1).load_weights(&state(&learned)).is_err());
 }
 

@@ -1,0 +1,334 @@
+//! Torsos: the layers between observations and heads, from a name, a list, or a closure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use tch::{TchError, Tensor};
+
+use super::body::Pass;
+use super::layer::{Convolution, Layer, TorsoBuilder};
+use super::{BodyKind, wrong_shape};
+use crate::AgentError;
+
+/// What a torso computes.
+type Compute = dyn Fn(&Pass<'_>) -> Result<Tensor, TchError> + Send;
+
+/// The layers between observations and heads, made by a closure with a [`TorsoBuilder`], where there is an example.
+pub struct Torso {
+    pub(super) width: i64,
+    pub(super) compute: Box<Compute>,
+}
+
+impl Torso {
+    /// A torso that computes `width` features of each observation. With a gradient it is called for batches to learn
+    /// from, without one to act; [`Pass`] is what both have in common.
+    #[must_use]
+    pub fn new(width: i64, compute: impl Fn(&Pass<'_>) -> Result<Tensor, TchError> + Send + 'static) -> Self {
+        Self {
+            width,
+            compute: Box::new(compute),
+        }
+    }
+}
+
+impl fmt::Debug for Torso {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Torso")
+            .field("width", &self.width)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The closure of a registered torso.
+type Make = Arc<dyn Fn(&mut TorsoBuilder<'_>) -> Result<Torso, AgentError> + Send + Sync>;
+
+static REGISTERED: RwLock<BTreeMap<String, Make>> = RwLock::new(BTreeMap::new());
+
+/// Registers a torso for the rest of the process, as `body = "name"` in the settings of a network. See
+/// [`TorsoBuilder`] for an example.
+///
+/// # Errors
+///
+/// If the name is taken, or is not of lower-case letters, digits, `-` and `_`.
+pub fn register<F>(name: &str, make: F) -> Result<(), AgentError>
+where
+    F: Fn(&mut TorsoBuilder<'_>) -> Result<Torso, AgentError> + Send + Sync + 'static,
+{
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
+    let reason = if name.is_empty() || !name.chars().all(is_word) {
+        "a name consists of lower-case letters, digits, - and _"
+    } else if BodyKind::NAMES.contains(&name) || registered.contains_key(name) {
+        "there is a network of that name already: choose another one"
+    } else {
+        registered.insert(name.to_owned(), Arc::new(make));
+        return Ok(());
+    };
+    Err(AgentError::BadConfig {
+        name: "network.body",
+        value: name.to_owned(),
+        reason,
+    })
+}
+
+/// Finds a registered torso.
+pub(super) fn find(name: &str) -> Result<Make, AgentError> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    registered.get(name).cloned().ok_or_else(|| AgentError::UnknownNetwork {
+        name: name.to_owned(),
+        known: BodyKind::NAMES
+            .iter()
+            .map(|name| (*name).to_owned())
+            .chain(registered.keys().cloned())
+            .collect(),
+    })
+}
+
+/// What follows a layer.
+///
+/// ```
+/// use coinop_agents::network::Activation;
+///
+/// let activation: Activation = serde_json::from_str("\"elu\"")?;
+/// assert_eq!(activation, Activation::Elu);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(x, 0)`.
+    #[default]
+    Relu,
+    /// `x`, or `exp(x) - 1` below 0 (Clevert et al. 2015, arXiv 1511.07289).
+    Elu,
+    /// `x Φ(x)` (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+    Gelu,
+    /// `x sigmoid(x)`, also called swish (Ramachandran et al. 2017, arXiv 1710.05941).
+    Silu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl Activation {
+    pub(super) fn apply(self, x: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Relu => x.f_relu(),
+            Self::Elu => x.f_elu(),
+            Self::Gelu => x.f_gelu("none"),
+            Self::Silu => x.f_silu(),
+            Self::Tanh => x.f_tanh(),
+        }
+    }
+
+    /// The same of a tensor that nothing else needs.
+    fn apply_to_own(self, mut x: Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Relu => x.f_relu_(),
+            _ => self.apply(&x),
+        }
+    }
+}
+
+/// A step of a [`Sequence`].
+enum Step {
+    /// A layer and its activation.
+    Layer(Layer, Option<Activation>),
+    /// The same, added to its input.
+    Skip(Layer, Activation),
+    /// The largest of 3x3 pixels, with a stride of 2 and padding.
+    MaxPool,
+    Activation(Activation),
+    /// Layers whose output is added to their input.
+    Residual(Sequence),
+}
+
+/// Layers one after another, some of them with a way around them.
+pub(super) struct Sequence {
+    steps: Vec<Step>,
+    size: Size,
+}
+
+/// The size of what a sequence has computed so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    Picture { channels: i64, height: i64, width: i64 },
+    Flat(i64),
+}
+
+impl Sequence {
+    /// Begins with the observations of `kind`, whose shape must be that of pictures if `convolves`.
+    pub(super) fn start(kind: &BodyKind, convolves: bool, builder: &TorsoBuilder<'_>) -> Result<Self, AgentError> {
+        let shape = builder.obs_shape();
+        let size = match (shape.dims(), convolves) {
+            (_, false) => Size::Flat(shape.len() as i64),
+            ([channels, height, width], true) => Size::Picture {
+                channels: *channels as i64,
+                height: *height as i64,
+                width: *width as i64,
+            },
+            (_, true) => return Err(wrong_shape(kind, shape, "it needs channels, height and width")),
+        };
+        Ok(Self {
+            steps: Vec::new(),
+            size,
+        })
+    }
+
+    /// Adds a convolution, unless the picture is smaller than its kernel: then it is `None`.
+    fn convolve(
+        &mut self,
+        filters: i64,
+        convolution: Convolution,
+        builder: &mut TorsoBuilder<'_>,
+    ) -> Result<Option<Layer>, AgentError> {
+        let Size::Picture {
+            channels,
+            height,
+            width,
+        } = self.size
+        else {
+            return Ok(None);
+        };
+        let smallest = convolution.kernel - 2 * convolution.padding;
+        if height < smallest || width < smallest {
+            return Ok(None);
+        }
+        self.size = Size::Picture {
+            channels: filters,
+            height: convolution.outputs(height),
+            width: convolution.outputs(width),
+        };
+        builder.conv(filters, channels, convolution).map(Some)
+    }
+
+    fn flat(&self) -> i64 {
+        match self.size {
+            Size::Flat(width) => width,
+            Size::Picture {
+                channels,
+                height,
+                width,
+            } => channels * height * width,
+        }
+    }
+
+    /// Convolutions and fully connected layers, each followed by its activation.
+    pub(super) fn layers(
+        mut self,
+        kind: &BodyKind,
+        list: &super::Layers,
+        without: usize,
+        builder: &mut TorsoBuilder<'_>,
+    ) -> Result<Self, AgentError> {
+        for &(filters, kernel, stride) in &list.convolutions {
+            let convolution = Convolution {
+                norm: list.norm,
+                ..Convolution::new(kernel, stride)
+            };
+            let before = self.size;
+            let Some(layer) = self.convolve(filters, convolution, builder)? else {
+                return Err(wrong_shape(kind, builder.obs_shape(), "height and width are too small"));
+            };
+            self.add(layer, before, list);
+        }
+        for &width in &list.hidden[..list.hidden.len() - without] {
+            let before = self.size;
+            let layer = builder.normalized_linear(width, self.flat(), list.norm)?;
+            self.size = Size::Flat(width);
+            self.add(layer, before, list);
+        }
+        Ok(self)
+    }
+
+    /// Adds a layer, with a way around it if that is wanted and possible.
+    fn add(&mut self, layer: Layer, before: Size, list: &super::Layers) {
+        self.steps.push(if list.skip && before == self.size {
+            Step::Skip(layer, list.activation)
+        } else {
+            Step::Layer(layer, Some(list.activation))
+        });
+    }
+
+    /// The residual network of Espeholt et al. 2018 (arXiv 1802.01561, figure 3, right): sections of a convolution, a
+    /// pooling and two residual blocks, then a fully connected layer.
+    pub(super) fn impala(
+        mut self,
+        kind: &BodyKind,
+        impala: &super::Impala,
+        without: usize,
+        builder: &mut TorsoBuilder<'_>,
+    ) -> Result<Self, AgentError> {
+        let convolution = Convolution {
+            padding: 1,
+            norm: impala.norm,
+            ..Convolution::new(3, 1)
+        };
+        let too_small = |builder: &TorsoBuilder<'_>| wrong_shape(kind, builder.obs_shape(), "it is no picture");
+        for &channels in &impala.channels {
+            let layer = self.convolve(channels, convolution, builder)?;
+            let layer = layer.ok_or_else(|| too_small(builder))?;
+            self.steps.push(Step::Layer(layer, None));
+            self.pool();
+            for _ in 0..2 {
+                let mut block = Sequence {
+                    steps: Vec::new(),
+                    size: self.size,
+                };
+                for _ in 0..2 {
+                    block.steps.push(Step::Activation(Activation::Relu));
+                    let layer = block.convolve(channels, convolution, builder)?;
+                    let layer = layer.ok_or_else(|| too_small(builder))?;
+                    block.steps.push(Step::Layer(layer, None));
+                }
+                self.steps.push(Step::Residual(block));
+            }
+        }
+        self.steps.push(Step::Activation(Activation::Relu));
+        if without == 0 {
+            let layer = builder.normalized_linear(impala.hidden, self.flat(), impala.norm)?;
+            self.size = Size::Flat(impala.hidden);
+            self.steps.push(Step::Layer(layer, Some(Activation::Relu)));
+        }
+        Ok(self)
+    }
+
+    fn pool(&mut self) {
+        if let Size::Picture { height, width, .. } = &mut self.size {
+            (*height, *width) = ((*height + 1) / 2, (*width + 1) / 2);
+        }
+        self.steps.push(Step::MaxPool);
+    }
+
+    pub(super) fn into_torso(self) -> Torso {
+        Torso::new(self.flat(), move |pass| self.compute(pass, None))
+    }
+
+    /// Computes from `x`, or from the observations.
+    fn compute(&self, pass: &Pass<'_>, x: Option<&Tensor>) -> Result<Tensor, TchError> {
+        let mut x = x.map(Tensor::shallow_clone);
+        for step in &self.steps {
+            let through = |layer: Layer| match &x {
+                Some(x) => pass.apply(layer, x),
+                None => pass.read(layer),
+            };
+            let input = || x.as_ref().map_or_else(|| pass.obs(), |x| Ok(x.shallow_clone()));
+            x = Some(match step {
+                Step::Layer(layer, None) => through(*layer)?,
+                Step::Layer(layer, Some(activation)) => activation.apply_to_own(through(*layer)?)?,
+                Step::Skip(layer, activation) => {
+                    let out = activation.apply_to_own(through(*layer)?)?;
+                    out.f_add(&input()?)?
+                }
+                Step::MaxPool => input()?.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?,
+                Step::Activation(activation) => activation.apply(&input()?)?,
+                Step::Residual(block) => {
+                    let input = input()?;
+                    block.compute(pass, Some(&input))?.f_add(&input)?
+                }
+            });
+        }
+        x.map_or_else(|| pass.obs(), Ok)
+    }
+}
