@@ -4,7 +4,7 @@
 //! short ones, which are the bad ones in most games.
 
 use anyhow::bail;
-use coinop_agents::{AnyPolicy, Mode, Policy, Section};
+use coinop_agents::{AnyPolicy, Mode, Policy, Section, any_snapshot};
 use coinop_envs::rng::stream;
 use coinop_envs::{AnyFactory, Elem, EnvFactory, Step, VecEnv};
 
@@ -61,6 +61,7 @@ pub(crate) fn evaluate(
     let device = coinop_agents::device(&how.device)?;
     let rng = stream(how.seed, "evaluation", 0);
     let from = from.section("trainer")?;
+    let factory = frozen(factory, from)?;
     let policy = config
         .algo
         .policy(factory.observations(), &factory.spec(), from, rng, device)?;
@@ -73,6 +74,18 @@ pub(crate) fn evaluate(
         }
         _ => unreachable!("a policy for the environment's observations was asked for"),
     }
+}
+
+/// The environments that the agent was trained in, with what they learned by then.
+fn frozen(factory: AnyFactory, from: &Section) -> anyhow::Result<AnyFactory> {
+    let Some(snapshot) = any_snapshot(from) else {
+        return Ok(factory);
+    };
+    let frozen = match &factory {
+        AnyFactory::Pixels(factory) => factory.frozen(&snapshot)?.map(AnyFactory::Pixels),
+        AnyFactory::Features(factory) => factory.frozen(&snapshot)?.map(AnyFactory::Features),
+    };
+    Ok(frozen.unwrap_or(factory))
 }
 
 fn play_in<O: Elem>(
@@ -229,5 +242,34 @@ mod tests {
             (5.0, 2.0, 2.0, 9.0)
         );
         assert_eq!(statistics(&[-21.0]), (-21.0, 0.0, -21.0, -21.0));
+    }
+
+    #[test]
+    fn environments_of_an_evaluation_know_what_those_of_the_training_had_learned() {
+        use std::sync::Arc;
+
+        use coinop_agents::algorithm::{Algorithm, RunSettings};
+        use coinop_agents::ppo::PpoConfig;
+        use coinop_envs::Made;
+        use coinop_envs::classic::CartPole;
+        use coinop_envs::normalize::NormalizeObservation;
+
+        let carts = || Arc::new(NormalizeObservation::new(Made::by(|| Ok(CartPole::v1())).unwrap()));
+        let mut trainer = PpoConfig::classic()
+            .trainer(carts(), &RunSettings::new(1_000, 1))
+            .unwrap();
+        trainer.step().unwrap();
+        let mut section = Section::default();
+        trainer.save(&mut section).unwrap();
+        let first = |factory: AnyFactory| {
+            let mut obs = [0.0; 4];
+            let mut env = factory.features("cartpole").unwrap().make(0).unwrap();
+            env.reset(Some(1), &mut obs).unwrap();
+            obs
+        };
+        // The mean of one observation is itself.
+        assert_eq!(first(AnyFactory::Features(carts())), [0.0; 4]);
+        let known = first(frozen(AnyFactory::Features(carts()), &section).unwrap());
+        assert!(known.iter().all(|number| *number != 0.0), "{known:?}");
     }
 }

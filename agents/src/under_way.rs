@@ -91,6 +91,34 @@ fn name(i: usize) -> String {
     format!("env_{i}")
 }
 
+/// The snapshot of an environment whose episode is saved in the checkpoint of a trainer, wherever that keeps it.
+///
+/// ```
+/// use coinop_agents::algorithm::{Algorithm, RunSettings};
+/// use coinop_agents::ppo::PpoConfig;
+/// use coinop_agents::{Checkpoint, Section, any_snapshot};
+/// use coinop_envs::Made;
+/// use coinop_envs::classic::CartPole;
+///
+/// let factory = std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?);
+/// let mut trainer = PpoConfig::classic().trainer(factory, &RunSettings::new(1_000, 1))?;
+/// trainer.step()?;
+/// let mut checkpoint = Section::default();
+/// trainer.save(&mut checkpoint)?;
+/// assert!(any_snapshot(&checkpoint).is_some());
+/// # Ok::<(), coinop_agents::TrainError>(())
+/// ```
+#[must_use]
+pub fn any_snapshot(trainer: &Section) -> Option<Vec<u8>> {
+    let own = trainer.section(SECTION).and_then(|envs| envs.bytes(&name(0)));
+    let of_worker = || {
+        trainer
+            .section("worker_0")
+            .and_then(|worker| worker.section(SECTION)?.bytes(&name(0)))
+    };
+    own.or_else(|_| of_worker()).ok()
+}
+
 /// The error for an environment that rejects its snapshot.
 pub(crate) fn unfit(error: EnvError) -> CheckpointError {
     CheckpointError::unfit(SECTION, &error)

@@ -55,6 +55,18 @@ pub trait EnvFactory: Send + Sync {
         count: usize,
         threads: usize,
     ) -> Result<Box<dyn VecEnv<Obs = Self::Obs> + Send>, EnvError>;
+
+    /// Returns the factory of environments for an evaluation, from the snapshot of any environment of the training. Only
+    /// environments that learn from what they see, as [`normalize`](crate::normalize) does, differ from those of the
+    /// training: they use what they had learned, and learn nothing more. `None` for all others.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::BadSnapshot`].
+    fn frozen(&self, snapshot: &[u8]) -> Result<Option<Arc<dyn EnvFactory<Obs = Self::Obs>>>, EnvError> {
+        let _ = snapshot;
+        Ok(None)
+    }
 }
 
 /// The result of [`EnvFactory::make_vec`].

@@ -11,6 +11,7 @@ pub mod guard;
 #[cfg(feature = "gym-rs")]
 pub mod gym_rs;
 pub mod memory;
+pub mod normalize;
 pub mod registry;
 mod resize;
 pub mod rng;
