@@ -24,7 +24,7 @@ use coinop::agents::{
     ActorCriticPolicy, AgentError, Checkpoint, CheckpointError, Device, Episodes, Learner, Policy, Progress,
     Resumption, Row, Section, TrainError, Trainer,
 };
-use coinop::envs::registry::Observations;
+use coinop::envs::Observations;
 use coinop::envs::rng::{Rng, derive_seed, stream};
 use coinop::envs::{End, Env, EnvFactory, EnvSpec};
 use coinop::{Algorithm, Program, RunSettings};

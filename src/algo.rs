@@ -105,7 +105,7 @@ pub(crate) fn register<A: Algorithm>() -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use coinop_envs::registry::Observations;
+    use coinop_envs::Observations;
 
     use super::*;
 

@@ -10,7 +10,7 @@ use coinop_envs::atari::Protocol;
 use crate::algo::Algo;
 use crate::bench::suites::Suite;
 use crate::commands::eval::Which;
-use crate::config::{EnvName, Setting};
+use crate::config::{EnvName, Request, Setting};
 use crate::count::parse_count;
 use crate::output;
 use crate::report::curve::Over;
@@ -235,6 +235,43 @@ pub(crate) struct TraceArgs {
     /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
+}
+
+impl SettingArgs {
+    fn request(&self) -> Request {
+        Request {
+            algo: self.algo,
+            preset: self.preset.clone(),
+            file: self.config.clone(),
+            settings: self.set.clone(),
+            env_threads: self.env_threads,
+            torch_threads: self.torch_threads,
+            device: self.device.clone(),
+            roms: self.roms.clone(),
+            ..Request::default()
+        }
+    }
+}
+
+impl TrainArgs {
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            env: self.env.clone(),
+            frames: self.frames,
+            seed: self.seed,
+            load: self.load.clone(),
+            ..self.settings.request()
+        }
+    }
+}
+
+impl BenchArgs {
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            env: Some(self.env.clone()),
+            ..self.settings.request()
+        }
+    }
 }
 
 /// Parses the command line; returns the exit code after printing help or an error.

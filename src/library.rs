@@ -26,7 +26,7 @@ use coinop_agents::algorithm::{Algorithm, AnyAlgorithm};
 use coinop_agents::network::Observation;
 use coinop_agents::{AnyPolicy, Mode, Outputs};
 use coinop_envs::EnvSpec;
-use coinop_envs::registry::Observations;
+use coinop_envs::Observations;
 use coinop_envs::rng::stream;
 
 use crate::algo::{self, Algo};

@@ -20,7 +20,7 @@ use coinop::agents::{
     AgentError, Checkpoint, CheckpointError, Device, Episode, Mode, Policy, Progress, Resumption, Row, Section,
     TrainError, Trainer,
 };
-use coinop::envs::registry::Observations;
+use coinop::envs::Observations;
 use coinop::envs::rng::Rng;
 use coinop::envs::snapshot::{open, seal};
 use coinop::envs::wrappers::TimeLimit;

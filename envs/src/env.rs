@@ -11,8 +11,35 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::registry::Observations;
 use crate::{EnvError, Shape};
+
+/// The kind of observations.
+///
+/// ```
+/// use coinop_envs::Observations;
+/// use coinop_envs::registry::find;
+///
+/// assert_eq!(find("cartpole")?.observations, Observations::Features);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observations {
+    /// Pixels, `u8`.
+    Pixels,
+    /// Features, `f32`.
+    Features,
+}
+
+impl Observations {
+    /// The name of this kind: `pixels` or `features`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Observations::Pixels => u8::NAME,
+            Observations::Features => f32::NAME,
+        }
+    }
+}
 
 /// The element type of an observation: `u8` for pixels, `f32` for features.
 ///

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Observations;
 use crate::guard::{Guarded, catch};
-use crate::registry::Observations;
 use crate::vec_env::{Pooled, Remote, Serial, Threaded};
 use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 

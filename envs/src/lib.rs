@@ -22,7 +22,7 @@ pub mod wrappers;
 
 pub use check::{Faults, check_env};
 pub use coinop_atari;
-pub use env::{Elem, End, Env, EnvSpec, Step};
+pub use env::{Elem, End, Env, EnvSpec, Observations, Step};
 pub use error::EnvError;
 pub use factory::{AnyFactory, Copies, EnvFactory, InThreads, Made, Mixed};
 pub use resize::AreaResizer;

@@ -8,7 +8,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::bench::suites::{self, Suite};
 use crate::bench::{How, Machine, Report, Settings};
-use crate::cli::{BenchArgs, TrainArgs};
+use crate::cli::BenchArgs;
 use crate::config::{Config, cores};
 use crate::{files, output};
 
@@ -22,11 +22,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             picture.display()
         );
     }
-    let config = Config::new_run(&TrainArgs {
-        env: Some(args.env.clone()),
-        settings: args.settings.clone(),
-        ..TrainArgs::default()
-    })?;
+    let config = Config::new_run(&args.request())?;
     let how = How {
         seconds: args.seconds,
         repeats: args.repeats,

@@ -7,8 +7,8 @@ use coinop_envs::registry::EnvInfo;
 use coinop_envs::rng::stream;
 use coinop_envs::{AnyFactory, Elem, EnvFactory, EnvSpec, check_env};
 
-use crate::cli::{CheckArgs, TrainArgs};
-use crate::config::{Config, layers_for};
+use crate::cli::CheckArgs;
+use crate::config::{Config, Request, layers_for};
 use crate::output;
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
@@ -70,9 +70,9 @@ fn check<O: Elem>(factory: &dyn EnvFactory<Obs = O>) -> Result<bool, Vec<String>
 
 /// The reason why the default network cannot read the observations, if it cannot.
 fn unreadable(info: &EnvInfo, spec: &EnvSpec) -> anyhow::Result<Option<String>> {
-    let config = Config::resolve(&TrainArgs {
+    let config = Config::resolve(&Request {
         env: Some(info.id().parse()?),
-        ..TrainArgs::default()
+        ..Request::default()
     })?;
     let Some(network) = config.algo.network() else {
         return Ok(None);

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     // Before anything slow, so that Ctrl-C ends it in order from the first second on.
     let stop = listen()?;
-    let config = Config::new_run(args)?;
+    let config = Config::new_run(&args.request())?;
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
     let trainer = new_trainer(&config)?;
     if let Some(signal) = stop.signal() {
@@ -56,7 +56,7 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
     dir.lock()?;
     dir.recover_checkpoints()?;
     let before = Config::read(&dir.config())?;
-    let config = before.clone().resumed(args)?;
+    let config = before.clone().resumed(&args.request())?;
     let Restored {
         trainer,
         section,

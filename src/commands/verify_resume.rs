@@ -37,7 +37,7 @@ pub(crate) fn run(args: &VerifyArgs) -> anyhow::Result<Option<i32>> {
     }
     let stop = signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))?;
     let start = Instant::now();
-    let mut config = Config::new_run(&args.train)?;
+    let mut config = Config::new_run(&args.train.request())?;
     config.run.frames = args.train.frames.unwrap_or(FRAMES);
     config.run.metrics_frames = (config.run.frames / 12).max(1);
     config.run.checkpoint_minutes = 0.0;

@@ -6,7 +6,8 @@ use coinop_envs::registry::{self, EnvInfo, EnvOptions, Gymnasium};
 use toml::{Table, Value};
 
 use super::keys::{KeyError, Setting, set};
-use super::{optional, section};
+use super::preset::optional;
+use super::section;
 use crate::output::say;
 
 /// The name of an environment and its options.

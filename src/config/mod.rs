@@ -1,27 +1,31 @@
 //! The configuration of a run: preset, then config file, then command line; validated and complete.
 
 mod env_name;
+mod file;
 mod keys;
 mod legacy;
+mod preset;
+mod request;
+mod threads;
 
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
 use anyhow::{anyhow, bail};
-use coinop_agents::algorithm::{AnyAlgorithm, Preset, RunSettings, Threading};
-use coinop_envs::EnvSpec;
-use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family, Observations};
+use coinop_agents::algorithm::{AnyAlgorithm, RunSettings};
+use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::algo::Algo;
-use crate::cli::TrainArgs;
-use crate::files;
 use crate::output::say;
-use keys::{merge, set};
+use file::{in_file, one_line, read_table};
+use preset::{algo_of, of_algo};
 
 pub(crate) use env_name::EnvName;
 pub(crate) use keys::{KeyError, Setting};
+pub(crate) use preset::layers_for;
+pub(crate) use request::Request;
+pub(crate) use threads::{check_threads, cores, threads_or_cores};
 
 /// All settings of a run, as written to `config.toml` in the run folder.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,135 +91,6 @@ fn keep_checkpoints() -> u64 {
 }
 
 impl Config {
-    /// Resolves the configuration of a new run.
-    pub(crate) fn resolve(args: &TrainArgs) -> anyhow::Result<Self> {
-        let named = args.env.clone().unwrap_or_default();
-        let (env, options) = named.find()?;
-        let file = args
-            .settings
-            .config
-            .as_deref()
-            .map(read_table)
-            .transpose()?
-            .unwrap_or_default();
-        let in_file = |error: anyhow::Error| in_file(args.settings.config.as_deref(), &error);
-        let algo = args.settings.algo.map_or_else(|| algo_of(&file).map_err(in_file), Ok)?;
-        let preset = args
-            .settings
-            .preset
-            .clone()
-            .or_else(|| run_setting(&file, "preset"))
-            .unwrap_or_default();
-        let mut table = preset_table(algo, &env, &preset).map_err(|error| match args.settings.preset {
-            None => in_file(error),
-            Some(_) => error,
-        })?;
-        let optional = optional(&env, Some(algo));
-        if let Some(warning) = of_another_kind(&file, &env, args.settings.config.as_deref()) {
-            say(&warning);
-        }
-        if env.family == Family::Custom && env.observations == Observations::Pixels {
-            let mut whole = table.clone();
-            merge(&mut whole, file.clone(), &optional).map_err(|error| in_file(error.into()))?;
-            merge(&mut whole, flags(args), &optional)?;
-            for setting in &args.settings.set {
-                set(&mut whole, setting, &optional)?;
-            }
-            fit_to_length(&mut table, algo, &whole);
-        }
-        merge(&mut table, file, &optional).map_err(|error| in_file(error.into()))?;
-        // Those that the command line says, whatever the file was of.
-        let chosen = Table::from_iter([text("env", &env.id()), text("algo", algo.name())]);
-        merge(&mut table, section_of("run", chosen), &optional)?;
-        let of_file = table.clone();
-        merge(&mut table, flags(args), &optional)?;
-        for setting in options.iter().chain(&args.settings.set) {
-            setting.check_effect(&table)?;
-            set(&mut table, setting, &optional)?;
-        }
-        // A value that cannot be is the file's fault if it is there without what the command line adds.
-        let mut config = Self::valid(table).map_err(|error| match Self::valid(of_file) {
-            Err(same) if same.to_string() == error.to_string() => in_file(error),
-            _ => error,
-        })?;
-        if let Some(roms) = &args.settings.roms {
-            config.set_roms(roms)?;
-        }
-        let roms = &mut config.env.atari.roms;
-        *roms = roms.as_deref().map(files::absolute).transpose()?;
-        config.resolve_threads();
-        Ok(config)
-    }
-
-    /// Resolves the configuration of a new run, including the precision that suits this machine if none is set.
-    pub(crate) fn new_run(args: &TrainArgs) -> anyhow::Result<Self> {
-        Self::resolve(args)?.for_this_machine()
-    }
-
-    /// The configuration of an algorithm with the given settings, and otherwise of its default preset.
-    pub(crate) fn for_algorithm(env: &str, settings: &AnyAlgorithm) -> anyhow::Result<Self> {
-        let (env, options) = env.parse::<EnvName>()?.find()?;
-        let algo = Algo::find(settings.name()).map_err(|error| anyhow!(error))?;
-        let mut table = preset_table(algo, &env, "")?;
-        table.extend(Table::try_from(settings)?);
-        Self::valid(table)?.with(&options)
-    }
-
-    /// Changes some settings.
-    pub(crate) fn with(&self, settings: &[Setting]) -> anyhow::Result<Self> {
-        let mut table: Table = toml::from_str(&self.to_toml()?)?;
-        let optional = optional(&self.env_info()?, Some(self.run.algo));
-        for setting in settings {
-            setting.check_effect(&table)?;
-            set(&mut table, setting, &optional)?;
-        }
-        Self::valid(table)
-    }
-
-    /// Resolves what depends on this machine: numbers of threads, and the precision if none is set.
-    pub(crate) fn for_this_machine(mut self) -> anyhow::Result<Self> {
-        self.resolve_threads();
-        let device = coinop_agents::device(&self.run.device)?;
-        coinop_agents::set_torch_threads(self.run.torch_threads);
-        let spec = self.env_info()?.factory(&self.env)?.spec();
-        self.algo.choose_precision(&spec, device)?;
-        Ok(self)
-    }
-
-    /// Replaces 0 threads by the number of cores, or by the remaining cores if both kinds of threads run at the same
-    /// time.
-    fn resolve_threads(&mut self) {
-        let run = &mut self.run;
-        if self.algo.threading() == Threading::AtOnce {
-            let half = (cores() / 2).max(1);
-            if run.env_threads == 0 {
-                let left = cores().saturating_sub(run.torch_threads);
-                run.env_threads = if run.torch_threads == 0 { half } else { left.max(1) };
-            }
-            if run.torch_threads == 0 {
-                run.torch_threads = cores().saturating_sub(run.env_threads).max(1);
-            }
-        }
-        run.env_threads = threads_or_cores(run.env_threads);
-        run.torch_threads = threads_or_cores(run.torch_threads);
-    }
-
-    /// The configuration of a resumed run, with the settings that may change.
-    pub(crate) fn resumed(mut self, args: &TrainArgs) -> anyhow::Result<Self> {
-        let run = &mut self.run;
-        run.frames = args.frames.unwrap_or(run.frames);
-        run.env_threads = threads_or_cores(args.settings.env_threads.unwrap_or(run.env_threads));
-        run.torch_threads = threads_or_cores(args.settings.torch_threads.unwrap_or(run.torch_threads));
-        if let Some(device) = &args.settings.device {
-            run.device.clone_from(device);
-        }
-        if let Some(roms) = &args.settings.roms {
-            self.set_roms(&files::absolute(roms)?)?;
-        }
-        self.validate()?;
-        Ok(self)
-    }
-
     /// What a trainer has to know of the run.
     pub(crate) fn run_settings(&self) -> anyhow::Result<RunSettings> {
         let mut settings = RunSettings::new(self.run.frames, self.run.seed);
@@ -316,24 +191,6 @@ impl Config {
     }
 }
 
-/// The full names of the settings of an environment and of an algorithm that may be absent.
-fn optional(env: &EnvInfo, algo: Option<Algo>) -> Vec<String> {
-    let of_env = env.family.options_without_default().iter();
-    let of_env = of_env.map(|name| format!("env.{name}"));
-    let of_run = ["run.load".to_owned()];
-    of_run
-        .into_iter()
-        .chain(of_env)
-        .chain(algo.into_iter().flat_map(of_algo))
-        .collect()
-}
-
-/// The full names of the settings of an algorithm that may be absent.
-fn of_algo(algo: Algo) -> Vec<String> {
-    let names = algo.optional().iter();
-    names.map(|name| format!("{}.{name}", algo.name())).collect()
-}
-
 /// Removes a section from a configuration and parses it.
 fn section<T>(
     table: &mut Table,
@@ -352,203 +209,18 @@ fn section<T>(
     })
 }
 
-/// More threads are a mistake, and the system might not start them.
-const MAX_THREADS: usize = 1024;
-
-/// Checks a number of threads, set by the setting or flag `name`.
-pub(crate) fn check_threads(name: &str, threads: usize) -> anyhow::Result<()> {
-    if threads > MAX_THREADS {
-        bail!("{name} = {threads}: it must be at most {MAX_THREADS}");
-    }
-    Ok(())
-}
-
-/// The number of cores that this process may use.
-pub(crate) fn cores() -> usize {
-    available_parallelism().map_or(1, usize::from)
-}
-
-/// Replaces 0 by the number of cores.
-pub(crate) fn threads_or_cores(threads: usize) -> usize {
-    if threads == 0 { cores() } else { threads }
-}
-
-/// A setting for layers that can read observations of this shape.
-pub(crate) fn layers_for(spec: &EnvSpec) -> String {
-    let is_picture = matches!(spec.obs_shape.dims(), [_, height, width] if *height >= 3 && *width >= 3);
-    let convolutions = if is_picture { "convolutions=[[16,3,1]]," } else { "" };
-    format!("network.body={{layers={{{convolutions}hidden=[128]}}}}")
-}
-
-/// Returns an algorithm's preset `name` for an environment, completed by defaults that are computed. An empty name
-/// selects the default preset.
-fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Result<Table> {
-    let presets = algo.presets(env.observations);
-    if presets.is_empty() {
-        bail!(
-            "{} can't learn from {}, which {} has: choose another environment",
-            algo.name(),
-            env.observations.name(),
-            env.id()
-        );
-    }
-    let preset = presets.iter().find(|preset| preset.name() == name || name.is_empty());
-    let Some(preset) = preset else {
-        let names: Vec<&str> = presets.iter().map(Preset::name).collect();
-        bail!(
-            "{} has no preset `{name}` for {}: choose one of {}",
-            algo.name(),
-            env.id(),
-            names.join(", ")
-        );
-    };
-    let mut table = preset.table(algo.name())?;
-    let mut options = Table::try_from(EnvOptions::default().of(env.family))?;
-    if let Some(Value::Table(given)) = table.remove("env") {
-        // What presets that are for several families say of one's options is not for the others.
-        options.extend(given.into_iter().filter(|_| env.family == Family::Atari));
-    }
-    table.insert("env".to_owned(), Value::Table(options));
-    if let Some(Value::Table(run)) = table.get_mut("run") {
-        for (name, default) in [
-            ("checkpoint_minutes", Value::Float(checkpoint_minutes())),
-            ("keep_checkpoints", Value::Integer(keep_checkpoints() as i64)),
-            ("milestone_frames", Value::Integer(0)),
-            ("eval_frames", Value::Integer(EVAL_FRAMES)),
-            ("eval_episodes", Value::Integer(eval_episodes() as i64)),
-        ] {
-            run.entry(name).or_insert(default);
-        }
-        run.extend([
-            text("env", &env.id()),
-            text("algo", algo.name()),
-            text("preset", preset.name()),
-        ]);
-    }
-    Ok(table)
-}
-
-fn text(key: &str, value: &str) -> (String, Value) {
-    (key.to_owned(), Value::String(value.to_owned()))
-}
-
-fn section_of(name: &str, settings: Table) -> Table {
-    Table::from_iter([(name.to_owned(), Value::Table(settings))])
-}
-
-/// Scales metrics, evaluations and learning starts to the length of the run. The presets for pixels are meant for
-/// Atari, with four frames per step and millions of frames per run. Other environments get at least a hundred rows,
-/// ten evaluations, and at most a twentieth of their frames before learning. `whole` contains the user's settings.
-fn fit_to_length(table: &mut Table, algo: Algo, whole: &Table) {
-    let frames = whole
-        .get("run")
-        .and_then(|run| run.get("frames"))
-        .and_then(Value::as_integer);
-    let Some(frames) = frames else { return };
-    for (section, key, share) in [
-        ("run", "metrics_frames", 100),
-        ("run", "eval_frames", 10),
-        (algo.name(), "learning_starts", 20),
-    ] {
-        if let Some(Value::Integer(count)) = table.get_mut(section).and_then(|section| section.get_mut(key)) {
-            *count = (*count).min((frames / share).max(1));
-        }
-    }
-}
-
-/// Warns about a settings file of a run with another kind of observations.
-fn of_another_kind(file: &Table, env: &EnvInfo, path: Option<&Path>) -> Option<String> {
-    let theirs = registry::find(&run_setting(file, "env")?).ok()?;
-    (theirs.observations != env.observations).then(|| {
-        format!(
-            "warning: `{}` is of {}, whose observations are {}: its network and its other settings may not suit the {} of {}",
-            path.unwrap_or(Path::new("the file")).display(),
-            theirs.id(),
-            theirs.observations.name(),
-            env.observations.name(),
-            env.id()
-        )
-    })
-}
-
-/// The flags that are shorthands of settings.
-fn flags(args: &TrainArgs) -> Table {
-    let count = |name: &str, value: u64| {
-        (
-            name.to_owned(),
-            Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)),
-        )
-    };
-    let mut run = Table::new();
-    run.extend(args.frames.map(|frames| count("frames", frames)));
-    run.extend(args.seed.map(|seed| count("seed", seed)));
-    run.extend(
-        args.settings
-            .env_threads
-            .map(|threads| count("env_threads", threads as u64)),
-    );
-    run.extend(
-        args.settings
-            .torch_threads
-            .map(|threads| count("torch_threads", threads as u64)),
-    );
-    run.extend(args.settings.device.as_ref().map(|device| text("device", device)));
-    run.extend(args.settings.preset.as_ref().map(|preset| text("preset", preset)));
-    run.extend(args.load.as_ref().map(|load| text("load", &load.to_string_lossy())));
-    section_of("run", run)
-}
-
-fn algo_of(file: &Table) -> anyhow::Result<Algo> {
-    match run_setting(file, "algo") {
-        None => Ok(Algo::default()),
-        Some(name) => Algo::find(&name).map_err(|error| anyhow!(error)),
-    }
-}
-
-fn run_setting(file: &Table, key: &str) -> Option<String> {
-    Some(file.get("run")?.get(key)?.as_str()?.to_owned())
-}
-
-fn read_table(path: &Path) -> anyhow::Result<Table> {
-    let text = files::read(path)?;
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            let before = &text.as_bytes()[..span.start.min(text.len())];
-            1 + before.iter().filter(|&&byte| byte == b'\n').count()
-        });
-        anyhow!(
-            "`{}` line {line} is not TOML: {}",
-            path.display(),
-            one_line(error.message())
-        )
-    })
-}
-
-fn in_file(path: Option<&Path>, error: &dyn std::fmt::Display) -> anyhow::Error {
-    match path {
-        Some(path) => anyhow!("`{}`: {error}", path.display()),
-        None => anyhow!("{error}"),
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 /// The configuration of an algorithm's default preset for an environment.
 #[cfg(test)]
 pub(crate) fn of_preset(algo: Algo, env: &str) -> anyhow::Result<Config> {
-    Config::valid(preset_table(algo, &registry::find(env)?, "")?)
+    Config::valid(preset::preset_table(algo, &registry::find(env)?, "")?)
 }
 
 #[cfg(test)]
 mod tests {
     use clap::ValueEnum;
+    use coinop_agents::algorithm::Preset;
 
+    use super::preset::preset_table;
     use super::*;
 
     fn preset(algo: Algo, env: &str, name: &str) -> Config {

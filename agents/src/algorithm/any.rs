@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use coinop_envs::Observations;
 use coinop_envs::guard::catch;
-use coinop_envs::registry::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{AnyFactory, EnvFactory, EnvSpec};
 use serde::ser::{Error as _, SerializeMap};

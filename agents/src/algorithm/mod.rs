@@ -12,7 +12,7 @@ mod workload;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use coinop_envs::registry::Observations;
+use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
 use serde::Serialize;
@@ -40,7 +40,7 @@ pub use workload::{Work, Workload};
 /// use coinop_agents::network::Observation;
 /// use coinop_agents::ppo::PpoConfig;
 /// use coinop_agents::{AgentError, Device, Policy, Section, TrainError, Trainer};
-/// use coinop_envs::registry::Observations;
+/// use coinop_envs::Observations;
 /// use coinop_envs::rng::Rng;
 /// use coinop_envs::{EnvFactory, EnvSpec};
 ///

@@ -11,7 +11,7 @@ use crate::AgentError;
 /// ```
 /// use coinop_agents::algorithm::Algorithm;
 /// use coinop_agents::ppo::PpoConfig;
-/// use coinop_envs::registry::Observations;
+/// use coinop_envs::Observations;
 ///
 /// let names: Vec<&str> = PpoConfig::presets(Observations::Pixels).iter().map(|preset| preset.name()).collect();
 /// assert_eq!(names, ["fast", "ppo"]);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coinop_envs::registry::Observations;
+use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
 use serde::{Deserialize, Serialize};
