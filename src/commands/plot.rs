@@ -61,30 +61,29 @@ fn whole_lines(text: &str) -> &str {
 
 /// Parses the columns `frames`, `seconds` and `mean_score` of a `metrics.csv`, skipping rows before the first score.
 fn parse_points(text: &str) -> anyhow::Result<Vec<Point>> {
-    let mut lines = text.lines();
-    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let column = |name| {
-        header
-            .iter()
-            .position(|other| *other == name)
-            .ok_or_else(|| anyhow!("there is no column `{name}`"))
-    };
-    if header == [""] {
+    let mut table = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let header = table.headers()?.clone();
+    if header.is_empty() {
         return Ok(Vec::new());
     }
+    let column = |name| {
+        let found = header.iter().position(|other| other == name);
+        found.ok_or_else(|| anyhow!("there is no column `{name}`"))
+    };
     let (frames, seconds, score) = (column("frames")?, column("seconds")?, column("mean_score")?);
     let mut points = Vec::new();
-    for (number, line) in (2..).zip(lines) {
-        let fields: Vec<&str> = line.split(',').collect();
-        if fields.len() != header.len() {
-            bail!("line {number} has {} fields instead of {}", fields.len(), header.len());
+    for row in table.records() {
+        let row = row?;
+        let line = row.position().map_or(0, csv::Position::line);
+        if row.len() != header.len() {
+            bail!("line {line} has {} fields instead of {}", row.len(), header.len());
         }
-        if fields[score].is_empty() {
+        if row[score].is_empty() {
             continue;
         }
         let field = |at: usize| -> anyhow::Result<f64> {
-            let value = fields[at].parse().ok().filter(|value: &f64| value.is_finite());
-            value.ok_or_else(|| anyhow!("line {number} has `{}` where a number should be", fields[at]))
+            let value = row[at].parse().ok().filter(|value: &f64| value.is_finite());
+            value.ok_or_else(|| anyhow!("line {line} has `{}` where a number should be", &row[at]))
         };
         points.push(Point {
             frames: field(frames)?,

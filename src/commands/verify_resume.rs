@@ -153,13 +153,18 @@ fn differences(one: &Path, other: &Path) -> anyhow::Result<Vec<String>> {
     Ok(found)
 }
 
-/// The rows of a table without the columns that contain times.
+/// The rows of a table, its header first, without the columns that contain times.
 fn rows(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let text = fs::read_to_string(path).map_err(crate::files::failed("can't read", path))?;
-    let header: Vec<&str> = text.lines().next().unwrap_or_default().split(',').collect();
-    let row = |line: &str| {
-        let cells = line.split(',').zip(&header).filter(|(_, name)| !TIMES.contains(name));
+    let mut table = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    let rows = table.records().collect::<Result<Vec<_>, _>>()?;
+    let header = rows.first().cloned().unwrap_or_default();
+    let without_times = |row: &csv::StringRecord| {
+        let cells = row.iter().zip(&header).filter(|(_, name)| !TIMES.contains(name));
         cells.map(|(cell, _)| cell.to_owned()).collect()
     };
-    Ok(text.lines().map(row).collect())
+    Ok(rows.iter().map(without_times).collect())
 }

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 
 use super::keys::{KeyError, Setting, set};
 use super::preset::optional;
-use super::section;
+use super::{env_options, section};
 use crate::output::say;
 
 /// The name of an environment and its options.
@@ -63,7 +63,7 @@ impl EnvName {
         for option in &chosen {
             set(&mut table, option, &optional(&env, None))?;
         }
-        let options = section(&mut table, "env", |value| EnvOptions::read(env.family, value))?;
+        let options = env_options(env.family, section(&mut table, "env")?)?;
         Ok((env, options))
     }
 }

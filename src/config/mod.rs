@@ -11,14 +11,14 @@ mod threads;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use coinop_agents::algorithm::{AnyAlgorithm, RunSettings};
+use coinop_agents::algorithm::{AnyAlgorithm, RunSettings, SettingError};
 use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::algo::Algo;
 use crate::output::say;
-use file::{in_file, one_line, read_table};
+use file::{in_file, read_table};
 use preset::{algo_of, of_algo};
 
 pub(crate) use env_name::EnvName;
@@ -143,11 +143,11 @@ impl Config {
     }
 
     fn from_table(mut table: Table) -> anyhow::Result<Self> {
-        let run: RunConfig = section(&mut table, "run", Value::try_into)?;
+        let run: RunConfig = SettingError::catch("run", section(&mut table, "run")?)?;
         let family = registry::find(&run.env)?.family;
         let config = Self {
-            env: section(&mut table, "env", |value| EnvOptions::read(family, value))?,
-            algo: section(&mut table, run.algo.name(), |value| run.algo.read(value))?,
+            env: env_options(family, section(&mut table, "env")?)?,
+            algo: run.algo.read(section(&mut table, run.algo.name())?)?,
             run,
         };
         match table.keys().next() {
@@ -191,22 +191,15 @@ impl Config {
     }
 }
 
-/// Removes a section from a configuration and parses it.
-fn section<T>(
-    table: &mut Table,
-    name: &str,
-    read: impl FnOnce(Value) -> Result<T, toml::de::Error>,
-) -> anyhow::Result<T> {
-    let value = table
-        .remove(name)
-        .ok_or_else(|| anyhow!("there is no section `{name}`"))?;
-    read(value).map_err(|error| {
-        let error = one_line(&error.to_string());
-        match error.rsplit_once(" in `") {
-            Some((error, key)) => anyhow!("{error} in `{name}.{key}"),
-            None => anyhow!("{error} in `{name}`"),
-        }
-    })
+/// Removes a section from a configuration.
+fn section(table: &mut Table, name: &str) -> anyhow::Result<Value> {
+    let section = table.remove(name);
+    section.ok_or_else(|| anyhow!("there is no section `{name}`"))
+}
+
+/// Reads the section `env`.
+fn env_options(family: Family, section: Value) -> Result<EnvOptions, SettingError> {
+    SettingError::catch_by("env", section, |from| EnvOptions::read(family, from))
 }
 
 /// The configuration of an algorithm's default preset for an environment.

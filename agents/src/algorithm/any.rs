@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use toml::{Table, Value};
 
 use super::guard::{GuardedTrainer, call, guarded_policy};
-use super::{Algorithm, Preset, RunSettings, Threading, Work, Workload};
+use super::{Algorithm, Preset, RunSettings, SettingError, Threading, Work, Workload};
 use crate::network::{NetworkConfig, Observation, Precision};
 use crate::{AgentError, AnyPolicy, Device, Section, TrainError, Trainer};
 
@@ -32,7 +32,7 @@ pub struct AlgorithmInfo {
     about: &'static str,
     optional: &'static [&'static str],
     presets: fn(Observations) -> Vec<Preset>,
-    read: fn(Value) -> Result<AnyAlgorithm, toml::de::Error>,
+    read: fn(Value) -> Result<AnyAlgorithm, SettingError>,
 }
 
 impl AlgorithmInfo {
@@ -84,7 +84,7 @@ impl AlgorithmInfo {
     /// # Errors
     ///
     /// If the settings are incomplete or unknown, or change when they are written and read again.
-    pub fn read(&self, section: Value) -> Result<AnyAlgorithm, toml::de::Error> {
+    pub fn read(&self, section: Value) -> Result<AnyAlgorithm, SettingError> {
         (self.read)(section)
     }
 }
@@ -135,27 +135,25 @@ trait Erased: Debug + Send + Sync {
     ) -> Result<AnyPolicy, TrainError>;
 }
 
-fn read<A: Algorithm>(section: Value) -> Result<AnyAlgorithm, toml::de::Error> {
-    use serde::de::Error;
-    let panicked = |message| Error::custom(format!("the algorithm {}: its settings panicked: {message}", A::NAME));
+fn read<A: Algorithm>(section: Value) -> Result<AnyAlgorithm, SettingError> {
+    let failed = |what: String| SettingError::new(A::NAME, format!("the algorithm {}: its settings {what}", A::NAME));
     catch(|| {
-        let settings: A = section.try_into()?;
+        let settings: A = SettingError::catch(A::NAME, section)?;
         // What is written to a run folder must be what is read from it.
-        let table = Table::try_from(&settings).map_err(Error::custom)?;
-        let again: Result<A, _> = table.clone().try_into();
-        match again.and_then(|again| Table::try_from(again).map_err(Error::custom)) {
+        let table = Table::try_from(&settings).map_err(|error| failed(format!("can't be written: {error}")))?;
+        let again: Result<A, SettingError> = SettingError::catch(A::NAME, table.clone().into());
+        let again = again.map_err(|error| {
+            failed(format!(
+                "can't be read again when they are written: {}",
+                error.message()
+            ))
+        })?;
+        match Table::try_from(again) {
             Ok(again) if again == table => Ok(AnyAlgorithm::new(settings)),
-            Ok(_) => Err(Error::custom(format!(
-                "the algorithm {}: its settings are others when they are written and read again",
-                A::NAME
-            ))),
-            Err(error) => Err(Error::custom(format!(
-                "the algorithm {}: its settings can't be read again when they are written: {error}",
-                A::NAME
-            ))),
+            _ => Err(failed("are others when they are written and read again".to_owned())),
         }
     })
-    .unwrap_or_else(|message| Err(panicked(message)))
+    .unwrap_or_else(|message| Err(failed(format!("panicked: {message}"))))
 }
 
 impl<A: Algorithm> Erased for A {

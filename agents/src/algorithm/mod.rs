@@ -7,6 +7,7 @@
 mod any;
 mod guard;
 mod preset;
+mod settings;
 mod workload;
 
 use std::fmt::Debug;
@@ -23,6 +24,7 @@ use crate::{AgentError, Device, Policy, Section, TrainError, Trainer};
 
 pub use any::{AlgorithmInfo, AnyAlgorithm};
 pub use preset::Preset;
+pub use settings::SettingError;
 pub(crate) use workload::{
     LearnerWork, act_by_policy, act_by_values, made_up_actions, made_up_numbers, made_up_obs, made_up_rng,
 };

@@ -5,6 +5,7 @@ use coinop_envs::rng::stream;
 use proptest::prelude::*;
 
 use super::*;
+use crate::replay::{Normalize, SamplerConfig, sampler};
 use crate::schedule::Schedule;
 use crate::test_help::{on_disk, state};
 
