@@ -34,7 +34,7 @@ fn record() -> Recording {
     let spec = env.spec();
     let mut rng = stream(1, "bench", 0);
     let mut obs = vec![0; ACTORS * spec.obs_shape.len()];
-    let mut last_obs = obs.clone();
+    let mut final_obs = obs.clone();
     let mut steps = vec![Step::default(); ACTORS];
     env.reset(Some(1), &mut obs).expect("a beginning");
     let mut moments = Vec::new();
@@ -43,8 +43,9 @@ fn record() -> Recording {
         let actions: Vec<u32> = (0..ACTORS)
             .map(|_| rng.random_range(0..spec.num_actions as u32))
             .collect();
-        env.step(&actions, &mut obs, &mut last_obs, &mut steps).expect("a step");
-        moments.push((before, steps.clone(), last_obs.clone()));
+        env.step(&actions, &mut obs, &mut final_obs, &mut steps)
+            .expect("a step");
+        moments.push((before, steps.clone(), final_obs.clone()));
     }
     Recording { spec, moments }
 }
@@ -52,11 +53,11 @@ fn record() -> Recording {
 impl Recording {
     fn insert(&self, replay: &mut Replay<u8>, moment: usize) {
         let len = self.spec.obs_shape.len();
-        let (obs, steps, last_obs) = &self.moments[moment % RECORDED];
+        let (obs, steps, final_obs) = &self.moments[moment % RECORDED];
         for (actor, step) in steps.iter().enumerate() {
             let row = actor * len..(actor + 1) * len;
             replay
-                .insert(actor, &obs[row.clone()], 0, step, &last_obs[row])
+                .insert(actor, &obs[row.clone()], 0, step, &final_obs[row])
                 .expect("room");
         }
     }

@@ -1,11 +1,11 @@
 //! How fast PPO trains: one rollout and the updates from it, with the settings of the preset `fast` on Pong. Needs ROMs and libtorch.
 //! Throughput is in emulator frames.
 
-use coinop::RunSettings;
 use coinop::agents::on_policy::{OnPolicy, OnPolicyConfig};
 use coinop::agents::ppo::PpoConfig;
-use coinop::agents::{Trainer, process_settings, set_torch_threads};
+use coinop::agents::{Trainer, set_torch_threads};
 use coinop::envs::registry::{EnvOptions, make_vec};
+use coinop::{RunSettings, process_settings};
 use criterion::{Criterion, Throughput, criterion_group};
 
 fn step(c: &mut Criterion) {

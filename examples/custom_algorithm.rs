@@ -21,8 +21,8 @@ use coinop::agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Observ
 use coinop::agents::optim::{AdamConfig, Optimizer, OptimizerConfig};
 use coinop::agents::tch::Kind;
 use coinop::agents::{
-    ActorCriticPolicy, AgentError, Checkpoint, CheckpointError, Device, Episodes, Learner, Policy, Progress,
-    Resumption, Row, Section, TrainError, Trainer,
+    ActorCriticPolicy, AgentError, Checkpoint, CheckpointError, Device, Episodes, Learner, Metrics, Policy, Progress,
+    Resumption, Section, TrainError, Trainer,
 };
 use coinop::envs::Observations;
 use coinop::envs::rng::{Rng, derive_seed, stream};
@@ -133,7 +133,7 @@ struct Reinforce<O> {
     updates: u64,
     /// While a step is under way, and after one that failed, within an episode: then the environment is not saved.
     in_step: bool,
-    metrics: Row,
+    metrics: Metrics,
 }
 
 impl<O: Observation> Reinforce<O> {
@@ -165,7 +165,7 @@ impl<O: Observation> Reinforce<O> {
             steps: 0,
             updates: 0,
             in_step: false,
-            metrics: Row::of(&["loss"]),
+            metrics: Metrics::of(&["loss"]),
         })
     }
 

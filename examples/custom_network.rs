@@ -4,17 +4,17 @@
 //! 10x5 pixels, which is too small for the networks of the Atari. On the command line the same network is
 //! `--set "body={layers={convolutions=[[16,3,1]],hidden=[64]}}"`.
 
-use coinop::RunSettings;
 use coinop::agents::explore::EpsilonConfig;
 use coinop::agents::init::Init;
 use coinop::agents::network::{BodyKind, Core, NetworkConfig, Precision};
 use coinop::agents::on_policy::{OnPolicy, OnPolicyConfig};
 use coinop::agents::paac::PaacConfig;
 use coinop::agents::schedule::Schedule;
-use coinop::agents::{Trainer, process_settings, set_torch_threads};
+use coinop::agents::{Trainer, set_torch_threads};
 use coinop::envs::rng::{Rng, stream};
 use coinop::envs::vec_env::Serial;
 use coinop::envs::{Env, EnvError, Shape, Step, check_env};
+use coinop::{RunSettings, process_settings};
 use rand::RngExt;
 
 const ROWS: usize = 10;

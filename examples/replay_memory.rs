@@ -33,17 +33,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rng = stream(1, "example", 0);
     let mut obs = vec![0; ACTORS * len];
     let mut before = obs.clone();
-    let mut last_obs = obs.clone();
+    let mut final_obs = obs.clone();
     let mut actions = vec![0; ACTORS];
     let mut results = vec![Step::default(); ACTORS];
     env.reset(Some(1), &mut obs)?;
     for _ in 0..steps / ACTORS {
         actions.fill_with(|| rng.random_range(0..spec.num_actions as u32));
         before.copy_from_slice(&obs);
-        env.step(&actions, &mut obs, &mut last_obs, &mut results)?;
+        env.step(&actions, &mut obs, &mut final_obs, &mut results)?;
         for (actor, result) in results.iter().enumerate() {
             let row = actor * len..(actor + 1) * len;
-            replay.insert(actor, &before[row.clone()], actions[actor], result, &last_obs[row])?;
+            replay.insert(actor, &before[row.clone()], actions[actor], result, &final_obs[row])?;
         }
     }
     let bytes = replay.bytes() as f64 / steps as f64;

@@ -108,27 +108,27 @@ fn play<O: Elem>(
     let n = env.num_envs();
     let quota = |i: usize| how.episodes / n + usize::from(i < how.episodes % n);
     let mut obs = vec![O::default(); n * env.spec().obs_shape.len()];
-    let mut last_obs = obs.clone();
+    let mut final_obs = obs.clone();
     let mut actions = vec![0; n];
-    let mut begins = vec![true; n];
+    let mut is_first = vec![true; n];
     let mut steps = vec![Step::default(); n];
     let mut finished: Vec<Vec<(f64, u64)>> = vec![Vec::new(); n];
     let mut running = vec![(0.0, 0); n];
     env.reset(Some(how.seed), &mut obs)?;
     while (0..n).any(|i| finished[i].len() < quota(i)) {
-        policy.act(&obs, &begins, how.mode, &mut actions)?;
-        env.step(&actions, &mut obs, &mut last_obs, &mut steps)?;
+        policy.act(&obs, &is_first, how.mode, &mut actions)?;
+        env.step(&actions, &mut obs, &mut final_obs, &mut steps)?;
         for (i, step) in steps.iter().enumerate() {
             running[i].0 += f64::from(step.score);
             running[i].1 += 1;
-            begins[i] = step.end.is_over();
-            if running[i].1 >= LONG_STEPS && !begins[i] && finished[i].len() < quota(i) {
+            is_first[i] = step.end.is_over();
+            if running[i].1 >= LONG_STEPS && !is_first[i] && finished[i].len() < quota(i) {
                 bail!(
                     "an episode of environment {i} has not ended after {LONG_STEPS} steps, so that there is no score: wrap the environment in \
                      `TimeLimit`"
                 );
             }
-            if begins[i] {
+            if is_first[i] {
                 let episode = std::mem::take(&mut running[i]);
                 if finished[i].len() < quota(i) {
                     finished[i].push(episode);
@@ -250,11 +250,11 @@ mod tests {
 
         use coinop_agents::algorithm::{Algorithm, RunSettings};
         use coinop_agents::ppo::PpoConfig;
-        use coinop_envs::Made;
+        use coinop_envs::FromFn;
         use coinop_envs::classic::CartPole;
         use coinop_envs::normalize::NormalizeObservation;
 
-        let carts = || Arc::new(NormalizeObservation::new(Made::by(|| Ok(CartPole::v1())).unwrap()));
+        let carts = || Arc::new(NormalizeObservation::new(FromFn::new(|| Ok(CartPole::v1())).unwrap()));
         let mut trainer = PpoConfig::classic()
             .trainer(carts(), &RunSettings::new(1_000, 1))
             .unwrap();

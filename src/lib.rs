@@ -27,6 +27,7 @@ mod files;
 mod library;
 mod log;
 mod output;
+pub mod process_settings;
 mod program;
 mod report;
 mod run;
@@ -44,6 +45,8 @@ mod guide {
     mod custom_network {}
     #[doc = include_str!("../docs/guide/src/custom-algorithm.md")]
     mod custom_algorithm {}
+    #[doc = include_str!("../docs/guide/src/library.md")]
+    mod library {}
     #[doc = include_str!("../docs/guide/src/vec-envs.md")]
     mod vec_envs {}
 }

@@ -150,7 +150,7 @@ pub struct Report {
 /// Trains a new agent to its end, into a new run folder, which `coinop eval`, `plot` and `train --resume` take, too.
 ///
 /// It prints nothing and listens to no signals. Events go to the [`tracing`] subscriber of the program.
-/// [`process_settings::apply`](coinop_agents::process_settings::apply), called first in `main`, makes training faster.
+/// [`process_settings::apply`](crate::process_settings::apply), called first in `main`, makes training faster.
 ///
 /// # Errors
 ///
@@ -242,7 +242,7 @@ fn load_from(run: &Path) -> anyhow::Result<Agent> {
         policy: config.algo.policy(factory.observations(), &spec, from, rng, device)?,
         spec,
         mode: Mode::Sample,
-        begins: true,
+        is_first: true,
     })
 }
 
@@ -254,7 +254,7 @@ pub struct Agent {
     spec: EnvSpec,
     mode: Mode,
     /// Whether the next observation starts an episode.
-    begins: bool,
+    is_first: bool,
 }
 
 impl Agent {
@@ -272,24 +272,24 @@ impl Agent {
                 self.spec.obs_shape
             )));
         }
-        let (mut action, begins) = ([0], [self.begins]);
+        let (mut action, is_first) = ([0], [self.is_first]);
         let acted = match (&mut self.policy, O::OBSERVATIONS) {
             (AnyPolicy::Pixels(policy), Observations::Pixels) => {
-                policy.act(cast_slice(obs), &begins, self.mode, &mut action)
+                policy.act(cast_slice(obs), &is_first, self.mode, &mut action)
             }
             (AnyPolicy::Features(policy), Observations::Features) => {
-                policy.act(cast_slice(obs), &begins, self.mode, &mut action)
+                policy.act(cast_slice(obs), &is_first, self.mode, &mut action)
             }
             (_, kind) => return Err(Error(anyhow!("the agent was not trained on {}", kind.name()))),
         };
         acted.map_err(|error| Error(error.into()))?;
-        self.begins = false;
+        self.is_first = false;
         Ok(action[0])
     }
 
     /// Declares that the next observation starts an episode, which resets a recurrent network.
     pub fn begin(&mut self) {
-        self.begins = true;
+        self.is_first = true;
     }
 
     /// Chooses how to act: [`Mode::Sample`], the default, or [`Mode::Greedy`].

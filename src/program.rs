@@ -11,14 +11,14 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use coinop_agents::{AgentError, Algorithm, TrainError, process_settings};
+use coinop_agents::{AgentError, Algorithm, TrainError};
 use coinop_atari::AtariError;
-use coinop_envs::{Elem, Env, EnvError, EnvFactory, Made, registry};
+use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{atari, bench, check, envs, eval, plot, train, verify_resume};
 use crate::output::{self, OutputError};
-use crate::{algo, run, signals};
+use crate::{algo, process_settings, run, signals};
 
 const FAILED: u8 = 1;
 
@@ -62,7 +62,7 @@ impl Program {
         let make = Arc::new(make);
         self.register(name, move || {
             let make = Arc::clone(&make);
-            let factory: Arc<dyn EnvFactory<Obs = E::Obs>> = Arc::new(Made::by(move || make())?);
+            let factory: Arc<dyn EnvFactory<Obs = E::Obs>> = Arc::new(FromFn::new(move || make())?);
             Ok(factory)
         })
     }

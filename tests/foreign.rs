@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use coinop::agents::algorithm::Preset;
 use coinop::agents::network::Observation;
 use coinop::agents::{
-    AgentError, Checkpoint, CheckpointError, Device, Episode, Mode, Policy, Progress, Resumption, Row, Section,
+    AgentError, Checkpoint, CheckpointError, Device, Episode, Metrics, Mode, Policy, Progress, Resumption, Section,
     TrainError, Trainer,
 };
 use coinop::envs::Observations;
@@ -170,7 +170,7 @@ struct Idle {
     settings: Settings,
     steps: u64,
     episodes: Vec<Episode>,
-    metrics: Row,
+    metrics: Metrics,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -260,7 +260,7 @@ impl Algorithm for Settings {
             settings: self.clone(),
             steps: 0,
             episodes: Vec::new(),
-            metrics: Row::default(),
+            metrics: Metrics::default(),
         }))
     }
 

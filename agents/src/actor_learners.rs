@@ -29,7 +29,7 @@ use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::workers::{Report, Worker, Workers};
 use crate::{
-    AgentError, Checkpoint, CheckpointError, Episode, Progress, Resumption, Row, Section, TrainError, Trainer,
+    AgentError, Checkpoint, CheckpointError, Episode, Metrics, Progress, Resumption, Section, TrainError, Trainer,
 };
 
 /// An asynchronous method, as seen by one worker.
@@ -50,7 +50,7 @@ pub(crate) trait Method<O>: Send + 'static {
     fn finish(&mut self, rollout: &mut Rollout<O>, epsilon: f32, rng: &mut Rng) -> Result<(), AgentError>;
 
     /// Computes the gradient of a complete rollout and applies it to the shared weights.
-    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError>;
+    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Metrics) -> Result<(), AgentError>;
 
     /// Discards the state of the current episode; the next step starts a new one.
     fn interrupt(&mut self);
@@ -160,7 +160,7 @@ pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
     failed: bool,
     episodes: Vec<Episode>,
     epsilons: Vec<f32>,
-    metrics: Row,
+    metrics: Metrics,
 }
 
 impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
@@ -203,7 +203,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             })
         };
         let workers: Vec<ActorLearner<O, M>> = (0..plan.workers).map(worker).collect::<Result<_, TrainError>>()?;
-        let metrics = Row::of(&[&M::NAMES.concat()[..], &["learning_rate"]].concat());
+        let metrics = Metrics::of(&[&M::NAMES.concat()[..], &["learning_rate"]].concat());
         Ok(Self {
             epsilons: workers.iter().map(|worker| worker.epsilons.current()[0]).collect(),
             workers: Workers::new(workers),
@@ -388,7 +388,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
         match self.env_seed.take() {
             Some(seed) => {
                 self.env.reset(Some(seed), self.rollout.obs_mut(0))?;
-                self.rollout.begins[0] = true;
+                self.rollout.is_first[0] = true;
                 self.method.interrupt();
             }
             None => self.rollout.begin(),
@@ -437,7 +437,7 @@ impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
         self.watch.measure(Part::Copies, || self.method.synchronize(frames))?;
         let updates = self.shared.updates();
         self.play().map_err(|error| error.of_training(updates))?;
-        let mut metrics = Row::default();
+        let mut metrics = Metrics::default();
         let learned = || self.method.learn(&self.rollout, learning_rate, &mut metrics);
         self.watch.measure(Part::Learning, learned)?;
         metrics.record("learning_rate", learning_rate);

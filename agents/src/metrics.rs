@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 /// A trainer records once per update; readers can add up the rows of several steps and still get means over updates.
 ///
 /// ```
-/// use coinop_agents::Row;
+/// use coinop_agents::Metrics;
 ///
-/// let mut sum = Row::default();
+/// let mut sum = Metrics::default();
 /// for losses in [&[1.0, 2.0][..], &[6.0]] {
-///     let mut step = Row::default();
+///     let mut step = Metrics::default();
 ///     losses.iter().for_each(|loss| step.record("loss", *loss));
 ///     sum.add(&step);
 /// }
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(sum.mean("entropy"), None);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct Metrics {
     cells: Vec<Cell>,
 }
 
@@ -65,7 +65,7 @@ macro_rules! statistics {
                 Self { $($field),* }
             }
 
-            pub(crate) fn record(&self, metrics: &mut $crate::Row) {
+            pub(crate) fn record(&self, metrics: &mut $crate::Metrics) {
                 $(metrics.record(stringify!($field), self.$field);)*
             }
         }
@@ -73,7 +73,7 @@ macro_rules! statistics {
 }
 pub(crate) use statistics;
 
-impl Row {
+impl Metrics {
     /// Creates a row with these names, in this order, and without values.
     #[must_use]
     pub fn of(names: &[&'static str]) -> Self {
@@ -95,7 +95,7 @@ impl Row {
     }
 
     /// Adds the values of another row.
-    pub fn add(&mut self, other: &Row) {
+    pub fn add(&mut self, other: &Metrics) {
         for cell in &other.cells {
             self.add_to(&cell.name, cell.sum, cell.count);
         }
@@ -143,15 +143,15 @@ mod tests {
 
     #[test]
     fn a_row_is_read_as_it_was_written() {
-        let mut row = Row::of(&["loss", "entropy"]);
+        let mut row = Metrics::of(&["loss", "entropy"]);
         row.record("loss", 0.1 + 0.2);
-        let read: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+        let read: Metrics = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
         assert_eq!(read, row);
     }
 
     #[test]
     fn a_value_that_is_not_finite_does_not_spoil_the_others() {
-        let mut row = Row::default();
+        let mut row = Metrics::default();
         for value in [f64::NAN, 2.0, f64::INFINITY, 4.0, f64::NEG_INFINITY] {
             row.record("explained_variance", value);
         }
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_cleared_row_keeps_its_names_in_their_order() {
-        let mut row = Row::of(&["loss", "entropy"]);
+        let mut row = Metrics::of(&["loss", "entropy"]);
         row.record("entropy", 1.0);
         row.record("later", 2.0);
         row.clear();

@@ -40,8 +40,8 @@ pub enum Mode {
 /// impl Policy for Lean {
 ///     type Obs = f32;
 ///
-///     fn act(&mut self, obs: &[f32], begins: &[bool], _: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
-///         let each = obs.len() / begins.len();
+///     fn act(&mut self, obs: &[f32], is_first: &[bool], _: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+///         let each = obs.len() / is_first.len();
 ///         for (obs, action) in obs.chunks_exact(each).zip(actions) {
 ///             *action = u32::from(obs[2] > 0.0);
 ///         }
@@ -59,7 +59,7 @@ pub trait Policy {
     type Obs: Elem;
 
     /// Writes one action per observation. `obs` holds `actions.len()` consecutive observations. Row `i` always
-    /// belongs to the same environment, and `begins[i]` tells whether it starts an episode, so a policy may keep
+    /// belongs to the same environment, and `is_first[i]` tells whether it starts an episode, so a policy may keep
     /// state per row.
     ///
     /// # Errors
@@ -68,8 +68,8 @@ pub trait Policy {
     ///
     /// # Panics
     ///
-    /// If `obs` does not hold `actions.len()` observations, or `begins` and `actions` differ in length.
-    fn act(&mut self, obs: &[Self::Obs], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
+    /// If `obs` does not hold `actions.len()` observations, or `is_first` and `actions` differ in length.
+    fn act(&mut self, obs: &[Self::Obs], is_first: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError>;
 
     /// What the last [`act`](Self::act) computed of every action.
     fn outputs(&self) -> Outputs<'_> {
@@ -132,10 +132,10 @@ pub(crate) fn answers(tensor: &Tensor, what: &'static str, out: &mut Vec<f32>) -
     not_finite(out).map_or(Ok(()), |value| Err(AgentError::Useless { what, value }))
 }
 
-fn assert_lengths<T>(obs: &[T], obs_len: usize, begins: &[bool], actions: &[u32]) {
+fn assert_lengths<T>(obs: &[T], obs_len: usize, is_first: &[bool], actions: &[u32]) {
     let n = actions.len();
     assert_eq!(obs.len(), n * obs_len, "elements of {n} observations");
-    assert_eq!(begins.len(), n, "beginnings of {n} observations");
+    assert_eq!(is_first.len(), n, "beginnings of {n} observations");
 }
 
 /// The policy of an actor-critic network.
@@ -203,14 +203,14 @@ impl<O: Observation> ActorCriticPolicy<O> {
 impl<O: Observation> Policy for ActorCriticPolicy<O> {
     type Obs = O;
 
-    fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+    fn act(&mut self, obs: &[O], is_first: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
         let network = &self.network;
-        assert_lengths(obs, network.body().obs_shape().len(), begins, actions);
+        assert_lengths(obs, network.body().obs_shape().len(), is_first, actions);
         let state = match &mut self.state {
             Some(state) => state,
             None => self.state.insert(network.initial_state(actions.len())?),
         };
-        let (logits, _) = network.infer(&network.body().input(obs)?, begins, state)?;
+        let (logits, _) = network.infer(&network.body().input(obs)?, is_first, state)?;
         let what = "the probability of an action";
         answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
         let rows = self.probabilities.chunks_exact(network.num_actions());
@@ -286,9 +286,9 @@ impl<O: Observation> ValuePolicy<O> {
 impl<O: Observation> Policy for ValuePolicy<O> {
     type Obs = O;
 
-    fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+    fn act(&mut self, obs: &[O], is_first: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
         let network = &self.network;
-        assert_lengths(obs, network.body().obs_shape().len(), begins, actions);
+        assert_lengths(obs, network.body().obs_shape().len(), is_first, actions);
         let values = network.infer(&network.body().input(obs)?)?;
         answers(&values, "the value of an action", &mut self.values)?;
         let num_actions = network.num_actions();

@@ -36,7 +36,7 @@ pub struct Rollout<O> {
     obs_len: usize,
     obs: Vec<O>,
     /// Whether each observation starts an episode, `[steps + 1, envs]`.
-    pub begins: Vec<bool>,
+    pub is_first: Vec<bool>,
     /// Actions, `[steps, envs]`.
     pub actions: Vec<i64>,
     /// The epsilon of each action, `[steps, envs]`.
@@ -68,7 +68,7 @@ impl<O: Copy + Default> Rollout<O> {
             num_envs,
             obs_len,
             obs: vec![O::default(); (steps + 1) * num_envs * obs_len],
-            begins: vec![true; len + num_envs],
+            is_first: vec![true; len + num_envs],
             actions: vec![0; len],
             epsilons: vec![0.0; len],
             log_probabilities: vec![0.0; len],
@@ -126,14 +126,14 @@ impl<O: Copy + Default> Rollout<O> {
 
     /// Whether the observations of step `t`, which may be `steps`, start episodes.
     #[must_use]
-    pub fn begins(&self, t: usize) -> &[bool] {
-        &self.begins[self.step(t)]
+    pub fn is_first(&self, t: usize) -> &[bool] {
+        &self.is_first[self.step(t)]
     }
 
     /// Whether the observations of every step start episodes, `[steps, envs]`.
     #[must_use]
-    pub fn all_begins(&self) -> &[bool] {
-        &self.begins[..self.actions.len()]
+    pub fn all_is_first(&self) -> &[bool] {
+        &self.is_first[..self.actions.len()]
     }
 
     /// Ends the rollout early, after `steps` steps. [`begin`](Self::begin) restores the full length.
@@ -164,7 +164,7 @@ impl<O: Copy + Default> Rollout<O> {
     pub fn begin(&mut self) {
         let row = self.num_envs * self.obs_len;
         self.obs.copy_within(self.steps * row.., 0);
-        self.begins.copy_within(self.actions.len().., 0);
+        self.is_first.copy_within(self.actions.len().., 0);
         self.resize(self.most_steps);
     }
 
@@ -173,7 +173,7 @@ impl<O: Copy + Default> Rollout<O> {
         let (n, len) = (self.num_envs, steps * self.num_envs);
         self.steps = steps;
         self.obs.resize((len + n) * self.obs_len, O::default());
-        self.begins.resize(len + n, true);
+        self.is_first.resize(len + n, true);
         self.actions.resize(len, 0);
         self.ends.resize(len, End::No);
         for numbers in [
@@ -194,7 +194,7 @@ impl<O: Copy + Default> Rollout<O> {
         let row = self.num_envs * self.obs_len;
         (
             &mut self.obs[self.steps * row..],
-            &mut self.begins[self.actions.len()..],
+            &mut self.is_first[self.actions.len()..],
         )
     }
 
@@ -204,7 +204,7 @@ impl<O: Copy + Default> Rollout<O> {
         self.rewards[at] = step.reward;
         self.discounts[at] = step.discount;
         self.ends[at] = step.end;
-        self.begins[at + self.num_envs] = step.end.is_over();
+        self.is_first[at + self.num_envs] = step.end.is_over();
     }
 
     /// Computes the advantages of a complete rollout.
@@ -250,7 +250,7 @@ mod tests {
         rollout
             .obs_mut(2)
             .copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-        assert_eq!(rollout.begins(0), [true; 3]);
+        assert_eq!(rollout.is_first(0), [true; 3]);
         for (i, end) in [End::No, End::Terminated, End::Truncated].into_iter().enumerate() {
             rollout.remember(
                 1,
@@ -263,7 +263,7 @@ mod tests {
         }
         rollout.begin();
         assert_eq!(rollout.obs(0), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-        assert_eq!(rollout.begins(0), [false, true, true]);
+        assert_eq!(rollout.is_first(0), [false, true, true]);
         assert_eq!(rollout.all_obs().len(), 24);
     }
 

@@ -1,7 +1,7 @@
 //! The interface between the run loop and algorithms.
 
 use crate::times::Times;
-use crate::{AgentError, Checkpoint, Row, Section, TrainError};
+use crate::{AgentError, Checkpoint, Metrics, Section, TrainError};
 
 /// A finished episode.
 ///
@@ -53,8 +53,8 @@ pub struct Progress<'a> {
     /// The episodes that ended during this step.
     pub episodes: &'a [Episode],
     /// Metrics, recorded with every update of this step. The names must be the same from the first step on, so a
-    /// trainer that performs no updates at first returns [`Row::of`] with its names.
-    pub metrics: &'a Row,
+    /// trainer that performs no updates at first returns [`Metrics::of`] with its names.
+    pub metrics: &'a Metrics,
     /// The current epsilon of each actor.
     pub epsilons: &'a [f32],
 }
@@ -92,11 +92,11 @@ pub enum Resumption {
 ///
 /// use coinop_agents::algorithm::{Algorithm, RunSettings};
 /// use coinop_agents::ppo::PpoConfig;
-/// use coinop_envs::Made;
+/// use coinop_envs::FromFn;
 /// use coinop_envs::classic::CartPole;
 ///
 /// let run = RunSettings::new(10_000, 1);
-/// let mut trainer = PpoConfig::classic().trainer(Arc::new(Made::by(|| Ok(CartPole::v1()))?), &run)?;
+/// let mut trainer = PpoConfig::classic().trainer(Arc::new(FromFn::new(|| Ok(CartPole::v1()))?), &run)?;
 /// let mut scores = Vec::new();
 /// loop {
 ///     let progress = trainer.step()?;

@@ -53,7 +53,7 @@ pub(crate) fn save_rollout<O: Observation>(
         return Ok(());
     }
     let last = rollout.steps();
-    out.put("begins", &rollout.begins(last))?;
+    out.put("begins", &rollout.is_first(last))?;
     episodes.save(out.section_mut("episodes"))?;
     save(snapshots, rollout.obs(last), out)
 }
@@ -66,13 +66,13 @@ pub(crate) fn load_rollout<O: Observation>(
     restore: impl FnOnce(&[Vec<u8>]) -> Result<(), EnvError>,
 ) -> Result<bool, CheckpointError> {
     let num_envs = rollout.num_envs();
-    let (obs, begins) = rollout.following();
+    let (obs, is_first) = rollout.following();
     let Some(snapshots) = load(num_envs, obs, from)? else {
         episodes.interrupt();
         return Ok(false);
     };
     restore(&snapshots).map_err(unfit)?;
-    begins.copy_from_slice(&from.get_vec::<bool>("begins", begins.len())?);
+    is_first.copy_from_slice(&from.get_vec::<bool>("begins", is_first.len())?);
     episodes.load(from.section("episodes")?)?;
     Ok(true)
 }
@@ -97,10 +97,10 @@ fn name(i: usize) -> String {
 /// use coinop_agents::algorithm::{Algorithm, RunSettings};
 /// use coinop_agents::ppo::PpoConfig;
 /// use coinop_agents::{Checkpoint, Section, any_snapshot};
-/// use coinop_envs::Made;
+/// use coinop_envs::FromFn;
 /// use coinop_envs::classic::CartPole;
 ///
-/// let factory = std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?);
+/// let factory = std::sync::Arc::new(FromFn::new(|| Ok(CartPole::v1()))?);
 /// let mut trainer = PpoConfig::classic().trainer(factory, &RunSettings::new(1_000, 1))?;
 /// trainer.step()?;
 /// let mut checkpoint = Section::default();

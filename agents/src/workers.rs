@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use coinop_envs::EnvError;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::{Episode, Row, TrainError, set_torch_threads};
+use crate::{Episode, Metrics, TrainError, set_torch_threads};
 
 /// A worker, which plays and learns one rollout at a time.
 pub(crate) trait Worker: Send + 'static {
@@ -23,7 +23,7 @@ pub(crate) struct Report {
     pub(crate) worker: usize,
     pub(crate) steps: u64,
     pub(crate) episodes: Vec<Episode>,
-    pub(crate) metrics: Row,
+    pub(crate) metrics: Metrics,
     pub(crate) epsilon: f32,
 }
 
@@ -160,7 +160,7 @@ mod tests {
                 worker: self.number,
                 steps: self.rollouts,
                 episodes: Vec::new(),
-                metrics: Row::default(),
+                metrics: Metrics::default(),
                 epsilon: 0.0,
             })
         }

@@ -22,7 +22,7 @@ use coinop_agents::tch::{Kind, Tensor};
 use coinop_agents::{Algorithm, Device, Mode, Section, Trainer};
 use coinop_envs::classic::CartPole;
 use coinop_envs::rng::stream;
-use coinop_envs::{EnvFactory, EnvSpec, Made, Shape};
+use coinop_envs::{EnvFactory, EnvSpec, FromFn, Shape};
 
 /// The first one.
 fn gpu() -> Device {
@@ -30,7 +30,7 @@ fn gpu() -> Device {
 }
 
 fn cartpole() -> Arc<dyn EnvFactory<Obs = f32>> {
-    Arc::new(Made::by(|| Ok(CartPole::v1())).unwrap())
+    Arc::new(FromFn::new(|| Ok(CartPole::v1())).unwrap())
 }
 
 /// A new trainer for CartPole.

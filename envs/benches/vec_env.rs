@@ -14,7 +14,7 @@ const THREADS: usize = 2;
 fn steps<O: Elem>(c: &mut Criterion, name: &str, kind: &str, mut envs: impl VecEnv<Obs = O>) {
     let spec = envs.spec();
     let len = ENVS * spec.obs_shape.len();
-    let (mut obs, mut last_obs) = (vec![O::default(); len], vec![O::default(); len]);
+    let (mut obs, mut final_obs) = (vec![O::default(); len], vec![O::default(); len]);
     let mut results = [Step::default(); ENVS];
     envs.reset(Some(1), &mut obs).expect("a start");
     let mut group = c.benchmark_group(name);
@@ -23,7 +23,7 @@ fn steps<O: Elem>(c: &mut Criterion, name: &str, kind: &str, mut envs: impl VecE
     group.bench_function(kind, |b| {
         b.iter(|| {
             action = (action + 1) % spec.num_actions as u32;
-            envs.step(&[action; ENVS], &mut obs, &mut last_obs, &mut results)
+            envs.step(&[action; ENVS], &mut obs, &mut final_obs, &mut results)
                 .expect("a step");
         });
     });

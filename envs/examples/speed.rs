@@ -16,14 +16,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (envs, steps): (usize, usize) = (envs.parse()?, steps.parse()?);
     let mut env = make_vec::<u8>(game, &EnvOptions::default(), envs, threads.parse()?)?;
     let len = envs * env.spec().obs_shape.len();
-    let (mut obs, mut last_obs, mut results) = (vec![0; len], vec![0; len], vec![Step::default(); envs]);
+    let (mut obs, mut final_obs, mut results) = (vec![0; len], vec![0; len], vec![Step::default(); envs]);
     env.reset(Some(1), &mut obs)?;
     let (mut random, num_actions) = (stream(1, "action", 0), env.spec().num_actions as u32);
     let mut actions = vec![0; envs];
     let start = Instant::now();
     for _ in 0..steps / envs {
         actions.fill_with(|| random.random_range(0..num_actions));
-        env.step(&actions, &mut obs, &mut last_obs, &mut results)?;
+        env.step(&actions, &mut obs, &mut final_obs, &mut results)?;
     }
     let frames = (steps / envs * envs) as f64 * f64::from(env.spec().frames_per_step);
     println!("{:.0} frames/s", frames / start.elapsed().as_secs_f64());

@@ -15,9 +15,9 @@ use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
-/// use coinop_envs::{Env, EnvFactory, Made, VecEnv};
+/// use coinop_envs::{Env, EnvFactory, FromFn, VecEnv};
 ///
-/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// let factory = FromFn::new(|| Ok(CartPole::v1()))?;
 /// // Environment 0 by itself, and those from 0 to 7 on two threads.
 /// let (one, many) = (factory.make(0)?, factory.make_vec(0, 8, 2)?);
 /// assert_eq!((one.num_actions(), many.num_envs()), (factory.spec().num_actions, 8));
@@ -118,43 +118,43 @@ impl<E: Env + Clone + Send + Sync + 'static> EnvFactory for Copies<E> {
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
-/// use coinop_envs::{Made, EnvFactory};
+/// use coinop_envs::{FromFn, EnvFactory};
 ///
-/// let factory = Made::by(|| Ok(CartPole::v1()))?;
+/// let factory = FromFn::new(|| Ok(CartPole::v1()))?;
 /// assert_eq!(factory.make_vec(0, 3, 1)?.num_envs(), 3);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Made<F> {
+pub struct FromFn<F> {
     make: F,
     spec: EnvSpec,
 }
 
-impl Made<()> {
+impl FromFn<()> {
     /// Calls `make` for each environment; it must return a newly constructed one.
     ///
     /// # Errors
     ///
     /// The error of `make`, which is called once; [`EnvError::Panicked`] if it panics, and [`EnvError::BadSpec`] if a
     /// constant is invalid.
-    pub fn by<E: Env, F: Fn() -> Result<E, EnvError>>(
+    pub fn new<E: Env, F: Fn() -> Result<E, EnvError>>(
         make: F,
-    ) -> Result<Made<impl Fn(usize) -> Result<E, EnvError> + use<E, F>>, EnvError> {
-        Made::numbered(move |_| make())
+    ) -> Result<FromFn<impl Fn(usize) -> Result<E, EnvError> + use<E, F>>, EnvError> {
+        FromFn::numbered(move |_| make())
     }
 }
 
-impl<E: Env, F: Fn(usize) -> Result<E, EnvError>> Made<F> {
+impl<E: Env, F: Fn(usize) -> Result<E, EnvError>> FromFn<F> {
     /// Calls `make` with the number of each environment of the run, counted from 0, e.g. to give each its own level.
     /// All environments must have the same observation shape, actions and frame counts.
     ///
     /// ```
     /// use coinop_envs::classic::CartPole;
     /// use coinop_envs::wrappers::TimeLimit;
-    /// use coinop_envs::{EnvFactory, Made};
+    /// use coinop_envs::{EnvFactory, FromFn};
     ///
     /// // The second has twice the time of the first.
-    /// let factory = Made::numbered(|number| Ok(TimeLimit::new(CartPole::v1(), 100 * (1 + number as u32))))?;
+    /// let factory = FromFn::numbered(|number| Ok(TimeLimit::new(CartPole::v1(), 100 * (1 + number as u32))))?;
     /// assert_eq!(factory.make_vec(0, 2, 1)?.num_envs(), 2);
     /// # Ok::<(), coinop_envs::EnvError>(())
     /// ```
@@ -188,7 +188,7 @@ fn as_said<E: Env>(env: E, first: EnvSpec, number: usize) -> Result<E, EnvError>
     Err(EnvError::Mixed { number, found, first })
 }
 
-impl<E, F> EnvFactory for Made<F>
+impl<E, F> EnvFactory for FromFn<F>
 where
     E: Env + Send + 'static,
     F: Fn(usize) -> Result<E, EnvError> + Send + Sync,

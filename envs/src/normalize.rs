@@ -7,14 +7,14 @@
 //! ```
 //! use coinop_envs::classic::CartPole;
 //! use coinop_envs::normalize::{NormalizeObservation, NormalizeReward};
-//! use coinop_envs::{EnvFactory, Made, Step, VecEnv};
+//! use coinop_envs::{EnvFactory, FromFn, Step, VecEnv};
 //!
-//! let factory = NormalizeReward::new(NormalizeObservation::new(Made::by(|| Ok(CartPole::v1()))?), 0.99);
+//! let factory = NormalizeReward::new(NormalizeObservation::new(FromFn::new(|| Ok(CartPole::v1()))?), 0.99);
 //! let mut envs = factory.make_vec(0, 8, 1)?;
-//! let (mut obs, mut last_obs, mut steps) = ([0.0; 32], [0.0; 32], [Step::default(); 8]);
+//! let (mut obs, mut final_obs, mut steps) = ([0.0; 32], [0.0; 32], [Step::default(); 8]);
 //! envs.reset(Some(1), &mut obs)?;
 //! for step in 0..100 {
-//!     envs.step(&[step % 2; 8], &mut obs, &mut last_obs, &mut steps)?;
+//!     envs.step(&[step % 2; 8], &mut obs, &mut final_obs, &mut steps)?;
 //! }
 //! // The longer a pole stands, the larger the return, so that a reward of 1 counts less and less.
 //! assert!(steps[0].reward < 1.0 && steps[0].score == 1.0);
@@ -317,15 +317,15 @@ impl VecEnv for Normalized<Box<dyn VecEnv<Obs = f32> + Send>> {
         &mut self,
         actions: &[u32],
         obs: &mut [f32],
-        last_obs: &mut [f32],
+        final_obs: &mut [f32],
         steps: &mut [Step],
     ) -> Result<(), EnvError> {
-        self.env.step(actions, obs, last_obs, steps)?;
+        self.env.step(actions, obs, final_obs, steps)?;
         self.see(obs);
         let len = obs.len() / steps.len();
-        for (step, last_obs) in steps.iter().zip(last_obs.chunks_exact_mut(len)) {
+        for (step, final_obs) in steps.iter().zip(final_obs.chunks_exact_mut(len)) {
             if step.end.is_over() {
-                self.see(last_obs);
+                self.see(final_obs);
             }
         }
         Ok(())
@@ -441,8 +441,14 @@ impl<O: Elem> VecEnv for Rewarded<Box<dyn VecEnv<Obs = O> + Send>> {
         self.env.reset(seed, obs)
     }
 
-    fn step(&mut self, actions: &[u32], obs: &mut [O], last_obs: &mut [O], steps: &mut [Step]) -> Result<(), EnvError> {
-        self.env.step(actions, obs, last_obs, steps)?;
+    fn step(
+        &mut self,
+        actions: &[u32],
+        obs: &mut [O],
+        final_obs: &mut [O],
+        steps: &mut [Step],
+    ) -> Result<(), EnvError> {
+        self.env.step(actions, obs, final_obs, steps)?;
         self.see(steps);
         Ok(())
     }
@@ -470,16 +476,16 @@ mod tests {
     use super::*;
     use crate::check_env;
     use crate::classic::CartPole;
-    use crate::factory::Made;
+    use crate::factory::FromFn;
     use crate::wrappers::TimeLimit;
 
     fn cartpole() -> impl EnvFactory<Obs = f32> {
-        Made::by(|| Ok(TimeLimit::new(CartPole::v1(), 20))).unwrap()
+        FromFn::new(|| Ok(TimeLimit::new(CartPole::v1(), 20))).unwrap()
     }
 
     /// Plays `steps` steps of four environments; all observations and rewards.
     fn play(envs: &mut dyn VecEnv<Obs = f32>, reset: bool, steps: u32) -> (Vec<f32>, Vec<f32>) {
-        let (mut obs, mut last_obs, mut results) = ([0.0; 16], [0.0; 16], [Step::default(); 4]);
+        let (mut obs, mut final_obs, mut results) = ([0.0; 16], [0.0; 16], [Step::default(); 4]);
         let (mut seen, mut rewards) = (Vec::new(), Vec::new());
         if reset {
             envs.reset(Some(3), &mut obs).unwrap();
@@ -487,7 +493,7 @@ mod tests {
         }
         for step in 0..steps {
             let actions = [step % 2, 0, 1, (step / 2) % 2];
-            envs.step(&actions, &mut obs, &mut last_obs, &mut results).unwrap();
+            envs.step(&actions, &mut obs, &mut final_obs, &mut results).unwrap();
             seen.extend_from_slice(&obs);
             rewards.extend(results.map(|step| step.reward));
         }

@@ -75,13 +75,13 @@ fn an_episode_begins_near_the_middle_and_is_truncated_after_500_steps_at_the_lat
 #[test]
 fn sets_of_them_step_in_threads() {
     let mut set = Threaded::new(|| Ok(cart_pole()), 4).unwrap();
-    let (mut obs, mut last_obs, mut steps) = (vec![0.0; 16], vec![0.0; 16], vec![Step::default(); 4]);
+    let (mut obs, mut final_obs, mut steps) = (vec![0.0; 16], vec![0.0; 16], vec![Step::default(); 4]);
     set.reset(Some(1), &mut obs).unwrap();
     let first = obs.clone();
     assert_ne!(first[..4], first[4..8]);
     let mut episodes = 0;
     for _ in 0..50 {
-        set.step(&[1; 4], &mut obs, &mut last_obs, &mut steps).unwrap();
+        set.step(&[1; 4], &mut obs, &mut final_obs, &mut steps).unwrap();
         episodes += steps.iter().filter(|step| step.end == End::Terminated).count();
     }
     assert!(episodes >= 4, "{episodes}");
@@ -117,11 +117,11 @@ fn sets_of_pictures_are_drawn_in_one_thread_for_all() {
     let mut set = registry::make_vec::<u8>("gym-rs/CartPole-v1-pixels", &EnvOptions::default(), 3, 1).unwrap();
     assert_eq!((set.spec().frames_per_step, set.spec().stacked_frames), (2, 4));
     let len = 4 * 84 * 84;
-    let (mut obs, mut last_obs, mut steps) = (vec![0; 3 * len], vec![0; 3 * len], [Step::default(); 3]);
+    let (mut obs, mut final_obs, mut steps) = (vec![0; 3 * len], vec![0; 3 * len], [Step::default(); 3]);
     set.reset(Some(1), &mut obs).unwrap();
     let (mut scores, mut ends) = (0.0, 0);
     while ends < 4 {
-        set.step(&[1; 3], &mut obs, &mut last_obs, &mut steps).unwrap();
+        set.step(&[1; 3], &mut obs, &mut final_obs, &mut steps).unwrap();
         scores += steps.iter().map(|step| step.score).sum::<f32>();
         ends += steps.iter().filter(|step| step.end == End::Terminated).count();
     }

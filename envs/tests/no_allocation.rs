@@ -43,7 +43,7 @@ static ALLOCATOR: Counting = Counting;
 fn allocations<O: Elem>(mut env: impl VecEnv<Obs = O>) -> usize {
     let n = env.num_envs();
     let len = n * env.spec().obs_shape.len();
-    let (mut obs, mut last_obs) = (vec![O::default(); len], vec![O::default(); len]);
+    let (mut obs, mut final_obs) = (vec![O::default(); len], vec![O::default(); len]);
     let mut steps = vec![Step::default(); n];
     let mut actions = vec![0; n];
     env.reset(Some(1), &mut obs).unwrap();
@@ -53,7 +53,7 @@ fn allocations<O: Elem>(mut env: impl VecEnv<Obs = O>) -> usize {
             before = ALLOCATIONS.load(Ordering::Relaxed);
         }
         actions.fill(t / 4 % 2);
-        env.step(&actions, &mut obs, &mut last_obs, &mut steps).unwrap();
+        env.step(&actions, &mut obs, &mut final_obs, &mut steps).unwrap();
     }
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
@@ -79,12 +79,12 @@ fn steps_and_resets_of_vec_envs_allocate_nothing() {
     }
     let mut env = make_vec::<u8>("breakout", &EnvOptions::default(), 2, 1).unwrap();
     let len = 2 * env.spec().obs_shape.len();
-    let (mut obs, mut last_obs, mut steps) = (vec![0; len], vec![0; len], [Step::default(); 2]);
+    let (mut obs, mut final_obs, mut steps) = (vec![0; len], vec![0; len], [Step::default(); 2]);
     env.reset(Some(1), &mut obs).unwrap();
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let mut episodes = 0;
     for t in 0..600u32 {
-        env.step(&[t % 4, t / 4 % 4], &mut obs, &mut last_obs, &mut steps)
+        env.step(&[t % 4, t / 4 % 4], &mut obs, &mut final_obs, &mut steps)
             .unwrap();
         episodes += steps.iter().filter(|step| step.end.is_over()).count();
     }

@@ -16,14 +16,14 @@ use coinop_envs::registry::{AtariOptions, EnvOptions, find, make_vec};
 use coinop_envs::rng::derive_seed;
 use coinop_envs::vec_env::{Asynchronous, Pooled, Remote, Serial, Threaded};
 use coinop_envs::wrappers::TimeLimit;
-use coinop_envs::{End, Env, EnvError, EnvFactory, Made, Mixed, Shape, Step, VecEnv, check_env};
+use coinop_envs::{End, Env, EnvError, EnvFactory, FromFn, Mixed, Shape, Step, VecEnv, check_env};
 use proptest::prelude::*;
 
 /// The observations and steps of `steps` steps of `env` with fixed actions.
 fn play(env: &mut dyn VecEnv<Obs = u8>, steps: u64) -> (Vec<u8>, Vec<Step>) {
     let n = env.num_envs();
     let len = env.spec().obs_shape.len() * n;
-    let (mut obs, mut last_obs) = (vec![0; len], vec![0; len]);
+    let (mut obs, mut final_obs) = (vec![0; len], vec![0; len]);
     let mut results = vec![Step::default(); n];
     let (mut all_obs, mut all_steps) = (Vec::new(), Vec::new());
     env.reset(Some(7), &mut obs).unwrap();
@@ -32,9 +32,9 @@ fn play(env: &mut dyn VecEnv<Obs = u8>, steps: u64) -> (Vec<u8>, Vec<Step>) {
         let actions: Vec<u32> = (0..n)
             .map(|i| (derive_seed(t, "action", i as u64) % env.spec().num_actions as u64) as u32)
             .collect();
-        env.step(&actions, &mut obs, &mut last_obs, &mut results).unwrap();
+        env.step(&actions, &mut obs, &mut final_obs, &mut results).unwrap();
         all_obs.extend_from_slice(&obs);
-        all_obs.extend_from_slice(&last_obs);
+        all_obs.extend_from_slice(&final_obs);
         all_steps.extend_from_slice(&results);
     }
     (all_obs, all_steps)
@@ -76,10 +76,10 @@ fn an_action_that_does_not_exist_is_the_first_environments_error_whatever_the_th
     for threads in [1, 2] {
         let mut env = make_vec::<u8>("pong", &EnvOptions::default(), 3, threads).unwrap();
         let len = 3 * env.spec().obs_shape.len();
-        let (mut obs, mut last_obs) = (vec![0; len], vec![0; len]);
+        let (mut obs, mut final_obs) = (vec![0; len], vec![0; len]);
         env.reset(Some(1), &mut obs).unwrap();
         let error = env
-            .step(&[0, 9, 8], &mut obs, &mut last_obs, &mut [Step::default(); 3])
+            .step(&[0, 9, 8], &mut obs, &mut final_obs, &mut [Step::default(); 3])
             .unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -143,7 +143,7 @@ proptest! {
             Box::new(Asynchronous::new(vec![env(); n], threads).unwrap()),
         ];
         let blank = || (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
-        let (mut obs, mut last_obs, mut steps) = blank();
+        let (mut obs, mut final_obs, mut steps) = blank();
         serial.reset(Some(seed), &mut obs).unwrap();
         let first = obs.clone();
         let mut expected = Vec::new();
@@ -153,21 +153,21 @@ proptest! {
             if t == saved {
                 snapshots = serial.snapshots().unwrap();
             }
-            serial.step(&actions[..n], &mut obs, &mut last_obs, &mut steps).unwrap();
-            expected.push((obs.clone(), last_obs.clone(), steps.clone()));
+            serial.step(&actions[..n], &mut obs, &mut final_obs, &mut steps).unwrap();
+            expected.push((obs.clone(), final_obs.clone(), steps.clone()));
         }
         for set in &mut sets {
-            let (mut obs, mut last_obs, mut steps) = blank();
+            let (mut obs, mut final_obs, mut steps) = blank();
             set.reset(Some(seed), &mut obs).unwrap();
             prop_assert_eq!(&obs, &first);
             for (actions, expected) in actions.iter().zip(&expected) {
-                set.step(&actions[..n], &mut obs, &mut last_obs, &mut steps).unwrap();
-                prop_assert_eq!(&(obs.clone(), last_obs.clone(), steps.clone()), expected);
+                set.step(&actions[..n], &mut obs, &mut final_obs, &mut steps).unwrap();
+                prop_assert_eq!(&(obs.clone(), final_obs.clone(), steps.clone()), expected);
             }
             // From the snapshots of another kind.
             set.restore(&snapshots).unwrap();
             prop_assert_eq!(set.snapshots().unwrap(), snapshots.clone());
-            set.step(&actions[saved][..n], &mut obs, &mut last_obs, &mut steps).unwrap();
+            set.step(&actions[saved][..n], &mut obs, &mut final_obs, &mut steps).unwrap();
             prop_assert_eq!((&obs, &steps), (&expected[saved].0, &expected[saved].2));
         }
     }
@@ -190,13 +190,13 @@ proptest! {
         const STEPS: usize = 40;
 
         let mut serial = Serial::new(vec![env(); n]);
-        let (mut obs, mut last_obs, mut steps) = (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
+        let (mut obs, mut final_obs, mut steps) = (vec![0.0; 4 * n], vec![0.0; 4 * n], vec![Step::default(); n]);
         serial.reset(Some(seed), &mut obs).unwrap();
         let row = |i: usize| 4 * i..4 * (i + 1);
         let mut expected: Vec<Vec<(Vec<f32>, Step)>> = (0..n).map(|i| vec![(obs[row(i)].to_vec(), Step::default())]).collect();
         for t in 0..STEPS {
             let actions: Vec<u32> = (0..n).map(|i| action(i, t)).collect();
-            serial.step(&actions, &mut obs, &mut last_obs, &mut steps).unwrap();
+            serial.step(&actions, &mut obs, &mut final_obs, &mut steps).unwrap();
             for i in 0..n {
                 expected[i].push((obs[row(i)].to_vec(), steps[i]));
             }
@@ -211,10 +211,10 @@ proptest! {
         while envs.under_way() > 0 {
             let count = batch.min(envs.under_way());
             let mut numbers = vec![0; count];
-            let (mut obs, mut last_obs, mut steps) = (vec![0.0; 4 * count], vec![9.0; 4 * count], vec![Step::default(); count]);
-            envs.receive(&mut numbers, &mut obs, &mut last_obs, &mut steps).unwrap();
+            let (mut obs, mut final_obs, mut steps) = (vec![0.0; 4 * count], vec![9.0; 4 * count], vec![Step::default(); count]);
+            envs.receive(&mut numbers, &mut obs, &mut final_obs, &mut steps).unwrap();
             for (k, &i) in numbers.iter().enumerate() {
-                prop_assert_eq!(steps[k].end.is_over(), last_obs[row(k)] != [9.0; 4]);
+                prop_assert_eq!(steps[k].end.is_over(), final_obs[row(k)] != [9.0; 4]);
                 seen[i].push((obs[row(k)].to_vec(), steps[k]));
                 let done = seen[i].len() - 1;
                 if done < STEPS {
@@ -229,11 +229,11 @@ proptest! {
 #[test]
 fn an_error_or_a_panic_of_an_environment_that_was_sent_comes_with_its_number() {
     let mut envs = Asynchronous::new(vec![CartPole::new(); 3], 2).unwrap();
-    let (mut obs, mut last_obs) = ([0.0; 12], [0.0; 12]);
+    let (mut obs, mut final_obs) = ([0.0; 12], [0.0; 12]);
     envs.reset(Some(1), &mut obs).unwrap();
     envs.send(2, 7).unwrap();
     let error = envs
-        .receive(&mut [0], &mut obs[..4], &mut last_obs[..4], &mut [Step::default()])
+        .receive(&mut [0], &mut obs[..4], &mut final_obs[..4], &mut [Step::default()])
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -254,7 +254,7 @@ fn an_environment_under_way_can_not_be_sent() {
 fn environments_of_different_shapes_are_an_error_that_names_the_first_that_differs() {
     // Every third one is a car on a mountain, whose observation has two numbers, not four.
     let made = AtomicUsize::new(0);
-    let factory = Made::by(move || -> Result<Box<dyn Env<Obs = f32> + Send>, EnvError> {
+    let factory = FromFn::new(move || -> Result<Box<dyn Env<Obs = f32> + Send>, EnvError> {
         Ok(match made.fetch_add(1, Ordering::Relaxed) % 3 {
             2 => Box::new(MountainCar::v0()),
             _ => Box::new(CartPole::v1()),

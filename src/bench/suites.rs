@@ -10,7 +10,6 @@ use coinop_agents::replay::{Replay, ReplayBatch};
 use coinop_agents::times::{Part, Times};
 use coinop_agents::{Device, Trainer, set_torch_threads};
 use coinop_atari::{Atari, Rom, Settings as AtariSettings, find_game};
-use coinop_envs::registry::Family;
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{AnyFactory, EnvFactory, EnvSpec, Step};
 use rand::RngExt;
@@ -91,7 +90,7 @@ pub(crate) fn check(config: &Config, suites: &[Suite]) -> anyhow::Result<()> {
 }
 
 fn has_emulator(config: &Config) -> anyhow::Result<bool> {
-    Ok(config.env_info()?.family == Family::Atari)
+    Ok(config.env_info()?.atari(&config.env).is_some())
 }
 
 /// Runs the measurements; `watch` receives what comes next.
@@ -167,8 +166,10 @@ impl<'a, O: Observation> Bench<'a, O> {
     /// Measures the emulator of an Atari game.
     fn emulator(&mut self) -> anyhow::Result<()> {
         let info = self.config.env_info()?;
-        let rom = Rom::find(find_game(info.short)?, self.config.env.atari.roms.as_deref())?;
-        let options = &self.config.env.atari;
+        let Some(options) = info.atari(&self.config.env) else {
+            return Ok(());
+        };
+        let rom = Rom::find(find_game(info.short)?, options.roms.as_deref())?;
         let settings = AtariSettings {
             mode: options.mode,
             difficulty: options.difficulty,
@@ -233,13 +234,13 @@ impl<'a, O: Observation> Bench<'a, O> {
         while threads <= most {
             let mut envs = self.factory.make_vec(0, n, threads)?;
             let mut obs = vec![O::default(); n * spec.obs_shape.len()];
-            let (mut last_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);
+            let (mut final_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);
             let mut random = stream(0, "bench", 0);
             let mut actions = vec![0; n];
             envs.reset(Some(0), &mut obs)?;
             let play = || {
                 draw(&mut random, spec.num_actions, &mut actions);
-                envs.step(&actions, &mut obs, &mut last_obs, &mut steps)?;
+                envs.step(&actions, &mut obs, &mut final_obs, &mut steps)?;
                 Ok((n as u32 * spec.frames_per_step).into())
             };
             self.measure(
@@ -315,7 +316,7 @@ impl<'a, O: Observation> Bench<'a, O> {
         let mut envs = self.factory.make_vec(0, n, self.config.run.env_threads)?;
         let len = spec.obs_shape.len();
         let mut obs = vec![O::default(); n * len];
-        let (mut last_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);
+        let (mut final_obs, mut steps) = (obs.clone(), vec![Step::default(); n]);
         let (mut random, mut actions) = (stream(0, "bench", 0), vec![0; n]);
         envs.reset(Some(0), &mut obs)?;
         // What is stored again and again is a moment of all environments, each other than the one before.
@@ -323,15 +324,15 @@ impl<'a, O: Observation> Bench<'a, O> {
         for _ in 0..1_000usize.div_ceil(n).max(8) {
             let before = obs.clone();
             draw(&mut random, spec.num_actions, &mut actions);
-            envs.step(&actions, &mut obs, &mut last_obs, &mut steps)?;
-            moments.push((before, actions.clone(), steps.clone(), last_obs.clone()));
+            envs.step(&actions, &mut obs, &mut final_obs, &mut steps)?;
+            moments.push((before, actions.clone(), steps.clone(), final_obs.clone()));
         }
         let mut next = 0;
         let mut store = |replay: &mut Replay<O>| -> anyhow::Result<f64> {
-            let (obs, actions, steps, last_obs) = &moments[next % moments.len()];
+            let (obs, actions, steps, final_obs) = &moments[next % moments.len()];
             for (actor, step) in steps.iter().enumerate() {
                 let row = actor * len..(actor + 1) * len;
-                replay.insert(actor, &obs[row.clone()], actions[actor], step, &last_obs[row])?;
+                replay.insert(actor, &obs[row.clone()], actions[actor], step, &final_obs[row])?;
             }
             next += 1;
             Ok(n as f64)

@@ -6,7 +6,6 @@ use std::io::{self, BufWriter, Write as _};
 use anyhow::bail;
 use coinop_agents::checkpoint::write_file;
 use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
-use coinop_envs::registry::Family;
 
 use crate::cli::TraceArgs;
 use crate::files;
@@ -14,13 +13,13 @@ use crate::output::{self, OutputError};
 
 pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
     let (env, options) = args.game.resolve()?;
-    if env.family != Family::Atari {
+    let Some(options) = env.atari(&options) else {
         bail!(
             "{} is not a game of the Atari: `{} envs` lists them",
             env.id(),
             output::program()
         );
-    }
+    };
     let game = find_game(env.short)?;
     let actions = trace::parse_actions(&files::read(&args.actions)?)?;
     let rom = Rom::find(game, args.roms.as_deref())?;
@@ -28,8 +27,8 @@ pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
         repeat_action_probability: args.sticky,
         random_seed: args.seed,
         frame_skip: args.frame_skip,
-        mode: args.mode.or(options.atari.mode),
-        difficulty: args.difficulty.unwrap_or(options.atari.difficulty),
+        mode: args.mode.or(options.mode),
+        difficulty: args.difficulty.unwrap_or(options.difficulty),
         max_frames_per_episode: 0,
     };
     let mut atari = Atari::new(&rom, &settings)?;

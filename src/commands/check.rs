@@ -13,8 +13,10 @@ use crate::output;
 
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<()> {
     let (info, mut options) = args.env.resolve()?;
-    if let Some(roms) = &args.roms {
-        options.atari.roms = Some(roms.clone());
+    match (&args.roms, info.atari_mut(&mut options)) {
+        (Some(roms), Some(atari)) => atari.roms = Some(roms.clone()),
+        (Some(_), None) => bail!("--roms is for Atari games, which {} is not: leave it out", info.id()),
+        (None, _) => {}
     }
     let factory = info.factory(&options)?;
     let found = match &factory {

@@ -2,7 +2,7 @@
 
 use coinop_atari::{Action, find_game};
 use coinop_envs::EnvError;
-use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
+use coinop_envs::registry::{self, EnvInfo, EnvOptions};
 
 use crate::config::EnvName;
 use crate::output;
@@ -45,9 +45,9 @@ fn all(envs: &[EnvInfo]) -> String {
 
 fn one(env: &EnvInfo, options: &EnvOptions) -> anyhow::Result<String> {
     let mut text = format!("{}\nobservations  {}\n", env.id(), env.observations.name());
-    if env.family != Family::Atari {
+    let Some(chosen) = env.atari(options) else {
         return Ok(text + &format!("actions       {}\n", env.num_actions()?));
-    }
+    };
     let game = find_game(env.short)?;
     let names: Vec<String> = game.minimal_actions.iter().map(|&action| name_of(action)).collect();
     let (playable, over): (Vec<u32>, Vec<u32>) =
@@ -65,7 +65,6 @@ fn one(env: &EnvInfo, options: &EnvOptions) -> anyhow::Result<String> {
     if let (Some(mode), Some(difficulty)) = (playable.last(), game.difficulties.last()) {
         let short = env.short;
         text += &format!("choose them   {short}@mode={mode},difficulty={difficulty}\n");
-        let chosen = &options.atari;
         if let Some(mode) = chosen.mode {
             text += &format!(
                 "chosen        mode {mode}, difficulty {}, protocol {}\n",
@@ -79,7 +78,9 @@ fn one(env: &EnvInfo, options: &EnvOptions) -> anyhow::Result<String> {
 /// Whether a run can start in a mode. Without the ROM this is unknown, and all modes are listed.
 fn can_be_played(env: &EnvInfo, options: &EnvOptions, mode: u32) -> bool {
     let mut options = options.clone();
-    options.atari.mode = Some(mode);
+    if let Some(atari) = env.atari_mut(&mut options) {
+        atari.mode = Some(mode);
+    }
     !matches!(env.factory(&options), Err(EnvError::BadSetting(_)))
 }
 

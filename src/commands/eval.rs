@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 use coinop_agents::{Mode, Section};
-use coinop_envs::registry::Family;
 use serde::Serialize;
 
 use crate::cli::EvalArgs;
@@ -69,14 +68,14 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
         config.set_roms(roms)?;
     }
     let env = config.env_info()?;
-    let trained_with = config.env.atari.protocol;
+    let trained_with = env.atari(&config.env).map(|atari| atari.protocol);
     if let Some(protocol) = args.protocol {
-        if env.family != Family::Atari {
-            bail!("--protocol is for Atari games, which {} is not: leave it out", env.id());
+        match env.atari_mut(&mut config.env) {
+            Some(atari) => atari.protocol = protocol,
+            None => bail!("--protocol is for Atari games, which {} is not: leave it out", env.id()),
         }
-        config.env.atari.protocol = protocol;
     }
-    let protocol = config.env.atari.protocol;
+    let protocol = env.atari(&config.env).map(|atari| atari.protocol);
     let how = How {
         episodes: args.episodes,
         seed: args.seed,
@@ -93,9 +92,11 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
         true
     });
     line.finish();
-    let played = played.map_err(|error| match protocol == trained_with {
-        true => error,
-        false => anyhow!("an agent of protocol {trained_with} cannot play {protocol}: {error}"),
+    let played = played.map_err(|error| match (trained_with, protocol) {
+        (Some(before), Some(now)) if before != now => {
+            anyhow!("an agent of protocol {before} cannot play {now}: {error}")
+        }
+        _ => error,
     })?;
     let Some(played) = played else {
         unreachable!("nobody ended the play")
@@ -105,7 +106,7 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     Ok(Report {
         env: config.run.env,
         algo: config.run.algo.name(),
-        protocol: (env.family == Family::Atari).then(|| protocol.to_string()),
+        protocol: protocol.map(|protocol| protocol.to_string()),
         episodes: scores.len(),
         mean,
         std,

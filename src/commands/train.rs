@@ -7,7 +7,6 @@ use anyhow::{anyhow, bail};
 use coinop_agents::algorithm::Threading;
 use coinop_agents::{CheckpointError, Resumption, Section, TrainError, Trainer, checkpoint};
 use coinop_envs::AnyFactory;
-use coinop_envs::registry::Family;
 use tracing::info;
 
 use crate::cli::TrainArgs;
@@ -237,10 +236,8 @@ pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
 /// Announces what will be trained, and `what` about the folder.
 fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
     let run = &config.run;
-    let rules = match config.env_info()?.family {
-        Family::Atari => format!(" (protocol {})", config.env.atari.protocol),
-        Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => String::new(),
-    };
+    let atari = config.env_info()?.atari(&config.env).map(|atari| atari.protocol);
+    let rules = atari.map_or_else(String::new, |protocol| format!(" (protocol {protocol})"));
     say(&format!(
         "{} on {}{rules}, preset {}, seed {}, {} frames, {what}",
         run.algo.name(),

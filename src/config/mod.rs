@@ -135,10 +135,10 @@ impl Config {
 
     /// Sets the ROM folder.
     pub(crate) fn set_roms(&mut self, roms: &Path) -> anyhow::Result<()> {
-        if self.env_info()?.family != Family::Atari {
-            bail!("--roms is for Atari games, which {} is not: leave it out", self.run.env);
+        match self.env_info()?.atari_mut(&mut self.env) {
+            Some(atari) => atari.roms = Some(roms.to_owned()),
+            None => bail!("--roms is for Atari games, which {} is not: leave it out", self.run.env),
         }
-        self.env.atari.roms = Some(roms.to_owned());
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use anyhow::{anyhow, bail};
 use coinop_agents::algorithm::{AnyAlgorithm, Preset};
 use coinop_envs::EnvSpec;
-use coinop_envs::registry::{EnvInfo, EnvOptions, Family};
+use coinop_envs::registry::{EnvInfo, EnvOptions};
 use toml::{Table, Value};
 
 use super::keys::set;
@@ -80,10 +80,11 @@ pub(super) fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Res
         );
     };
     let mut table = preset.table(algo.name())?;
-    let mut options = Table::try_from(EnvOptions::default().of(env.family))?;
+    let defaults = EnvOptions::default();
+    let mut options = Table::try_from(defaults.of(env.family))?;
     if let Some(Value::Table(given)) = table.remove("env") {
         // What presets that are for several families say of one's options is not for the others.
-        options.extend(given.into_iter().filter(|_| env.family == Family::Atari));
+        options.extend(given.into_iter().filter(|_| env.atari(&defaults).is_some()));
     }
     table.insert("env".to_owned(), Value::Table(options));
     if let Some(Value::Table(run)) = table.get_mut("run") {

@@ -81,8 +81,9 @@ impl Config {
         if let Some(roms) = &request.roms {
             config.set_roms(roms)?;
         }
-        let roms = &mut config.env.atari.roms;
-        *roms = roms.as_deref().map(files::absolute).transpose()?;
+        if let Some(atari) = env.atari_mut(&mut config.env) {
+            atari.roms = atari.roms.as_deref().map(files::absolute).transpose()?;
+        }
         config.resolve_threads();
         Ok(config)
     }

@@ -5,7 +5,7 @@ use coinop_agents::Section;
 
 use super::dir::RunDir;
 use super::evaluations::EvalFile;
-use super::metrics::{Metrics, MetricsState, Scores};
+use super::metrics::{MetricsLog, MetricsState, Scores};
 use crate::config::Config;
 
 /// The section's name in a checkpoint.
@@ -13,7 +13,7 @@ const SECTION: &str = "run";
 
 /// The files and counters of a run.
 pub(crate) struct Journal {
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: MetricsLog,
     pub(crate) scores: Scores,
     /// The checkpoints that are milestones.
     pub(crate) milestones: Vec<u64>,
@@ -31,7 +31,7 @@ impl Journal {
     /// Creates the journal of a new run.
     pub(crate) fn create(dir: &RunDir, config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
-            metrics: Metrics::create(dir, config.run.metrics_frames, &config.to_toml()?)?,
+            metrics: MetricsLog::create(dir, config.run.metrics_frames, &config.to_toml()?)?,
             scores: Scores::default(),
             milestones: Vec::new(),
             evals: EvalFile::create(dir)?,
@@ -44,7 +44,7 @@ impl Journal {
         let evals = Self::resume_evals(dir, from)?;
         let from = from.section(SECTION)?;
         Ok(Self {
-            metrics: Metrics::resume(dir, config.run.metrics_frames, from.get("metrics")?)?,
+            metrics: MetricsLog::resume(dir, config.run.metrics_frames, from.get("metrics")?)?,
             scores: from.get("scores")?,
             milestones: from.get("milestones")?,
             evals,

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use coinop_agents::{Episode, Progress, Row};
+use coinop_agents::{Episode, Metrics, Progress};
 use serde::{Deserialize, Serialize};
 
 use super::dir::RunDir;
@@ -55,7 +55,7 @@ impl Scores {
 }
 
 /// Collects the metrics of a run and passes them to the sinks at regular intervals.
-pub(crate) struct Metrics {
+pub(crate) struct MetricsLog {
     csv: Csv,
     board: TensorBoard,
     epsilons: Csv,
@@ -72,7 +72,7 @@ struct At {
     /// The frames and seconds of the last row.
     last_row: (u64, f64),
     /// Metrics recorded since the last row.
-    sum: Row,
+    sum: Metrics,
     steps: u64,
     last_epsilons: Vec<f32>,
 }
@@ -85,7 +85,7 @@ pub(crate) struct MetricsState {
     files: [Mark; 3],
 }
 
-impl Metrics {
+impl MetricsLog {
     pub(crate) fn create(dir: &RunDir, every_frames: u64, settings: &str) -> Result<Self, FileError> {
         let mut board = TensorBoard::create(dir.path())?;
         board.text("settings", &format!("```toml\n{settings}```\n"))?;
@@ -247,7 +247,7 @@ mod tests {
     fn rows_come_when_they_are_due_and_average_what_came_between() {
         let base = tempfile::tempdir().unwrap();
         let dir = RunDir::create(&base.path().join("run")).unwrap();
-        let mut metrics = Metrics::create(&dir, 100, "").unwrap();
+        let mut metrics = MetricsLog::create(&dir, 100, "").unwrap();
         let scores = Scores::default();
         let mut frames = 0;
         for (loss, epsilons) in [
@@ -258,7 +258,7 @@ mod tests {
         ] {
             frames += 40;
             let steps = frames / 4;
-            let mut losses = Row::default();
+            let mut losses = Metrics::default();
             losses.record("loss", loss);
             let progress = Progress {
                 frames,

@@ -433,7 +433,7 @@ impl<'a> Saver<'a> {
 
 #[cfg(test)]
 mod tests {
-    use coinop_agents::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row};
+    use coinop_agents::{AgentError, Checkpoint, CheckpointError, Metrics, Progress, Resumption};
 
     use super::*;
     use crate::algo::Algo;
@@ -443,7 +443,7 @@ mod tests {
     #[derive(Default)]
     struct Fails {
         steps: u64,
-        row: Row,
+        row: Metrics,
     }
 
     impl Trainer for Fails {

@@ -32,12 +32,12 @@ const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/a3c-clas
 /// ```
 /// use coinop_agents::a3c::A3cConfig;
 /// use coinop_agents::algorithm::{Algorithm, RunSettings};
-/// use coinop_envs::Made;
+/// use coinop_envs::FromFn;
 /// use coinop_envs::classic::CartPole;
 ///
 /// let config = A3cConfig { workers: 2, ..A3cConfig::classic() };
 /// let run = RunSettings::new(2_000, 1);
-/// let mut trainer = config.trainer(std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?), &run)?;
+/// let mut trainer = config.trainer(std::sync::Arc::new(FromFn::new(|| Ok(CartPole::v1()))?), &run)?;
 /// while trainer.step()?.frames < run.frames {}
 /// # Ok::<(), coinop_agents::TrainError>(())
 /// ```
@@ -167,17 +167,17 @@ impl Algorithm for A3cConfig {
             epsilons: body.numbers(&vec![0f32; n])?,
             advantages: body.numbers(&numbers)?,
             returns: body.numbers(&numbers)?,
-            begins: vec![false; n],
+            is_first: vec![false; n],
             state: network.initial_state(1)?,
             learning_rate: 0.0,
         };
         let answered = body.input(&made_up_obs::<O>(spec, batch))?;
-        let (begins, mut state) = (vec![false; batch], network.initial_state(batch)?);
+        let (is_first, mut state) = (vec![false; batch], network.initial_state(batch)?);
         let shared = SharedParams::new(&network.params().flat(), self.optimizer, self.locked)?;
         Ok(Some(Box::new(LearnerWork {
             learner: A3cLearner::new(self, network, Arc::new(shared)),
             batch: learned,
-            act: move |learner: &A3cLearner| act_by_policy(&learner.network, &answered, &begins, &mut state),
+            act: move |learner: &A3cLearner| act_by_policy(&learner.network, &answered, &is_first, &mut state),
         })))
     }
 

@@ -27,7 +27,7 @@ pub(super) struct A3cBatch {
     /// Returns `[n]`, the targets of the values.
     pub(super) returns: Tensor,
     /// Whether each observation starts an episode `[n]`; ignored by feed-forward networks.
-    pub(super) begins: Vec<bool>,
+    pub(super) is_first: Vec<bool>,
     /// The recurrent state before the first step.
     pub(super) state: RecurrentState,
     /// The learning rate of this update.
@@ -89,7 +89,7 @@ impl Learner for A3cLearner {
     fn learn(&mut self, batch: &A3cBatch) -> Result<A3cStats, AgentError> {
         let (logits, values) = self
             .network
-            .forward(&batch.obs, &batch.begins, &mut batch.state.copy()?)?;
+            .forward(&batch.obs, &batch.is_first, &mut batch.state.copy()?)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
         let policy_loss = policy_gradient_loss(&chosen, &batch.advantages)?;

@@ -16,7 +16,7 @@ use crate::policy::answers;
 use crate::returns::mean;
 use crate::rollout::Rollout;
 use crate::shared::SharedParams;
-use crate::{AgentError, Algorithm, Checkpoint, CheckpointError, Device, Learner, Row, Section, TrainError};
+use crate::{AgentError, Algorithm, Checkpoint, CheckpointError, Device, Learner, Metrics, Section, TrainError};
 
 /// The A3C trainer.
 pub(super) type A3c<O> = ActorLearners<O, A3cMethod>;
@@ -83,10 +83,15 @@ pub(super) struct A3cMethod {
 
 impl A3cMethod {
     /// The value of the observation in row `t`.
-    fn value_of<O: Observation>(&mut self, rollout: &Rollout<O>, t: usize, begins: &[bool]) -> Result<f32, AgentError> {
+    fn value_of<O: Observation>(
+        &mut self,
+        rollout: &Rollout<O>,
+        t: usize,
+        is_first: &[bool],
+    ) -> Result<f32, AgentError> {
         let network = &self.learner.network;
         let obs = network.body().input(rollout.obs(t))?;
-        let (_, value) = network.infer(&obs, begins, &mut self.state.copy()?)?;
+        let (_, value) = network.infer(&obs, is_first, &mut self.state.copy()?)?;
         answers(&value, "a value", &mut self.value)?;
         Ok(self.value[0])
     }
@@ -99,7 +104,7 @@ impl A3cMethod {
             epsilons: body.numbers(&rollout.epsilons)?,
             advantages: body.numbers(&rollout.advantages)?,
             returns: body.numbers(&rollout.returns())?,
-            begins: rollout.all_begins().to_vec(),
+            is_first: rollout.all_is_first().to_vec(),
             state: self.first_state.copy()?,
             learning_rate,
         })
@@ -119,7 +124,7 @@ impl<O: Observation> Method<O> for A3cMethod {
         }
         let network = &self.learner.network;
         let obs = network.body().input(rollout.obs(t))?;
-        let (logits, value) = network.infer(&obs, rollout.begins(t), &mut self.state)?;
+        let (logits, value) = network.infer(&obs, rollout.is_first(t), &mut self.state)?;
         let what = "the probability of an action";
         answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
         answers(&value, "a value", &mut self.value)?;
@@ -134,12 +139,12 @@ impl<O: Observation> Method<O> for A3cMethod {
 
     fn finish(&mut self, rollout: &mut Rollout<O>, _: f32, _: &mut Rng) -> Result<(), AgentError> {
         let steps = rollout.steps();
-        rollout.values[steps] = self.value_of(rollout, steps, rollout.begins(steps))?;
+        rollout.values[steps] = self.value_of(rollout, steps, rollout.is_first(steps))?;
         rollout.finish(self.gamma, self.lambda);
         Ok(())
     }
 
-    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError> {
+    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Metrics) -> Result<(), AgentError> {
         let stats = self.learner.learn(&self.batch(rollout, learning_rate)?)?;
         stats.record(metrics);
         metrics.record("mean_value", mean(&rollout.values[..rollout.steps()]));

@@ -95,9 +95,9 @@ pub(super) fn guarded_policy<O: Observation>(
 impl<O: Observation> Policy for GuardedPolicy<O> {
     type Obs = O;
 
-    fn act(&mut self, obs: &[O], begins: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
+    fn act(&mut self, obs: &[O], is_first: &[bool], mode: Mode, actions: &mut [u32]) -> Result<(), AgentError> {
         call(self.name, "policy's act()", || {
-            self.inner.act(obs, begins, mode, actions)
+            self.inner.act(obs, is_first, mode, actions)
         })
     }
 

@@ -91,10 +91,10 @@ impl<L: Learner, F: FnMut(&L) -> Result<(), AgentError>> Work for LearnerWork<L,
 pub(crate) fn act_by_policy(
     network: &ActorCritic,
     obs: &Tensor,
-    begins: &[bool],
+    is_first: &[bool],
     state: &mut RecurrentState,
 ) -> Result<(), AgentError> {
-    let (logits, _) = network.infer(obs, begins, state)?;
+    let (logits, _) = network.infer(obs, is_first, state)?;
     logits.f_softmax(1, Kind::Float)?.f_double_value(&[0, 0])?;
     Ok(())
 }

@@ -233,11 +233,11 @@ value_algorithm!(
     /// ```
     /// use coinop_agents::algorithm::{Algorithm, RunSettings};
     /// use coinop_agents::async_q::{AsyncQConfig, OneStepQ};
-    /// use coinop_envs::Made;
+    /// use coinop_envs::FromFn;
     /// use coinop_envs::classic::CartPole;
     ///
     /// let (algorithm, run) = (OneStepQ(AsyncQConfig::classic()), RunSettings::new(2_000, 1));
-    /// let mut trainer = algorithm.trainer(std::sync::Arc::new(Made::by(|| Ok(CartPole::v1()))?), &run)?;
+    /// let mut trainer = algorithm.trainer(std::sync::Arc::new(FromFn::new(|| Ok(CartPole::v1()))?), &run)?;
     /// while trainer.step()?.frames < run.frames {}
     /// # Ok::<(), coinop_agents::TrainError>(())
     /// ```

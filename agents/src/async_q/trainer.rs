@@ -16,7 +16,7 @@ use crate::network::{Head, Observation, QNetwork};
 use crate::policy::answers;
 use crate::rollout::Rollout;
 use crate::shared::{SharedParams, SharedTarget};
-use crate::{AgentError, Checkpoint, CheckpointError, Device, Learner, Row, Section, TrainError};
+use crate::{AgentError, Checkpoint, CheckpointError, Device, Learner, Metrics, Section, TrainError};
 
 /// The trainer of an asynchronous value method.
 pub(super) type AsyncQ<O> = ActorLearners<O, AsyncQMethod>;
@@ -155,7 +155,7 @@ impl<O: Observation> Method<O> for AsyncQMethod {
         Ok(())
     }
 
-    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Row) -> Result<(), AgentError> {
+    fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Metrics) -> Result<(), AgentError> {
         let body = self.learner.network.body();
         let batch = AsyncQBatch {
             obs: body.input(rollout.all_obs())?,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::CheckpointError;
-use super::disk::{damaged, io};
+use super::error::{damaged, io};
 
 /// The position of a byte string in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::bytes::{Bytes, BytesWriter, Span};
+use super::error::{damaged, io};
 use super::{CheckpointError, Section};
 
 /// The format that this version writes and reads. It changes whenever older checkpoints would be misread.
@@ -564,21 +565,6 @@ fn to_tensor(view: &TensorView<'_>) -> Option<Tensor> {
 
 fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, CheckpointError> {
     serde_json::to_vec_pretty(value).map_err(|error| CheckpointError::unfit(STATE, &error))
-}
-
-pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> CheckpointError + 'a {
-    move |source| CheckpointError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-pub(super) fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> CheckpointError {
-    CheckpointError::Damaged {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
 }
 
 /// Suffixes of unfinished names: of what [`publish`] writes, and of what it replaces.

@@ -20,7 +20,7 @@ pub(super) struct Transitions<O> {
     actions: Vec<u32>,
     results: Vec<Step>,
     /// The final observations of ended episodes, in their rows.
-    last_obs: Vec<O>,
+    final_obs: Vec<O>,
 }
 
 impl<O: Observation> Transitions<O> {
@@ -29,7 +29,7 @@ impl<O: Observation> Transitions<O> {
             obs: vec![O::default(); actors * obs_len],
             actions: vec![0; actors],
             results: vec![Step::default(); actors],
-            last_obs: vec![O::default(); actors * obs_len],
+            final_obs: vec![O::default(); actors * obs_len],
         }
     }
 
@@ -46,9 +46,9 @@ impl<O: Observation> Transitions<O> {
         episodes: &mut Episodes,
     ) -> Result<(), AgentError> {
         let obs_len = self.obs.len() / self.actions.len();
-        let rows = self.obs.chunks_exact(obs_len).zip(self.last_obs.chunks_exact(obs_len));
-        for (i, (obs, last_obs)) in rows.enumerate() {
-            replay.insert(first + i, obs, self.actions[i], &self.results[i], last_obs)?;
+        let rows = self.obs.chunks_exact(obs_len).zip(self.final_obs.chunks_exact(obs_len));
+        for (i, (obs, final_obs)) in rows.enumerate() {
+            replay.insert(first + i, obs, self.actions[i], &self.results[i], final_obs)?;
             episodes.add(first + i, &self.results[i]);
         }
         Ok(())
@@ -65,7 +65,7 @@ impl<O: Observation> Transitions<O> {
         out.put_numbers("actions", &self.actions)?;
         out.put_numbers("results", &results)?;
         out.put_numbers("ends", &ends)?;
-        out.put_numbers("last_obs", &self.last_obs)
+        out.put_numbers("last_obs", &self.final_obs)
     }
 
     fn load(&mut self, num_actions: usize, from: &Section) -> Result<(), CheckpointError> {
@@ -75,7 +75,7 @@ impl<O: Observation> Transitions<O> {
         from.load_numbers("actions", &mut self.actions)?;
         from.load_numbers("results", &mut results)?;
         from.load_numbers("ends", &mut ends)?;
-        from.load_numbers("last_obs", &mut self.last_obs)?;
+        from.load_numbers("last_obs", &mut self.final_obs)?;
         if self.actions.iter().any(|action| *action as usize >= num_actions) {
             return Err(CheckpointError::unfit("actions", &"there is no such action"));
         }
@@ -278,7 +278,7 @@ impl<O: Observation> Actors<O> {
             self.env.step(
                 &transitions.actions,
                 &mut self.obs,
-                &mut transitions.last_obs,
+                &mut transitions.final_obs,
                 &mut transitions.results,
             )
         })?;

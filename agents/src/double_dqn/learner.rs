@@ -7,7 +7,7 @@ use crate::losses::{action_value, next_value, td_loss};
 use crate::network::QNetwork;
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::policy::not_finite;
-use crate::{AgentError, Checkpoint, CheckpointError, Learner, Row, Section, TrainError};
+use crate::{AgentError, Checkpoint, CheckpointError, Learner, Metrics, Section, TrainError};
 
 /// The batch of an update: tensors whose first dimension is the transition, on the network's device.
 ///
@@ -72,7 +72,7 @@ pub struct DoubleDqnStats {
 pub(super) const NAMES: [&str; 4] = ["loss", "mean_value", "mean_error", "grad_norm"];
 
 impl DoubleDqnStats {
-    pub(super) fn record(&self, metrics: &mut Row) {
+    pub(super) fn record(&self, metrics: &mut Metrics) {
         let errors = self.errors.iter().map(|error| f64::from(error.abs())).sum::<f64>();
         let mean_error = errors / self.errors.len().max(1) as f64;
         for (name, value) in NAMES

@@ -271,8 +271,8 @@ impl<O: Observation> Worker<O> {
             let Playing { actors, begun } = &mut *playing;
             if !*begun {
                 let first = self.first;
-                let begins = actors.begin(derive_seed(seed, "actors", first as u64));
-                begins.map_err(|error| error.counted_from(first))?;
+                let started = actors.begin(derive_seed(seed, "actors", first as u64));
+                started.map_err(|error| error.counted_from(first))?;
                 *begun = true;
             }
             let newest = self.broadcast.version.load(Ordering::Acquire);

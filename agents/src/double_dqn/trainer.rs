@@ -18,7 +18,7 @@ use crate::replay::{Replay, ReplayBatch};
 use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::{
-    AgentError, Algorithm, Checkpoint, CheckpointError, Learner, Progress, Resumption, Row, Section, TrainError,
+    AgentError, Algorithm, Checkpoint, CheckpointError, Learner, Metrics, Progress, Resumption, Section, TrainError,
     Trainer,
 };
 
@@ -31,11 +31,11 @@ use crate::{
 /// use coinop_agents::Trainer;
 /// use coinop_agents::algorithm::RunSettings;
 /// use coinop_agents::double_dqn::{DoubleDqn, DoubleDqnConfig};
-/// use coinop_envs::Made;
+/// use coinop_envs::FromFn;
 /// use coinop_envs::classic::CartPole;
 ///
 /// let run = RunSettings::new(2_000, 1);
-/// let factory = Arc::new(Made::by(|| Ok(CartPole::v1()))?);
+/// let factory = Arc::new(FromFn::new(|| Ok(CartPole::v1()))?);
 /// let mut trainer = DoubleDqn::new(&DoubleDqnConfig::classic(), factory, &run)?;
 /// while trainer.step()?.frames < run.frames {}
 /// # Ok::<(), coinop_agents::TrainError>(())
@@ -66,7 +66,7 @@ pub struct DoubleDqn<O: Observation> {
     next_target: u64,
     /// Set during a step, and after one that failed: no episode can continue then.
     in_step: bool,
-    metrics: Row,
+    metrics: Metrics,
 }
 
 /// The source of steps.
@@ -116,8 +116,8 @@ impl<O: Observation> DoubleDqn<O> {
         let bytes = (config.batch_size as u64).saturating_mul(2 * row).saturating_mul(4);
         memory::require(what, bytes, "lower batch_size")?;
         let network = || network(config, &spec, seed, device);
-        let mut metrics = Row::of(&NAMES);
-        metrics.add(&Row::of(&["beta", "replay_steps", "replay_megabytes"]));
+        let mut metrics = Metrics::of(&NAMES);
+        metrics.add(&Metrics::of(&["beta", "replay_steps", "replay_megabytes"]));
         Ok(Self {
             learner: DoubleDqnLearner::new(config, network()?, network()?)?,
             replay: Replay::new(&config.replay_config(), n, &spec)?,

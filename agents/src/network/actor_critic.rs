@@ -123,7 +123,7 @@ impl ActorCritic {
 
     /// Returns logits `[t · n, actions]` and values `[t · n]` of observations `[t · n, obs_shape…]`, `u8` or `f32`:
     /// `t` steps of the `n` environments of `state`, step by step. `state` is the recurrent state before the first
-    /// step and is updated to that after the last one; it is reset wherever `begins` marks the start of an episode.
+    /// step and is updated to that after the last one; it is reset wherever `is_first` marks the start of an episode.
     /// Feed-forward networks ignore both.
     ///
     /// # Errors
@@ -136,10 +136,10 @@ impl ActorCritic {
     pub fn forward(
         &self,
         obs: &Tensor,
-        begins: &[bool],
+        is_first: &[bool],
         state: &mut RecurrentState,
     ) -> Result<(Tensor, Tensor), AgentError> {
-        self.answer(self.body.forward(&self.params, obs)?, begins, state)
+        self.answer(self.body.forward(&self.params, obs)?, is_first, state)
     }
 
     /// Like [`forward`](Self::forward) but without gradients, and faster while the parameters do not change.
@@ -154,21 +154,21 @@ impl ActorCritic {
     pub fn infer(
         &self,
         obs: &Tensor,
-        begins: &[bool],
+        is_first: &[bool],
         state: &mut RecurrentState,
     ) -> Result<(Tensor, Tensor), AgentError> {
-        no_grad(|| self.answer(self.body.infer(&self.params, obs)?, begins, state))
+        no_grad(|| self.answer(self.body.infer(&self.params, obs)?, is_first, state))
     }
 
     /// Applies the heads to the features of the body.
     fn answer(
         &self,
         mut x: Tensor,
-        begins: &[bool],
+        is_first: &[bool],
         state: &mut RecurrentState,
     ) -> Result<(Tensor, Tensor), AgentError> {
         if let Some(core) = &self.core {
-            x = core.forward(&self.params, &x, begins, state)?;
+            x = core.forward(&self.params, &x, is_first, state)?;
         }
         Ok((
             self.policy.apply(&self.params, &x)?,

@@ -164,7 +164,7 @@ impl Lstm {
         &self,
         params: &Params,
         features: &Tensor,
-        begins: &[bool],
+        is_first: &[bool],
         state: &mut RecurrentState,
     ) -> Result<Tensor, AgentError> {
         let RecurrentState(Some(state)) = state else {
@@ -173,13 +173,13 @@ impl Lstm {
         let n = state.hidden.size()[0] as usize;
         assert_eq!(
             features.size()[0] as usize,
-            begins.len(),
+            is_first.len(),
             "as many beginnings as observations"
         );
         assert!(
-            begins.len().is_multiple_of(n),
+            is_first.len().is_multiple_of(n),
             "steps of {n} environments, not {}",
-            begins.len()
+            is_first.len()
         );
         let [input_weight, input_bias, weight, bias] = [0, 1, 2, 3].map(|i| params.leaf(self.at + i));
         // What the features say to the gates, in one product for all steps. The loop is ours: with libtorch's `lstm`, updates of
@@ -191,8 +191,8 @@ impl Lstm {
         let weight = weight.f_tr()?;
         let peepholes = self.has_peepholes.then(|| params.leaf(self.at + 4));
         let mut out = Vec::with_capacity(gates.len());
-        for (gates, begins) in gates.iter().zip(begins.chunks_exact(n)) {
-            state.forget(begins)?;
+        for (gates, is_first) in gates.iter().zip(is_first.chunks_exact(n)) {
+            state.forget(is_first)?;
             state.step(&gates.f_addmm(&state.hidden, &weight)?, peepholes)?;
             out.push(state.hidden.shallow_clone());
         }
@@ -230,9 +230,12 @@ impl LstmState {
     }
 
     /// Zeroes the rows that start an episode.
-    fn forget(&mut self, begins: &[bool]) -> Result<(), TchError> {
-        if begins.contains(&true) {
-            let keep: Vec<f32> = begins.iter().map(|&begins| f32::from(u8::from(!begins))).collect();
+    fn forget(&mut self, is_first: &[bool]) -> Result<(), TchError> {
+        if is_first.contains(&true) {
+            let keep: Vec<f32> = is_first
+                .iter()
+                .map(|&is_first| f32::from(u8::from(!is_first)))
+                .collect();
             let keep = upload(&keep, &[keep.len() as i64, 1], self.hidden.device())?;
             self.hidden = self.hidden.f_mul(&keep)?;
             self.cell = self.cell.f_mul(&keep)?;
@@ -313,11 +316,11 @@ mod tests {
     fn peepholes_begin_as_none_and_then_follow_their_equations() {
         let (plain, peephole) = (network(Init::Uniform), with(Core::PeepholeLstm, Init::Uniform));
         assert_eq!(peephole.params().numel(), plain.params().numel() + 3 * 256);
-        let begins = [true, true, true, false, false, false];
+        let is_first = [true, true, true, false, false, false];
         let rows = obs().narrow(0, 0, 6);
         let run = |network: &ActorCritic| {
             let mut state = network.initial_state(3).unwrap();
-            let _ = network.forward(&rows, &begins, &mut state).unwrap();
+            let _ = network.forward(&rows, &is_first, &mut state).unwrap();
             state.0.unwrap()
         };
         // The heads come after the core, so that all of its other weights are the same.
@@ -349,16 +352,16 @@ mod tests {
     fn steps_at_once_are_those_one_after_another_and_an_episode_begins_with_nothing() {
         let network = network(Init::Orthogonal);
         // In the fourth step, the second environment begins an episode.
-        let mut begins = [false; 15];
-        begins[..3].fill(true);
-        begins[10] = true;
+        let mut is_first = [false; 15];
+        is_first[..3].fill(true);
+        is_first[10] = true;
         let mut state = network.initial_state(3).unwrap();
-        let (logits, values) = network.forward(&obs(), &begins, &mut state).unwrap();
+        let (logits, values) = network.forward(&obs(), &is_first, &mut state).unwrap();
         let mut stepped = network.initial_state(3).unwrap();
         for t in 0..5 {
             let rows = obs().narrow(0, 3 * t, 3);
-            let begins = &begins[3 * t as usize..][..3];
-            let (some_logits, some_values) = network.forward(&rows, begins, &mut stepped).unwrap();
+            let is_first = &is_first[3 * t as usize..][..3];
+            let (some_logits, some_values) = network.forward(&rows, is_first, &mut stepped).unwrap();
             assert!(largest_difference(&some_logits, &logits.narrow(0, 3 * t, 3)) < 1e-6);
             assert!(largest_difference(&some_values, &values.narrow(0, 3 * t, 3)) < 1e-6);
         }

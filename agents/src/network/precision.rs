@@ -123,7 +123,7 @@ impl Precision {
 struct Trial {
     network: ActorCritic,
     obs: Tensor,
-    begins: Vec<bool>,
+    is_first: Vec<bool>,
     fastest: Duration,
 }
 
@@ -148,7 +148,7 @@ impl Trial {
         Ok(Self {
             obs: network.body().input(&pixels)?,
             network,
-            begins: vec![true; n],
+            is_first: vec![true; n],
             fastest: Duration::MAX,
         })
     }
@@ -156,10 +156,10 @@ impl Trial {
     /// The gradient of a loss that depends on all outputs of the network.
     fn gradient(&self) -> Result<Tensor, AgentError> {
         let mut state = match self.network.is_recurrent() {
-            true => self.network.initial_state(self.begins.len())?,
+            true => self.network.initial_state(self.is_first.len())?,
             false => RecurrentState::default(),
         };
-        let (logits, values) = self.network.forward(&self.obs, &self.begins, &mut state)?;
+        let (logits, values) = self.network.forward(&self.obs, &self.is_first, &mut state)?;
         let loss = logits
             .f_square()?
             .f_mean(Kind::Float)?

@@ -136,16 +136,16 @@ impl OnPolicyConfig {
             values: body.numbers(&numbers)?,
             advantages: body.numbers(&numbers)?,
             returns: body.numbers(&numbers)?,
-            begins: vec![false; n],
+            is_first: vec![false; n],
             state: network.initial_state((self.num_envs / self.minibatches).max(1))?,
             learning_rate: 0.0,
         };
         let answered = body.input(&made_up_obs::<O>(spec, batch))?;
-        let (begins, mut state) = (vec![false; batch], network.initial_state(batch)?);
+        let (is_first, mut state) = (vec![false; batch], network.initial_state(batch)?);
         Ok(Box::new(LearnerWork {
             learner: OnPolicyLearner::new(self, network)?,
             batch: learned,
-            act: move |learner: &OnPolicyLearner| act_by_policy(learner.network(), &answered, &begins, &mut state),
+            act: move |learner: &OnPolicyLearner| act_by_policy(learner.network(), &answered, &is_first, &mut state),
         }))
     }
 }

@@ -36,7 +36,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
 ///     values: floats(0.0),
 ///     advantages: floats(1.0),
 ///     returns: floats(2.0),
-///     begins: vec![false; n],
+///     is_first: vec![false; n],
 ///     state: network.initial_state(n)?,
 ///     learning_rate: 1e-3,
 /// };
@@ -60,7 +60,7 @@ pub struct OnPolicyBatch {
     /// Returns `[n]`, the targets of the values.
     pub returns: Tensor,
     /// Whether each observation starts an episode `[n]`; ignored by feed-forward networks.
-    pub begins: Vec<bool>,
+    pub is_first: Vec<bool>,
     /// The recurrent state of every environment of the batch before the first step. If the network is recurrent,
     /// samples are ordered by step.
     pub state: RecurrentState,
@@ -90,7 +90,7 @@ pub struct OnPolicyBatch {
 /// #     values: floats(0.0),
 /// #     advantages: floats(1.0),
 /// #     returns: floats(2.0),
-/// #     begins: vec![false; n],
+/// #     is_first: vec![false; n],
 /// #     state: network.initial_state(n)?,
 /// #     learning_rate: 1e-3,
 /// # };
@@ -124,10 +124,10 @@ impl OnPolicyBatch {
             values: pick(&self.values)?,
             advantages: pick(&self.advantages)?,
             returns: pick(&self.returns)?,
-            begins: part
+            is_first: part
                 .samples
                 .iter()
-                .map(|&sample| self.begins[sample as usize])
+                .map(|&sample| self.is_first[sample as usize])
                 .collect(),
             state: self.state.rows(&part.envs)?,
             learning_rate: self.learning_rate,
@@ -213,7 +213,7 @@ impl OnPolicyStats {
 /// #     values: floats(0.0),
 /// #     advantages: floats(1.0),
 /// #     returns: floats(2.0),
-/// #     begins: vec![false; n],
+/// #     is_first: vec![false; n],
 /// #     state: network.initial_state(n)?,
 /// #     learning_rate: 1e-3,
 /// # };
@@ -296,7 +296,7 @@ impl OnPolicyLearner {
     pub(super) fn update(&mut self, batch: &OnPolicyBatch) -> Result<Unread, AgentError> {
         let (logits, values) = self
             .network
-            .forward(&batch.obs, &batch.begins, &mut batch.state.copy()?)?;
+            .forward(&batch.obs, &batch.is_first, &mut batch.state.copy()?)?;
         let log_probabilities = logits.f_log_softmax(1, Kind::Float)?;
         let chosen = mixture_log_probability(&log_probabilities, &batch.actions, &batch.epsilons)?;
         let policy_loss = match self.clip_ratio {

@@ -392,7 +392,7 @@ fn a_ratio_beyond_the_clip_has_no_gradient_where_it_would_pay_to_go_further() {
             values: Tensor::zeros([1], (Kind::Float, Device::Cpu)),
             advantages: Tensor::from_slice(&[advantage]),
             returns: Tensor::from_slice(&[0.0f32]),
-            begins: vec![true],
+            is_first: vec![true],
             state: RecurrentState::default(),
             learning_rate: 0.0,
         };
@@ -455,7 +455,7 @@ fn the_gradient_of_the_loss_is_that_of_finite_differences() {
             values: Tensor::zeros([2], (Kind::Float, Device::Cpu)),
             advantages: Tensor::from_slice(&[1.5f32, -0.5]),
             returns: Tensor::from_slice(&[1.0f32, -1.0]),
-            begins: vec![true; 2],
+            is_first: vec![true; 2],
             state: RecurrentState::default(),
             learning_rate: 0.0,
         })
@@ -510,12 +510,12 @@ fn an_lstm_learns_what_has_to_be_remembered_and_evaluation_remembers_too() {
         let (mut obs, mut last, mut steps) = (vec![0.0; 24], vec![0.0; 24], [Step::default(); 8]);
         let mut env = Serial::new(vec![remember_the_bit(); 8]);
         env.reset(Some(5), &mut obs).unwrap();
-        let (mut begins, mut actions, mut right) = ([true; 8], [0; 8], 0.0);
+        let (mut is_first, mut actions, mut right) = ([true; 8], [0; 8], 0.0);
         // 800 episodes of three steps.
         for _ in 0..300 {
-            policy.act(&obs, &begins, Mode::Greedy, &mut actions).unwrap();
+            policy.act(&obs, &is_first, Mode::Greedy, &mut actions).unwrap();
             env.step(&actions, &mut obs, &mut last, &mut steps).unwrap();
-            begins = steps.map(|step| step.end.is_over());
+            is_first = steps.map(|step| step.end.is_over());
             right += steps.iter().map(|step| step.score).sum::<f32>();
         }
         right / 800.0
@@ -534,9 +534,9 @@ fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
     let spec = EnvSpec::new(Shape::new(&[2]), 3);
     let network = || ActorCritic::new(&recurrent().network, &spec, &mut stream(5, "x", 0), Device::Cpu).unwrap();
     let numbers = |count: usize, scale: f32| -> Vec<f32> { (0..count).map(|i| (i as f32 * scale).sin()).collect() };
-    let mut begins = vec![false; len];
-    begins[..n].fill(true);
-    begins[2 * n + 1] = true;
+    let mut is_first = vec![false; len];
+    is_first[..n].fill(true);
+    is_first[2 * n + 1] = true;
     let mut first = network().initial_state(n).unwrap();
     let obs = Tensor::from_slice(&numbers(2 * n, 0.3)).reshape([n as i64, 2]);
     let _ = no_grad(|| network().forward(&obs, &[true; 4], &mut first)).unwrap();
@@ -548,7 +548,7 @@ fn minibatches_of_whole_environments_have_together_the_gradient_of_all() {
         values: Tensor::zeros([len as i64], (Kind::Float, Device::Cpu)),
         advantages: Tensor::from_slice(&numbers(len, 1.1)),
         returns: Tensor::from_slice(&numbers(len, 1.7)),
-        begins,
+        is_first,
         state: first,
         learning_rate: 0.0,
     };

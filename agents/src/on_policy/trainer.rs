@@ -16,7 +16,7 @@ use crate::returns::{explained_variance, mean};
 use crate::rollout::Rollout;
 use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
-use crate::{AgentError, Checkpoint, CheckpointError, Progress, Resumption, Row, Section, TrainError, Trainer};
+use crate::{AgentError, Checkpoint, CheckpointError, Metrics, Progress, Resumption, Section, TrainError, Trainer};
 
 /// The names of the metrics that the trainer adds to those of [`OnPolicyStats`]. A rollout that is not learned from
 /// has none.
@@ -69,9 +69,9 @@ pub struct OnPolicy<O: Observation> {
     actions: Vec<u32>,
     /// The values of all environments, then their action probabilities.
     answers: Vec<f32>,
-    last_obs: Vec<O>,
+    final_obs: Vec<O>,
     results: Vec<Step>,
-    metrics: Row,
+    metrics: Metrics,
 }
 
 impl<O: Observation> OnPolicy<O> {
@@ -121,9 +121,9 @@ impl<O: Observation> OnPolicy<O> {
             in_step: false,
             actions: vec![0; n],
             answers: vec![0.0; n * (1 + spec.num_actions)],
-            last_obs: vec![O::default(); n * obs_len],
+            final_obs: vec![O::default(); n * obs_len],
             results: vec![Step::default(); n],
-            metrics: Row::of(&[OnPolicyStats::NAMES, &NAMES].concat()),
+            metrics: Metrics::of(&[OnPolicyStats::NAMES, &NAMES].concat()),
             config: config.clone(),
             env,
             seed,
@@ -196,7 +196,7 @@ impl<O: Observation> OnPolicy<O> {
             Some(seed) => {
                 self.env.reset(Some(seed), self.rollout.obs_mut(0))?;
                 let first = self.rollout.step(0);
-                self.rollout.begins[first].fill(true);
+                self.rollout.is_first[first].fill(true);
                 self.env_seed = None;
             }
             None => self.rollout.begin(),
@@ -212,7 +212,7 @@ impl<O: Observation> OnPolicy<O> {
                 self.env.step(
                     &self.actions,
                     self.rollout.obs_mut(t + 1),
-                    &mut self.last_obs,
+                    &mut self.final_obs,
                     &mut self.results,
                 )
             })?;
@@ -220,7 +220,7 @@ impl<O: Observation> OnPolicy<O> {
             self.remember(t)?;
         }
         let last = self.rollout.steps();
-        let values = self.values(self.rollout.obs(last), self.rollout.begins(last), self.state.copy()?)?;
+        let values = self.values(self.rollout.obs(last), self.rollout.is_first(last), self.state.copy()?)?;
         let n = self.rollout.num_envs();
         self.rollout.values[last * n..].copy_from_slice(&values);
         let (gamma, lambda) = (self.config.gamma as f32, self.config.gae_lambda as f32);
@@ -237,7 +237,7 @@ impl<O: Observation> OnPolicy<O> {
             .measure(Part::Copies, || network.body().input(self.rollout.obs(t)))?;
         let span = self.rollout.step(t);
         self.watch.measure(Part::Inference, || -> Result<(), AgentError> {
-            let (logits, values) = network.infer(&obs, self.rollout.begins(t), &mut self.state)?;
+            let (logits, values) = network.infer(&obs, self.rollout.is_first(t), &mut self.state)?;
             // All in one piece: a GPU is waited for once.
             let answers = [values, logits.f_softmax(1, Kind::Float)?.f_flatten(0, -1)?];
             copy_to(&Tensor::f_cat(&answers, 0)?, &mut self.answers)
@@ -267,11 +267,11 @@ impl<O: Observation> OnPolicy<O> {
             self.rollout.remember(t, i, step);
             self.episodes.add(i, step);
         }
-        let obs_len = self.last_obs.len() / self.results.len();
+        let obs_len = self.final_obs.len() / self.results.len();
         for i in 0..self.results.len() {
             if self.results[i].end == End::Truncated {
-                let last_obs = &self.last_obs[i * obs_len..(i + 1) * obs_len];
-                let values = self.values(last_obs, &[false], self.state.rows(&[i as i64])?)?;
+                let final_obs = &self.final_obs[i * obs_len..(i + 1) * obs_len];
+                let values = self.values(final_obs, &[false], self.state.rows(&[i as i64])?)?;
                 self.rollout.final_values[span.start + i] = values[0];
             }
         }
@@ -279,11 +279,11 @@ impl<O: Observation> OnPolicy<O> {
     }
 
     /// The values of observations of the environments of `state`.
-    fn values(&self, obs: &[O], begins: &[bool], mut state: RecurrentState) -> Result<Vec<f32>, AgentError> {
+    fn values(&self, obs: &[O], is_first: &[bool], mut state: RecurrentState) -> Result<Vec<f32>, AgentError> {
         let network = self.learner.network();
         let out = self.watch.measure(Part::Inference, || -> Result<_, AgentError> {
             let obs = network.body().input(obs)?;
-            let (_, values) = network.infer(&obs, begins, &mut state)?;
+            let (_, values) = network.infer(&obs, is_first, &mut state)?;
             let mut out = vec![0.0; values.numel()];
             copy_to(&values, &mut out)?;
             Ok(out)
@@ -348,7 +348,7 @@ impl<O: Observation> OnPolicy<O> {
             values: body.numbers(&rollout.values[..rollout.actions.len()])?,
             advantages: body.numbers(&rollout.advantages)?,
             returns: body.numbers(returns)?,
-            begins: rollout.all_begins().to_vec(),
+            is_first: rollout.all_is_first().to_vec(),
             state: self.first_state.copy()?,
             learning_rate,
         })

@@ -65,7 +65,7 @@ pub struct PaacConfig {
 }
 
 impl PaacConfig {
-    /// The preset `fast`: tuned for wall-clock time on Atari games.
+    /// The preset `fast`: for Atari games on a small machine.
     #[must_use]
     pub fn fast() -> Self {
         FAST.built_in()

@@ -8,7 +8,7 @@ pub(super) struct Entry {
     pub(super) discount: f32,
     pub(super) kind: Kind,
     /// Whether it starts an episode.
-    pub(super) begins: bool,
+    pub(super) is_first: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 impl Entry {
     /// The serialised form.
     pub(super) fn to_numbers(self) -> [u32; 4] {
-        let flags = self.kind as u32 | u32::from(self.begins) << 8;
+        let flags = self.kind as u32 | u32::from(self.is_first) << 8;
         [self.action, self.reward.to_bits(), self.discount.to_bits(), flags]
     }
 
@@ -38,7 +38,7 @@ impl Entry {
             reward,
             discount,
             kind: *kinds.get(flags as usize & 0xFF)?,
-            begins: flags >> 8 == 1,
+            is_first: flags >> 8 == 1,
         })
     }
 }

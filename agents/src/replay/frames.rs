@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{Opener, Packer};
+use super::group::{GROUP, Opener, Packer};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// How a memory stores frames.
@@ -25,9 +25,6 @@ pub enum Store {
     /// games.
     Compressed,
 }
-
-/// Frames per group. Larger groups take less memory and longer to decompress.
-pub const GROUP: usize = 8;
 
 /// A ring of frames of `frame_len` bytes each, numbered from 0 over the lifetime of the actor.
 pub(super) struct Frames {

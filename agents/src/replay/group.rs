@@ -19,8 +19,10 @@ use std::io::{Error, ErrorKind};
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::frames::GROUP;
 use crate::AgentError;
+
+/// Frames per group. Larger groups take less memory and longer to decompress.
+pub const GROUP: usize = 8;
 
 /// Zstandard's compression level. Negative levels are the fast ones; higher levels make these frames slightly smaller
 /// but no faster to decompress.

@@ -19,7 +19,7 @@ struct Ring {
     /// Entry `i` is at `i % entries.len()`.
     entries: Vec<Entry>,
     /// Whether the next entry starts an episode.
-    begins: bool,
+    is_first: bool,
 }
 
 /// The replay memory.
@@ -91,7 +91,7 @@ impl<O: Observation> Replay<O> {
             Ok(Ring {
                 entries: vec![Entry::default(); frames.most()],
                 frames,
-                begins: true,
+                is_first: true,
             })
         };
         let rings: Vec<Ring> = (0..actors).map(ring).collect::<Result<_, AgentError>>()?;
@@ -143,7 +143,7 @@ impl<O: Observation> Replay<O> {
         first.min(end)..end
     }
 
-    /// Adds a step of an actor: the observation before it, the action, and its result. `last_obs` is the final
+    /// Adds a step of an actor: the observation before it, the action, and its result. `final_obs` is the final
     /// observation if the step ended the episode; it is read only if the episode was truncated.
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl<O: Observation> Replay<O> {
         obs: &[O],
         action: u32,
         step: &Step,
-        last_obs: &[O],
+        final_obs: &[O],
     ) -> Result<(), AgentError> {
         let terminated = step.end == End::Terminated;
         let entry = Entry {
@@ -167,16 +167,16 @@ impl<O: Observation> Replay<O> {
             reward: step.reward,
             discount: if terminated { 0.0 } else { step.discount },
             kind: if step.end.is_over() { Kind::LastStep } else { Kind::Step },
-            begins: self.rings[actor].begins,
+            is_first: self.rings[actor].is_first,
         };
         self.push(actor, obs, entry)?;
-        self.rings[actor].begins = step.end.is_over();
+        self.rings[actor].is_first = step.end.is_over();
         if step.end == End::Truncated {
             let entry = Entry {
                 kind: Kind::Final,
                 ..Entry::default()
             };
-            self.push(actor, last_obs, entry)?;
+            self.push(actor, final_obs, entry)?;
         }
         Ok(())
     }
@@ -186,16 +186,16 @@ impl<O: Observation> Replay<O> {
     pub fn interrupt(&mut self) {
         for actor in 0..self.rings.len() {
             let end = self.rings[actor].frames.end();
-            if self.rings[actor].begins || end == 0 {
+            if self.rings[actor].is_first || end == 0 {
                 continue;
             }
             let last = end - 1;
-            let starts = self.entry(actor, last).begins;
+            let starts = self.entry(actor, last).is_first;
             self.entry_mut(actor, last).kind = Kind::Final;
             if !starts && last > self.rings[actor].frames.first() {
                 self.entry_mut(actor, last - 1).kind = Kind::LastStep;
             }
-            self.rings[actor].begins = true;
+            self.rings[actor].is_first = true;
         }
     }
 
@@ -377,7 +377,7 @@ impl<O: Observation> Replay<O> {
     /// The frames of an entry's observation: a full stack, or fewer near the start of an episode.
     fn stack_of(&self, actor: usize, entry: u64) -> std::ops::Range<u64> {
         let mut first = entry;
-        while entry + 1 - first < self.stack as u64 && first > 0 && !self.entry(actor, first).begins {
+        while entry + 1 - first < self.stack as u64 && first > 0 && !self.entry(actor, first).is_first {
             first -= 1;
         }
         first..entry + 1
@@ -416,7 +416,7 @@ impl<O: Observation> Checkpoint for Replay<O> {
         for (actor, ring) in self.rings.iter().enumerate() {
             let out = out.section_mut(&format!("actor_{actor}"));
             ring.frames.save(out)?;
-            out.put("begins", &ring.begins)?;
+            out.put("begins", &ring.is_first)?;
             let used = self.slots.min(ring.frames.end() as usize);
             let entries: Vec<[u32; 4]> = ring.entries[..used].iter().map(|entry| entry.to_numbers()).collect();
             out.put_numbers("entries", &entries)?;
@@ -428,7 +428,7 @@ impl<O: Observation> Checkpoint for Replay<O> {
         for (actor, ring) in self.rings.iter_mut().enumerate() {
             let from = from.section(&format!("actor_{actor}"))?;
             ring.frames.load(from)?;
-            ring.begins = from.get("begins")?;
+            ring.is_first = from.get("begins")?;
             let used = self.slots.min(ring.frames.end() as usize);
             let mut entries = vec![[0; 4]; used];
             from.load_numbers("entries", &mut entries)?;

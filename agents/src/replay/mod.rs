@@ -30,6 +30,7 @@ mod tree;
 
 pub use batch::{Id, ReplayBatch};
 pub use config::ReplayConfig;
-pub use frames::{GROUP, Store};
+pub use frames::Store;
+pub use group::GROUP;
 pub use memory::Replay;
 pub use sampler::{Normalize, SamplerConfig};

@@ -102,6 +102,26 @@ impl EnvInfo {
         format!("{}/{}", self.family.name(), self.short)
     }
 
+    /// The options that it has of `options`, if it is an Atari game; other families have none.
+    ///
+    /// ```
+    /// use coinop_envs::registry::{EnvOptions, find};
+    ///
+    /// let options = EnvOptions::default();
+    /// assert_eq!(find("pong")?.atari(&options).map(|atari| atari.difficulty), Some(0));
+    /// assert!(find("cartpole")?.atari(&options).is_none());
+    /// # Ok::<(), coinop_envs::EnvError>(())
+    /// ```
+    #[must_use]
+    pub fn atari<'a>(&self, options: &'a EnvOptions) -> Option<&'a AtariOptions> {
+        (self.family == Family::Atari).then_some(&options.atari)
+    }
+
+    /// The same, mutable.
+    pub fn atari_mut<'a>(&self, options: &'a mut EnvOptions) -> Option<&'a mut AtariOptions> {
+        (self.family == Family::Atari).then_some(&mut options.atari)
+    }
+
     /// The number of actions; for Atari games, of the minimal set.
     ///
     /// # Errors
@@ -327,9 +347,9 @@ mod tests {
 
     #[test]
     fn what_is_registered_is_found_by_its_name_and_made() {
-        use crate::factory::Made;
+        use crate::factory::FromFn;
         use crate::wrappers::TimeLimit;
-        let make = || Made::by(|| Ok(TimeLimit::new(CartPole::v1(), 3))).unwrap();
+        let make = || FromFn::new(|| Ok(TimeLimit::new(CartPole::v1(), 3))).unwrap();
         register("short_pole", make()).unwrap();
         let info = find("custom/short_pole").unwrap();
         assert_eq!(
@@ -338,10 +358,10 @@ mod tests {
         );
         for threads in [1, 2] {
             let mut envs = make_vec::<f32>("short_pole", &EnvOptions::default(), 2, threads).unwrap();
-            let (mut obs, mut last_obs, mut steps) = ([0.0; 8], [0.0; 8], [crate::Step::default(); 2]);
+            let (mut obs, mut final_obs, mut steps) = ([0.0; 8], [0.0; 8], [crate::Step::default(); 2]);
             envs.reset(Some(1), &mut obs).unwrap();
             for step in 1..=3 {
-                envs.step(&[step % 2; 2], &mut obs, &mut last_obs, &mut steps).unwrap();
+                envs.step(&[step % 2; 2], &mut obs, &mut final_obs, &mut steps).unwrap();
             }
             assert_eq!(steps.map(|step| step.end), [crate::End::Truncated; 2]);
         }
@@ -359,14 +379,14 @@ mod tests {
     fn a_closure_that_fails_is_the_error_of_the_environment_that_it_was_to_make() {
         use std::sync::atomic::{AtomicUsize, Ordering};
 
-        use crate::factory::Made;
+        use crate::factory::FromFn;
         let made = AtomicUsize::new(0);
         let make = move || match made.fetch_add(1, Ordering::Relaxed) {
             3 => Err(EnvError::BadSetting("no more".to_owned())),
             _ => Ok(CartPole::v1()),
         };
         // One is made to know their shape, then those numbered 0, 1 and 2.
-        let error = Made::by(make).unwrap().make_vec(0, 5, 1).err().unwrap();
+        let error = FromFn::new(make).unwrap().make_vec(0, 5, 1).err().unwrap();
         assert_eq!(error.to_string(), "environment 2: no more");
     }
 }

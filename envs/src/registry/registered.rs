@@ -27,11 +27,11 @@ pub(super) fn registered() -> Vec<Arc<Custom>> {
 /// ```
 /// use coinop_envs::classic::CartPole;
 /// use coinop_envs::registry::{EnvOptions, make_vec, register};
-/// use coinop_envs::Made;
+/// use coinop_envs::FromFn;
 /// use coinop_envs::wrappers::TimeLimit;
 ///
 /// // An episode of a hundred steps at most.
-/// register("short_cartpole", Made::by(|| Ok(TimeLimit::new(CartPole::v1(), 100)))?)?;
+/// register("short_cartpole", FromFn::new(|| Ok(TimeLimit::new(CartPole::v1(), 100)))?)?;
 /// let envs = make_vec::<f32>("short_cartpole", &EnvOptions::default(), 8, 1)?;
 /// assert_eq!(envs.num_envs(), 8);
 /// # Ok::<(), coinop_envs::EnvError>(())

@@ -29,7 +29,7 @@ struct Traveller<E: Env> {
     env: Guarded<E>,
     task: Task,
     obs: Vec<E::Obs>,
-    last_obs: Vec<E::Obs>,
+    final_obs: Vec<E::Obs>,
     result: Result<Step, EnvError>,
 }
 
@@ -39,7 +39,7 @@ impl<E: Env> Traveller<E> {
         self.result = match self.task {
             Task::Reset(seed) => reset_one(env, *number, seed, &mut self.obs).map(|()| Step::default()),
             Task::Step(action) => {
-                step_one(env, action, &mut self.obs, &mut self.last_obs).map_err(|error| error.of(*number))
+                step_one(env, action, &mut self.obs, &mut self.final_obs).map_err(|error| error.of(*number))
             }
         };
     }
@@ -59,10 +59,10 @@ impl<E: Env> Traveller<E> {
 /// let mut envs = Asynchronous::new(vec![CartPole::v1(); 8], 2)?;
 /// // Four at a time, whichever they are.
 /// let (mut numbers, mut steps) = ([0; 4], [Step::default(); 4]);
-/// let (mut obs, mut last_obs) = ([0.0; 4 * 4], [0.0; 4 * 4]);
+/// let (mut obs, mut final_obs) = ([0.0; 4 * 4], [0.0; 4 * 4]);
 /// envs.begin(Some(1))?;
 /// for _ in 0..100 {
-///     envs.receive(&mut numbers, &mut obs, &mut last_obs, &mut steps)?;
+///     envs.receive(&mut numbers, &mut obs, &mut final_obs, &mut steps)?;
 ///     for (&number, obs) in numbers.iter().zip(obs.chunks_exact(4)) {
 ///         envs.send(number, u32::from(obs[2] > 0.0))?;
 ///     }
@@ -102,7 +102,7 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
                 env,
                 task: Task::Reset(None),
                 obs: blank(),
-                last_obs: blank(),
+                final_obs: blank(),
                 result: Ok(Step::default()),
             }))
         };
@@ -200,7 +200,7 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
         &mut self,
         numbers: &mut [usize],
         obs: &mut [E::Obs],
-        last_obs: &mut [E::Obs],
+        final_obs: &mut [E::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError> {
         let (count, len) = (numbers.len(), self.spec.obs_shape.len());
@@ -209,12 +209,12 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
             "{count} environments to receive, and {} under way",
             self.under_way
         );
-        check_lengths(count, len, numbers, obs, last_obs, steps);
-        let rows = obs.chunks_exact_mut(len).zip(last_obs.chunks_exact_mut(len));
-        for ((number, step), (obs, last_obs)) in numbers.iter_mut().zip(steps).zip(rows) {
+        check_lengths(count, len, numbers, obs, final_obs, steps);
+        let rows = obs.chunks_exact_mut(len).zip(final_obs.chunks_exact_mut(len));
+        for ((number, step), (obs, final_obs)) in numbers.iter_mut().zip(steps).zip(rows) {
             let traveller = self.next()?;
             *number = traveller.number;
-            *step = answer(traveller, obs, last_obs)?;
+            *step = answer(traveller, obs, final_obs)?;
         }
         Ok(())
     }
@@ -223,7 +223,7 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
     fn receive_all(
         &mut self,
         obs: &mut [E::Obs],
-        mut last_obs: Option<&mut [E::Obs]>,
+        mut final_obs: Option<&mut [E::Obs]>,
         steps: &mut [Step],
     ) -> Result<(), EnvError> {
         while self.under_way > 0 {
@@ -232,21 +232,25 @@ impl<E: Env + Send + 'static> Asynchronous<E> {
         let len = self.spec.obs_shape.len();
         for (traveller, step) in self.here.iter_mut().flatten().zip(steps) {
             let row = traveller.number * len..(traveller.number + 1) * len;
-            let last_obs = last_obs
+            let final_obs = final_obs
                 .as_deref_mut()
                 .map_or(&mut [][..], |rows| &mut rows[row.clone()]);
-            *step = answer(traveller, &mut obs[row], last_obs)?;
+            *step = answer(traveller, &mut obs[row], final_obs)?;
         }
         Ok(())
     }
 }
 
 /// Copies a result.
-fn answer<E: Env>(traveller: &mut Traveller<E>, obs: &mut [E::Obs], last_obs: &mut [E::Obs]) -> Result<Step, EnvError> {
+fn answer<E: Env>(
+    traveller: &mut Traveller<E>,
+    obs: &mut [E::Obs],
+    final_obs: &mut [E::Obs],
+) -> Result<Step, EnvError> {
     let step = std::mem::replace(&mut traveller.result, Ok(Step::default()))?;
     obs.copy_from_slice(&traveller.obs);
     if step.end.is_over() {
-        last_obs.copy_from_slice(&traveller.last_obs);
+        final_obs.copy_from_slice(&traveller.final_obs);
     }
     Ok(step)
 }
@@ -290,15 +294,15 @@ impl<E: Env + Send + 'static> VecEnv for Asynchronous<E> {
         &mut self,
         actions: &[u32],
         obs: &mut [E::Obs],
-        last_obs: &mut [E::Obs],
+        final_obs: &mut [E::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError> {
         let (count, len) = (self.here.len(), self.spec.obs_shape.len());
-        check_lengths(count, len, actions, obs, last_obs, steps);
+        check_lengths(count, len, actions, obs, final_obs, steps);
         for (number, action) in actions.iter().enumerate() {
             self.send(number, *action)?;
         }
-        self.receive_all(obs, Some(last_obs), steps)
+        self.receive_all(obs, Some(final_obs), steps)
     }
 
     /// Also `None` while an environment is in flight.

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! actions [n]  ──►  VecEnv::step  ──►  obs      [n, obs_shape]   what the policy sees next
-//!                                      last_obs [n, obs_shape]   rows of ended episodes: their final observation
+//!                                      final_obs [n, obs_shape]   rows of ended episodes: their final observation
 //!                                      steps    [n]              reward, score, discount, end
 //! ```
 //!
 //! An environment whose episode ends is reset within the same step: its row of `obs` is the first observation of the
-//! next episode, and its row of `last_obs` the final one of the ended episode, which a learner needs to bootstrap
-//! from if the episode was truncated. Other rows of `last_obs` are not written.
+//! next episode, and its row of `final_obs` the final one of the ended episode, which a learner needs to bootstrap
+//! from if the episode was truncated. Other rows of `final_obs` are not written.
 
 mod asynchronous;
 mod pooled;
@@ -77,7 +77,7 @@ pub trait VecEnv {
         &mut self,
         actions: &[u32],
         obs: &mut [Self::Obs],
-        last_obs: &mut [Self::Obs],
+        final_obs: &mut [Self::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError>;
 
@@ -122,18 +122,18 @@ fn step_one<E: Env>(
     env: &mut Guarded<E>,
     action: u32,
     obs: &mut [E::Obs],
-    last_obs: &mut [E::Obs],
+    final_obs: &mut [E::Obs],
 ) -> Result<Step, EnvError> {
     let step = env.step(action, obs)?;
     if step.end.is_over() {
-        last_obs.copy_from_slice(obs);
+        final_obs.copy_from_slice(obs);
         env.reset(None, obs)?;
     }
     Ok(step)
 }
 
 /// Checks the lengths of the slices of [`VecEnv::step`].
-fn check_lengths<A, T, U>(num_envs: usize, obs_len: usize, actions: &[A], obs: &[T], last_obs: &[T], steps: &[U]) {
+fn check_lengths<A, T, U>(num_envs: usize, obs_len: usize, actions: &[A], obs: &[T], final_obs: &[T], steps: &[U]) {
     assert_eq!(actions.len(), num_envs, "actions for {num_envs} environments");
     assert_eq!(steps.len(), num_envs, "steps of {num_envs} environments");
     assert_eq!(
@@ -142,9 +142,9 @@ fn check_lengths<A, T, U>(num_envs: usize, obs_len: usize, actions: &[A], obs: &
         "elements of obs of {num_envs} environments"
     );
     assert_eq!(
-        last_obs.len(),
+        final_obs.len(),
         num_envs * obs_len,
-        "elements of last_obs of {num_envs} environments"
+        "elements of final_obs of {num_envs} environments"
     );
 }
 

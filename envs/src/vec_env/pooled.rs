@@ -14,9 +14,9 @@ use crate::{Env, EnvError, EnvSpec, Step};
 /// use coinop_envs::{Step, VecEnv};
 ///
 /// let mut envs = Pooled::new(vec![CartPole::v1(); 3], 2)?;
-/// let (mut obs, mut last_obs, mut steps) = ([0.0; 12], [0.0; 12], [Step::default(); 3]);
+/// let (mut obs, mut final_obs, mut steps) = ([0.0; 12], [0.0; 12], [Step::default(); 3]);
 /// envs.reset(Some(1), &mut obs)?;
-/// envs.step(&[0, 1, 0], &mut obs, &mut last_obs, &mut steps)?;
+/// envs.step(&[0, 1, 0], &mut obs, &mut final_obs, &mut steps)?;
 /// assert_eq!(steps[2].reward, 1.0);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
@@ -94,21 +94,21 @@ impl<E: Env + Send> VecEnv for Pooled<E> {
         &mut self,
         actions: &[u32],
         obs: &mut [E::Obs],
-        last_obs: &mut [E::Obs],
+        final_obs: &mut [E::Obs],
         steps: &mut [Step],
     ) -> Result<(), EnvError> {
         let len = self.spec().obs_shape.len();
-        check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
+        check_lengths(self.envs.len(), len, actions, obs, final_obs, steps);
         let envs = &mut self.envs;
         self.pool.install(|| {
             envs.par_iter_mut()
                 .zip(actions)
                 .zip(obs.par_chunks_exact_mut(len))
-                .zip(last_obs.par_chunks_exact_mut(len))
+                .zip(final_obs.par_chunks_exact_mut(len))
                 .zip(steps)
                 .enumerate()
-                .for_each(|(i, (((((env, result), action), obs), last_obs), step))| {
-                    let answer = step_one(env, *action, obs, last_obs).map_err(|error| error.of(i));
+                .for_each(|(i, (((((env, result), action), obs), final_obs), step))| {
+                    let answer = step_one(env, *action, obs, final_obs).map_err(|error| error.of(i));
                     *result = answer.map(|answer| *step = answer);
                 });
         });

@@ -33,7 +33,7 @@ enum Task {
 struct Errand<O> {
     task: Task,
     obs: Vec<O>,
-    last_obs: Vec<O>,
+    final_obs: Vec<O>,
     result: Result<Step, EnvError>,
     snapshot: Option<Vec<u8>>,
 }
@@ -44,7 +44,7 @@ impl<O: Elem> Errand<O> {
         self.result = match &self.task {
             Task::Reset(seed) => env.reset(*seed, &mut self.obs).map(nothing),
             Task::Step(action) => env.step(*action, &mut self.obs),
-            Task::StepOn(action) => step_one(env, *action, &mut self.obs, &mut self.last_obs),
+            Task::StepOn(action) => step_one(env, *action, &mut self.obs, &mut self.final_obs),
             Task::Snapshot => {
                 self.snapshot = env.snapshot();
                 Ok(Step::default())
@@ -119,7 +119,7 @@ impl<O: Elem> Remote<O> {
             errand: RefCell::new(Some(Errand {
                 task: Task::Snapshot,
                 obs: vec![O::default(); len],
-                last_obs: vec![O::default(); len],
+                final_obs: vec![O::default(); len],
                 result: Ok(Step::default()),
                 snapshot: None,
             })),
@@ -219,9 +219,9 @@ impl<O: Elem> Env for Remote<O> {
 /// use coinop_envs::{Step, VecEnv};
 ///
 /// let mut envs = Threaded::new(|| Ok(CartPole::v1()), 3)?;
-/// let (mut obs, mut last_obs, mut steps) = ([0.0; 12], [0.0; 12], [Step::default(); 3]);
+/// let (mut obs, mut final_obs, mut steps) = ([0.0; 12], [0.0; 12], [Step::default(); 3]);
 /// envs.reset(Some(1), &mut obs)?;
-/// envs.step(&[0, 1, 0], &mut obs, &mut last_obs, &mut steps)?;
+/// envs.step(&[0, 1, 0], &mut obs, &mut final_obs, &mut steps)?;
 /// assert_eq!(steps[2].reward, 1.0);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
@@ -295,9 +295,15 @@ impl<O: Elem> VecEnv for Threaded<O> {
         })
     }
 
-    fn step(&mut self, actions: &[u32], obs: &mut [O], last_obs: &mut [O], steps: &mut [Step]) -> Result<(), EnvError> {
+    fn step(
+        &mut self,
+        actions: &[u32],
+        obs: &mut [O],
+        final_obs: &mut [O],
+        steps: &mut [Step],
+    ) -> Result<(), EnvError> {
         let len = self.spec().obs_shape.len();
-        check_lengths(self.envs.len(), len, actions, obs, last_obs, steps);
+        check_lengths(self.envs.len(), len, actions, obs, final_obs, steps);
         for (env, action) in self.envs.iter().zip(actions) {
             // As above.
             let _ = env.ask(Task::StepOn(*action));
@@ -307,7 +313,7 @@ impl<O: Elem> VecEnv for Threaded<O> {
             steps[i] = env.finish_step(|errand, step| {
                 obs[row.clone()].copy_from_slice(&errand.obs);
                 if step.end.is_over() {
-                    last_obs[row].copy_from_slice(&errand.last_obs);
+                    final_obs[row].copy_from_slice(&errand.final_obs);
                 }
             })?;
             Ok(())

@@ -1,12 +1,12 @@
 //! How fast networks answer and are learned from, in both precisions, and how fast optimisers are, with as many threads of libtorch as there are cores.
 
-use coinop_agents::init::Init;
-use coinop_agents::network::{ActorCritic, BodyKind, Core, Impala, NetworkConfig, Norm, Precision, RecurrentState};
-use coinop_agents::optim::{AdamConfig, Optimizer, OptimizerConfig, RmsPropConfig};
-use coinop_agents::process_settings;
-use coinop_agents::tch::{Device, Kind, no_grad};
-use coinop_envs::rng::stream;
-use coinop_envs::{EnvSpec, Shape};
+use coinop::agents::init::Init;
+use coinop::agents::network::{ActorCritic, BodyKind, Core, Impala, NetworkConfig, Norm, Precision, RecurrentState};
+use coinop::agents::optim::{AdamConfig, Optimizer, OptimizerConfig, RmsPropConfig};
+use coinop::agents::tch::{Device, Kind, no_grad};
+use coinop::envs::rng::stream;
+use coinop::envs::{EnvSpec, Shape};
+use coinop::process_settings;
 use criterion::{Criterion, Throughput, criterion_group};
 
 const OBS_LEN: usize = 4 * 84 * 84;

@@ -55,7 +55,7 @@ impl Group {
 ///
 /// ```
 /// // The first line of a program that trains.
-/// coinop_agents::process_settings::apply();
+/// coinop::process_settings::apply();
 /// ```
 pub fn apply() {
     let missing: Vec<_> = GROUPS
