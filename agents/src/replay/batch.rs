@@ -79,7 +79,7 @@ pub struct ReplayBatch<O> {
     pub next_obs: Vec<O>,
     /// Importance weights, `[n]`; 1 for uniform sampling.
     pub weights: Vec<f32>,
-    /// The identities of the transitions, for [`Replay::update_priorities`].
+    /// The identities of the transitions, for [`Replay::update_priorities`](super::Replay::update_priorities).
     pub ids: Vec<Id>,
     pub(super) sampled: Vec<Sampled>,
 }

@@ -6,7 +6,7 @@ use super::{SamplerConfig, Store};
 use crate::AgentError;
 use crate::limits::{check, unit};
 
-/// The settings of [`Replay`].
+/// The settings of [`Replay`](super::Replay).
 ///
 /// ```
 /// use coinop_agents::replay::{ReplayConfig, SamplerConfig, Store};

@@ -21,8 +21,8 @@ pub(super) fn registered() -> Vec<Arc<Custom>> {
     REGISTERED.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Registers an environment for the rest of the process. [`list`], [`find`], [`make_vec`] and the program then know
-/// it as `custom/NAME`.
+/// Registers an environment for the rest of the process. [`list`], [`find`](super::find),
+/// [`make_vec`](super::make_vec) and the program then know it as `custom/NAME`.
 ///
 /// ```
 /// use coinop_envs::classic::CartPole;
