@@ -2,7 +2,7 @@
 //!
 //! ```console
 //! $ cargo run --release -- check courier                        # is it what an environment must be?
-//! $ cargo run --release -- train courier                        # PAAC
+//! $ cargo run --release -- train courier                        # PPO
 //! $ cargo run --release -- train courier --algo a3c
 //! $ cargo run --release -- train courier --algo double-dqn
 //! $ cargo run --release -- eval courier-ppo-1
