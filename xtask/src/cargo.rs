@@ -3,26 +3,20 @@
 use std::ffi::OsString;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use crate::error::SetupError;
+use anyhow::{Context, Result};
 
 /// `cargo run --release -- train ENV ...`
-pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode, SetupError> {
-    become_cargo(
-        &[
-            &["run", "--release", "--package", "coinop", "--", "train", env],
-            &borrowed(args)[..],
-        ]
-        .concat(),
-    )
+pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode> {
+    become_cargo(&["run", "--release", "--package", "coinop", "--", "train", env], args)
 }
 
 /// Runs all tests of the workspace.
-pub(crate) fn test(args: &[String]) -> Result<ExitCode, SetupError> {
-    become_cargo(&[&["test", "--workspace"], &borrowed(args)[..]].concat())
+pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
+    become_cargo(&["test", "--workspace"], args)
 }
 
 /// Runs the tests that need gym-rs; returns whether they pass.
-pub(crate) fn test_gym_rs() -> Result<bool, SetupError> {
+pub(crate) fn test_gym_rs() -> Result<bool> {
     // `--workspace` gives dependencies the same features as in `test`, so they are compiled once.
     let args = [
         "test",
@@ -32,41 +26,42 @@ pub(crate) fn test_gym_rs() -> Result<bool, SetupError> {
         "--test",
         "gym_rs",
     ];
-    let status = cargo(&args).status().map_err(SetupError::NoCargo)?;
-    Ok(status.success())
+    let status = Command::new(program()).args(args).status();
+    Ok(status.context(CANNOT_START)?.success())
 }
 
 /// Runs the test of `tests/resume.rs` that takes minutes.
-pub(crate) fn kill_test() -> Result<ExitCode, SetupError> {
-    become_cargo(&[
-        "test",
-        "--package",
-        "coinop",
-        "--test",
-        "resume",
-        "--",
-        "--ignored",
-        "--nocapture",
-        "a_hundred_kills",
-    ])
+pub(crate) fn kill_test() -> Result<ExitCode> {
+    let name = "a_hundred_kills";
+    become_cargo(
+        &[
+            "test",
+            "--package",
+            "coinop",
+            "--test",
+            "resume",
+            "--",
+            "--ignored",
+            "--nocapture",
+            name,
+        ],
+        &[],
+    )
 }
 
 /// Replays the recordings of Atari games.
-pub(crate) fn golden(games: &[String]) -> Result<ExitCode, SetupError> {
+pub(crate) fn golden(games: &[String]) -> Result<ExitCode> {
     become_cargo(
         &[
-            &[
-                "run",
-                "--release",
-                "--package",
-                "coinop-atari",
-                "--example",
-                "golden",
-                "--",
-            ],
-            &borrowed(games)[..],
-        ]
-        .concat(),
+            "run",
+            "--release",
+            "--package",
+            "coinop-atari",
+            "--example",
+            "golden",
+            "--",
+        ],
+        games,
     )
 }
 
@@ -111,26 +106,18 @@ fn program() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-fn borrowed(args: &[String]) -> Vec<&str> {
-    args.iter().map(String::as_str).collect()
-}
-
-fn cargo(args: &[&str]) -> Command {
-    let mut command = Command::new(program());
-    command.args(args);
-    command
-}
+const CANNOT_START: &str = "cargo cannot be started";
 
 /// Replaces this process by cargo, so that Ctrl-C and the exit code are those of the program that cargo runs.
-#[cfg(unix)]
-fn become_cargo(args: &[&str]) -> Result<ExitCode, SetupError> {
-    use std::os::unix::process::CommandExt;
-    Err(SetupError::NoCargo(cargo(args).exec()))
-}
-
-#[cfg(not(unix))]
-fn become_cargo(args: &[&str]) -> Result<ExitCode, SetupError> {
-    let status = cargo(args).status().map_err(SetupError::NoCargo)?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+fn become_cargo(args: &[&str], more: &[String]) -> Result<ExitCode> {
+    let mut cargo = Command::new(program());
+    cargo.args(args).args(more);
+    #[cfg(unix)]
+    return Err(std::os::unix::process::CommandExt::exec(&mut cargo)).context(CANNOT_START);
+    #[cfg(not(unix))]
+    {
+        let code = cargo.status().context(CANNOT_START)?.code();
+        let code = code.and_then(|code| u8::try_from(code).ok());
+        Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! .libtorch               the finished folder; its file .complete says what it holds
-//! .libtorch.lock          held by the run that works on it; the system lets go of it when that run ends, however it ends
+//! .libtorch.lock          held by the run that works on it; the system releases it when that run ends, however it ends
 //! .libtorch.partial-4711  work of process 4711; renamed to .libtorch when it is complete and on the disk
-//! .libtorch.downloads     what was fetched completely and is not unpacked yet
+//! .libtorch.downloads     wheels, until they are unpacked
 //! ```
 //! Only the holder of the lock has a partial folder, so whatever partial folder a new holder finds is left over from a
 //! run that died, and is removed.
@@ -13,8 +13,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{AtPath, SetupError};
-use crate::progress;
+use anyhow::{Context, Result, ensure};
+
+use crate::say;
 
 /// The file in a finished folder that says what it holds.
 const STAMP: &str = ".complete";
@@ -25,29 +26,26 @@ pub(crate) fn stamp(folder: &Path) -> Option<String> {
 }
 
 /// Marks `folder` as complete. Whatever it holds must be on the disk already ([`flush`]).
-pub(crate) fn write_stamp(folder: &Path, text: &str) -> Result<(), SetupError> {
-    let (path, aside) = (folder.join(STAMP), folder.join(".complete.new"));
+pub(crate) fn write_stamp(folder: &Path, text: &str) -> Result<()> {
+    let aside = folder.join(".complete.new");
     let mut file = File::create(&aside).at("create", &aside)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .at("write", &aside)?;
-    fs::rename(&aside, &path).at("write", &path)
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    written
+        .and_then(|()| fs::rename(&aside, folder.join(STAMP)))
+        .at("write", &aside)
 }
 
 /// Waits until everything that was written on the file system of `folder` is on the disk.
-pub(crate) fn flush(folder: &Path) -> Result<(), SetupError> {
+pub(crate) fn flush(folder: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     {
         let file = File::open(folder).at("open", folder)?;
-        rustix::fs::syncfs(&file).map_err(io::Error::from).at("flush", folder)
+        rustix::fs::syncfs(&file).map_err(io::Error::from).at("flush", folder)?;
     }
-    #[cfg(not(target_os = "linux"))]
-    {
-        #[cfg(unix)]
-        rustix::fs::sync();
-        let _ = folder;
-        Ok(())
-    }
+    #[cfg(all(unix, not(target_os = "linux")))]
+    rustix::fs::sync();
+    let _ = folder;
+    Ok(())
 }
 
 /// The lock on a folder and its scratch space. The scratch space is removed on drop, then the lock is released.
@@ -59,11 +57,11 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Locks `target`, waiting for another run if need be, and removes what runs that died left beside it.
-    pub(crate) fn lock(target: &Path) -> Result<Scratch, SetupError> {
+    pub(crate) fn lock(target: &Path) -> Result<Scratch> {
         let lock_path = sibling(target, "lock");
         let lock = File::create(&lock_path).at("create", &lock_path)?;
         if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
-            progress::say(&format!(
+            say(&format!(
                 "another run is setting up {}; waiting for it",
                 target.display()
             ));
@@ -80,19 +78,19 @@ impl Scratch {
     }
 
     /// A new empty folder in the scratch space.
-    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, SetupError> {
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
         fs::create_dir(&path).at("create", &path)?;
         Ok(path)
     }
 
-    /// The folder in which downloads stay from one run to the next, for the holder of the lock.
+    /// The folder in which downloads stay from one run to the next, for the holder of the lock. It may not exist.
     pub(crate) fn downloads(&self) -> PathBuf {
         sibling(&self.target, "downloads")
     }
 
     /// Puts `finished`, a folder of the scratch space, in the place of the target.
-    pub(crate) fn publish(&self, finished: &Path) -> Result<(), SetupError> {
+    pub(crate) fn publish(&self, finished: &Path) -> Result<()> {
         flush(finished)?;
         match fs::rename(&self.target, self.path.join("replaced")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("move away", &self.target)?,
@@ -112,62 +110,68 @@ impl Drop for Scratch {
 
 /// `.libtorch` and `lock` give `.libtorch.lock` beside it.
 fn sibling(target: &Path, suffix: &str) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(suffix);
-    target.with_file_name(name)
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!("{name}.{suffix}"))
 }
 
-fn remove_leftovers(target: &Path) -> Result<(), SetupError> {
+fn remove_leftovers(target: &Path) -> Result<()> {
     let prefix = sibling(target, "partial-");
-    let (Some(parent), Some(prefix)) = (target.parent(), prefix.file_name().and_then(|name| name.to_str())) else {
-        return Ok(());
-    };
+    let (parent, prefix) = (
+        target.parent().unwrap_or(target),
+        prefix.file_name().unwrap_or_default(),
+    );
     for entry in fs::read_dir(parent).at("read", parent)? {
-        let path = entry.at("read", parent)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| name.starts_with(prefix)) {
-            remove(&path).at("remove", &path)?;
+        let entry = entry.at("read", parent)?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_encoded_bytes())
+        {
+            remove(&entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Removes a folder to which the pip of a run that died may still be writing: what it adds meanwhile is removed, too.
-fn remove(folder: &Path) -> io::Result<()> {
+/// Removes a folder, if it exists, to which the pip of a run that died may still be writing.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
     let mut attempts = 0;
     loop {
         attempts += 1;
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempts < 10 => {}
-            outcome => return outcome,
+            outcome => return outcome.at("remove", folder),
         }
     }
 }
 
 /// Fails if the file system that holds `folder` has less than `needed` bytes free for this user.
-pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<(), SetupError> {
-    match free_bytes(folder) {
-        Some(free) if free < needed => Err(SetupError::NotEnoughSpace {
-            path: folder.to_owned(),
-            free,
-            needed,
-        }),
-        _ => Ok(()),
+pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<()> {
+    #[cfg(unix)]
+    if let Ok(stat) = rustix::fs::statvfs(folder)
+        && stat.f_blocks > 0
+    {
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let [free_mb, needed_mb] = [free, needed].map(|bytes| bytes / 1_000_000);
+        ensure!(
+            free >= needed,
+            "{} has {free_mb} MB free, and set-up needs {needed_mb} MB for a while: free some space, then run the same command again",
+            folder.display()
+        );
     }
+    Ok(())
 }
 
-/// `None` where the system does not say.
-#[cfg(unix)]
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+/// Says what was done to which path when an I/O call failed.
+pub(crate) trait AtPath<T> {
+    fn at(self, doing: &'static str, path: &Path) -> Result<T>;
 }
 
-#[cfg(not(unix))]
-fn free_bytes(_folder: &Path) -> Option<u64> {
-    None
+impl<T> AtPath<T> for io::Result<T> {
+    fn at(self, doing: &'static str, path: &Path) -> Result<T> {
+        self.with_context(|| format!("cannot {doing} {}", path.display()))
+    }
 }
 
 #[cfg(test)]
@@ -178,29 +182,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn publishing_replaces_the_old_folder_and_leaves_nothing_beside_it_but_the_lock() {
-        let root = tempfile::tempdir().unwrap();
-        let target = root.path().join(".thing");
-        fs::create_dir(&target).unwrap();
-        fs::write(target.join("old"), "old").unwrap();
-        let scratch = Scratch::lock(&target).unwrap();
-        let new = scratch.folder("new").unwrap();
-        fs::write(new.join("new"), "new").unwrap();
-        write_stamp(&new, "version 2").unwrap();
-        scratch.publish(&new).unwrap();
-        drop(scratch);
-
-        assert_eq!(stamp(&target).as_deref(), Some("version 2"));
-        assert!(target.join("new").exists() && !target.join("old").exists());
-        let mut names: Vec<_> = fs::read_dir(root.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        names.sort();
-        assert_eq!(names, [".thing", ".thing.lock"]);
-    }
-
-    #[test]
     fn what_a_dead_run_left_is_removed() {
         let root = tempfile::tempdir().unwrap();
         let leftover = root.path().join(".thing.partial-0/deep");
@@ -208,8 +189,7 @@ mod tests {
         let other = root.path().join(".thingamajig.partial-0");
         fs::create_dir(&other).unwrap();
         let _scratch = Scratch::lock(&root.path().join(".thing")).unwrap();
-        assert!(!leftover.exists());
-        assert!(other.exists());
+        assert!(!leftover.exists() && other.exists());
     }
 
     #[test]

@@ -9,218 +9,139 @@
 //! .libtorch/build-version       what torch-sys compares with the version it needs
 //! ```
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::downloads::Downloads;
-use crate::error::{AtPath, SetupError};
-use crate::folder::{self, Scratch};
-use crate::pip::Wheels;
-use crate::progress::{megabytes, say};
-use crate::wheel::{Wheel, pinned_version};
+use anyhow::{Result, bail, ensure};
+
+use crate::folder::{self, AtPath, Scratch};
+use crate::pip::Pip;
+use crate::{Env, say};
 
 /// The version that tch 0.24 needs.
 const VERSION: &str = "2.11.0";
+/// The wheels. The versions of NVIDIA's are those that torch's metadata pins through `cuda-toolkit==13.0.2`.
+#[cfg(not(target_os = "macos"))]
+const WHEELS: &[&str] = &[
+    "torch==2.11.0",
+    "nvidia-cuda-cupti==13.0.85.*",
+    "nvidia-cuda-runtime==13.0.96.*",
+];
+#[cfg(target_os = "macos")]
+const WHEELS: &[&str] = &["torch==2.11.0"];
+/// What is taken out of them, and where it goes.
+#[cfg(not(target_os = "macos"))]
+const PARTS: &[(&str, &str)] = &[
+    ("torch/include", "include"),
+    ("torch/lib/libtorch_cpu.so", "lib/libtorch_cpu.so"),
+    ("torch/lib/libc10.so", "lib/libc10.so"),
+    ("torch/lib/libgomp.so.1", "lib/libgomp.so.1"),
+    ("nvidia/cu13/lib/libcupti.so.13", "lib/libcupti.so.13"),
+    ("nvidia/cu13/lib/libcudart.so.13", "lib/libcudart.so.13"),
+];
+#[cfg(target_os = "macos")]
+const PARTS: &[(&str, &str)] = &[
+    ("torch/include", "include"),
+    ("torch/lib/libtorch.dylib", "lib/libtorch.dylib"),
+    ("torch/lib/libtorch_cpu.dylib", "lib/libtorch_cpu.dylib"),
+    ("torch/lib/libc10.dylib", "lib/libc10.dylib"),
+    ("torch/lib/libomp.dylib", "lib/libomp.dylib"),
+];
 /// The number changes when what is unpacked, or where, changes.
 const STAMP: &str = "torch 2.11.0, CPU, layout 1\n";
-/// While pip works, the wheel (530 MB) is on the disk up to three times: in pip's cache, in its temporary folder, and
-/// where it belongs.
-const DOWNLOAD_BYTES: u64 = 1_700_000_000;
-/// What is unpacked (490 MB), and some room.
-const UNPACK_BYTES: u64 = 600_000_000;
-/// Set by the user, makes torch-sys take any version.
-const BYPASS: &str = "LIBTORCH_BYPASS_VERSION_CHECK";
-
-/// Looks environment variables up.
-pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+/// The wheel of torch (530 MB) is on the disk twice, here and in pip's cache, while all of it is unpacked (1.2 GB).
+const NEEDED_BYTES: u64 = 2_400_000_000;
 
 /// Makes sure that there is a libtorch to build with, and says in one line which.
-pub(crate) fn provide(root: &Path, env: Env<'_>, wheels: &dyn Wheels, force: bool) -> Result<String, SetupError> {
+pub(crate) fn provide(root: &Path, env: Env<'_>, pip: &Pip, force: bool) -> Result<String> {
     let own = root.join(".libtorch");
-    for folder in env("LIBTORCH").map(PathBuf::from).iter().chain([&own]) {
-        // It separates the folders of a program's list of them.
-        if folder.as_os_str().as_encoded_bytes().contains(&b':') && cfg!(unix) {
-            return Err(SetupError::Colon { folder: folder.clone() });
-        }
+    let named = env("LIBTORCH").map(PathBuf::from);
+    for folder in named.iter().chain([&own]) {
+        ensure!(
+            cfg!(not(unix)) || !folder.as_os_str().as_encoded_bytes().contains(&b':'),
+            "libtorch would be in {}, and programs cannot be told to look in a folder whose path has a `:`: move the clone (or what \
+             LIBTORCH names) to another place, then run the same command again",
+            folder.display()
+        );
     }
     if env("LIBTORCH_USE_PYTORCH").is_some() {
         return check_pytorch(env);
     }
-    match env("LIBTORCH").map(PathBuf::from) {
+    match named {
         // `.cargo/config.toml` sets LIBTORCH to our own folder for everything that cargo runs, if the user has not set it.
         Some(folder) if folder != own => return check_libtorch(&folder, env),
-        _ if own.is_symlink() => return check_link(&own, env),
+        _ if own.is_symlink() => {
+            if let Some(missing) = missing_part(&own, &own) {
+                let target = fs::read_link(&own).at("read", &own)?;
+                bail!(
+                    "{} is a link to {}, which is not a libtorch (it has no {missing}): remove the link and set-up provides one, or let \
+                     it point at a libtorch {VERSION}",
+                    own.display(),
+                    target.display()
+                );
+            }
+            return check_libtorch(&own, env);
+        }
         _ => {}
     }
-    if !force && is_complete(&own) {
-        return Ok(format!("libtorch {VERSION} is in {}", own.display()));
+    if force || !is_complete(&own) {
+        check_platform()?;
+        let scratch = Scratch::lock(&own)?;
+        // Another run may have worked on it.
+        if force || !is_complete(&own) {
+            build(&scratch, root, pip, force)?;
+        }
     }
-    check_platform()?;
-    let scratch = Scratch::lock(&own)?;
-    if !force && is_complete(&own) {
-        return Ok(format!("libtorch {VERSION} is in {}, from another run", own.display()));
-    }
-    let downloads = Downloads::kept_in(scratch.downloads(), wheels);
-    if force {
-        downloads.clear()?;
-    }
-    let outcome = build(&scratch, root, &downloads);
-    // An unusable wheel is not kept; after any other failure the next run continues where this one stopped.
-    if let Ok(_) | Err(SetupError::Damaged { .. } | SetupError::Incomplete { .. }) = &outcome {
-        downloads.clear()?;
-    }
-    let bytes = outcome?;
-    Ok(format!(
-        "libtorch {VERSION} is in {} ({})",
-        own.display(),
-        megabytes(bytes)
-    ))
+    Ok(format!("libtorch {VERSION} is in {}", own.display()))
 }
 
 pub(crate) fn is_complete(own: &Path) -> bool {
     folder::stamp(own).as_deref() == Some(STAMP) && missing_part(own, own).is_none()
 }
 
-/// A link that the user made in place of our own folder.
-fn check_link(own: &Path, env: Env<'_>) -> Result<String, SetupError> {
-    match missing_part(own, own) {
-        None => check_libtorch(own, env),
-        Some(missing) => Err(SetupError::BadLink {
-            link: own.to_owned(),
-            target: fs::read_link(own).at("read", own)?,
-            missing,
-        }),
-    }
-}
-
 /// Fetches, unpacks and publishes.
-fn build(scratch: &Scratch, root: &Path, downloads: &Downloads<'_>) -> Result<u64, SetupError> {
-    let requirement = format!("torch=={VERSION}");
-    if downloads.has(&requirement) {
-        folder::check_space(root, UNPACK_BYTES)?;
-        say(&format!(
-            "libtorch {VERSION}: an earlier run has fetched the torch wheel"
-        ));
-    } else {
-        folder::check_space(root, DOWNLOAD_BYTES)?;
-        say(&format!(
-            "libtorch {VERSION}: fetching the torch wheel with pip (about 530 MB, once; 490 MB stay on disk)"
-        ));
+fn build(scratch: &Scratch, root: &Path, pip: &Pip, force: bool) -> Result<()> {
+    if force {
+        folder::remove(&scratch.downloads())?;
     }
-    let mut torch = Wheel::open(&downloads.fetch(&requirement, &scratch.folder("torch")?)?)?;
-    let cuda = cuda_wheels(&torch.metadata()?, scratch, downloads)?;
-
+    folder::check_space(root, NEEDED_BYTES)?;
+    say(&format!(
+        "libtorch {VERSION}: fetching it with pip (about 545 MB, once; 490 MB stay on disk)"
+    ));
+    let wheels = pip.unpack(WHEELS, scratch)?;
     let tree = scratch.folder("libtorch")?;
-    let mut bytes = torch.unpack(&tree, place_of_torch)?;
-    for (mut wheel, library) in cuda {
-        let unpacked = wheel.unpack(&tree, |name| place_of_library(name, library))?;
-        if unpacked == 0 {
-            return Err(wheel.incomplete(library));
+    fs::create_dir(tree.join("lib")).at("create", &tree)?;
+    for (part, place) in PARTS {
+        fs::rename(wheels.join(part), tree.join(place)).at("find in the wheels", Path::new(part))?;
+    }
+    #[cfg(unix)]
+    for (file, link) in [("libtorch_cpu.so", "libtorch.so"), ("libgomp.so.1", "libgomp.so")] {
+        if cfg!(not(target_os = "macos")) {
+            std::os::unix::fs::symlink(file, tree.join("lib").join(link)).at("create", Path::new(link))?;
         }
-        bytes += unpacked;
     }
-    link_libraries(&tree)?;
     if let Some(missing) = missing_part(&tree, &tree) {
-        return Err(torch.incomplete(missing));
+        bail!("the wheel of torch {VERSION} holds no {missing}: it is laid out in a way that set-up does not know");
     }
-    let version_file = tree.join("build-version");
-    fs::write(&version_file, format!("{VERSION}+cpu\n")).at("write", &version_file)?;
+    fs::write(tree.join("build-version"), format!("{VERSION}+cpu\n")).at("write in", &tree)?;
     folder::flush(&tree)?;
     folder::write_stamp(&tree, STAMP)?;
-    scratch.publish(&tree)?;
-    Ok(bytes)
+    scratch.publish(&tree)
 }
 
-/// The two CUDA libraries that libtorch_cpu.so of PyPI's wheel for Linux is linked to, in the versions that the wheel's
-/// metadata pins: directly, or through the package `cuda-toolkit`. A wheel without CUDA pins none.
-fn cuda_wheels(
-    torch_metadata: &str,
-    scratch: &Scratch,
-    wheels: &dyn Wheels,
-) -> Result<Vec<(Wheel, &'static str)>, SetupError> {
-    let Some(toolkit) = pinned_version(torch_metadata, "cuda-toolkit") else {
-        return Ok(Vec::new());
-    };
-    if cfg!(target_os = "macos") {
-        return Ok(Vec::new());
-    }
-    let path = wheels.fetch(&format!("cuda-toolkit=={toolkit}"), &scratch.folder("cuda-toolkit")?)?;
-    let mut toolkit = Wheel::open(&path)?;
-    let metadata = toolkit.metadata()?;
-    let mut found = Vec::new();
-    for (package, library) in [
-        ("nvidia-cuda-cupti", "libcupti.so."),
-        ("nvidia-cuda-runtime", "libcudart.so."),
-    ] {
-        let version = pinned_version(&metadata, package).ok_or_else(|| toolkit.incomplete(package))?;
-        let path = wheels.fetch(&format!("{package}=={version}"), &scratch.folder(package)?)?;
-        found.push((Wheel::open(&path)?, library));
-    }
-    Ok(found)
-}
-
-/// Where a file of the torch wheel goes, if a CPU build needs it.
-fn place_of_torch(name: &str) -> Option<PathBuf> {
-    if let Some(header) = name.strip_prefix("torch/include/") {
-        return Some(Path::new("include").join(header)).filter(|path| is_inside(path));
-    }
-    let library = name.strip_prefix("torch/lib/")?;
-    let needed = [
-        "libtorch_cpu.so",
-        "libc10.so",
-        "libtorch.dylib",
-        "libtorch_cpu.dylib",
-        "libc10.dylib",
-        "libomp.dylib",
-    ];
-    let needed = needed.contains(&library) || (library.starts_with("libgomp") && library.contains(".so"));
-    (needed && !library.contains('/')).then(|| Path::new("lib").join(library))
-}
-
-fn place_of_library(name: &str, prefix: &str) -> Option<PathBuf> {
-    let file = name.rsplit('/').next()?;
-    file.starts_with(prefix).then(|| Path::new("lib").join(file))
-}
-
-/// A path of an archive must not climb out of the folder it is unpacked into.
-fn is_inside(path: &Path) -> bool {
-    path.components()
-        .all(|component| matches!(component, std::path::Component::Normal(_)))
-}
-
-/// The names that the linker looks for.
-fn link_libraries(tree: &Path) -> Result<(), SetupError> {
-    let lib = tree.join("lib");
-    for (file, link) in [("libtorch_cpu.so", "libtorch.so"), ("libgomp.so.1", "libgomp.so")] {
-        if lib.join(file).exists() && !lib.join(link).exists() {
-            symlink(file, &lib.join(link))?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn symlink(to: &str, link: &Path) -> Result<(), SetupError> {
-    std::os::unix::fs::symlink(to, link).at("create", link)
-}
-
-#[cfg(not(unix))]
-fn symlink(to: &str, link: &Path) -> Result<(), SetupError> {
-    fs::copy(link.with_file_name(to), link).at("create", link).map(drop)
-}
-
-fn check_platform() -> Result<(), SetupError> {
+fn check_platform() -> Result<()> {
     let linux = cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"));
     // The wheel for Apple's processors is a CPU build; torch-sys takes its libtorch from there too.
     let mac = cfg!(all(target_os = "macos", target_arch = "aarch64"));
-    if linux || mac {
-        return Ok(());
-    }
-    Err(SetupError::Platform {
-        platform: format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH),
-    })
+    ensure!(
+        linux || mac,
+        "set-up has no libtorch for {} on {}: install libtorch {VERSION} yourself and set LIBTORCH to its folder, or `pip install \
+         torch=={VERSION}` and set LIBTORCH_USE_PYTORCH=1",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
+    Ok(())
 }
 
 /// What a libtorch must have and this one has not; `include` and `lib` are usually the same folder.
@@ -241,58 +162,260 @@ fn missing_part(include: &Path, lib: &Path) -> Option<&'static str> {
 }
 
 /// A libtorch that the user names is checked for plausibility, as torch-sys will see it.
-fn check_libtorch(folder: &Path, env: Env<'_>) -> Result<String, SetupError> {
-    let not_libtorch = |missing| SetupError::NotLibtorch {
-        folder: folder.to_owned(),
-        missing,
-    };
-    if !folder.is_absolute() {
-        return Err(not_libtorch("leading `/`: a full path is needed".to_owned()));
-    }
+fn check_libtorch(folder: &Path, env: Env<'_>) -> Result<String> {
+    let shown = folder.display();
     let part = |variable: &str| env(variable).map_or_else(|| folder.to_owned(), PathBuf::from);
-    if let Some(missing) = missing_part(&part("LIBTORCH_INCLUDE"), &part("LIBTORCH_LIB")) {
-        return Err(not_libtorch(missing.to_owned()));
+    let missing = match missing_part(&part("LIBTORCH_INCLUDE"), &part("LIBTORCH_LIB")) {
+        _ if !folder.is_absolute() => Some("leading `/`: a full path is needed"),
+        missing => missing,
+    };
+    if let Some(missing) = missing {
+        bail!(
+            "LIBTORCH={shown} is not a libtorch (it has no {missing}): point it at the folder of a libtorch {VERSION}, or unset it and \
+             set-up provides one"
+        );
     }
     if let Ok(version) = fs::read_to_string(folder.join("build-version")) {
-        check_version(&version, &folder.display().to_string(), "LIBTORCH", env)?;
+        check_version(&version, &shown.to_string(), "LIBTORCH", env)?;
     }
-    Ok(format!("libtorch is your own, in {}", folder.display()))
+    Ok(format!("libtorch is your own, in {shown}"))
 }
 
 /// Asks the Python that torch-sys will ask.
-fn check_pytorch(env: Env<'_>) -> Result<String, SetupError> {
+fn check_pytorch(env: Env<'_>) -> Result<String> {
     let python = if env("VIRTUAL_ENV").is_some() {
         "python"
     } else {
         "python3"
     };
     let program = "from importlib.metadata import version; print(version('torch'))";
-    let output = Command::new(python).args(["-c", program]).output();
-    match output {
+    match Command::new(python).args(["-c", program]).output() {
         Ok(output) if output.status.success() => {
             let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             check_version(&version, &format!("the torch of {python}"), "LIBTORCH_USE_PYTORCH", env)?;
             Ok(format!("libtorch is that of {python}'s torch {version}"))
         }
-        _ => Err(SetupError::NoPytorch {
-            python: python.to_owned(),
-        }),
+        _ => bail!(
+            "LIBTORCH_USE_PYTORCH is set and `{python}` has no torch: `{python} -m pip install torch=={VERSION}`, or unset it and set-up \
+             provides libtorch"
+        ),
     }
 }
 
 /// `2.11.0`, `2.11.0+cpu` and `2.11.0+cu130` are all the right version.
-fn check_version(version: &str, what: &str, variable: &'static str, env: Env<'_>) -> Result<(), SetupError> {
+fn check_version(version: &str, what: &str, variable: &str, env: Env<'_>) -> Result<()> {
     let version = version.trim();
-    if env(BYPASS).is_some() || version.split('+').next() == Some(VERSION) {
-        return Ok(());
-    }
-    Err(SetupError::Version {
-        what: what.to_owned(),
-        variable,
-        actual: version.to_owned(),
-    })
+    ensure!(
+        env("LIBTORCH_BYPASS_VERSION_CHECK").is_some() || version.split('+').next() == Some(VERSION),
+        "{what} is libtorch {version}, and tch needs {VERSION}: install that version, or unset {variable} and set-up provides one \
+         (LIBTORCH_BYPASS_VERSION_CHECK=1 tries it all the same)"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
-#[path = "libtorch_tests.rs"]
-mod tests;
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::pip::testing::FakeIndex;
+
+    const HEADER: &str = "torch/include/torch/csrc/api/include/torch/torch.h";
+
+    /// The wheel of torch.
+    fn torch() -> FakeIndex {
+        let libraries = [
+            "libtorch_cpu.so",
+            "libtorch_cuda.so",
+            "libtorch.so",
+            "libc10.so",
+            "libgomp.so.1",
+        ];
+        let files = libraries.map(|name| format!("torch/lib/{name}"));
+        let mut files: Vec<(&str, &str)> = files.iter().map(|name| (name.as_str(), name.as_str())).collect();
+        files.extend([(HEADER, "header"), ("torch/nn/functional.py", "python")]);
+        FakeIndex::new().with(WHEELS[0], &files)
+    }
+
+    /// The wheels, in the layout of those on PyPI.
+    fn index(torch: FakeIndex) -> FakeIndex {
+        torch
+            .with(
+                WHEELS[1],
+                &[
+                    ("nvidia/cu13/lib/libcupti.so.13", "cupti"),
+                    ("nvidia/cu13/lib/libnvperf_host.so", "perf"),
+                ],
+            )
+            .with(WHEELS[2], &[("nvidia/cu13/lib/libcudart.so.13", "cudart")])
+    }
+
+    /// Sets up as a process that cargo runs for a user who has set nothing.
+    fn set_up(root: &Path, index: &FakeIndex, force: bool) -> Result<String> {
+        let own = root.join(".libtorch");
+        provide(
+            root,
+            &|name| (name == "LIBTORCH").then(|| own.clone().into()),
+            &index.pip(),
+            force,
+        )
+    }
+
+    fn error_with(root: &Path, libtorch: &Path) -> String {
+        let env = |name: &str| (name == "LIBTORCH").then(|| libtorch.as_os_str().to_owned());
+        provide(root, &env, &FakeIndex::new().pip(), false)
+            .unwrap_err()
+            .to_string()
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_wheels_become_a_cpu_libtorch_in_place_of_a_half_unpacked_one() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join(".libtorch");
+        fs::create_dir_all(own.join("lib")).unwrap();
+        fs::write(own.join("lib/libtorch_cpu.so"), "half").unwrap();
+        fs::create_dir_all(root.path().join(".libtorch.partial-1/libtorch/lib")).unwrap();
+        set_up(root.path(), &index(torch()), false).unwrap();
+        assert_eq!(files(&own), [".complete", "build-version", "include", "lib"]);
+        assert_eq!(
+            files(&own.join("lib")),
+            [
+                "libc10.so",
+                "libcudart.so.13",
+                "libcupti.so.13",
+                "libgomp.so",
+                "libgomp.so.1",
+                "libtorch.so",
+                "libtorch_cpu.so"
+            ]
+        );
+        assert_eq!(
+            fs::read_to_string(own.join("lib/libtorch.so")).unwrap(),
+            "torch/lib/libtorch_cpu.so"
+        );
+        assert_eq!(
+            fs::read_to_string(own.join(HEADER.strip_prefix("torch/").unwrap())).unwrap(),
+            "header"
+        );
+        assert_eq!(fs::read_to_string(own.join("build-version")).unwrap(), "2.11.0+cpu\n");
+        assert_eq!(
+            files(root.path()),
+            [".libtorch", ".libtorch.lock"],
+            "the wheels are gone"
+        );
+    }
+
+    #[test]
+    fn only_what_is_missing_damaged_or_forced_is_downloaded_again() {
+        let root = tempfile::tempdir().unwrap();
+        let index = index(torch());
+        let own = root.path().join(".libtorch");
+        let downloads_of = |force| {
+            let before = index.downloaded().len();
+            set_up(root.path(), &index, force).unwrap();
+            index.downloaded().len() - before
+        };
+        assert_eq!(downloads_of(false), 3);
+        assert_eq!(downloads_of(false), 0);
+        assert_eq!(downloads_of(true), 3);
+        fs::remove_file(own.join(".complete")).unwrap();
+        assert_eq!(downloads_of(false), 3, "a folder without its stamp is not trusted");
+        fs::write(own.join("lib/libtorch_cpu.so"), "").unwrap();
+        assert_eq!(downloads_of(false), 3, "a library of no bytes is none");
+    }
+
+    #[test]
+    fn a_run_that_fails_leaves_no_libtorch_but_its_downloads() {
+        let root = tempfile::tempdir().unwrap();
+        let offline = torch();
+        let error = set_up(root.path(), &offline, false).unwrap_err().to_string();
+        assert!(
+            error.starts_with("pip cannot reach the package index for nvidia-cuda-cupti==13.0.85"),
+            "{error}"
+        );
+        assert_eq!(files(root.path()), [".libtorch.downloads", ".libtorch.lock"]);
+        let online = index(torch());
+        set_up(root.path(), &online, false).unwrap();
+        assert_eq!(files(root.path()), [".libtorch", ".libtorch.lock"]);
+
+        fs::remove_dir_all(root.path().join(".libtorch")).unwrap();
+        let downloads = root.path().join(".libtorch.downloads");
+        fs::create_dir(&downloads).unwrap();
+        for wheel in WHEELS {
+            fs::write(downloads.join(wheel), "").unwrap();
+        }
+        let online = index(torch());
+        set_up(root.path(), &online, false).unwrap();
+        assert!(
+            online.downloaded().is_empty(),
+            "downloads of an interrupted run need no network"
+        );
+    }
+
+    #[test]
+    fn a_wheel_of_another_layout_is_one_line() {
+        let root = tempfile::tempdir().unwrap();
+        let other = index(FakeIndex::new().with(WHEELS[0], &[(HEADER, "header")]));
+        let error = format!("{:#}", set_up(root.path(), &other, false).unwrap_err());
+        assert!(
+            error.starts_with("cannot find in the wheels torch/lib/libtorch_cpu.so: "),
+            "{error}"
+        );
+        assert_eq!(files(root.path()), [".libtorch.lock"]);
+    }
+
+    #[test]
+    fn a_libtorch_that_the_user_names_wins_if_it_is_one() {
+        let (root, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let header = theirs.path().join("include/torch/csrc/api/include/torch");
+        fs::create_dir_all(&header).unwrap();
+        fs::write(header.join("torch.h"), "").unwrap();
+        fs::create_dir_all(theirs.path().join("lib")).unwrap();
+        fs::write(theirs.path().join("lib/libtorch_cpu.so"), "a library").unwrap();
+        let env = |name: &str| (name == "LIBTORCH").then(|| theirs.path().as_os_str().to_owned());
+        assert!(
+            provide(root.path(), &env, &FakeIndex::new().pip(), false)
+                .unwrap()
+                .contains("your own")
+        );
+
+        fs::write(theirs.path().join("build-version"), "2.9.1+cu128\n").unwrap();
+        let error = error_with(root.path(), theirs.path());
+        assert!(
+            error.contains("is libtorch 2.9.1+cu128, and tch needs 2.11.0"),
+            "{error}"
+        );
+        assert_eq!(
+            error_with(root.path(), Path::new("/nowhere")),
+            "LIBTORCH=/nowhere is not a libtorch (it has no lib/libtorch_cpu.so): point it at the folder of a libtorch 2.11.0, or \
+             unset it and set-up provides one"
+        );
+        assert!(error_with(root.path(), Path::new("libtorch")).contains("a full path is needed"));
+        let error = error_with(Path::new("/somewhere"), Path::new("/somewhere/a:b"));
+        assert!(
+            error.starts_with("libtorch would be in /somewhere/a:b, and programs cannot be told"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_link_to_nowhere_is_the_cause_and_not_a_variable_that_nobody_set() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join(".libtorch");
+        std::os::unix::fs::symlink("/nowhere", &own).unwrap();
+        let error = set_up(root.path(), &FakeIndex::new(), false).unwrap_err().to_string();
+        let expected = format!(
+            "{} is a link to /nowhere, which is not a libtorch (it has no lib/libtorch_cpu.so): remove the link",
+            own.display()
+        );
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}

@@ -1,43 +1,41 @@
 //! `cargo xtask`: what a new clone needs before cargo can work (libtorch, ROMs), and then cargo.
 //!
 //! ```text
-//! main ─┬─ setup ─┬─ libtorch ─┬─ wheel      reads and unpacks what pip brought
-//!       │         └─ roms ─────┤
-//!       │                      ├─ pip        brings wheels
-//!       │                      ├─ downloads  keeps them until they are unpacked
-//!       │                      └─ folder     stamps, locks, scratch folders: a folder is complete or not there
-//!       ├─ sdl      what gym-rs is compiled with, for the tests
-//!       └─ cargo    hands over to cargo
+//! main ─┬─ libtorch ─┬─ pip      downloads, verifies and unpacks wheels
+//!       ├─ roms ─────┴─ folder   locks, scratch folders, stamps: a folder is complete or not there
+//!       ├─ names                 catches a misspelt environment before anything is downloaded
+//!       ├─ sdl                   what gym-rs is compiled with, for the tests
+//!       └─ cargo                 hands over to cargo
 //! ```
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod cargo;
-mod downloads;
-mod error;
 mod folder;
 mod libtorch;
 mod names;
 mod pip;
-mod progress;
 mod roms;
 mod sdl;
-mod setup;
-#[cfg(test)]
-mod testing;
-mod wheel;
 
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::error::SetupError;
-use crate::setup::Options;
+use crate::pip::Pip;
+
+/// Looks environment variables up.
+type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+const ENV: Env<'static> = &|name| std::env::var_os(name);
 
 /// Sets coinop up, then runs cargo.
 ///
-/// The first run fetches libtorch (about 530 MB to download, 490 MB on disk) and the Atari ROMs (3 MB) with pip, into
+/// The first run fetches libtorch (about 545 MB to download, 490 MB on disk) and the Atari ROMs (3 MB) with pip, into
 /// the ignored folders .libtorch and .roms. Later runs find them there and start at once. After that, plain
 /// `cargo build`, `cargo test` and `cargo run --release -- ...` work too.
 #[derive(Parser)]
@@ -74,7 +72,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Set up, then run all tests, including documentation examples, and those of gym-rs if SDL2 is installed or can be
+    /// Set up, then run all tests, including documentation examples, and those of gym-rs if SDL2 is installed
     Test {
         /// Arguments of `cargo test --workspace`, for example a part of a test's name
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -93,48 +91,76 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
-            progress::say_error(&error);
+            // A path, or what pip printed, may hold what a terminal acts on.
+            let text = one_line(&error).replace(char::is_control, "?");
+            let _ = writeln!(io::stderr().lock(), "error: {text}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(command: Command) -> Result<ExitCode, SetupError> {
+fn run(command: Command) -> Result<ExitCode> {
     let root = workspace_root();
     match command {
         Command::Setup { roms, force } => {
-            setup::everything(&root, &Options { roms, force })?;
+            set_up(&root, roms.as_deref(), force, None)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Train { roms, env, args } => {
             names::check(&env)?;
             let roms = roms.or_else(|| roms_argument(&args));
-            // Compile everything that does not need libtorch during its download.
-            let ahead = (!libtorch::is_complete(&root.join(".libtorch"))).then(|| cargo::ahead(cargo::TRAIN));
-            let done = setup::everything(&root, &Options { roms, force: false });
-            drop(ahead);
-            done?;
+            set_up(&root, roms.as_deref(), false, Some(cargo::TRAIN))?;
             cargo::train(&env, &args)
         }
         Command::Test { args } => {
-            let ahead = (!libtorch::is_complete(&root.join(".libtorch"))).then(|| cargo::ahead(cargo::TEST));
-            let done = setup::everything(&root, &Options::default());
-            drop(ahead);
-            done?;
+            set_up(&root, None, false, Some(cargo::TEST))?;
             // With arguments, the user selects the tests.
-            if args.is_empty() && sdl::provide() && !cargo::test_gym_rs()? {
+            if args.is_empty() && sdl::is_there() && !cargo::test_gym_rs()? {
                 return Ok(ExitCode::FAILURE);
             }
             cargo::test(&args)
         }
         Command::KillTest => {
-            setup::everything(&root, &Options::default())?;
+            set_up(&root, None, false, None)?;
             cargo::kill_test()
         }
         Command::Golden { games } => {
-            setup::roms(&root, &Options::default())?;
+            say(&roms::provide(
+                &root,
+                &roms::table(),
+                None,
+                ENV,
+                &Pip::of_system(),
+                false,
+            )?);
             cargo::golden(&games)
         }
+    }
+}
+
+/// Provides libtorch and the ROMs, unless they are there. During a download, `build` compiles everything that does not need libtorch.
+fn set_up(root: &Path, roms: Option<&Path>, force: bool, build: Option<&[&str]>) -> Result<()> {
+    let ahead = (!libtorch::is_complete(&root.join(".libtorch"))).then(|| build.map(cargo::ahead));
+    let pip = Pip::of_system();
+    say(&libtorch::provide(root, ENV, &pip, force)?);
+    say(&roms::provide(root, &roms::table(), roms, ENV, &pip, force)?);
+    drop(ahead);
+    Ok(())
+}
+
+/// Writes one line to stderr and ignores errors; `eprintln!` would panic.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "xtask: {text}");
+}
+
+/// The causes of an error in one line.
+fn one_line(error: &anyhow::Error) -> String {
+    let cause = error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind);
+    match cause {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            format!("{error:#}; free some space, then run the same command again")
+        }
+        _ => format!("{error:#}"),
     }
 }
 
@@ -148,15 +174,14 @@ fn workspace_root() -> PathBuf {
 /// The folder of `--roms DIR` among the arguments of `coinop train`, with which ROMs need not be downloaded.
 fn roms_argument(args: &[String]) -> Option<PathBuf> {
     let position = args.iter().position(|arg| arg == "--roms");
-    let separate = position.and_then(|position| args.get(position + 1)).map(PathBuf::from);
-    separate.or_else(|| {
-        args.iter()
-            .find_map(|arg| arg.strip_prefix("--roms=").map(PathBuf::from))
-    })
+    let separate = position.and_then(|position| args.get(position + 1));
+    let joined = || args.iter().find_map(|arg| arg.strip_prefix("--roms="));
+    separate.map(String::as_str).or_else(joined).map(PathBuf::from)
 }
 
 #[cfg(test)]
 mod tests {
+    use anyhow::Context;
     use clap::CommandFactory;
 
     use super::*;
@@ -172,20 +197,31 @@ mod tests {
         let Command::Train { roms, env, args } = cli.command else {
             panic!("not train")
         };
-        assert_eq!(
-            (roms, env.as_str(), args),
-            (None, "pong", vec!["--algo".into(), "ppo".into(), "--help".into()])
-        );
+        assert_eq!((roms, env.as_str()), (None, "pong"));
+        assert_eq!(args, ["--algo", "ppo", "--help"]);
     }
 
     #[test]
     fn roms_are_recognised_among_the_arguments_of_train() {
         let args = |args: &[&str]| args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>();
         assert_eq!(
-            roms_argument(&args(&["--algo", "ppo", "--roms", "/r"])),
+            roms_argument(&args(&["--seed", "1", "--roms", "/r"])),
             Some("/r".into())
         );
         assert_eq!(roms_argument(&args(&["--roms=/r"])), Some("/r".into()));
         assert_eq!(roms_argument(&args(&["--seed", "1"])), None);
+    }
+
+    #[test]
+    fn a_full_disk_has_a_way_out_and_other_failures_name_the_path() {
+        let failed = |kind: io::ErrorKind| Err::<(), _>(io::Error::from(kind)).context("cannot write /data/x");
+        assert_eq!(
+            one_line(&failed(io::ErrorKind::StorageFull).unwrap_err()),
+            "cannot write /data/x: no storage space; free some space, then run the same command again"
+        );
+        assert_eq!(
+            one_line(&failed(io::ErrorKind::PermissionDenied).unwrap_err()),
+            "cannot write /data/x: permission denied"
+        );
     }
 }

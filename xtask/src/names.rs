@@ -3,13 +3,13 @@
 use coinop_atari::games;
 use coinop_atari::names::nearest;
 
-use crate::error::SetupError;
+use anyhow::{Result, bail};
 
 /// The short names of all environments that are not Atari games; a test of the program checks that the list is complete.
 const OTHERS: &str = include_str!("names.txt");
 
 /// Checks the name of an environment, which may have options: `pong@mode=1`. Names with a family (`ALE/…`, `gym-rs/…`) are left to the program.
-pub(crate) fn check(env: &str) -> Result<(), SetupError> {
+pub(crate) fn check(env: &str) -> Result<()> {
     let name = env.split('@').next().unwrap_or(env);
     let short = name
         .strip_prefix("atari/")
@@ -21,10 +21,8 @@ pub(crate) fn check(env: &str) -> Result<(), SetupError> {
     if is_the_programs || known().any(|known| squeeze(known) == wanted) {
         return Ok(());
     }
-    Err(SetupError::UnknownEnv {
-        name: name.to_owned(),
-        nearest: nearest(name, known()),
-    })
+    let hint = nearest(name, known()).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    bail!("there is no environment `{name}`{hint}; `cargo run --release -- envs` lists all")
 }
 
 /// Removes case and separators.

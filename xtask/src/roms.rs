@@ -8,22 +8,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail, ensure};
 use coinop_atari::games;
 use md5::{Digest, Md5};
 
-use crate::error::{AtPath, SetupError};
-use crate::folder::{self, Scratch};
-use crate::libtorch::Env;
-use crate::pip::Wheels;
-use crate::progress::say;
-use crate::wheel::Wheel;
+use crate::folder::{self, AtPath, Scratch};
+use crate::pip::Pip;
+use crate::{Env, say};
 
 /// The release whose ROMs and behaviour the Atari machine is tested against.
-const REQUIREMENT: &str = "ale-py==0.12.1";
+const WHEEL: &str = "ale-py==0.12.1";
+/// Where the wheel keeps the ROMs.
+const WHEEL_FOLDER: &str = "ale_py/roms";
 const STAMP: &str = "ale-py 0.12.1\n";
 const STAMP_OF_FOLDER: &str = "--roms ";
-/// Where the wheel keeps the ROMs, and their checksums as a JSON object `{"pong.bin": MD5, ...}`.
-const WHEEL_FOLDER: &str = "ale_py/roms/";
 /// The largest cartridge of the 2600 has 64 KiB; what is larger is no ROM.
 const MAX_ROM_BYTES: u64 = 64 * 1024;
 
@@ -41,36 +39,67 @@ pub(crate) fn provide(
     table: &Table,
     from: Option<&Path>,
     env: Env<'_>,
-    wheels: &dyn Wheels,
+    pip: &Pip,
     force: bool,
-) -> Result<String, SetupError> {
+) -> Result<String> {
     let own = root.join(".roms");
     if let Some(from) = from {
-        return copy_from(from, &own, table);
-    }
-    if let Some(theirs) = env("COINOP_ROMS") {
-        let folder = PathBuf::from(theirs);
-        if !table.keys().any(|name| folder.join(file_name(name)).is_file()) {
-            return Err(SetupError::NoOwnRoms { folder });
+        let roms = roms_in(from, table)?;
+        ensure!(
+            !roms.is_empty(),
+            "{} holds no ROM of a supported game: it needs files such as pong.bin",
+            from.display()
+        );
+        store(
+            &roms,
+            &own,
+            &Scratch::lock(&own)?,
+            &format!("{STAMP_OF_FOLDER}{}\n", from.display()),
+        )?;
+        let is_missing = |name: &&str| !own.join(file_name(name)).exists();
+        let missing: Vec<&str> = table.keys().copied().filter(is_missing).collect();
+        if !missing.is_empty() {
+            let missing = match missing.len() {
+                0..10 => missing.join(", "),
+                many => format!("{many} of {} games", table.len()),
+            };
+            say(&format!(
+                "{} has no ROM of: {missing}; `cargo xtask setup --force` fetches all",
+                from.display()
+            ));
         }
+        return Ok(format!(
+            "{} ROMs of {} are in {}",
+            roms.len(),
+            from.display(),
+            own.display()
+        ));
+    }
+    if let Some(folder) = env("COINOP_ROMS").map(PathBuf::from) {
+        ensure!(
+            table.keys().any(|name| folder.join(file_name(name)).is_file()),
+            "COINOP_ROMS={} holds no ROM of a supported game, such as pong.bin: point it at a folder of ROMs, or unset it and set-up \
+             fetches them",
+            folder.display()
+        );
         return Ok(format!("the ROMs are your own, in {}", folder.display()));
     }
-    if !force && is_complete(&own, table) {
-        return Ok(format!("the ROMs are in {}", own.display()));
+    if force || !is_complete(&own, table) {
+        let scratch = Scratch::lock(&own)?;
+        // Another run may have worked on them.
+        if force || !is_complete(&own, table) {
+            say("ROMs: fetching the ale-py wheel with pip (3 MB)");
+            let roms = roms_in(&pip.unpack(&[WHEEL], &scratch)?.join(WHEEL_FOLDER), table)?;
+            if let Some(missing) = table.keys().find(|&&name| !roms.contains_key(name)) {
+                bail!("the wheel {WHEEL} holds no ROM of {missing}: it is laid out in a way that set-up does not know");
+            }
+            store(&roms, &own, &scratch, STAMP)?;
+        }
     }
-    let scratch = Scratch::lock(&own)?;
-    if !force && is_complete(&own, table) {
-        return Ok(format!("the ROMs are in {}, from another run", own.display()));
-    }
-    say("ROMs: fetching the ale-py wheel with pip (3 MB)");
-    let mut wheel = Wheel::open(&wheels.fetch(REQUIREMENT, &scratch.folder("ale-py")?)?)?;
-    let roms = verified_roms(&mut wheel, table)?;
-    store(&roms, &own, &scratch)?;
-    folder::write_stamp(&own, STAMP)?;
-    Ok(format!("{} ROMs are in {}", roms.len(), own.display()))
+    Ok(format!("the ROMs are in {}", own.display()))
 }
 
-/// The ROMs of the table must be the right ones; a folder of the user's need not have all.
+/// The ROMs of the table must be the right ones; those from a folder of the user's need not be all.
 fn is_complete(own: &Path, table: &Table) -> bool {
     let Some(stamp) = folder::stamp(own) else { return false };
     let may_lack_games = stamp.starts_with(STAMP_OF_FOLDER);
@@ -81,117 +110,44 @@ fn is_complete(own: &Path, table: &Table) -> bool {
     (may_lack_games || stamp == STAMP) && table.iter().all(is_right)
 }
 
-/// All ROMs of the wheel. One that the games table knows must be the one that the table knows; another must be the one
-/// that the wheel's own list knows; one that neither knows is left out.
-fn verified_roms(wheel: &mut Wheel, table: &Table) -> Result<BTreeMap<String, Vec<u8>>, SetupError> {
-    let listed = checksums(wheel)?;
-    let mut roms = BTreeMap::new();
-    for file in wheel.files() {
-        let Some(name) = file
-            .strip_prefix(WHEEL_FOLDER)
-            .and_then(|file| file.strip_suffix(".bin"))
-        else {
-            continue;
-        };
-        if name.contains('/') {
-            continue;
-        }
-        let known = table.get(name).map(|&md5| md5.to_owned());
-        let Some(expected) = known.or_else(|| listed.get(&file_name(name)).cloned()) else {
-            continue;
-        };
-        let bytes = wheel.read(&file)?;
-        let actual = md5_of(&bytes);
-        if actual != expected {
-            let what = format!("the ROM {name} of {}", wheel.name());
-            let way_out = "run `cargo xtask setup --force`, or name another folder of ROMs with `--roms DIR`";
-            return Err(SetupError::Checksum {
-                what,
-                actual,
-                expected,
-                way_out,
-            });
-        }
-        roms.insert(name.to_owned(), bytes);
-    }
-    match table.keys().find(|&&name| !roms.contains_key(name)) {
-        Some(name) => Err(wheel.incomplete(&format!("ROM of {name}"))),
-        None => Ok(roms),
-    }
-}
-
-fn checksums(wheel: &mut Wheel) -> Result<BTreeMap<String, String>, SetupError> {
-    let list = format!("{WHEEL_FOLDER}md5.json");
-    if !wheel.files().contains(&list) {
-        return Ok(BTreeMap::new());
-    }
-    let bytes = wheel.read(&list)?;
-    serde_json::from_slice(&bytes).map_err(|_| wheel.incomplete("md5.json that can be read"))
-}
-
-/// Copies from a folder the ROMs of the games table, whatever their file's name; `pong.bin` that is not Pong is an error.
-fn copy_from(from: &Path, own: &Path, table: &Table) -> Result<String, SetupError> {
+/// The ROMs of the table in a folder, recognised by their content, whatever their file's name.
+fn roms_in(from: &Path, table: &Table) -> Result<BTreeMap<&'static str, Vec<u8>>> {
     let mut roms = BTreeMap::new();
     for entry in fs::read_dir(from).at("read", from)? {
         let path = entry.at("read", from)?.path();
         let metadata = fs::metadata(&path).at("read", &path)?;
-        if !metadata.is_file() || metadata.len() > MAX_ROM_BYTES {
-            continue;
+        if metadata.is_file() && metadata.len() <= MAX_ROM_BYTES {
+            let bytes = fs::read(&path).at("read", &path)?;
+            if let Some(name) = recognise(&path, &bytes, table)? {
+                roms.insert(name, bytes);
+            }
         }
-        let bytes = fs::read(&path).at("read", &path)?;
-        if let Some(name) = recognise(&path, &bytes, table)? {
-            roms.insert(name.to_owned(), bytes);
-        }
     }
-    if roms.is_empty() {
-        return Err(SetupError::NoRoms {
-            folder: from.to_owned(),
-        });
-    }
-    let scratch = Scratch::lock(own)?;
-    store(&roms, own, &scratch)?;
-    let is_missing = |name: &&str| !own.join(file_name(name)).exists();
-    let missing: Vec<&str> = table.keys().copied().filter(is_missing).collect();
-    if !missing.is_empty() {
-        let missing = match missing.len() {
-            0..10 => missing.join(", "),
-            many => format!("{many} of {} games", table.len()),
-        };
-        say(&format!(
-            "{} has no ROM of: {missing}; `cargo xtask setup --force` fetches all",
-            from.display()
-        ));
-    }
-    folder::write_stamp(own, &format!("{STAMP_OF_FOLDER}{}\n", from.display()))?;
-    Ok(format!(
-        "{} ROMs of {} are in {}",
-        roms.len(),
-        from.display(),
-        own.display()
-    ))
+    Ok(roms)
 }
 
-/// The game that the bytes are.
-fn recognise(path: &Path, bytes: &[u8], table: &Table) -> Result<Option<&'static str>, SetupError> {
+/// The game that the bytes are; `pong.bin` that is not Pong is an error.
+fn recognise(path: &Path, bytes: &[u8], table: &Table) -> Result<Option<&'static str>> {
     let actual = md5_of(bytes);
     if let Some((name, _)) = table.iter().find(|&(_, &md5)| md5 == actual) {
         return Ok(Some(name));
     }
-    let is_bin = path.extension().is_some_and(|extension| extension == "bin");
-    let name = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_bin);
-    match name.and_then(|name| table.get(name)) {
-        None => Ok(None),
-        Some(&expected) => Err(SetupError::Checksum {
-            what: path.display().to_string(),
-            actual,
-            expected: expected.to_owned(),
-            way_out: "it is another version of the game; without `--roms`, set-up fetches the right one",
-        }),
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .and_then(|name| name.strip_suffix(".bin"));
+    if let Some(expected) = name.and_then(|name| table.get(name)) {
+        bail!(
+            "{} has the checksum (MD5) {actual}, expected {expected}: it is another version of the game; without `--roms`, set-up \
+             fetches the right one",
+            path.display()
+        );
     }
+    Ok(None)
 }
 
-/// Each file appears in `own` whole, or not at all.
-fn store(roms: &BTreeMap<String, Vec<u8>>, own: &Path, scratch: &Scratch) -> Result<(), SetupError> {
+/// Each file appears in `own` whole, or not at all; the stamp comes last.
+fn store(roms: &BTreeMap<&str, Vec<u8>>, own: &Path, scratch: &Scratch, stamp: &str) -> Result<()> {
     let aside = scratch.folder("verified")?;
     for (name, bytes) in roms {
         let path = aside.join(file_name(name));
@@ -200,10 +156,10 @@ fn store(roms: &BTreeMap<String, Vec<u8>>, own: &Path, scratch: &Scratch) -> Res
     folder::flush(&aside)?;
     fs::create_dir_all(own).at("create", own)?;
     for name in roms.keys() {
-        let path: PathBuf = own.join(file_name(name));
+        let path = own.join(file_name(name));
         fs::rename(aside.join(file_name(name)), &path).at("create", &path)?;
     }
-    Ok(())
+    folder::write_stamp(own, stamp)
 }
 
 fn file_name(game: &str) -> String {
@@ -214,6 +170,110 @@ fn md5_of(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Made-up bytes can only ever have the wrong checksum for a game of the real table, so most tests have one of their own.
 #[cfg(test)]
-#[path = "roms_tests.rs"]
-mod tests;
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use crate::pip::testing::FakeIndex;
+
+    const NO_VARIABLES: Env<'static> = &|_| None;
+
+    /// One game; `printf 'not a game' | md5sum`.
+    fn one_game() -> Table {
+        Table::from([("no_game", "5b9658d46828eae161bbeaa5a079d93e")])
+    }
+
+    fn fails(table: &Table, from: Option<&Path>, env: Env<'_>, index: &FakeIndex) -> String {
+        let root = tempfile::tempdir().unwrap();
+        let error = provide(root.path(), table, from, env, &index.pip(), false).unwrap_err();
+        assert!(!root.path().join(".roms").exists());
+        error.to_string()
+    }
+
+    #[test]
+    fn a_wheel_with_a_wrong_rom_or_without_one_is_refused() {
+        let wrong = FakeIndex::new().with(WHEEL, &[("ale_py/roms/pong.bin", "not Pong")]);
+        let error = fails(&table(), None, NO_VARIABLES, &wrong);
+        // The MD5 of ALE's Pong.
+        assert!(error.contains("expected 60e0ea3cbe0913d39803477945e9e5ec"), "{error}");
+        let empty = FakeIndex::new().with(WHEEL, &[("ale_py/roms/readme.txt", "")]);
+        let error = fails(&one_game(), None, NO_VARIABLES, &empty);
+        assert!(error.contains("holds no ROM of no_game"), "{error}");
+        let error = fails(&table(), None, NO_VARIABLES, &FakeIndex::new());
+        assert!(
+            error.starts_with("pip cannot reach the package index for ale-py==0.12.1"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_with_the_wrong_pong_or_without_roms_is_refused() {
+        let theirs = tempfile::tempdir().unwrap();
+        fs::write(theirs.path().join("readme.txt"), "hello").unwrap();
+        let error = fails(&table(), Some(theirs.path()), NO_VARIABLES, &FakeIndex::new());
+        assert!(error.contains("holds no ROM of a supported game"), "{error}");
+        fs::write(theirs.path().join("pong.bin"), "not Pong").unwrap();
+        let error = fails(&table(), Some(theirs.path()), NO_VARIABLES, &FakeIndex::new());
+        assert!(error.contains("pong.bin has the checksum (MD5)"), "{error}");
+    }
+
+    #[test]
+    fn the_roms_of_the_wheel_are_provided_once_and_others_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join(".roms");
+        fs::create_dir(&own).unwrap();
+        fs::write(own.join("mine.bin"), "mine").unwrap();
+        let index = FakeIndex::new().with(WHEEL, &[("ale_py/roms/no_game.bin", "not a game")]);
+        let set_up = |force| {
+            provide(root.path(), &one_game(), None, NO_VARIABLES, &index.pip(), force).unwrap();
+            assert_eq!(fs::read(own.join("no_game.bin")).unwrap(), b"not a game");
+            index.downloaded().len()
+        };
+        assert_eq!(set_up(false), 1);
+        assert_eq!(set_up(false), 1);
+        assert_eq!(set_up(true), 2);
+        fs::write(own.join("no_game.bin"), "damaged").unwrap();
+        assert_eq!(set_up(false), 3, "a damaged ROM is replaced");
+        fs::remove_file(own.join("no_game.bin")).unwrap();
+        assert_eq!(set_up(false), 4, "and so is a missing one");
+        fs::remove_file(own.join(".complete")).unwrap();
+        assert_eq!(set_up(false), 5, "a folder without its stamp is not trusted");
+        assert_eq!(fs::read(own.join("mine.bin")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn roms_of_the_users_folder_are_taken_by_content_and_need_no_download() {
+        let (root, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(theirs.path().join("Not a Game (1982).a26"), "not a game").unwrap();
+        let pip = FakeIndex::new().pip();
+        let mut table = one_game();
+        table.insert("absent", "0");
+        provide(root.path(), &table, Some(theirs.path()), NO_VARIABLES, &pip, false).unwrap();
+        assert_eq!(fs::read(root.path().join(".roms/no_game.bin")).unwrap(), b"not a game");
+        let said = provide(root.path(), &table, None, NO_VARIABLES, &pip, false).unwrap();
+        assert!(said.starts_with("the ROMs are in "), "a game may be absent: {said}");
+    }
+
+    #[test]
+    fn a_folder_named_by_the_environment_needs_a_rom_and_no_download() {
+        let theirs = tempfile::tempdir().unwrap();
+        let env = |name: &str| (name == "COINOP_ROMS").then(|| theirs.path().as_os_str().to_owned());
+        let expected = format!(
+            "COINOP_ROMS={} holds no ROM of a supported game",
+            theirs.path().display()
+        );
+        assert!(fails(&one_game(), None, &env, &FakeIndex::new()).starts_with(&expected));
+        fs::write(theirs.path().join("no_game.bin"), "not a game").unwrap();
+        let said = provide(
+            Path::new("/nowhere"),
+            &one_game(),
+            None,
+            &env,
+            &FakeIndex::new().pip(),
+            false,
+        )
+        .unwrap();
+        assert_eq!(said, format!("the ROMs are your own, in {}", theirs.path().display()));
+    }
+}
