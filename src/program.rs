@@ -172,7 +172,7 @@ fn way_out(error: &anyhow::Error) -> Option<String> {
     }
     let env = env.map(EnvError::cause);
     let atari = match env {
-        Some(EnvError::Atari(error)) => Some(error),
+        Some(EnvError::Other(error)) => error.downcast_ref(),
         _ => error.downcast_ref(),
     };
     match (env, atari, agent) {

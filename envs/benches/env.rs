@@ -2,7 +2,7 @@
 //! rules of the arcade games are, without pictures.
 
 use coinop_envs::Env;
-use coinop_envs::arcade::{Bricks, Catch, Game, Invaders, Snake};
+use coinop_envs::arcade::{ArcadeGame, Bricks, Catch, Invaders, Snake};
 use coinop_envs::atari::{AtariEnv, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};
 use coinop_envs::rng::stream;
@@ -31,7 +31,7 @@ fn step(c: &mut Criterion) {
 }
 
 /// The rules of an arcade game alone, a frame at a time.
-fn tick<G: Game>(c: &mut Criterion) {
+fn tick<G: ArcadeGame>(c: &mut Criterion) {
     let mut group = c.benchmark_group("tick");
     group.throughput(Throughput::Elements(1));
     let mut random = stream(1, "bench", 0);

@@ -8,8 +8,8 @@ use std::error::Error;
 use std::path::Path;
 
 use coinop_envs::Env;
-use coinop_envs::arcade::{Arcade, Bricks, Catch, Game, HEIGHT, Invaders, Snake, WIDTH};
-use coinop_envs::atari::Picture;
+use coinop_envs::Picture;
+use coinop_envs::arcade::{Arcade, ArcadeGame, Bricks, Catch, HEIGHT, Invaders, Snake, WIDTH};
 use coinop_envs::rng::derive_seed;
 use image::imageops::FilterType;
 use image::{RgbImage, imageops};
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The screen after some frames of random play, with eight frames per action.
-fn picture<G: Game>(folder: &Path, frames: u64) -> Result<(), Box<dyn Error>> {
+fn picture<G: ArcadeGame>(folder: &Path, frames: u64) -> Result<(), Box<dyn Error>> {
     let mut env = Arcade::<G>::new(Picture::Rgb);
     let mut obs = vec![0; env.obs_shape().len()];
     env.reset(Some(4), &mut obs)?;

@@ -1,7 +1,6 @@
 //! Errors of environments.
 
 use crate::EnvSpec;
-use crate::atari::Protocol;
 use crate::memory::size;
 
 /// An error of an environment. Each message names the cause and, where there is one, the remedy.
@@ -54,13 +53,10 @@ pub enum EnvError {
         /// The name of the game here.
         short: &'static str,
         /// The protocol with the most similar rules.
-        protocol: Protocol,
+        protocol: &'static str,
         /// The rules that it shares with the name.
         rules: &'static str,
     },
-    /// The Atari machine refused the ROM.
-    #[error(transparent)]
-    Atari(#[from] coinop_atari::AtariError),
     /// A setting has an invalid value.
     #[error("{0}")]
     BadSetting(String),
@@ -150,7 +146,7 @@ pub enum EnvError {
         /// How to need less.
         way_out: &'static str,
     },
-    /// Any other error, for environments of your own.
+    /// Any other error of an environment, for example a missing ROM.
     #[error("{0}")]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }

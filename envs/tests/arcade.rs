@@ -5,13 +5,13 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use coinop_envs::arcade::{Arcade, Bricks, Catch, Game, Invaders, Snake, trained};
-use coinop_envs::atari::Picture;
+use coinop_envs::Picture;
+use coinop_envs::arcade::{Arcade, ArcadeGame, Bricks, Catch, Invaders, Snake, trained};
 use coinop_envs::rng::{derive_seed, stream};
 use coinop_envs::{Env, Step, check_env};
 use proptest::prelude::*;
 
-fn keeps_the_contract<G: Game>() {
+fn keeps_the_contract<G: ArcadeGame>() {
     check_env(&mut Arcade::<G>::new(Picture::Gray)).unwrap();
     check_env(&mut Arcade::<G>::new(Picture::Rgb)).unwrap();
     check_env(&mut trained::<G>()).unwrap();
@@ -29,7 +29,7 @@ fn every_game_keeps_the_contract() {
 }
 
 /// The points and the frames of the first game with a seed, of at most 20,000 frames; `choose` sees the grey picture.
-fn play<G: Game>(seed: u64, mut choose: impl FnMut(u64, &[u8]) -> u32) -> (i32, u64) {
+fn play<G: ArcadeGame>(seed: u64, mut choose: impl FnMut(u64, &[u8]) -> u32) -> (i32, u64) {
     let mut env = Arcade::<G>::new(Picture::Gray);
     let mut obs = vec![0; 210 * 160];
     env.reset(Some(seed), &mut obs).unwrap();
@@ -45,7 +45,7 @@ fn play<G: Game>(seed: u64, mut choose: impl FnMut(u64, &[u8]) -> u32) -> (i32, 
     (points, 20_000)
 }
 
-fn at_random<G: Game>(seed: u64) -> (i32, u64) {
+fn at_random<G: ArcadeGame>(seed: u64) -> (i32, u64) {
     let actions = G::ACTIONS.len() as u64;
     // Each action for eight frames.
     play::<G>(seed, |frame, _| {
@@ -125,7 +125,7 @@ fn a_snake_eats_grows_and_dies_of_the_wall() {
 }
 
 /// Puts bytes into a game behind the back of the checksum, and plays what comes of it.
-fn disturb<G: Game>(changes: &[(prop::sample::Index, u8)]) -> bool {
+fn disturb<G: ArcadeGame>(changes: &[(prop::sample::Index, u8)]) -> bool {
     let mut env = Arcade::<G>::new(Picture::Gray);
     let mut obs = vec![0; 210 * 160];
     env.reset(Some(1), &mut obs).unwrap();

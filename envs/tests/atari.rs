@@ -1,5 +1,6 @@
 //! The fused Atari environment: equal to the chain of wrappers, within the contract, and what the protocols say.
 
+#![cfg(feature = "atari")]
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"
@@ -8,7 +9,8 @@
 #[path = "../atari/tests/roms/mod.rs"]
 mod roms;
 
-use coinop_envs::atari::{AtariConfig, AtariEnv, AtariGame, Picture, Protocol};
+use coinop_envs::Picture;
+use coinop_envs::atari::{AtariConfig, AtariEnv, AtariGame, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};
 use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
 use coinop_envs::rng::derive_seed;

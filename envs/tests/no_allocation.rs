@@ -1,5 +1,6 @@
 //! Nothing allocates per environment step.
 
+#![cfg(feature = "atari")]
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"

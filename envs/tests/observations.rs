@@ -4,6 +4,7 @@
 //! per step and no no-ops, `FrameStackObservation` of 4), and the `INTER_AREA` of OpenCV 5.0.0. Each CRC-32 continues the one before, so
 //! that one different shade of gray changes all that follow.
 
+#![cfg(feature = "atari")]
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"

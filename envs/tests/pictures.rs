@@ -1,5 +1,6 @@
 //! Shrunk pictures compared with OpenCV's, and shades of gray with the machine's own.
 
+#![cfg(feature = "atari")]
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"
@@ -8,7 +9,8 @@
 #[path = "../atari/tests/roms/mod.rs"]
 mod roms;
 
-use coinop_envs::atari::{AtariGame, Picture, Protocol};
+use coinop_envs::Picture;
+use coinop_envs::atari::{AtariGame, Protocol};
 use coinop_envs::coinop_atari::{Rom, find_game};
 use coinop_envs::rng::derive_seed;
 use coinop_envs::wrappers::Grayscale;

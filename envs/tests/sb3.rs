@@ -3,6 +3,7 @@
 //! The expected values are printed by `tools/record_sb3.py`: stable-baselines3 2.9.2 (`AtariWrapper` without no-ops at the start),
 //! gymnasium 1.4.0 and ale-py 0.12.1. Each CRC-32 continues the one before, so that one different line changes all that follow.
 
+#![cfg(feature = "atari")]
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"

@@ -1,6 +1,7 @@
 //! Snapshots of whole chains: an environment that is restored goes on as the one that was saved, and whatever bytes it is given, the answer is an
 //! error or an environment that runs.
 
+#![cfg(feature = "atari")]
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"
@@ -9,7 +10,8 @@
 #[path = "../atari/tests/roms/mod.rs"]
 mod roms;
 
-use coinop_envs::atari::{AtariEnv, AtariGame, Picture, Protocol};
+use coinop_envs::Picture;
+use coinop_envs::atari::{AtariEnv, AtariGame, Protocol};
 use coinop_envs::classic::CartPole;
 use coinop_envs::coinop_atari::{Rom, find_game};
 use coinop_envs::rng::Rng;

@@ -1,5 +1,6 @@
 //! Every vectorised environment gives what the serial one gives.
 
+#![cfg(feature = "atari")]
 #![allow(
     clippy::unwrap_used,
     reason = "an unwrap in a test is an assertion, in its helpers too"

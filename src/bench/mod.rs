@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
-    pub(crate) settings: Settings,
+    pub(crate) settings: BenchSettings,
     pub(crate) measurements: Vec<Measurement>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Machine {
 
 /// The settings of the benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Settings {
+pub(crate) struct BenchSettings {
     pub(crate) env: String,
     pub(crate) algo: String,
     pub(crate) preset: String,

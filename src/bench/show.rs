@@ -5,7 +5,7 @@ use std::fmt::Write;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Machine, Measurement, Report, Settings, ale};
+use super::{BenchSettings, Machine, Measurement, Report, ale};
 use crate::count::counted;
 
 impl Report {
@@ -128,8 +128,8 @@ impl Report {
     }
 }
 
-fn in_words(machine: &Machine, settings: &Settings) -> String {
-    let Settings {
+fn in_words(machine: &Machine, settings: &BenchSettings) -> String {
+    let BenchSettings {
         env,
         algo,
         preset,
@@ -187,7 +187,7 @@ mod tests {
                 commit: "abc".to_owned(),
                 libtorch: "2.11".to_owned(),
             },
-            settings: Settings {
+            settings: BenchSettings {
                 env: "atari/pong".to_owned(),
                 algo: "ppo".to_owned(),
                 preset: "fast".to_owned(),

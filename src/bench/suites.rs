@@ -9,7 +9,7 @@ use coinop_agents::network::Observation;
 use coinop_agents::replay::{Replay, ReplayBatch};
 use coinop_agents::times::{Part, Times};
 use coinop_agents::{Device, Trainer, set_torch_threads};
-use coinop_atari::{Atari, Rom, Settings as AtariSettings, find_game};
+use coinop_atari::{Atari, AtariSettings, Rom, find_game};
 use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{AnyFactory, EnvFactory, EnvSpec, Step};
 use rand::RngExt;

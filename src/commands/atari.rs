@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 
 use anyhow::bail;
 use coinop_agents::checkpoint::write_file;
-use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
+use coinop_atari::{Action, Atari, AtariSettings, Rom, find_game, trace};
 
 use crate::cli::TraceArgs;
 use crate::files;
@@ -23,7 +23,7 @@ pub(crate) fn trace(args: &TraceArgs) -> anyhow::Result<()> {
     let game = find_game(env.short)?;
     let actions = trace::parse_actions(&files::read(&args.actions)?)?;
     let rom = Rom::find(game, args.roms.as_deref())?;
-    let settings = Settings {
+    let settings = AtariSettings {
         repeat_action_probability: args.sticky,
         random_seed: args.seed,
         frame_skip: args.frame_skip,

@@ -7,7 +7,7 @@ use coinop_agents::network::Precision;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::bench::suites::{self, Suite};
-use crate::bench::{How, Machine, Report, Settings};
+use crate::bench::{BenchSettings, How, Machine, Report};
 use crate::cli::BenchArgs;
 use crate::config::{Config, cores};
 use crate::{files, output};
@@ -88,9 +88,9 @@ fn machine() -> Machine {
     }
 }
 
-fn settings(config: &Config, how: How) -> Settings {
+fn settings(config: &Config, how: How) -> BenchSettings {
     let run = &config.run;
-    Settings {
+    BenchSettings {
         env: run.env.clone(),
         algo: run.algo.name().to_owned(),
         preset: run.preset.clone(),

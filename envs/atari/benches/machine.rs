@@ -1,6 +1,6 @@
 //! How fast the machine is: a frame that nobody looks at, one that is looked at, a reset, and what a copy costs. Needs ROMs.
 
-use coinop_atari::{Atari, Rom, Settings, find_game};
+use coinop_atari::{Atari, AtariSettings, Rom, find_game};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// What is fast and what is slow: few writes to the chips, and many.
@@ -8,7 +8,7 @@ const GAMES: [&str; 3] = ["pong", "breakout", "seaquest"];
 
 fn machine(game: &str) -> Atari {
     let rom = Rom::find(find_game(game).expect("a game"), None).expect("its ROM");
-    let mut atari = Atari::new(&rom, &Settings::default()).expect("a machine");
+    let mut atari = Atari::new(&rom, &AtariSettings::default()).expect("a machine");
     atari.reset();
     atari
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use coinop_atari::{Atari, Rom, Settings, find_game};
+use coinop_atari::{Atari, AtariSettings, Rom, find_game};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let frames: u32 = frames.parse()?;
     let game = find_game(name)?;
-    let mut atari = Atari::new(&Rom::find(game, None)?, &Settings::default())?;
+    let mut atari = Atari::new(&Rom::find(game, None)?, &AtariSettings::default())?;
     atari.reset();
     let mut screen = vec![0; atari.screen().len()];
     let mut random = 1_u64;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 
-use coinop_atari::{Atari, Rom, Settings, find_game};
+use coinop_atari::{Atari, AtariSettings, Rom, find_game};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbImage, buffer::ConvertBuffer};
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let frames: u32 = frames.parse()?;
     let game = find_game(name)?;
-    let mut atari = Atari::new(&Rom::find(game, None)?, &Settings::default())?;
+    let mut atari = Atari::new(&Rom::find(game, None)?, &AtariSettings::default())?;
     atari.reset();
 
     let mut gif = GifEncoder::new_with_speed(BufWriter::new(File::create(path)?), 10);

@@ -28,14 +28,14 @@ struct Saved(SavedConsole, [i32; 2], twister::Saved, (u8, State, Outcome, u32, u
 /// The settings of an [`Atari`], with ALE's names.
 ///
 /// ```
-/// use coinop_atari::Settings;
+/// use coinop_atari::AtariSettings;
 ///
 /// // As Machado et al. (2018) play: every fourth frame repeats the action before.
-/// let settings = Settings { repeat_action_probability: 0.25, ..Settings::default() };
+/// let settings = AtariSettings { repeat_action_probability: 0.25, ..AtariSettings::default() };
 /// assert_eq!(settings.frame_skip, 1);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub struct AtariSettings {
     /// Probability that a frame repeats the previous frame's action ("sticky actions"), from 0 to 1. ALE's default is
     /// 0.25, ours 0.
     pub repeat_action_probability: f32,
@@ -51,7 +51,7 @@ pub struct Settings {
     pub max_frames_per_episode: u32,
 }
 
-impl Default for Settings {
+impl Default for AtariSettings {
     fn default() -> Self {
         Self {
             repeat_action_probability: 0.0,
@@ -64,7 +64,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl AtariSettings {
     fn check(&self, game: &'static Game) -> Result<(), AtariError> {
         if !(0.0..=1.0).contains(&self.repeat_action_probability) {
             return Err(AtariError::BadProbability(self.repeat_action_probability));
@@ -96,10 +96,10 @@ impl Settings {
 /// An Atari 2600 with a game. A clone is an exact copy and continues identically.
 ///
 /// ```no_run
-/// use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+/// use coinop_atari::{Action, Atari, Rom, AtariSettings, find_game};
 ///
 /// let rom = Rom::find(find_game("breakout")?, None)?;
-/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// let mut atari = Atari::new(&rom, &AtariSettings::default())?;
 /// atari.reset();
 /// let mut screen = vec![0; atari.height() * Atari::WIDTH];
 /// atari.act(Action::Fire);
@@ -114,7 +114,7 @@ pub struct Atari {
     game: &'static Game,
     console: Console,
     ports: Ports,
-    settings: Settings,
+    settings: AtariSettings,
     display: Display,
     /// Decides on sticky actions. Each frame draws two numbers, one per player.
     random: Twister,
@@ -138,7 +138,7 @@ impl Atari {
     ///
     /// # Errors
     /// [`AtariError::BadProbability`], [`AtariError::NoFrames`], [`AtariError::UnknownMode`], [`AtariError::UnknownDifficulty`].
-    pub fn new(rom: &Rom, settings: &Settings) -> Result<Atari, AtariError> {
+    pub fn new(rom: &Rom, settings: &AtariSettings) -> Result<Atari, AtariError> {
         let game = rom.game();
         settings.check(game)?;
         let (console, display) = switch_on(game, rom);
@@ -200,7 +200,7 @@ impl Atari {
         }
     }
 
-    /// Performs `action` for [`Settings::frame_skip`] frames and returns the sum of their rewards. After the end of
+    /// Performs `action` for [`AtariSettings::frame_skip`] frames and returns the sum of their rewards. After the end of
     /// the episode nothing is emulated and the reward is 0. Actions that the game does not allow
     /// ([`Game::legal_actions`]) act as no action.
     pub fn act(&mut self, action: Action) -> i32 {
@@ -237,7 +237,7 @@ impl Atari {
         self.outcome.terminal
     }
 
-    /// Whether the episode has reached [`Settings::max_frames_per_episode`].
+    /// Whether the episode has reached [`AtariSettings::max_frames_per_episode`].
     pub fn is_truncated(&self) -> bool {
         let max = self.settings.max_frames_per_episode;
         max > 0 && self.episode_frame_number >= max
@@ -423,10 +423,10 @@ impl Atari {
 /// The state of an [`Atari`], from [`Atari::snapshot`].
 ///
 /// ```
-/// use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+/// use coinop_atari::{Action, Atari, Rom, AtariSettings, find_game};
 ///
 /// let rom = Rom::find(find_game("pong")?, None)?;
-/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// let mut atari = Atari::new(&rom, &AtariSettings::default())?;
 /// atari.reset();
 /// let snapshot = atari.snapshot();
 /// atari.act(Action::Right);

@@ -4,10 +4,10 @@
 //! shows after the same actions, sticky actions and resets included.
 //!
 //! ```no_run
-//! use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+//! use coinop_atari::{Action, Atari, Rom, AtariSettings, find_game};
 //!
 //! let rom = Rom::find(find_game("pong")?, None)?;
-//! let mut atari = Atari::new(&rom, &Settings::default())?;
+//! let mut atari = Atari::new(&rom, &AtariSettings::default())?;
 //! atari.reset();
 //! let mut score = 0;
 //! while !atari.is_terminal() {
@@ -56,7 +56,7 @@ pub mod trace;
 mod twister;
 
 pub use action::Action;
-pub use atari::{Atari, Settings, Snapshot};
+pub use atari::{Atari, AtariSettings, Snapshot};
 pub use cpu::Written;
 pub use error::AtariError;
 pub use games::{Game, find_game, games};

@@ -51,10 +51,10 @@ pub fn parse_actions(text: &str) -> Result<Vec<Action>, AtariError> {
 /// reset follows.
 ///
 /// ```
-/// use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
+/// use coinop_atari::{Action, Atari, Rom, AtariSettings, find_game, trace};
 ///
 /// let rom = Rom::find(find_game("pong")?, None)?;
-/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// let mut atari = Atari::new(&rom, &AtariSettings::default())?;
 /// let mut csv = Vec::new();
 /// trace::write_trace(&mut atari, &[Action::Fire, Action::Noop], &mut csv).expect("memory takes it");
 /// assert_eq!(String::from_utf8_lossy(&csv).lines().count(), 3);
@@ -78,10 +78,10 @@ pub fn write_trace(atari: &mut Atari, actions: &[Action], out: &mut impl Write) 
 /// Does an action and writes its row.
 ///
 /// ```
-/// use coinop_atari::{Action, Atari, Rom, Settings, find_game, trace};
+/// use coinop_atari::{Action, Atari, Rom, AtariSettings, find_game, trace};
 ///
 /// let rom = Rom::find(find_game("pong")?, None)?;
-/// let mut atari = Atari::new(&rom, &Settings::default())?;
+/// let mut atari = Atari::new(&rom, &AtariSettings::default())?;
 /// atari.reset();
 /// let mut row = Vec::new();
 /// trace::write_act(&mut atari, Action::Fire, &mut row).expect("memory takes it");

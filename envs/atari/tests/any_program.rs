@@ -5,7 +5,7 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use coinop_atari::{Action, Atari, Game, Rom, Settings, find_game, games};
+use coinop_atari::{Action, Atari, AtariSettings, Game, Rom, find_game, games};
 use proptest::prelude::*;
 
 /// Sizes of images that some cartridge takes.
@@ -20,9 +20,9 @@ const LIVELY: &[u8] = &[
 /// Plays a program, and again with the interpreter alone, which is to come to the same state after each act.
 fn play(game: &'static Game, image: &[u8], actions: &[u8]) {
     let Ok(rom) = Rom::unverified(game, image) else { return };
-    let settings = Settings {
+    let settings = AtariSettings {
         repeat_action_probability: 0.25,
-        ..Settings::default()
+        ..AtariSettings::default()
     };
     let mut atari = Atari::new(&rom, &settings).unwrap();
     let mut interpreted = Atari::new(&rom.interpreted(), &settings).unwrap();
@@ -76,7 +76,7 @@ fn a_frame_that_never_ends_goes_on_and_on() {
     image[..3].copy_from_slice(&[0x4C, 0x00, 0xF0]);
     image[0xFFC..0xFFE].copy_from_slice(&[0x00, 0xF0]);
     let rom = Rom::unverified(find_game("pong").unwrap(), &image).unwrap();
-    let mut atari = Atari::new(&rom, &Settings::default()).unwrap();
+    let mut atari = Atari::new(&rom, &AtariSettings::default()).unwrap();
     let first = atari.frame_number();
     for _ in 0..3000 {
         atari.act(Action::Noop);

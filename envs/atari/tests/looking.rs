@@ -7,7 +7,7 @@
 
 mod roms;
 
-use coinop_atari::{Action, Atari, Game, Rom, Settings, games};
+use coinop_atari::{Action, Atari, AtariSettings, Game, Rom, games};
 use rayon::prelude::*;
 
 #[test]
@@ -20,7 +20,7 @@ fn a_frame_shows_the_same_whether_or_not_those_before_it_were_looked_at() {
 
 fn check(game: &'static Game) {
     let rom = Rom::find(game, None).unwrap();
-    let mut watched = Atari::new(&rom, &Settings::default()).unwrap();
+    let mut watched = Atari::new(&rom, &AtariSettings::default()).unwrap();
     let mut glanced_at = watched.clone();
     let mut random = 1_u64;
     for frame in 0..1500 {

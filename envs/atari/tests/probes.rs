@@ -7,7 +7,7 @@
     reason = "an unwrap in a test is an assertion, in its helpers too"
 )]
 
-use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+use coinop_atari::{Action, Atari, AtariSettings, Rom, find_game};
 use rayon::prelude::*;
 
 const VSYNC: u8 = 0x00;
@@ -95,7 +95,7 @@ fn program(register: u8, hmove: bool, cycle: usize) -> Vec<u8> {
 fn play(image: &[u8], translated: bool) -> u32 {
     let rom = Rom::unverified(find_game("seaquest").unwrap(), image).unwrap();
     let rom = if translated { rom } else { rom.interpreted() };
-    let mut atari = Atari::new(&rom, &Settings::default()).unwrap();
+    let mut atari = Atari::new(&rom, &AtariSettings::default()).unwrap();
     atari.reset();
     for _ in 0..3 {
         atari.act(Action::Noop);

@@ -7,7 +7,7 @@
 
 mod roms;
 
-use coinop_atari::{Action, Atari, Rom, Settings, find_game, games};
+use coinop_atari::{Action, Atari, AtariSettings, Rom, find_game, games};
 use proptest::prelude::*;
 use rayon::prelude::*;
 
@@ -24,9 +24,9 @@ fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
         return;
     }
     // Sticky actions, so that the generator counts too.
-    let settings = Settings {
+    let settings = AtariSettings {
         repeat_action_probability: 0.25,
-        ..Settings::default()
+        ..AtariSettings::default()
     };
     games().par_iter().for_each(|game| {
         let rom = Rom::find(game, None).unwrap();
@@ -44,7 +44,7 @@ fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
         atari.restore(&snapshot);
         assert!(play(&mut atari) == first, "{}", game.name);
         // A machine that was somewhere else entirely.
-        let mut other = Atari::new(&rom, &Settings::default()).unwrap();
+        let mut other = Atari::new(&rom, &AtariSettings::default()).unwrap();
         other.restore(&snapshot);
         assert!(play(&mut other) == first, "{}", game.name);
         // The same by way of bytes, into a machine that has its settings and its ROM alone.
@@ -57,7 +57,7 @@ fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
 
 fn pong() -> Atari {
     let rom = Rom::find(find_game("pong").unwrap(), None).unwrap();
-    let mut atari = Atari::new(&rom, &Settings::default()).unwrap();
+    let mut atari = Atari::new(&rom, &AtariSettings::default()).unwrap();
     atari.reset();
     (0..100).for_each(|frame| {
         atari.act(Action::ALL[frame % 18]);
@@ -73,7 +73,7 @@ fn a_state_that_does_not_fit_is_named_and_changes_nothing() {
     let mut pong = pong();
     let state = pong.save_state();
     let breakout = Rom::find(find_game("breakout").unwrap(), None).unwrap();
-    let error = Atari::new(&breakout, &Settings::default())
+    let error = Atari::new(&breakout, &AtariSettings::default())
         .unwrap()
         .load_state(&state)
         .unwrap_err();
@@ -151,7 +151,7 @@ fn watching_names_the_instructions_that_wrote_and_changes_nothing() {
     image[..9].copy_from_slice(&[0xA9, 0x4E, 0x85, 0x09, 0xE6, 0x85, 0x4C, 0x00, 0xF0]);
     image[0xFFC..0xFFE].copy_from_slice(&[0x00, 0xF0]);
     let rom = Rom::unverified(find_game("pong").unwrap(), &image).unwrap();
-    let mut atari = Atari::new(&rom, &Settings::default()).unwrap();
+    let mut atari = Atari::new(&rom, &AtariSettings::default()).unwrap();
     let mut unwatched = atari.clone();
     let (reward, written) = atari.act_watched(Action::Fire);
     assert_eq!(unwatched.act(Action::Fire), reward);

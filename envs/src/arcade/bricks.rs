@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Color, Game, HEIGHT, Screen, WIDTH, below};
+use super::{ArcadeGame, Color, HEIGHT, Screen, WIDTH, below};
 use crate::rng::Rng;
 
 const ROWS: i32 = 6;
@@ -35,7 +35,7 @@ const COLORS: [Color; ROWS as usize] = [
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Bricks};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::Lives;
 ///
 /// let mut env = Arcade::<Bricks>::new(Picture::Gray);
@@ -89,7 +89,7 @@ impl Bricks {
     }
 }
 
-impl Game for Bricks {
+impl ArcadeGame for Bricks {
     const NAME: &'static str = "bricks";
     const ACTIONS: &'static [&'static str] = &["nothing", "left", "right"];
 

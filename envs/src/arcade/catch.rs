@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Color, Game, HEIGHT, Screen, WIDTH, below};
+use super::{ArcadeGame, Color, HEIGHT, Screen, WIDTH, below};
 use crate::rng::Rng;
 
 const PADDLE_WIDTH: i32 = 20;
@@ -17,7 +17,7 @@ const TOP: i32 = 16;
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Catch};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::Lives;
 ///
 /// let mut env = Arcade::<Catch>::new(Picture::Gray);
@@ -47,7 +47,7 @@ impl Catch {
     }
 }
 
-impl Game for Catch {
+impl ArcadeGame for Catch {
     const NAME: &'static str = "catch";
     const ACTIONS: &'static [&'static str] = &["nothing", "left", "right"];
 

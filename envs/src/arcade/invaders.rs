@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Color, Game, Screen, WIDTH, below};
+use super::{ArcadeGame, Color, Screen, WIDTH, below};
 use crate::rng::Rng;
 
 const ROWS: i32 = 6;
@@ -37,7 +37,7 @@ const COLORS: [Color; ROWS as usize] = [
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Invaders};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::Lives;
 ///
 /// let mut env = Arcade::<Invaders>::new(Picture::Gray);
@@ -149,7 +149,7 @@ impl Invaders {
     }
 }
 
-impl Game for Invaders {
+impl ArcadeGame for Invaders {
     const NAME: &'static str = "invaders";
     const ACTIONS: &'static [&'static str] = &["nothing", "fire", "right", "left", "right and fire", "left and fire"];
 

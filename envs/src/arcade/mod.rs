@@ -7,7 +7,7 @@
 //! | `snake` | eat without hitting a wall or yourself | 1 per bite | 3 |
 //! | `invaders` | shoot a descending fleet that shoots back | 1 to 6 per ship, by row | 3 |
 //!
-//! A [`Game`] consists of a state of integers, a `tick` that advances it by one frame, and a `draw` that renders it.
+//! A [`ArcadeGame`] consists of a state of integers, a `tick` that advances it by one frame, and a `draw` that renders it.
 //! It uses no floating-point arithmetic, so it plays identically on every machine. [`Arcade`] turns it into an
 //! environment, and [`trained`] adds the [wrappers](crate::wrappers) of Atari training.
 
@@ -21,7 +21,7 @@ use rand::RngExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::atari::Picture;
+use crate::Picture;
 use crate::rng::{Rng, stream};
 use crate::snapshot::{bad, open, seal};
 use crate::wrappers::{ClipReward, EpisodicLife, FrameSkip, FrameStack, Lives, Resize, TimeLimit};
@@ -37,8 +37,8 @@ pub use snake::Snake;
 ///
 /// ```
 /// use coinop_envs::Env;
-/// use coinop_envs::arcade::{Arcade, Color, Game, HEIGHT, Screen, WIDTH};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::arcade::{Arcade, Color, ArcadeGame, HEIGHT, Screen, WIDTH};
+/// use coinop_envs::Picture;
 /// use coinop_envs::rng::Rng;
 ///
 /// /// A dot that must be kept from the edges for as long as it goes.
@@ -47,7 +47,7 @@ pub use snake::Snake;
 ///     x: i32,
 /// }
 ///
-/// impl Game for Balance {
+/// impl ArcadeGame for Balance {
 ///     const NAME: &'static str = "balance";
 ///     const ACTIONS: &'static [&'static str] = &["nothing", "left", "right"];
 ///
@@ -87,7 +87,7 @@ pub use snake::Snake;
 /// assert_eq!(score, 79.0);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
-pub trait Game: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait ArcadeGame: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The name of the game.
     const NAME: &'static str;
     /// The names of the actions; 0 is NOOP.
@@ -114,7 +114,7 @@ pub trait Game: Clone + Default + Serialize + DeserializeOwned + Send + Sync + '
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Snake};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::Lives;
 ///
 /// let mut env = Arcade::<Snake>::new(Picture::Gray);
@@ -132,7 +132,7 @@ pub struct Arcade<G> {
     begun: bool,
 }
 
-impl<G: Game> Arcade<G> {
+impl<G: ArcadeGame> Arcade<G> {
     /// Creates the game, rendered in gray or in colour.
     #[must_use]
     pub fn new(picture: Picture) -> Self {
@@ -161,7 +161,7 @@ impl<G: Game> Arcade<G> {
     }
 }
 
-impl<G: Game> Env for Arcade<G> {
+impl<G: ArcadeGame> Env for Arcade<G> {
     type Obs = u8;
 
     fn obs_shape(&self) -> Shape {
@@ -216,7 +216,7 @@ impl<G: Game> Env for Arcade<G> {
     }
 }
 
-impl<G: Game> Lives for Arcade<G> {
+impl<G: ArcadeGame> Lives for Arcade<G> {
     fn lives(&self) -> u32 {
         self.game.lives()
     }
@@ -245,7 +245,7 @@ pub type Trained<G> = TimeLimit<ClipReward<FrameStack<Resize<EpisodicLife<FrameS
 /// assert_eq!((env.obs_shape().dims(), env.frames_per_step()), (&[4, 84, 84][..], 4));
 /// ```
 #[must_use]
-pub fn trained<G: Game>() -> Trained<G> {
+pub fn trained<G: ArcadeGame>() -> Trained<G> {
     let lives = EpisodicLife::new(FrameSkip::new(Arcade::<G>::new(Picture::Gray), 4));
     let frames = FrameStack::new(Resize::new(lives, 84, 84), 4);
     TimeLimit::new(ClipReward::new(frames), 108_000 / 4)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Color, Game, Screen, below};
+use super::{ArcadeGame, Color, Screen, below};
 use crate::rng::Rng;
 
 /// Cells of the field, and pixels per cell.
@@ -20,7 +20,7 @@ const MOST: usize = 128;
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Snake};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::Lives;
 ///
 /// let mut env = Arcade::<Snake>::new(Picture::Gray);
@@ -74,7 +74,7 @@ fn is_inside((column, row): (i32, i32)) -> bool {
     (0..COLUMNS).contains(&column) && (0..ROWS).contains(&row)
 }
 
-impl Game for Snake {
+impl ArcadeGame for Snake {
     const NAME: &'static str = "snake";
     const ACTIONS: &'static [&'static str] = &["nothing", "up", "right", "left", "down"];
 

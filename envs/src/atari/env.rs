@@ -11,14 +11,14 @@
 
 use coinop_atari::{Action, Atari, Rom};
 
-use super::game::{AtariGame, Picture};
+use super::game::AtariGame;
 use super::protocol::AtariConfig;
 use crate::resize::AreaResizer;
 use crate::rng::Rng;
 use crate::snapshot::{bad, open, seal};
 use crate::wrappers::fused::{Stack, draw_noops, is_pooled, lost_life, max_into, noop_stream, sign};
 use crate::wrappers::{FireStart, Lives};
-use crate::{End, Env, EnvError, Shape, Step};
+use crate::{End, Env, EnvError, Picture, Shape, Step};
 
 /// Height and width of an observation.
 const SIZE: usize = 84;

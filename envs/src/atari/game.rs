@@ -1,37 +1,19 @@
 //! A game frame by frame: the start of a chain of wrappers.
 
-use coinop_atari::{Action, Atari, Rom, Settings};
+use coinop_atari::{Action, Atari, AtariSettings, Rom};
 
 use super::protocol::AtariConfig;
 use crate::snapshot::{open, seal};
 use crate::wrappers::Lives;
-use crate::{Env, EnvError, Shape, Step};
-
-/// The picture format of an [`AtariGame`].
-///
-/// ```
-/// use coinop_envs::Env;
-/// use coinop_envs::arcade::{Arcade, Catch};
-/// use coinop_envs::atari::Picture;
-///
-/// assert_eq!(Arcade::<Catch>::new(Picture::Gray).obs_shape().dims(), [210, 160]);
-/// assert_eq!(Arcade::<Catch>::new(Picture::Rgb).obs_shape().dims(), [210, 160, 3]);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Picture {
-    /// Gray, `[height, 160]`, as ALE's `getScreenGrayscale`.
-    Gray,
-    /// RGB, `[height, 160, 3]`.
-    Rgb,
-}
+use crate::{Env, EnvError, Picture, Shape, Step};
 
 /// An Atari game without preprocessing: one frame per step, the whole screen, raw rewards.
 ///
 /// ```
-/// use coinop_envs::Env;
-/// use coinop_envs::atari::{AtariGame, Picture, Protocol};
+/// use coinop_envs::atari::{AtariGame, Protocol};
 /// use coinop_envs::coinop_atari::{Rom, find_game};
 /// use coinop_envs::wrappers::{FrameSkip, Resize};
+/// use coinop_envs::{Env, Picture};
 ///
 /// // A chain of one's own: every eighth frame, 105x80.
 /// let rom = Rom::find(find_game("pong")?, None)?;
@@ -59,11 +41,11 @@ impl AtariGame {
     ///
     /// If the machine rejects the settings.
     pub fn new(rom: &Rom, config: &AtariConfig, picture: Picture) -> Result<Self, EnvError> {
-        let settings = Settings {
+        let settings = AtariSettings {
             repeat_action_probability: config.repeat_action_probability,
             mode: config.mode,
             difficulty: config.difficulty,
-            ..Settings::default()
+            ..AtariSettings::default()
         };
         let machine = Atari::new(rom, &settings)?;
         let actions = if config.all_actions {

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use coinop_atari::{Rom, find_game};
-
-use super::{AtariOptions, unknown};
-use crate::arcade::{Bricks, Catch, Game, Invaders, Snake, trained};
-use crate::atari::AtariEnv;
+use super::unknown;
+use crate::arcade::{ArcadeGame, Bricks, Catch, Invaders, Snake, trained};
 use crate::classic::{Acrobot, CartPole, MountainCar};
 use crate::factory::{AnyFactory, Copies};
 use crate::{Env, EnvError, Observations};
@@ -77,28 +74,8 @@ pub(super) fn gym_rs(short: &str) -> Result<AnyFactory, EnvError> {
     Err(unknown(short))
 }
 
-pub(super) fn atari(game: &str, options: &AtariOptions) -> Result<AnyFactory, EnvError> {
-    let rom = Rom::find(find_game(game)?, options.roms.as_deref())?;
-    let mut config = options.protocol.config();
-    config.mode = options.mode;
-    config.difficulty = options.difficulty;
-    config.pooled_frames = options.pooled_frames.unwrap_or(config.pooled_frames);
-    config.all_actions = options.all_actions.unwrap_or(config.all_actions);
-    config.lost_life_stops_return = options.lost_life_stops_return.unwrap_or(config.lost_life_stops_return);
-    if let Some(probability) = options.repeat_action_probability {
-        config.repeat_action_probability = probability;
-    }
-    let env = AtariEnv::new(&rom, &config)?;
-    if options.mode.is_some() {
-        // A few modes are over as soon as they begin, which is to be known before anybody trains in one.
-        let mut trial = env.clone();
-        trial.reset(Some(0), &mut vec![0; trial.obs_shape().len()])?;
-    }
-    Ok(AnyFactory::Pixels(Arc::new(Copies::of(env, AtariEnv::BYTES))))
-}
-
 /// Creates a factory of an arcade game with the wrappers of Atari training.
-fn arcade<G: Game>() -> AnyFactory {
+fn arcade<G: ArcadeGame>() -> AnyFactory {
     // Four screens, two stacks, and the tables of the resizer.
     AnyFactory::Pixels(Arc::new(Copies::of(trained::<G>(), 250_000)))
 }

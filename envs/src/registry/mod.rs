@@ -1,24 +1,23 @@
 //! Environments by name.
 //!
-//! Each environment is one file plus one line in `built_in.rs` (Atari games are listed in `coinop-atari`).
+//! Each environment is one file plus one line in `built_in.rs` (the games of the Atari are listed in `coinop-atari`).
 //! Environments that share their options form a [`Family`]. Environments from other crates get their names from
 //! [`register`].
 
+#[cfg_attr(not(feature = "atari"), path = "without_atari.rs")]
+mod atari;
 mod built_in;
-mod gymnasium;
 mod options;
 mod registered;
 
-use coinop_atari::names::nearest;
-use coinop_atari::{find_game, games};
-
 use crate::factory::AnyFactory;
 use crate::{Elem, EnvError, Observations, VecEnv};
-use built_in::{ARCADE, CLASSIC, GYM_RS, Known, atari, gym_rs, known};
+use built_in::{ARCADE, CLASSIC, GYM_RS, Known, gym_rs, known};
 use registered::{custom, registered};
 
-pub use gymnasium::{Gymnasium, find_gymnasium};
-pub use options::{AtariOptions, EnvOptions};
+#[cfg(feature = "atari")]
+pub use atari::{AtariOptions, Gymnasium, find_gymnasium};
+pub use options::EnvOptions;
 pub use registered::{register, register_lazily};
 
 /// A group of environments that share their options.
@@ -32,7 +31,7 @@ pub use registered::{register, register_lazily};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Atari 2600 games; pixels.
+    /// Atari 2600 games; pixels. Requires the feature `atari`.
     Atari,
     /// Our own arcade games; pixels.
     Arcade,
@@ -61,14 +60,7 @@ impl Family {
     #[must_use]
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
-            Family::Atari => &[
-                "all_actions",
-                "lost_life_stops_return",
-                "mode",
-                "pooled_frames",
-                "repeat_action_probability",
-                "roms",
-            ],
+            Family::Atari => atari::WITHOUT_DEFAULT,
             Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => &[],
         }
     }
@@ -102,26 +94,6 @@ impl EnvInfo {
         format!("{}/{}", self.family.name(), self.short)
     }
 
-    /// The options that it has of `options`, if it is an Atari game; other families have none.
-    ///
-    /// ```
-    /// use coinop_envs::registry::{EnvOptions, find};
-    ///
-    /// let options = EnvOptions::default();
-    /// assert_eq!(find("pong")?.atari(&options).map(|atari| atari.difficulty), Some(0));
-    /// assert!(find("cartpole")?.atari(&options).is_none());
-    /// # Ok::<(), coinop_envs::EnvError>(())
-    /// ```
-    #[must_use]
-    pub fn atari<'a>(&self, options: &'a EnvOptions) -> Option<&'a AtariOptions> {
-        (self.family == Family::Atari).then_some(&options.atari)
-    }
-
-    /// The same, mutable.
-    pub fn atari_mut<'a>(&self, options: &'a mut EnvOptions) -> Option<&'a mut AtariOptions> {
-        (self.family == Family::Atari).then_some(&mut options.atari)
-    }
-
     /// The number of actions; for Atari games, of the minimal set.
     ///
     /// # Errors
@@ -129,7 +101,7 @@ impl EnvInfo {
     /// [`EnvError::Unusable`] if a registered environment cannot be created.
     pub fn num_actions(&self) -> Result<usize, EnvError> {
         if self.family == Family::Atari {
-            return Ok(find_game(self.short)?.minimal_actions.len());
+            return atari::num_actions(self.short);
         }
         Ok(self.factory(&EnvOptions::default())?.spec().num_actions)
     }
@@ -142,7 +114,7 @@ impl EnvInfo {
     /// cannot be created.
     pub fn factory(&self, options: &EnvOptions) -> Result<AnyFactory, EnvError> {
         match (self.family, self.short) {
-            (Family::Atari, game) => atari(game, &options.atari),
+            (Family::Atari, game) => atari::factory(game, options),
             (Family::Arcade, short) => known(ARCADE, short),
             (Family::Classic, short) => known(CLASSIC, short),
             (Family::GymRs, short) => gym_rs(short),
@@ -161,12 +133,6 @@ impl EnvInfo {
 /// ```
 #[must_use]
 pub fn list() -> Vec<EnvInfo> {
-    let game = |game: &'static coinop_atari::Game| EnvInfo {
-        family: Family::Atari,
-        short: game.name,
-        observations: Observations::Pixels,
-        gymnasium: None,
-    };
     let of = |family: Family| {
         move |known: &Known| EnvInfo {
             family,
@@ -182,9 +148,7 @@ pub fn list() -> Vec<EnvInfo> {
         gymnasium: None,
     };
     let ours = ARCADE.iter().map(of(Family::Arcade));
-    let envs = ours
-        .chain(games().iter().map(game))
-        .chain(CLASSIC.iter().map(of(Family::Classic)));
+    let envs = ours.chain(atari::list()).chain(CLASSIC.iter().map(of(Family::Classic)));
     let envs = envs.chain(GYM_RS.iter().map(gym_rs));
     envs.chain(registered().iter().map(|custom| custom.info)).collect()
 }
@@ -218,15 +182,7 @@ pub fn find(name: &str) -> Result<EnvInfo, EnvError> {
             "`{name}` is of gym-rs, which is not built in: build with --features gym-rs, which needs CMake, SDL2 and SDL2_gfx"
         )));
     }
-    match find_gymnasium(name) {
-        Some(Gymnasium { info, protocol, rules }) => Err(EnvError::GymnasiumName {
-            name: name.to_owned(),
-            short: info.short,
-            protocol,
-            rules,
-        }),
-        None => Err(unknown(name)),
-    }
+    Err(atari::elsewhere(name).unwrap_or_else(|| unknown(name)))
 }
 
 fn unknown(name: &str) -> EnvError {
@@ -242,6 +198,13 @@ fn unknown(name: &str) -> EnvError {
                 .map(|info| info.short),
         ),
     }
+}
+
+/// The known name that `name` is most like, if they are more alike than not.
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(known, name);
+    let best = known.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.5).then_some(best)
 }
 
 /// Removes case and separators from a name.
@@ -282,6 +245,7 @@ pub fn make_vec<O: Elem>(
 }
 
 #[cfg(test)]
+#[cfg(feature = "atari")]
 mod tests {
     use super::*;
     use crate::EnvFactory;

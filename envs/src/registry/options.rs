@@ -1,11 +1,9 @@
 //! The options of environments, by family.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Family;
-use crate::atari::Protocol;
+use super::atari::AtariOptions;
 
 /// The options of all families. Environments ignore the options of other families.
 ///
@@ -21,45 +19,6 @@ use crate::atari::Protocol;
 pub struct EnvOptions {
     /// Options of Atari games.
     pub atari: AtariOptions,
-}
-
-/// Options of Atari games.
-///
-/// ```
-/// use coinop_envs::atari::Protocol;
-/// use coinop_envs::registry::{AtariOptions, EnvOptions, make_vec};
-///
-/// let atari = AtariOptions { protocol: Protocol::Machado, ..AtariOptions::default() };
-/// let envs = make_vec::<u8>("breakout", &EnvOptions { atari }, 8, 2)?;
-/// assert_eq!(envs.spec().num_actions, 18);
-/// # Ok::<(), coinop_envs::EnvError>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AtariOptions {
-    /// The evaluation protocol.
-    pub protocol: Protocol,
-    /// Probability per frame of repeating the previous action; overrides the protocol.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat_action_probability: Option<f32>,
-    /// The number of frames at the end of an agent step whose maximum is observed; overrides the protocol, which has
-    /// 2. With 4, no flickering object is missed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pooled_frames: Option<u32>,
-    /// The game mode; the game's default if `None`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<u32>,
-    /// The game's difficulty.
-    pub difficulty: u32,
-    /// Whether the agent has all 18 actions instead of the game's minimal set; overrides the protocol.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub all_actions: Option<bool>,
-    /// Whether a lost life stops the return, though the episode goes on; overrides the protocol.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lost_life_stops_return: Option<bool>,
-    /// The folder of ROMs, if not the one provided by set-up. The program stores it as an absolute path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub roms: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -100,8 +59,10 @@ impl EnvOptions {
 }
 
 #[cfg(test)]
+#[cfg(feature = "atari")]
 mod tests {
     use super::*;
+    use crate::atari::Protocol;
 
     #[test]
     fn a_family_reads_and_writes_its_own_options_alone() {

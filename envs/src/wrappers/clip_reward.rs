@@ -8,7 +8,7 @@ use crate::{Env, EnvError, Step};
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Catch};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::ClipReward;
 ///
 /// let mut env = ClipReward::new(Arcade::<Catch>::new(Picture::Gray));

@@ -8,7 +8,7 @@ use crate::{Env, EnvError, Step};
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Bricks};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::Lives;
 ///
 /// assert_eq!(Arcade::<Bricks>::new(Picture::Gray).lives(), 0, "before the first reset");
@@ -30,7 +30,7 @@ pub(crate) fn lost_life(before: u32, now: u32) -> bool {
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Catch};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::EpisodicLife;
 ///
 /// let mut env = EpisodicLife::new(Arcade::<Catch>::new(Picture::Gray));

@@ -9,7 +9,7 @@ use crate::{Env, EnvError, Step};
 /// ```
 /// use coinop_envs::Env;
 /// use coinop_envs::arcade::{Arcade, Invaders};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::FireStart;
 ///
 /// let mut env = FireStart::new(Arcade::<Invaders>::new(Picture::Gray));

@@ -9,7 +9,7 @@ use crate::{Env, EnvError, Step};
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Catch};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::FrameSkip;
 /// use coinop_envs::Env;
 ///

@@ -9,7 +9,7 @@ use crate::{Elem, Env, EnvError, Shape, Step};
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Catch};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::FrameStack;
 /// use coinop_envs::Env;
 ///

@@ -29,6 +29,7 @@ pub use sticky_actions::StickyActions;
 pub use time_limit::TimeLimit;
 
 /// The parts of wrappers that fused environments share.
+#[cfg(feature = "atari")]
 pub(crate) mod fused {
     pub(crate) use super::clip_reward::sign;
     pub(crate) use super::episodic_life::lost_life;

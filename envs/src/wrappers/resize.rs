@@ -8,7 +8,7 @@ use crate::{Env, EnvError, Shape, Step};
 ///
 /// ```
 /// use coinop_envs::arcade::{Arcade, Catch};
-/// use coinop_envs::atari::Picture;
+/// use coinop_envs::Picture;
 /// use coinop_envs::wrappers::Resize;
 /// use coinop_envs::Env;
 ///

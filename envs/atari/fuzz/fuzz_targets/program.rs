@@ -3,7 +3,7 @@
 //! The first byte chooses the game whose cartridge, controllers and rules it is played with, the second the number of actions, which follow.
 #![no_main]
 
-use coinop_atari::{Action, Atari, Rom, Settings, games};
+use coinop_atari::{Action, Atari, Rom, AtariSettings, games};
 use libfuzzer_sys::fuzz_target;
 
 /// Sizes of images that some cartridge takes.
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
         let Ok(rom) = Rom::unverified(game, &image) else {
             continue;
         };
-        let Ok(mut atari) = Atari::new(&rom, &Settings::default()) else {
+        let Ok(mut atari) = Atari::new(&rom, &AtariSettings::default()) else {
             return;
         };
         for &action in actions {

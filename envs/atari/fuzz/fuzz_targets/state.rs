@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use coinop_atari::{Action, Atari, Rom, Settings, find_game};
+use coinop_atari::{Action, Atari, Rom, AtariSettings, find_game};
 use libfuzzer_sys::fuzz_target;
 
 /// Waits for lines, changes colours, and ends its frames.
@@ -25,7 +25,7 @@ fn machine() -> &'static (Atari, Vec<u8>) {
         image[..PROGRAM.len()].copy_from_slice(&PROGRAM);
         image[0xFFC..].copy_from_slice(&[0x00, 0xF0, 0x00, 0xF0]);
         let rom = Rom::unverified(find_game("seaquest").expect("a game"), &image).expect("an image");
-        let mut atari = Atari::new(&rom, &Settings::default()).expect("a machine");
+        let mut atari = Atari::new(&rom, &AtariSettings::default()).expect("a machine");
         atari.reset();
         let state = atari.save_state();
         (atari, state)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coinop_atari::{Action, Atari, Game, Rom, Settings, trace};
+use coinop_atari::{Action, Atari, AtariSettings, Game, Rom, trace};
 
 /// Rows per checksum.
 const BLOCK: usize = 250;
@@ -10,7 +10,7 @@ const BLOCK: usize = 250;
 /// A trace: what was played, and running checksums of its text after every [`BLOCK`] rows.
 pub(crate) struct Record {
     pub(crate) stream: String,
-    pub(crate) settings: Settings,
+    pub(crate) settings: AtariSettings,
     rows: usize,
     sums: Vec<u32>,
 }
@@ -37,7 +37,7 @@ fn parse(line: &str) -> Record {
     };
     Record {
         stream: stream.to_owned(),
-        settings: Settings {
+        settings: AtariSettings {
             repeat_action_probability: sticky.parse().unwrap(),
             random_seed: seed.parse().unwrap(),
             frame_skip: frame_skip.parse().unwrap(),

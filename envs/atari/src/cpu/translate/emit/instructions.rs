@@ -1,6 +1,16 @@
 //! What each instruction does to registers and flags.
 
-use super::*;
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_frontend::{Switch, Variable};
+
+use super::{Emitter, Place, TRUSTED, field};
+use crate::cpu::translate::calls;
+use crate::cpu::translate::decode::{Change, Condition, Flag, Mode, Operation, Read, Register};
+use crate::cpu::translate::region::{Instruction, Region};
+use crate::cpu::{Cpu, status};
 
 impl Emitter<'_> {
     pub(super) fn instruction(&mut self, pc: u16, instruction: Instruction, region: &Region) {

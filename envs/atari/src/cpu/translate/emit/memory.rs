@@ -1,6 +1,16 @@
 //! Where operands lie, and what reading and writing them means.
 
-use super::*;
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, Block, InstBuilder, Value, types};
+
+use super::{Emitter, Place, TRUSTED, Then, field};
+use crate::bus::Bus;
+use crate::cpu::translate::calls;
+use crate::cpu::translate::decode::{Mode, Register};
+use crate::cpu::translate::region::Instruction;
+use crate::tia::Quick;
 
 impl Emitter<'_> {
     /// The bus address that a mode gives, and the latch: the byte on the bus before the operand is accessed.

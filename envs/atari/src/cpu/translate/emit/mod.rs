@@ -21,11 +21,9 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Switch, Variable};
 
 use super::calls;
-use super::decode::{Change, Condition, Flag, Mode, Operation, Read, Register};
-use super::region::{Instruction, Region, Window};
-use crate::bus::Bus;
-use crate::cpu::{Cpu, status};
-use crate::tia::Quick;
+use super::decode::Operation;
+use super::region::{Region, Window};
+use crate::cpu::Cpu;
 
 /// What follows a region.
 #[derive(Clone, Copy, PartialEq, Eq)]
