@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Draw the learning curves of runs
     Plot(PlotArgs),
+    /// Play the runs of a file, environments by agents by seeds, and make tables of their results
+    Suite(SuiteArgs),
     /// Use the Atari machine directly
     Atari {
         #[command(subcommand)]
@@ -202,6 +204,56 @@ pub(crate) struct PlotArgs {
     /// The horizontal axis
     #[arg(long, default_value = "frames")]
     pub(crate) over: Over,
+}
+
+#[derive(Args)]
+pub(crate) struct SuiteArgs {
+    #[command(subcommand)]
+    pub(crate) command: SuiteCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SuiteCommand {
+    /// Train and evaluate what is not in the ledger yet; after an interruption, the same command goes on
+    Run(SuiteRunArgs),
+    /// Print the results in the ledger as Markdown
+    Table(SuiteTableArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct SuiteRunArgs {
+    /// The suite, a TOML file
+    pub(crate) file: PathBuf,
+    /// Runs at a time, which share the cores
+    #[arg(long, default_value = "1", value_name = "N", value_parser = parse_jobs, allow_negative_numbers = true)]
+    pub(crate) jobs: usize,
+    /// An agent or an environment: only its runs; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+    /// A part of the runs, for several machines: `2/8` is the second of eight
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub(crate) shard: Option<(usize, usize)>,
+    /// Print what is left and how long it will take, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Nothing else runs on this machine: the ledger then has the minutes of these runs as measured
+    #[arg(long, conflicts_with = "jobs")]
+    pub(crate) timed: bool,
+    /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SuiteTableArgs {
+    /// The suite, a TOML file
+    pub(crate) file: PathBuf,
+    /// CSV, a row per agent and environment
+    #[arg(long)]
+    pub(crate) csv: bool,
+    /// A file to write instead
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -401,6 +453,26 @@ fn parse_episodes(text: &str) -> Result<usize, String> {
     }
 }
 
+fn parse_jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=1024) => Ok(jobs),
+        _ => Err(format!("`{text}` is not a number of runs, from 1 to 1024")),
+    }
+}
+
+/// Parses `2/8`.
+fn parse_shard(text: &str) -> Result<(usize, usize), String> {
+    let numbers = text
+        .split_once('/')
+        .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((i, n)) if 1 <= i && i <= n => Ok((i, n)),
+        _ => Err(format!(
+            "`{text}` is not a part of a whole: write `2/8` for the second of eight"
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -440,6 +512,15 @@ mod tests {
             said(&["--xyzzy"]),
             "unexpected argument '--xyzzy' found; for more, try '--help'"
         );
+    }
+
+    #[test]
+    fn a_shard_is_one_of_a_number_of_parts() {
+        assert_eq!((parse_shard("1/1"), parse_shard("2/8")), (Ok((1, 1)), Ok((2, 8))));
+        for wrong in ["0/8", "9/8", "2", "a/b", "1/0", "-1/2"] {
+            assert!(parse_shard(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_jobs("0").is_err() && parse_jobs("2") == Ok(2));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use coinop_atari::AtariError;
 use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
-use crate::commands::{atari, bench, check, envs, eval, plot, train, verify_resume};
+use crate::commands::{atari, bench, check, envs, eval, plot, suite, train, verify_resume};
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
 
@@ -139,6 +139,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             check::run(&args)?;
         }
         Command::Plot(args) => plot::run(&args)?,
+        Command::Suite(args) => {
+            if let Some(signal) = suite::run(&args)? {
+                return Ok(ExitCode::from(signals::exit_code(signal)));
+            }
+        }
         Command::Atari {
             command: AtariCommand::Trace(args),
         } => atari::trace(&args)?,

@@ -3,7 +3,6 @@
 //! ```text
 //! ale.rs      ale-py beside the emulator
 //! suites.rs   emulator, env, vec, inference, learner, replay, train      what is measured
-//! work.rs     a network's answers and updates, with nothing around them
 //! show.rs     a table, a picture, a comparison
 //! ```
 
@@ -14,6 +13,9 @@ pub(crate) mod suites;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::config::cores;
 
 /// All measurements, and the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,28 @@ pub(crate) struct Machine {
     /// The commit of the source, if known.
     pub(crate) commit: String,
     pub(crate) libtorch: String,
+}
+
+impl Machine {
+    /// This machine and this program.
+    pub(crate) fn this() -> Self {
+        let wanted = RefreshKind::nothing()
+            .with_cpu(CpuRefreshKind::nothing())
+            .with_memory(MemoryRefreshKind::nothing().with_ram());
+        let system = System::new_with_specifics(wanted).ok();
+        let processor = system.as_ref().and_then(|system| system.cpus().first());
+        let unknown = || "unknown".to_owned();
+        Machine {
+            processor: processor.map_or_else(unknown, |processor| processor.brand().trim().to_owned()),
+            cores: cores(),
+            memory_gigabytes: system.as_ref().map_or(0.0, |system| system.total_memory() as f64 / 1e9),
+            system: System::long_os_version().unwrap_or_else(|_| unknown()),
+            coinop: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("COINOP_COMMIT").map_or_else(unknown, str::to_owned),
+            // The only version that the crate tch takes.
+            libtorch: "2.11".to_owned(),
+        }
+    }
 }
 
 /// The settings of the benchmark.

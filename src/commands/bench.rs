@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::{anyhow, bail};
 use coinop_agents::network::Precision;
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::bench::suites::{self, Suite};
 use crate::bench::{BenchSettings, How, Machine, Report};
 use crate::cli::BenchArgs;
-use crate::config::{Config, cores};
+use crate::config::Config;
 use crate::{files, output};
 
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
@@ -46,7 +45,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         output::say(&format!("measuring {suite}"))
     })?;
     let report = Report {
-        machine: machine(),
+        machine: Machine::this(),
         settings: settings(&config, how),
         measurements,
     };
@@ -67,25 +66,6 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
 fn read(path: &Path) -> anyhow::Result<Report> {
     serde_json::from_str(&files::read(path)?)
         .map_err(|error| anyhow!("`{}` is not a report of `bench --json`: {error}", path.display()))
-}
-
-fn machine() -> Machine {
-    let wanted = RefreshKind::nothing()
-        .with_cpu(CpuRefreshKind::nothing())
-        .with_memory(MemoryRefreshKind::nothing().with_ram());
-    let system = System::new_with_specifics(wanted).ok();
-    let processor = system.as_ref().and_then(|system| system.cpus().first());
-    let unknown = || "unknown".to_owned();
-    Machine {
-        processor: processor.map_or_else(unknown, |processor| processor.brand().trim().to_owned()),
-        cores: cores(),
-        memory_gigabytes: system.as_ref().map_or(0.0, |system| system.total_memory() as f64 / 1e9),
-        system: System::long_os_version().unwrap_or_else(|_| unknown()),
-        coinop: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: option_env!("COINOP_COMMIT").map_or_else(unknown, str::to_owned),
-        // The only version that the crate tch takes.
-        libtorch: "2.11".to_owned(),
-    }
 }
 
 fn settings(config: &Config, how: How) -> BenchSettings {

@@ -1,0 +1,19 @@
+//! `coinop suite`: many runs from one file, and tables and pictures of their results.
+//!
+//! ```text
+//! file.rs         the file: environments, agents, seeds, frames
+//! plan.rs         its runs, each with its settings, its folder, and how far it is
+//! runner.rs       plays what is left: trains, evaluates, adds a line to the ledger
+//! ledger.rs       a line a finished run, in CSV
+//! table.rs        Markdown and CSV of the ledger
+//! statistics.rs   intervals and aggregates
+//! human.rs        human-normalised scores
+//! ```
+
+pub(crate) mod file;
+mod human;
+pub(crate) mod ledger;
+pub(crate) mod plan;
+pub(crate) mod runner;
+mod statistics;
+pub(crate) mod table;
