@@ -218,6 +218,8 @@ pub(crate) enum SuiteCommand {
     Run(SuiteRunArgs),
     /// Print the results in the ledger as Markdown
     Table(SuiteTableArgs),
+    /// Draw the learning curves: a panel for each environment, a curve for each agent, the mean over its seeds
+    Plot(SuitePlotArgs),
 }
 
 #[derive(Args)]
@@ -254,6 +256,18 @@ pub(crate) struct SuiteTableArgs {
     /// A file to write instead
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SuitePlotArgs {
+    /// The suite, a TOML file
+    pub(crate) file: PathBuf,
+    /// The SVG to write
+    #[arg(short, long, default_value = "suite.svg", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The horizontal axis
+    #[arg(long, default_value = "frames")]
+    pub(crate) over: Over,
 }
 
 #[derive(Args)]

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+
 /// A failed file operation.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} `{}`: {source}", path.display())]
@@ -41,6 +43,17 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), FileError> {
         fs::remove_file(path).map_err(failed("can't write", path))?;
     }
     Ok(())
+}
+
+/// Checks that a picture, of which `what` says what is drawn, has the name of an SVG and can be written.
+pub(crate) fn check_svg(path: &Path, what: &str) -> anyhow::Result<()> {
+    if path.extension().is_none_or(|extension| extension != "svg") {
+        bail!(
+            "`{}`: {what} drawn as SVG; give a name that ends in .svg",
+            path.display()
+        );
+    }
+    Ok(check_writable(path)?)
 }
 
 /// Reads a whole text file.

@@ -32,6 +32,7 @@ mod program;
 mod report;
 mod run;
 mod signals;
+mod statistics;
 mod suite;
 
 pub use library::{Agent, Error, Evaluation, Report, TrainConfig, evaluate, load, train};

@@ -13,13 +13,8 @@ use crate::{files, output};
 
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let before = args.compare.as_deref().map(read).transpose()?;
-    if let Some(picture) = &args.output
-        && picture.extension().is_none_or(|extension| extension != "svg")
-    {
-        bail!(
-            "`{}`: bars are drawn as SVG; give a name that ends in .svg",
-            picture.display()
-        );
+    if let Some(picture) = &args.output {
+        files::check_svg(picture, "bars are")?;
     }
     let config = Config::new_run(&args.request())?;
     let how = How {
@@ -32,10 +27,6 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             how.seconds,
             how.repeats
         );
-    }
-    // Everything that can be wrong with the environment, the settings and the picture is found before anything is measured.
-    if let Some(picture) = &args.output {
-        files::check_writable(picture)?;
     }
     crate::commands::train::trainer(&config)?;
     let all = [Suite::All];

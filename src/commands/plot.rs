@@ -11,13 +11,7 @@ use crate::run::dir::RunDir;
 use crate::{files, output};
 
 pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
-    if args.output.extension().is_none_or(|extension| extension != "svg") {
-        bail!(
-            "`{}`: curves are drawn as SVG; give a name that ends in .svg",
-            args.output.display()
-        );
-    }
-    files::check_writable(&args.output)?;
+    files::check_svg(&args.output, "curves are")?;
     let curves = args
         .runs
         .iter()
@@ -32,6 +26,26 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
 
 fn read_curve(run: &Path) -> anyhow::Result<Curve> {
     let dir = RunDir::open(run)?;
+    let points = read_points(run)?;
+    if points.is_empty() {
+        bail!("`{}` has no score yet: no episode has ended", dir.metrics().display());
+    }
+    let name = dir
+        .path()
+        .file_name()
+        .unwrap_or(dir.path().as_os_str())
+        .to_string_lossy()
+        .into_owned();
+    Ok(Curve {
+        name,
+        points,
+        band: Vec::new(),
+    })
+}
+
+/// The points of a run's curve; none before its first score.
+pub(crate) fn read_points(run: &Path) -> anyhow::Result<Vec<Point>> {
+    let dir = RunDir::open(run)?;
     let path = dir.metrics();
     let text = files::read(&path)?;
     let rows = whole_lines(&text);
@@ -41,17 +55,7 @@ fn read_curve(run: &Path) -> anyhow::Result<Curve> {
             path.display()
         ));
     }
-    let points = parse_points(rows).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
-    if points.is_empty() {
-        bail!("`{}` has no score yet: no episode has ended", path.display());
-    }
-    let name = dir
-        .path()
-        .file_name()
-        .unwrap_or(dir.path().as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    Ok(Curve { name, points })
+    parse_points(rows).map_err(|error| anyhow!("`{}`: {error}", path.display()))
 }
 
 /// The complete lines: a killed run may leave half a line, whose last number could be wrong.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{anyhow, bail};
 
-use crate::cli::{SuiteArgs, SuiteCommand, SuiteRunArgs, SuiteTableArgs};
+use crate::cli::{SuiteArgs, SuiteCommand, SuitePlotArgs, SuiteRunArgs, SuiteTableArgs};
 use crate::count::{counted, short};
 use crate::suite::file::SuiteFile;
 use crate::suite::ledger::Ledger;
 use crate::suite::plan::{Job, Selection, State, jobs};
-use crate::suite::{runner, table};
+use crate::suite::{plot, runner, table};
 use crate::{files, output, signals};
 
 /// Returns the signal that ended it early, if one did.
@@ -17,6 +17,7 @@ pub(crate) fn run(args: &SuiteArgs) -> anyhow::Result<Option<i32>> {
     match &args.command {
         SuiteCommand::Run(args) => play(args),
         SuiteCommand::Table(args) => write_table(args).map(|()| None),
+        SuiteCommand::Plot(args) => draw(args).map(|()| None),
     }
 }
 
@@ -120,6 +121,15 @@ fn outlook(jobs: &[Job], states: &[State], ledger: &Ledger, at_once: usize) -> S
         text += &format!("; left: {}", unknown.join(", "));
     }
     text + "\n"
+}
+
+fn draw(args: &SuitePlotArgs) -> anyhow::Result<()> {
+    files::check_svg(&args.output, "curves are")?;
+    let suite = SuiteFile::read(&args.file)?;
+    let jobs = jobs(&suite, &Selection::default())?;
+    files::write(&args.output, &plot::svg(&suite, &jobs, args.over)?)?;
+    output::say(&format!("drawn into {}", args.output.display()));
+    Ok(())
 }
 
 fn write_table(args: &SuiteTableArgs) -> anyhow::Result<()> {

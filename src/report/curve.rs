@@ -5,9 +5,12 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::run::metrics::WINDOW;
+use crate::statistics::{interval, mean};
 
 /// The size of a panel without the legend.
 const SIZE: (u32, u32) = (800, 480);
+/// The size of a panel of a grid.
+const GRID_PANEL: (u32, u32) = (420, 300);
 /// A line of the legend.
 const LEGEND_LINE: u32 = 22;
 const FONT: (&str, u32) = ("sans-serif", 14);
@@ -39,7 +42,7 @@ pub(crate) enum Over {
 
 impl Over {
     /// The axes from left to right, in units that suit the data.
-    fn axes(self, curves: &[Curve]) -> Vec<Axis> {
+    fn axes(self, curves: &[&Curve]) -> Vec<Axis> {
         let frames = || Axis::of(curves, |point| point.frames, &FRAME_UNITS);
         let time = || Axis::of(curves, |point| point.seconds, &TIME_UNITS);
         match self {
@@ -72,7 +75,7 @@ const TIME_UNITS: Units = [
 ];
 
 impl Axis {
-    fn of(curves: &[Curve], value: fn(&Point) -> f64, units: &Units) -> Self {
+    fn of(curves: &[&Curve], value: fn(&Point) -> f64, units: &Units) -> Self {
         let points = curves.iter().flat_map(|curve| &curve.points);
         let last = points.map(value).fold(0.0, f64::max);
         let suits = |(_, _, from): &&(&str, f64, f64)| last >= *from;
@@ -97,10 +100,66 @@ pub(crate) struct Point {
     pub(crate) score: f64,
 }
 
-/// The curve of a run.
+/// The curve of a run, or the mean of several.
 pub(crate) struct Curve {
     pub(crate) name: String,
     pub(crate) points: Vec<Point>,
+    /// The lower and the upper end of an interval around each point; empty for a single run.
+    pub(crate) band: Vec<(f64, f64)>,
+}
+
+/// The number of points of a mean of curves.
+const MEAN_POINTS: usize = 100;
+
+impl Curve {
+    /// The mean of the curves of several runs, over the frames that all of them have, with a band: the 95 % bootstrap interval of
+    /// the mean. Scores and seconds between two rows are interpolated linearly. One run stays as it is.
+    pub(crate) fn mean_of(name: String, runs: Vec<Vec<Point>>) -> Self {
+        let ends =
+            |of: fn(&[Point]) -> Option<&Point>| runs.iter().filter_map(move |run| of(run)).map(|point| point.frames);
+        let (first, last) = (
+            ends(<[Point]>::first).fold(0.0, f64::max),
+            ends(<[Point]>::last).fold(f64::INFINITY, f64::min),
+        );
+        if runs.len() < 2 || first >= last {
+            let points = runs.into_iter().next().unwrap_or_default();
+            return Self {
+                name,
+                points,
+                band: Vec::new(),
+            };
+        }
+        let (mut points, mut band) = (Vec::new(), Vec::new());
+        for i in 0..MEAN_POINTS {
+            let frames = first + (last - first) * i as f64 / (MEAN_POINTS - 1) as f64;
+            let at: Vec<Point> = runs.iter().map(|run| interpolated(run, frames)).collect();
+            let of = |value: fn(&Point) -> f64| at.iter().map(value).collect::<Vec<f64>>();
+            let scores = of(|point| point.score);
+            let score = mean(&scores);
+            band.extend(interval(std::slice::from_ref(&scores), |groups| mean(&groups[0])));
+            points.push(Point {
+                frames,
+                seconds: mean(&of(|point| point.seconds)),
+                score,
+            });
+        }
+        Self { name, points, band }
+    }
+}
+
+/// A point between those of a run, whose frames grow.
+fn interpolated(run: &[Point], frames: f64) -> Point {
+    let after = run
+        .partition_point(|point| point.frames < frames)
+        .clamp(1, run.len() - 1);
+    let (a, b) = (run[after - 1], run[after]);
+    let share = (frames - a.frames) / (b.frames - a.frames);
+    let between = |a: f64, b: f64| a + (b - a) * share;
+    Point {
+        frames,
+        seconds: between(a.seconds, b.seconds),
+        score: between(a.score, b.score),
+    }
 }
 
 /// The range of the values with some margin. If all are equal, the margin is their magnitude, so that ticks are round
@@ -127,7 +186,7 @@ fn tick(value: &f64) -> String {
 pub(crate) fn draw(curves: &[Curve], over: Over) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     {
-        let axes = over.axes(curves);
+        let axes = over.axes(&curves.iter().collect::<Vec<_>>());
         let legend = LEGEND_LINE * curves.len() as u32 + LEGEND_LINE / 2;
         let size = (SIZE.0 * axes.len() as u32, SIZE.1 + legend);
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -138,10 +197,44 @@ pub(crate) fn draw(curves: &[Curve], over: Over) -> Result<String, Box<dyn std::
             many => format!("Learning curves of {} runs", many.len()),
         };
         let panels = panels.titled(&title, ("sans-serif", 18))?;
+        let shown: Vec<(usize, &Curve)> = curves.iter().enumerate().collect();
         for (panel, axis) in panels.split_evenly((1, axes.len())).iter().zip(&axes) {
-            draw_panel(panel, curves, axis)?;
+            draw_panel(panel, &shown, axis, None)?;
         }
-        draw_legend(&legend, curves)?;
+        let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
+        draw_legend(&legend, &names)?;
+        area.present()?;
+    }
+    Ok(svg)
+}
+
+/// A panel of a grid: its title, and its curves, each with the number of its name in the legend.
+pub(crate) struct Panel {
+    pub(crate) title: String,
+    pub(crate) curves: Vec<(usize, Curve)>,
+}
+
+/// Draws panels side by side, with one legend for all. Each panel has at least one curve, and each curve one point.
+pub(crate) fn draw_grid(panels: &[Panel], names: &[&str], over: Over) -> Result<String, Box<dyn std::error::Error>> {
+    const COLUMNS: usize = 3;
+    let columns = panels.len().clamp(1, COLUMNS);
+    let rows = panels.len().div_ceil(columns);
+    let mut svg = String::new();
+    {
+        let height = GRID_PANEL.1 * rows as u32;
+        let legend = LEGEND_LINE * names.len() as u32 + LEGEND_LINE / 2;
+        let size = (GRID_PANEL.0 * columns as u32, height + legend);
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        area.fill(&WHITE)?;
+        let (grid, legend) = area.split_vertically(height);
+        for (place, panel) in grid.split_evenly((rows, columns)).iter().zip(panels) {
+            let curves: Vec<&Curve> = panel.curves.iter().map(|(_, curve)| curve).collect();
+            let shown: Vec<(usize, &Curve)> = panel.curves.iter().map(|(name, curve)| (*name, curve)).collect();
+            for axis in over.axes(&curves).iter().take(1) {
+                draw_panel(place, &shown, axis, Some(&panel.title))?;
+            }
+        }
+        draw_legend(&legend, names)?;
         area.present()?;
     }
     Ok(svg)
@@ -152,29 +245,39 @@ fn color(curve: usize) -> RGBColor {
 }
 
 /// Draws the legend below the panels, one line per curve.
-fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, curves: &[Curve]) -> Result<(), Box<dyn std::error::Error>> {
+fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
     const LEFT: i32 = 80;
-    for (i, curve) in curves.iter().enumerate() {
+    for (i, name) in names.iter().enumerate() {
         let y = (LEGEND_LINE * i as u32 + LEGEND_LINE / 2) as i32;
         let line = vec![(LEFT, y), (LEFT + 24, y)];
         area.draw(&PathElement::new(line, color(i).stroke_width(2)))?;
-        area.draw(&Text::new(curve.name.clone(), (LEFT + 32, y - 7), FONT))?;
+        area.draw(&Text::new((*name).to_owned(), (LEFT + 32, y - 7), FONT))?;
     }
     Ok(())
 }
 
 fn draw_panel(
     panel: &DrawingArea<SVGBackend<'_>, Shift>,
-    curves: &[Curve],
+    curves: &[(usize, &Curve)],
     axis: &Axis,
+    title: Option<&str>,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let points = || curves.iter().flat_map(|curve| curve.points.iter());
+    let points = || curves.iter().flat_map(|(_, curve)| curve.points.iter());
+    let band = || {
+        curves
+            .iter()
+            .flat_map(|(_, curve)| curve.band.iter().flat_map(|(low, high)| [*low, *high]))
+    };
     let last = points().map(|point| axis.at(point)).fold(0.0, f64::max);
     let last = if last > 0.0 { last } else { 1.0 };
-    let scores = range(points().map(|point| point.score));
+    let scores = range(points().map(|point| point.score).chain(band()));
     // The title of the axis stands left of the widest label, never over it.
     let widest = [scores.start, scores.end].map(|score| tick(&score.round()).len() as u32 + 2);
-    let mut chart = ChartBuilder::on(panel)
+    let mut builder = ChartBuilder::on(panel);
+    if let Some(title) = title {
+        builder.caption(title, FONT);
+    }
+    let mut chart = builder
         .margin(16)
         .margin_right(24)
         .x_label_area_size(48)
@@ -190,7 +293,14 @@ fn draw_panel(
         .x_desc(axis.name)
         .y_desc(format!("mean score of the last {WINDOW} episodes"))
         .draw()?;
-    for (i, curve) in curves.iter().enumerate() {
+    for &(i, curve) in curves {
+        if !curve.band.is_empty() {
+            let x = || curve.points.iter().map(|point| axis.at(point));
+            let low = x().zip(curve.band.iter().map(|(low, _)| *low));
+            let high = x().zip(curve.band.iter().map(|(_, high)| *high));
+            let outline: Vec<(f64, f64)> = low.chain(high.collect::<Vec<_>>().into_iter().rev()).collect();
+            chart.draw_series(std::iter::once(Polygon::new(outline, color(i).mix(0.2).filled())))?;
+        }
         let line = curve.points.iter().map(|point| (axis.at(point), point.score));
         match curve.points.as_slice() {
             [_] => {
@@ -211,8 +321,59 @@ mod tests {
 
     fn curve(points: &[(f64, f64, f64)]) -> Curve {
         let point = |&(frames, seconds, score)| Point { frames, seconds, score };
-        let (name, points) = ("pong-ppo-1".to_owned(), points.iter().map(point).collect());
-        Curve { name, points }
+        Curve {
+            name: "pong-ppo-1".to_owned(),
+            points: points.iter().map(point).collect(),
+            band: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_mean_of_runs_has_a_band_over_the_frames_that_all_have() {
+        let runs = [
+            &[(0.0, 0.0, 0.0), (100.0, 10.0, 10.0)][..],
+            &[(20.0, 1.0, 2.0), (60.0, 5.0, 10.0), (100.0, 9.0, 20.0)],
+        ];
+        let mean = Curve::mean_of("both".to_owned(), runs.iter().map(|run| curve(run).points).collect());
+        let (first, last) = (mean.points[0], mean.points[MEAN_POINTS - 1]);
+        // At 20 frames, the first run has a fifth of its way.
+        assert_eq!((first.frames, first.seconds, first.score), (20.0, 1.5, 2.0));
+        assert_eq!((last.frames, last.seconds, last.score), (100.0, 9.5, 15.0));
+        assert_eq!((mean.band[0], mean.band[MEAN_POINTS - 1]), ((2.0, 2.0), (10.0, 20.0)));
+        let one = Curve::mean_of("one".to_owned(), vec![curve(runs[0]).points]);
+        assert!(one.points.len() == 2 && one.band.is_empty());
+    }
+
+    #[test]
+    fn a_grid_has_a_panel_for_each_title_and_one_legend() {
+        let panel = |title: &str| Panel {
+            title: title.to_owned(),
+            curves: vec![(
+                1,
+                Curve::mean_of(
+                    "dqn".to_owned(),
+                    vec![curve(&[(0.0, 0.0, 1.0), (9.0, 1.0, 2.0)]).points; 2],
+                ),
+            )],
+        };
+        let svg = draw_grid(
+            &["pong", "boxing", "qbert", "breakout"].map(panel),
+            &["ppo", "dqn"],
+            Over::Frames,
+        )
+        .unwrap();
+        let count = |text: &str| svg.matches(text).count();
+        assert_eq!(
+            (
+                count("\npong\n"),
+                count("\nbreakout\n"),
+                count("\nppo\n"),
+                count("<polygon")
+            ),
+            (1, 1, 1, 4)
+        );
+        // Three columns, two rows, and the legend.
+        assert!(svg.contains("width=\"1260\" height=\"655\""), "{svg}");
     }
 
     #[test]
@@ -243,7 +404,7 @@ mod tests {
 
     #[test]
     fn units_suit_the_numbers() {
-        let name = |over: Over, frames, seconds| over.axes(&[curve(&[(frames, seconds, 0.0)])])[0].name;
+        let name = |over: Over, frames, seconds| over.axes(&[&curve(&[(frames, seconds, 0.0)])])[0].name;
         for (frames, unit) in [(300.0, "frames"), (60e3, "thousand frames"), (2e6, "million frames")] {
             assert_eq!(name(Over::Frames, frames, 1.0), unit);
         }

@@ -6,7 +6,7 @@
 //! runner.rs       plays what is left: trains, evaluates, adds a line to the ledger
 //! ledger.rs       a line a finished run, in CSV
 //! table.rs        Markdown and CSV of the ledger
-//! statistics.rs   intervals and aggregates
+//! plot.rs         learning curves
 //! human.rs        human-normalised scores
 //! ```
 
@@ -14,6 +14,6 @@ pub(crate) mod file;
 mod human;
 pub(crate) mod ledger;
 pub(crate) mod plan;
+pub(crate) mod plot;
 pub(crate) mod runner;
-mod statistics;
 pub(crate) mod table;

@@ -170,7 +170,8 @@ impl Job {
         if let Some(line) = ledger.find(self) {
             return Ok(State::Done(Box::new(line.clone())));
         }
-        if !self.folder.exists() {
+        // A program that was killed may have left the folder alone.
+        if !self.folder.join("config.toml").exists() {
             return Ok(State::New);
         }
         let dir = RunDir::open(&self.folder)?;
@@ -305,6 +306,29 @@ mod tests {
                 ..request(&[])
             }),
             plain
+        );
+    }
+
+    #[test]
+    fn a_folder_without_a_checkpoint_is_as_good_as_none() {
+        let base = tempfile::tempdir().unwrap();
+        let mut job = jobs(&suite(), &Selection::default()).unwrap().remove(0);
+        job.folder = base.path().join("run");
+        let state = |job: &Job| job.state(&Ledger::default()).unwrap();
+        assert_eq!(state(&job), State::New);
+        std::fs::create_dir(&job.folder).unwrap();
+        assert_eq!(state(&job), State::New);
+        std::fs::remove_dir(&job.folder).unwrap();
+        let dir = RunDir::create(&job.folder).unwrap();
+        std::fs::write(dir.config(), "").unwrap();
+        assert_eq!(state(&job), State::Elsewhere, "a run keeps its folder locked");
+        let checkpoint = dir.checkpoint(400);
+        drop(dir);
+        assert_eq!((state(&job), job.frames_left(&State::New)), (State::New, 1000));
+        std::fs::create_dir_all(checkpoint).unwrap();
+        assert_eq!(
+            (state(&job), job.frames_left(&State::Begun(400))),
+            (State::Begun(400), 600)
         );
     }
 

@@ -7,7 +7,7 @@ use super::file::SuiteFile;
 use super::human::normalised;
 use super::ledger::{Ledger, Line};
 use super::plan::Job;
-use super::statistics::{interquartile_mean, interval, mean, median};
+use crate::statistics::{interquartile_mean, interval, mean, median};
 
 /// The score of a run that tables are about: of the last checkpoint, with actions that are drawn from the policy.
 fn score(line: &Line) -> f64 {
