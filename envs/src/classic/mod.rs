@@ -6,6 +6,7 @@
 mod acrobot;
 mod cart_pole;
 mod mountain_car;
+mod pendulum;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use crate::{Env, EnvError, Shape, Step};
 pub use acrobot::{Acrobot, AcrobotPhysics};
 pub use cart_pole::{CartPole, CartPolePhysics};
 pub use mountain_car::{MountainCar, MountainCarPhysics};
+pub use pendulum::{Pendulum, PendulumPhysics};
 
 /// The physics and rules of one task.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::unknown;
 use crate::arcade::{ArcadeGame, Bricks, Catch, Invaders, Snake, trained};
-use crate::classic::{Acrobot, CartPole, MountainCar};
+use crate::classic::{Acrobot, CartPole, MountainCar, Pendulum};
 use crate::factory::{AnyFactory, Copies};
 use crate::{Env, EnvError, Observations};
 
@@ -25,6 +25,7 @@ pub(super) const CLASSIC: &[Known] = &[
     Known { short: "acrobot", observations: FEATURES, gymnasium: Some("Acrobot-v1"), make: || features(Acrobot::v1()) },
     Known { short: "cartpole", observations: FEATURES, gymnasium: Some("CartPole-v1"), make: || features(CartPole::v1()) },
     Known { short: "mountain_car", observations: FEATURES, gymnasium: Some("MountainCar-v0"), make: || features(MountainCar::v0()) },
+    Known { short: "pendulum", observations: FEATURES, gymnasium: None, make: || features(Pendulum::v1()) },
 ];
 
 /// Arcade games, one line each, sorted by name.
