@@ -335,6 +335,16 @@ fn what_verify_resume_shows() {
         printed.starts_with("ppo on classic/cartpole: the two are equal bit for bit: "),
         "{printed}"
     );
+    // The statistics are a part of what resumes, and of what evaluations take from a checkpoint.
+    let printed = verify(&[
+        "--set=normalize_observations=true",
+        "--set=normalize_rewards=0.99",
+        "--set=eval_frames=1k",
+    ]);
+    assert!(
+        printed.starts_with("ppo on classic/cartpole: the two are equal bit for bit: "),
+        "{printed}"
+    );
     let printed = verify(&["--algo=a3c"]);
     assert!(
         printed.contains("everything is restored except the timing of threads"),

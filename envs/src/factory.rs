@@ -221,7 +221,7 @@ where
 /// use coinop_envs::{EnvFactory, Mixed};
 ///
 /// let atari = AtariOptions { all_actions: Some(true), ..AtariOptions::default() };
-/// let options = EnvOptions { atari };
+/// let options = EnvOptions { atari, ..EnvOptions::default() };
 /// let games = ["pong", "breakout", "seaquest"].map(|game| find(game)?.factory(&options)?.pixels(game));
 /// let envs = Mixed::of(games.into_iter().collect::<Result<_, _>>()?)?.make_vec(0, 12, 2)?;
 /// # Ok::<(), coinop_envs::EnvError>(())

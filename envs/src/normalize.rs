@@ -130,11 +130,14 @@ impl NormalizeObservation {
     /// Normalises the observations of the environments of `inner`.
     #[must_use]
     pub fn new<F: EnvFactory<Obs = f32> + 'static>(inner: F) -> Self {
+        Self::of(Arc::new(inner))
+    }
+
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn of(inner: Arc<dyn EnvFactory<Obs = f32>>) -> Self {
         let shared = Shared::new(Running::new(inner.spec().obs_shape.len()), false);
-        Self {
-            inner: Arc::new(inner),
-            shared,
-        }
+        Self { inner, shared }
     }
 }
 
@@ -142,8 +145,14 @@ impl<O: Elem> NormalizeReward<O> {
     /// Normalises the rewards of the environments of `inner`; the return is discounted by `gamma` per step.
     #[must_use]
     pub fn new<F: EnvFactory<Obs = O> + 'static>(inner: F, gamma: f64) -> Self {
+        Self::of(Arc::new(inner), gamma)
+    }
+
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn of(inner: Arc<dyn EnvFactory<Obs = O>>, gamma: f64) -> Self {
         Self {
-            inner: Arc::new(inner),
+            inner,
             gamma,
             shared: Shared::new(Running::new(1), false),
         }

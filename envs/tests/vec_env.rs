@@ -282,6 +282,7 @@ fn different_games_with_all_actions_are_stepped_together() {
             all_actions: Some(all_actions),
             ..AtariOptions::default()
         },
+        ..EnvOptions::default()
     };
     let mixed = |all_actions| {
         let factory = |game| {

@@ -80,11 +80,12 @@ pub(super) fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Res
         );
     };
     let mut table = preset.table(algo.name())?;
-    let defaults = EnvOptions::default();
-    let mut options = Table::try_from(defaults.of(env.family))?;
-    if let Some(Value::Table(given)) = table.remove("env") {
+    let mut options = Table::try_from(EnvOptions::default().of(env.family))?;
+    if let Some(Value::Table(mut given)) = table.remove("env") {
         // What presets that are for several families say of one's options is not for the others.
-        options.extend(given.into_iter().filter(|_| env.atari(&defaults).is_some()));
+        let optional = env.family.options_without_default();
+        given.retain(|name, _| options.contains_key(name) || optional.contains(&name));
+        options.extend(given);
     }
     table.insert("env".to_owned(), Value::Table(options));
     if let Some(Value::Table(run)) = table.get_mut("run") {

@@ -42,6 +42,7 @@ fn is_decisive(name: &str, algo: &str) -> bool {
         "env.mode",
         "env.difficulty",
         "env.repeat_action_probability",
+        "env.normalize_observations",
     ];
     ["run.algo", "run.env"].contains(&name) || of_network || of_game.contains(&name)
 }

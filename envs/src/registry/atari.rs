@@ -18,7 +18,7 @@ use crate::{Env, EnvError, Observations};
 /// use coinop_envs::registry::{AtariOptions, EnvOptions, make_vec};
 ///
 /// let atari = AtariOptions { protocol: Protocol::Machado, ..AtariOptions::default() };
-/// let envs = make_vec::<u8>("breakout", &EnvOptions { atari }, 8, 2)?;
+/// let envs = make_vec::<u8>("breakout", &EnvOptions { atari, ..EnvOptions::default() }, 8, 2)?;
 /// assert_eq!(envs.spec().num_actions, 18);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```

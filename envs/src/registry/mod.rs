@@ -17,7 +17,7 @@ use registered::{custom, registered};
 
 #[cfg(feature = "atari")]
 pub use atari::{AtariOptions, Gymnasium, find_gymnasium};
-pub use options::EnvOptions;
+pub use options::{EnvOptions, NormalizeOptions};
 pub use registered::{register, register_lazily};
 
 /// A group of environments that share their options.
@@ -61,7 +61,8 @@ impl Family {
     pub fn options_without_default(self) -> &'static [&'static str] {
         match self {
             Family::Atari => atari::WITHOUT_DEFAULT,
-            Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => &[],
+            Family::Classic | Family::GymRs | Family::Custom => NormalizeOptions::WITHOUT_DEFAULT,
+            Family::Arcade => &[],
         }
     }
 }
@@ -113,13 +114,14 @@ impl EnvInfo {
     /// If a ROM is missing or wrong, or an option is invalid; [`EnvError::Unusable`] if a registered environment
     /// cannot be created.
     pub fn factory(&self, options: &EnvOptions) -> Result<AnyFactory, EnvError> {
-        match (self.family, self.short) {
-            (Family::Atari, game) => atari::factory(game, options),
-            (Family::Arcade, short) => known(ARCADE, short),
+        let factory = match (self.family, self.short) {
+            (Family::Atari, game) => return atari::factory(game, options),
+            (Family::Arcade, short) => return known(ARCADE, short),
             (Family::Classic, short) => known(CLASSIC, short),
             (Family::GymRs, short) => gym_rs(short),
             (Family::Custom, short) => custom(short),
-        }
+        };
+        options.normalize.wrap(self.short, factory?)
     }
 }
 

@@ -1,9 +1,14 @@
 //! The options of environments, by family.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Family;
 use super::atari::AtariOptions;
+use crate::factory::AnyFactory;
+use crate::normalize::{NormalizeObservation, NormalizeReward};
+use crate::{Elem, EnvError, EnvFactory};
 
 /// The options of all families. Environments ignore the options of other families.
 ///
@@ -11,7 +16,7 @@ use super::atari::AtariOptions;
 /// use coinop_envs::registry::{AtariOptions, EnvOptions, find};
 ///
 /// let atari = AtariOptions { mode: Some(1), difficulty: 3, ..AtariOptions::default() };
-/// let factory = find("pong")?.factory(&EnvOptions { atari })?;
+/// let factory = find("pong")?.factory(&EnvOptions { atari, ..EnvOptions::default() })?;
 /// assert_eq!(factory.spec().num_actions, 6);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
@@ -19,13 +24,98 @@ use super::atari::AtariOptions;
 pub struct EnvOptions {
     /// Options of Atari games.
     pub atari: AtariOptions,
+    /// Options of classic control, of gym-rs's environments, and of those from other crates.
+    pub normalize: NormalizeOptions,
+}
+
+/// Whether observations and rewards are [normalised](crate::normalize) by running statistics.
+///
+/// ```
+/// use coinop_envs::registry::{EnvOptions, NormalizeOptions, find};
+///
+/// let normalize = NormalizeOptions { normalize_observations: true, normalize_rewards: Some(0.99) };
+/// let factory = find("pendulum")?.factory(&EnvOptions { normalize, ..EnvOptions::default() })?;
+/// assert_eq!(factory.spec().num_actions, 5);
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NormalizeOptions {
+    /// Whether features have mean 0 and variance 1.
+    #[serde(skip_serializing_if = "is_off")]
+    pub normalize_observations: bool,
+    /// If not `None`, rewards are divided by the standard deviation of the return, which is discounted by this per step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub normalize_rewards: Option<f64>,
+}
+
+fn is_off(on: &bool) -> bool {
+    !on
+}
+
+impl NormalizeOptions {
+    /// The options that have no value unless the user sets one.
+    pub(super) const WITHOUT_DEFAULT: &[&str] = &["normalize_observations", "normalize_rewards"];
+
+    /// Wraps the factory of the environment `name`.
+    pub(super) fn wrap(&self, name: &str, factory: AnyFactory) -> Result<AnyFactory, EnvError> {
+        if self
+            .normalize_rewards
+            .is_some_and(|gamma| !(0.0..=1.0).contains(&gamma))
+        {
+            let gamma = self.normalize_rewards.unwrap_or_default();
+            return Err(EnvError::BadSetting(format!(
+                "normalize_rewards = {gamma}: it must be between 0 and 1"
+            )));
+        }
+        Ok(match factory {
+            AnyFactory::Features(mut factory) => {
+                if self.normalize_observations {
+                    check_snapshots(name, factory.as_ref())?;
+                    factory = Arc::new(NormalizeObservation::of(factory));
+                }
+                AnyFactory::Features(self.wrap_rewards(name, factory)?)
+            }
+            AnyFactory::Pixels(_) if self.normalize_observations => {
+                return Err(EnvError::BadSetting(format!(
+                    "normalize_observations = true: {name} has pixels, and only features can be normalised"
+                )));
+            }
+            AnyFactory::Pixels(factory) => AnyFactory::Pixels(self.wrap_rewards(name, factory)?),
+        })
+    }
+
+    fn wrap_rewards<O: Elem>(
+        &self,
+        name: &str,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+    ) -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> {
+        let Some(gamma) = self.normalize_rewards else {
+            return Ok(factory);
+        };
+        check_snapshots(name, factory.as_ref())?;
+        Ok(Arc::new(NormalizeReward::of(factory, gamma)))
+    }
+}
+
+/// The statistics are saved in snapshots, without which a resumed run and an evaluation would not have them.
+fn check_snapshots<O: Elem>(name: &str, factory: &dyn EnvFactory<Obs = O>) -> Result<(), EnvError> {
+    let mut env = factory.make(0)?;
+    env.reset(Some(0), &mut vec![O::default(); factory.spec().obs_shape.len()])?;
+    if env.snapshot().is_none() {
+        return Err(EnvError::BadSetting(format!(
+            "{name} cannot be normalised, because it has no snapshots, in which the statistics are saved: implement Env::snapshot"
+        )));
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 enum OptionsOf<'a> {
     Atari(&'a AtariOptions),
-    Others(NoOptions),
+    Normalize(&'a NormalizeOptions),
+    None(NoOptions),
 }
 
 /// The options of families that have none.
@@ -41,10 +131,17 @@ impl EnvOptions {
     /// If an option is unknown or invalid.
     pub fn read<'de, D: Deserializer<'de>>(family: Family, from: D) -> Result<Self, D::Error> {
         match family {
-            Family::Atari => AtariOptions::deserialize(from).map(|atari| Self { atari }),
-            Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => {
-                NoOptions::deserialize(from).map(|_| Self::default())
+            Family::Atari => AtariOptions::deserialize(from).map(|atari| Self {
+                atari,
+                ..Self::default()
+            }),
+            Family::Classic | Family::GymRs | Family::Custom => {
+                NormalizeOptions::deserialize(from).map(|normalize| Self {
+                    normalize,
+                    ..Self::default()
+                })
             }
+            Family::Arcade => NoOptions::deserialize(from).map(|_| Self::default()),
         }
     }
 
@@ -53,7 +150,8 @@ impl EnvOptions {
     pub fn of(&self, family: Family) -> impl Serialize + '_ {
         match family {
             Family::Atari => OptionsOf::Atari(&self.atari),
-            Family::Arcade | Family::Classic | Family::GymRs | Family::Custom => OptionsOf::Others(NoOptions {}),
+            Family::Classic | Family::GymRs | Family::Custom => OptionsOf::Normalize(&self.normalize),
+            Family::Arcade => OptionsOf::None(NoOptions {}),
         }
     }
 }
@@ -82,9 +180,69 @@ mod tests {
             written,
             serde_json::json!({"protocol": "machado", "mode": 2, "difficulty": 0})
         );
-        assert_eq!(read(Family::Classic, "{}").unwrap(), EnvOptions::default());
-        assert!(read(Family::Classic, r#"{"protocol": "machado"}"#).is_err());
-        let written = serde_json::to_value(options.of(Family::Classic)).unwrap();
+        assert_eq!(read(Family::Arcade, "{}").unwrap(), EnvOptions::default());
+        assert!(read(Family::Arcade, r#"{"protocol": "machado"}"#).is_err());
+        let written = serde_json::to_value(options.of(Family::Arcade)).unwrap();
         assert_eq!(written, serde_json::json!({}));
+        let options = read(Family::Classic, r#"{"normalize_rewards": 0.9}"#).unwrap();
+        assert_eq!(options.normalize.normalize_rewards, Some(0.9));
+        let written = serde_json::to_value(options.of(Family::Classic)).unwrap();
+        assert_eq!(written, serde_json::json!({"normalize_rewards": 0.9}));
+    }
+
+    #[test]
+    fn what_cannot_be_normalised_is_named() {
+        use crate::classic::CartPole;
+        use crate::factory::FromFn;
+        use crate::registry::find;
+        use crate::{Env, Shape, Step};
+
+        struct NoSnapshots(CartPole);
+
+        impl Env for NoSnapshots {
+            type Obs = f32;
+
+            fn obs_shape(&self) -> Shape {
+                self.0.obs_shape()
+            }
+
+            fn num_actions(&self) -> usize {
+                self.0.num_actions()
+            }
+
+            fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
+                self.0.reset(seed, obs)
+            }
+
+            fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
+                self.0.step(action, obs)
+            }
+        }
+
+        let options = |normalize_observations, normalize_rewards| NormalizeOptions {
+            normalize_observations,
+            normalize_rewards,
+        };
+        let without = || AnyFactory::Features(Arc::new(FromFn::new(|| Ok(NoSnapshots(CartPole::new()))).unwrap()));
+        assert!(options(false, None).wrap("mine", without()).is_ok());
+        for options in [options(true, None), options(false, Some(0.99))] {
+            let error = options.wrap("mine", without()).err().unwrap().to_string();
+            assert!(
+                error.starts_with("mine cannot be normalised, because it has no snapshots"),
+                "{error}"
+            );
+        }
+        let wrap = |options: NormalizeOptions, name: &str| {
+            let factory = find(name).unwrap().factory(&EnvOptions::default()).unwrap();
+            options.wrap(name, factory)
+        };
+        let error = wrap(options(false, Some(1.5)), "cartpole").err().unwrap().to_string();
+        assert_eq!(error, "normalize_rewards = 1.5: it must be between 0 and 1");
+        let error = wrap(options(true, None), "snake").err().unwrap().to_string();
+        assert_eq!(
+            error,
+            "normalize_observations = true: snake has pixels, and only features can be normalised"
+        );
+        assert!(wrap(options(false, Some(0.9)), "snake").is_ok());
     }
 }
