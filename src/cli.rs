@@ -214,7 +214,7 @@ pub(crate) struct SuiteArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum SuiteCommand {
-    /// Train and evaluate what is not in the ledger yet; after an interruption, the same command goes on
+    /// Train and evaluate the runs that are missing from the ledger; after an interruption, the same command resumes
     Run(SuiteRunArgs),
     /// Print the results in the ledger as Markdown
     Table(SuiteTableArgs),

@@ -45,7 +45,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Checks that a picture, of which `what` says what is drawn, has the name of an SVG and can be written.
+/// Checks that a picture's name ends in `.svg` and that it can be written. `what` names its contents for the error, e.g. `curves are`.
 pub(crate) fn check_svg(path: &Path, what: &str) -> anyhow::Result<()> {
     if path.extension().is_none_or(|extension| extension != "svg") {
         bail!(

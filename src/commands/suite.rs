@@ -49,7 +49,7 @@ fn play(args: &SuiteRunArgs) -> anyhow::Result<Option<i32>> {
     };
     let outcome = runner::run(jobs, &suite.evaluation, ledger, &how, &stop)?;
     if let Some(signal) = stop.signal() {
-        output::say("stopped; the same command goes on");
+        output::say("stopped; the same command resumes");
         return Ok(Some(signal));
     }
     if outcome.failed > 0 {

@@ -18,7 +18,7 @@ struct Scores {
     human: f64,
 }
 
-/// `(score - random) / (human - random)`: 0 for random play, 1 for the human tester. `None` for what is not one of the 57 games.
+/// `(score - random) / (human - random)`: 0 for random play, 1 for the human tester. `None` for environments other than those 57 games.
 pub(crate) fn normalised(game: &str, score: f64) -> Option<f64> {
     let scores = SCORES.iter().find(|scores| scores.game == game)?;
     Some((score - scores.random) / (scores.human - scores.random))

@@ -74,7 +74,7 @@ pub(crate) fn run(
             match played {
                 Ok(Played::Finished(line)) => {
                     let score = line.last_sample;
-                    // What is not in the ledger is played again, so this ends everything.
+                    // A run that is missing from the ledger would be evaluated again, so this ends everything.
                     ledger.add(*line)?;
                     outcome.finished += 1;
                     say(&format!("{job}: {score:.2} over {} episodes", evaluation.episodes));

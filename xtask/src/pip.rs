@@ -233,7 +233,7 @@ pub(crate) mod testing {
     pub(crate) struct FakeIndex(pub(crate) tempfile::TempDir);
 
     impl FakeIndex {
-        /// A pip in sh that serves the folder; it logs what it downloads, and cannot reach what is not there.
+        /// A pip in sh that serves the folder and logs its downloads; for other requirements the network fails.
         const PIP: &str = r#"
             set -f
             for word; do case $word in *==*) wheels="$wheels $word";; esac; done
