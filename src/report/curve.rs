@@ -216,9 +216,17 @@ pub(crate) struct Panel {
 
 /// Draws panels side by side, with one legend for all. Each panel has at least one curve, and each curve one point.
 pub(crate) fn draw_grid(panels: &[Panel], names: &[&str], over: Over) -> Result<String, Box<dyn std::error::Error>> {
-    const COLUMNS: usize = 3;
-    let columns = panels.len().clamp(1, COLUMNS);
-    let rows = panels.len().div_ceil(columns);
+    let cells: Vec<(&Panel, Axis)> = panels
+        .iter()
+        .flat_map(|panel| {
+            let curves: Vec<&Curve> = panel.curves.iter().map(|(_, curve)| curve).collect();
+            over.axes(&curves).into_iter().map(move |axis| (panel, axis))
+        })
+        .collect();
+    // Frames and time of a panel stand side by side.
+    let most = if over == Over::Both { 2 } else { 3 };
+    let columns = cells.len().clamp(1, most);
+    let rows = cells.len().div_ceil(columns);
     let mut svg = String::new();
     {
         let height = GRID_PANEL.1 * rows as u32;
@@ -227,12 +235,9 @@ pub(crate) fn draw_grid(panels: &[Panel], names: &[&str], over: Over) -> Result<
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&WHITE)?;
         let (grid, legend) = area.split_vertically(height);
-        for (place, panel) in grid.split_evenly((rows, columns)).iter().zip(panels) {
-            let curves: Vec<&Curve> = panel.curves.iter().map(|(_, curve)| curve).collect();
+        for (place, (panel, axis)) in grid.split_evenly((rows, columns)).iter().zip(&cells) {
             let shown: Vec<(usize, &Curve)> = panel.curves.iter().map(|(name, curve)| (*name, curve)).collect();
-            for axis in over.axes(&curves).iter().take(1) {
-                draw_panel(place, &shown, axis, Some(&panel.title))?;
-            }
+            draw_panel(place, &shown, axis, Some(&panel.title))?;
         }
         draw_legend(&legend, names)?;
         area.present()?;
@@ -371,6 +376,11 @@ mod tests {
                 count("<polygon")
             ),
             (1, 1, 1, 4)
+        );
+        let both = draw_grid(&["pong", "boxing"].map(panel), &["ppo", "dqn"], Over::Both).unwrap();
+        assert_eq!(
+            (both.matches("\npong\n").count(), both.matches("<polygon").count()),
+            (2, 4)
         );
         // Three columns, two rows, and the legend.
         assert!(svg.contains("width=\"1260\" height=\"655\""), "{svg}");

@@ -43,8 +43,6 @@ pub(crate) struct How {
 pub(crate) struct Outcome {
     pub(crate) finished: usize,
     pub(crate) failed: usize,
-    /// Runs that another process is training.
-    pub(crate) elsewhere: usize,
 }
 
 /// Plays the runs that are not in the ledger. Ends early, with everything saved, when `stop` is asked for.
@@ -80,7 +78,6 @@ pub(crate) fn run(
                     say(&format!("{job}: {score:.2} over {} episodes", evaluation.episodes));
                 }
                 Ok(Played::Not(State::Elsewhere)) => {
-                    outcome.elsewhere += 1;
                     say(&format!("{job}: left out, because another process is training it"));
                 }
                 Ok(Played::Not(_) | Played::Stopped) => {}
@@ -200,10 +197,11 @@ fn train(job: &Job, state: &State, how: &How, stop: &StopRequest) -> anyhow::Res
     if let Some(roms) = &job.roms {
         command.arg("--roms").arg(roms);
     }
+    let mut is_marked = how.timed;
     let mut watch = || {
         // The folder appears when the settings are checked.
-        if !how.timed && job.folder.exists() {
-            let _ = fs::write(job.folder.join(UNTIMED), "");
+        if !is_marked && job.folder.exists() {
+            is_marked = fs::write(job.folder.join(UNTIMED), "").is_ok();
         }
     };
     if how.jobs > 1 {
