@@ -4,7 +4,7 @@
 //! short ones, which are the bad ones in most games.
 
 use anyhow::bail;
-use coinop_agents::{AnyPolicy, Mode, Policy, Section, any_snapshot};
+use coinop_agents::{AnyPolicy, Mode, Policy, Section, learned_by_envs};
 use coinop_envs::rng::stream;
 use coinop_envs::{AnyFactory, Elem, EnvFactory, Step, VecEnv};
 
@@ -77,13 +77,13 @@ pub(crate) fn evaluate(
 }
 
 /// The environments that the agent was trained in, with what they learned by then.
-fn frozen(factory: AnyFactory, from: &Section) -> anyhow::Result<AnyFactory> {
-    let Some(snapshot) = any_snapshot(from) else {
+pub(crate) fn frozen(factory: AnyFactory, from: &Section) -> anyhow::Result<AnyFactory> {
+    let Some(learned) = learned_by_envs(from)? else {
         return Ok(factory);
     };
     let frozen = match &factory {
-        AnyFactory::Pixels(factory) => factory.frozen(&snapshot)?.map(AnyFactory::Pixels),
-        AnyFactory::Features(factory) => factory.frozen(&snapshot)?.map(AnyFactory::Features),
+        AnyFactory::Pixels(factory) => factory.frozen(&learned)?.map(AnyFactory::Pixels),
+        AnyFactory::Features(factory) => factory.frozen(&learned)?.map(AnyFactory::Features),
     };
     Ok(frozen.unwrap_or(factory))
 }
@@ -259,8 +259,12 @@ mod tests {
             .trainer(carts(), &RunSettings::new(1_000, 1))
             .unwrap();
         trainer.step().unwrap();
-        let mut section = Section::default();
-        trainer.save(&mut section).unwrap();
+        // Even if all that is left is what a milestone keeps.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        coinop_agents::checkpoint::write(&path, |section| trainer.save(section)).unwrap();
+        coinop_agents::checkpoint::strip(&path).unwrap();
+        let section = coinop_agents::checkpoint::read(&path).unwrap();
         let first = |factory: AnyFactory| {
             let mut obs = [0.0; 4];
             let mut env = factory.features("cartpole").unwrap().make(0).unwrap();

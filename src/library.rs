@@ -19,21 +19,21 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use bytemuck::cast_slice;
 use coinop_agents::algorithm::{Algorithm, AnyAlgorithm};
 use coinop_agents::network::Observation;
-use coinop_agents::{AnyPolicy, Mode, Outputs};
-use coinop_envs::EnvSpec;
-use coinop_envs::Observations;
+use coinop_agents::{AgentError, AnyPolicy, Mode, Outputs, Policy};
 use coinop_envs::rng::stream;
+use coinop_envs::{AnyFactory, EnvFactory, EnvSpec, Observations};
 
 use crate::algo::{self, Algo};
 use crate::commands::eval::last_checkpoint;
 use crate::commands::train::new_trainer;
 use crate::config::{Config, KeyError, Setting, threads_or_cores};
-use crate::evaluation::{How, evaluate as play, statistics};
+use crate::evaluation::{How, evaluate as play, frozen, statistics};
 use crate::output;
 use crate::run::Run;
 use crate::run::dir::RunDir;
@@ -234,12 +234,20 @@ pub fn load(run: impl AsRef<Path>) -> Result<Agent, Error> {
 
 fn load_from(run: &Path) -> anyhow::Result<Agent> {
     let (config, section) = last_checkpoint(run)?;
-    let factory = config.env_info()?.factory(&config.env)?;
+    let from = section.section("trainer")?;
+    let factory = frozen(config.env_info()?.factory(&config.env)?, from)?;
     let (spec, rng) = (factory.spec(), stream(0, "agent", 0));
     let device = coinop_agents::device(&config.run.device)?;
-    let from = section.section("trainer")?;
+    let policy = config.algo.policy(factory.observations(), &spec, from, rng, device)?;
+    let player = match (policy, factory) {
+        (AnyPolicy::Pixels(policy), AnyFactory::Pixels(factory)) => AnyPlayer::Pixels(Player::new(policy, factory)),
+        (AnyPolicy::Features(policy), AnyFactory::Features(factory)) => {
+            AnyPlayer::Features(Player::new(policy, factory))
+        }
+        _ => unreachable!("a policy for the environment's observations was asked for"),
+    };
     Ok(Agent {
-        policy: config.algo.policy(factory.observations(), &spec, from, rng, device)?,
+        player,
         spec,
         mode: Mode::Sample,
         is_first: true,
@@ -250,15 +258,44 @@ fn load_from(run: &Path) -> anyhow::Result<Agent> {
 ///
 /// For many environments at a time, take its [`policy`](Self::policy).
 pub struct Agent {
-    policy: AnyPolicy,
+    player: AnyPlayer,
     spec: EnvSpec,
     mode: Mode,
     /// Whether the next observation starts an episode.
     is_first: bool,
 }
 
+enum AnyPlayer {
+    Pixels(Player<u8>),
+    Features(Player<f32>),
+}
+
+/// A policy, and the environments that it was trained in.
+struct Player<O> {
+    policy: Box<dyn Policy<Obs = O>>,
+    factory: Arc<dyn EnvFactory<Obs = O>>,
+    /// The observation as those environments would show it.
+    seen: Vec<O>,
+}
+
+impl<O: Observation> Player<O> {
+    fn new(policy: Box<dyn Policy<Obs = O>>, factory: Arc<dyn EnvFactory<Obs = O>>) -> Self {
+        let seen = vec![O::default(); factory.spec().obs_shape.len()];
+        Self { policy, factory, seen }
+    }
+
+    fn act(&mut self, obs: &[O], is_first: bool, mode: Mode) -> Result<u32, AgentError> {
+        self.seen.copy_from_slice(obs);
+        self.factory.observe(&mut self.seen);
+        let mut action = [0];
+        self.policy.act(&self.seen, &[is_first], mode, &mut action)?;
+        Ok(action[0])
+    }
+}
+
 impl Agent {
-    /// Chooses an action. The first observation starts an episode; call [`begin`](Self::begin) before that of the next
+    /// Chooses an action. The observation is that of the environment itself: if the agent was trained on normalised ones
+    /// (`normalize_observations`), it is normalised first. The first observation starts an episode; call [`begin`](Self::begin) before that of the next
     /// one.
     ///
     /// # Errors
@@ -272,19 +309,15 @@ impl Agent {
                 self.spec.obs_shape
             )));
         }
-        let (mut action, is_first) = ([0], [self.is_first]);
-        let acted = match (&mut self.policy, O::OBSERVATIONS) {
-            (AnyPolicy::Pixels(policy), Observations::Pixels) => {
-                policy.act(cast_slice(obs), &is_first, self.mode, &mut action)
-            }
-            (AnyPolicy::Features(policy), Observations::Features) => {
-                policy.act(cast_slice(obs), &is_first, self.mode, &mut action)
-            }
+        let (mode, is_first) = (self.mode, self.is_first);
+        let action = match (&mut self.player, O::OBSERVATIONS) {
+            (AnyPlayer::Pixels(player), Observations::Pixels) => player.act(cast_slice(obs), is_first, mode),
+            (AnyPlayer::Features(player), Observations::Features) => player.act(cast_slice(obs), is_first, mode),
             (_, kind) => return Err(Error(anyhow!("the agent was not trained on {}", kind.name()))),
         };
-        acted.map_err(|error| Error(error.into()))?;
+        let action = action.map_err(|error| Error(error.into()))?;
         self.is_first = false;
-        Ok(action[0])
+        Ok(action)
     }
 
     /// Declares that the next observation starts an episode, which resets a recurrent network.
@@ -300,9 +333,9 @@ impl Agent {
     /// The action probabilities or values that led to the last action.
     #[must_use]
     pub fn outputs(&self) -> Outputs<'_> {
-        match &self.policy {
-            AnyPolicy::Pixels(policy) => policy.outputs(),
-            AnyPolicy::Features(policy) => policy.outputs(),
+        match &self.player {
+            AnyPlayer::Pixels(player) => player.policy.outputs(),
+            AnyPlayer::Features(player) => player.policy.outputs(),
         }
     }
 
@@ -312,10 +345,14 @@ impl Agent {
         &self.spec
     }
 
-    /// The policy, which acts in several environments at a time.
+    /// The policy, which acts in several environments at a time. It takes observations as the environments of the run show
+    /// them: normalised, if the agent was trained so.
     #[must_use]
     pub fn policy(self) -> AnyPolicy {
-        self.policy
+        match self.player {
+            AnyPlayer::Pixels(player) => AnyPolicy::Pixels(player.policy),
+            AnyPlayer::Features(player) => AnyPolicy::Features(player.policy),
+        }
     }
 }
 
@@ -340,8 +377,9 @@ mod tests {
         let run = folder.path().join("run");
         let mut config = TrainConfig::new("cartpole", PpoConfig::classic()).unwrap();
         (config.frames, config.torch_threads) = (600, 1);
-        config.set("eval_frames=0").unwrap();
-        config.set("num_envs=4").unwrap();
+        for setting in ["eval_frames=0", "num_envs=4", "rollout_steps=32", "minibatches=4"] {
+            config.set(setting).unwrap();
+        }
         let report = train(&config, &run).unwrap();
         // Five rollouts of four environments and 32 steps.
         assert_eq!((&report.run, report.frames), (&run, 640));
@@ -354,6 +392,13 @@ mod tests {
         assert!(evaluate(&run, 0).is_err());
 
         let mut agent = load(&run).unwrap();
+        let AnyPlayer::Features(player) = &agent.player else {
+            panic!("features");
+        };
+        // The preset normalises observations.
+        let mut obs = [0.2; 4];
+        player.factory.observe(&mut obs);
+        assert!(obs.iter().all(|number| *number != 0.2), "{obs:?}");
         agent.set_mode(Mode::Greedy);
         let actions = [0.2f32, -0.2].map(|angle| agent.act(&[0.0, 0.0, angle, 0.0]).unwrap());
         assert!(actions.iter().all(|action| *action < 2));

@@ -29,11 +29,12 @@ fn a_bench_measures_what_it_is_asked_for_and_compares() {
     assert_eq!(report["settings"]["env"], "classic/cartpole");
     let measurements = report["measurements"].as_array().unwrap();
     let what: Vec<&str> = measurements.iter().map(|m| m["what"].as_str().unwrap()).collect();
-    // CartPole has no emulator, and PAAC no memory; eight environments on one thread and on two; batches of 1, 8, 32 and 128.
+    // CartPole has no emulator, and PPO no memory; 16 environments on one thread and on two; batches of 1, 8, 16, 32 and 128.
     let expected = [
         "env",
         "vec",
         "vec",
+        "inference",
         "inference",
         "inference",
         "inference",
@@ -46,7 +47,7 @@ fn a_bench_measures_what_it_is_asked_for_and_compares() {
         let [low, median, high] = ["low", "median", "high"].map(|key| one[key].as_f64().unwrap());
         assert!(0.0 < low && low <= median && median <= high, "{one}");
     }
-    let training = &measurements[8]["training"];
+    let training = &measurements[9]["training"];
     let shares = training["parts"].as_array().unwrap().iter();
     let sum: f64 = shares.map(|part| part[1].as_f64().unwrap()).sum();
     assert!(
@@ -425,7 +426,8 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     let run_dir = dir.path().join("runs/cartpole-ppo-1");
     let config: toml::Table = toml::from_str(&fs::read_to_string(run_dir.join("config.toml")).unwrap()).unwrap();
     assert_eq!(config["run"]["env"].as_str(), Some("classic/cartpole"));
-    assert_eq!(config["env"].as_table().map(toml::Table::len), Some(0));
+    let normalized: toml::Table = toml::from_str("normalize_observations = true\nnormalize_rewards = 0.98").unwrap();
+    assert_eq!(config["env"].as_table(), Some(&normalized));
     assert_eq!(config["ppo"]["network"]["body"].as_str(), Some("mlp"));
 
     let (stdout, _) = cartpole(&["eval", "cartpole-ppo-1", "--episodes=5", "--json"]);

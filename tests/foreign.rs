@@ -592,7 +592,8 @@ fn small_pictures_have_rows_and_evaluations(dir: &Path) {
 }
 
 fn an_environment_whose_snapshot_panics_is_saved_without_episodes(dir: &Path) {
-    succeed(dir, "train no_picture --frames 600 --run-dir run");
+    let short = "--set num_envs=8 --set rollout_steps=32 --set minibatches=4";
+    succeed(dir, &format!("train no_picture --frames 600 --run-dir run {short}"));
     let said = succeed(dir, "train --resume run --frames 1200");
     assert!(
         said.contains("new episodes begin, because those under way could not be saved"),

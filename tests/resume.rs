@@ -335,14 +335,10 @@ fn what_verify_resume_shows() {
         printed.starts_with("ppo on classic/cartpole: the two are equal bit for bit: "),
         "{printed}"
     );
-    // The statistics are a part of what resumes, and of what evaluations take from a checkpoint.
-    let printed = verify(&[
-        "--set=normalize_observations=true",
-        "--set=normalize_rewards=0.99",
-        "--set=eval_frames=1k",
-    ]);
+    // The preset of PPO normalises observations and rewards; Double-DQN's does not.
+    let printed = verify(&["--algo=double-dqn", "--set=normalize_observations=true"]);
     assert!(
-        printed.starts_with("ppo on classic/cartpole: the two are equal bit for bit: "),
+        printed.starts_with("double-dqn on classic/cartpole: the two are equal bit for bit: "),
         "{printed}"
     );
     let printed = verify(&["--algo=a3c"]);
@@ -497,11 +493,13 @@ fn cartpole(dir: &Path) -> String {
         "--run-dir=run",
         "--set=metrics_frames=500",
         "--set=eval_frames=1k",
+        "--set=eval_episodes=2",
+        "--set=num_envs=8",
+        "--set=rollout_steps=32",
+        "--set=minibatches=4",
+        "--torch-threads=1",
     ];
-    succeed(
-        dir,
-        &[&args[..], &["--set=eval_episodes=2", "--torch-threads=1"]].concat(),
-    );
+    succeed(dir, &args);
     checkpoints(&dir.join("run")).pop().unwrap()
 }
 
@@ -534,14 +532,14 @@ fn settings_that_were_others_at_the_checkpoint_are_named_with_both_values() {
     fs::write(
         &path,
         config
-            .replace("gamma = 0.99", "gamma = 0.98")
+            .replace("gamma = 0.98", "gamma = 0.97")
             .replace("seed = 1", "seed = 2"),
     )
     .unwrap();
     let (done, said) = go_on(dir.path());
     assert!(done, "{said}");
     for line in [
-        "config.toml says ppo.gamma = 0.98, and the checkpoint was written with 0.99",
+        "config.toml says ppo.gamma = 0.97, and the checkpoint was written with 0.98",
         "config.toml says run.seed = 2, and the checkpoint was written with 1",
     ] {
         assert!(said.contains(line), "{said}");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{End, Env, EnvFactory, Step, memory};
+use coinop_envs::{End, Env, EnvFactory, Learned, Step, memory};
 use rand::RngExt;
 use tch::{Device, Tensor};
 
@@ -149,6 +149,8 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
     workers: Workers<ActorLearner<O, M>>,
     shared: Arc<SharedParams>,
+    /// What the environments learn.
+    learned: Option<Arc<dyn Learned>>,
     /// Agent steps played, including those of rollouts not yet received.
     clock: Arc<AtomicU64>,
     watch: Stopwatch,
@@ -208,6 +210,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             epsilons: workers.iter().map(|worker| worker.epsilons.current()[0]).collect(),
             workers: Workers::new(workers),
             shared,
+            learned: factory.learned(),
             clock,
             watch,
             num_workers: plan.workers,
@@ -271,7 +274,8 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         self.workers.stop();
         let mut workers = self.workers.paused();
-        Ok(workers[0].method.load(0, from.section("learner")?)?)
+        workers[0].method.load(0, from.section("learner")?)?;
+        Ok(under_way::load_learned(self.learned.as_ref(), from)?)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -309,6 +313,7 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         for worker in &workers {
             worker.save(out.section_mut(&format!("worker_{}", worker.number)))?;
         }
+        under_way::save_learned(self.learned.as_ref(), out)?;
         out.put("steps", &steps)
     }
 
@@ -322,6 +327,7 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         self.shared.restore(learner.section("optimizer")?)?;
         let streams: Vec<Rng> = from.get_vec("action_streams", workers.len())?;
         self.clock.store(self.steps, Ordering::Relaxed);
+        under_way::load_learned(self.learned.as_ref(), from)?;
         let seed = under_way::resumed_seed(self.seed, self.steps);
         for (worker, actions) in workers.iter_mut().zip(streams) {
             let number = worker.number;

@@ -50,4 +50,4 @@ pub use policy::{ActorCriticPolicy, AnyPolicy, Mode, Outputs, Policy, ValuePolic
 pub use shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 pub use tch::{self, Device};
 pub use trainer::{Episode, Progress, Resumption, Trainer};
-pub use under_way::any_snapshot;
+pub use under_way::learned_by_envs;

@@ -1,8 +1,11 @@
-//! Current episodes in checkpoints: the environments' snapshots and observations, so that a resumed run continues its
-//! episodes.
+//! Environments in checkpoints: their snapshots and observations, so that a resumed run continues its episodes, and what they
+//! have learned.
 
-use coinop_envs::EnvError;
+use std::sync::Arc;
+
 use coinop_envs::rng::derive_seed;
+use coinop_envs::{EnvError, Learned};
+use tch::{Kind, Tensor};
 
 use crate::network::Observation;
 use crate::rollout::Rollout;
@@ -10,6 +13,7 @@ use crate::{Checkpoint, CheckpointError, Episodes, Section};
 
 const SECTION: &str = "envs";
 const OBS: &str = "obs";
+const LEARNED: &str = "learned_by_envs";
 
 /// Saves the environments' snapshots and next observations, one row each; saves nothing if there are no snapshots.
 pub(crate) fn save<O: Observation>(
@@ -91,32 +95,59 @@ fn name(i: usize) -> String {
     format!("env_{i}")
 }
 
-/// The snapshot of an environment whose episode is saved in the checkpoint of a trainer, wherever that keeps it.
+/// Saves what environments have learned, if they learn.
+///
+/// It is a tensor, so that it stays when a checkpoint is [stripped](crate::checkpoint::strip): an evaluation needs it.
+pub(crate) fn save_learned(learned: Option<&Arc<dyn Learned>>, out: &mut Section) -> Result<(), CheckpointError> {
+    let Some(learned) = learned else { return Ok(()) };
+    out.put_tensor(LEARNED, &Tensor::from_slice(&learned.save()))
+}
+
+/// Loads it, if it was saved.
+pub(crate) fn load_learned(learned: Option<&Arc<dyn Learned>>, from: &Section) -> Result<(), CheckpointError> {
+    let Some(learned) = learned else { return Ok(()) };
+    match learned_by_envs(from)? {
+        Some(saved) => learned.load(&saved).map_err(unfit),
+        None => Ok(()),
+    }
+}
+
+/// What the environments of a trainer had [learned](coinop_envs::EnvFactory::learned), from its checkpoint; `None` if they
+/// learn nothing.
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use coinop_agents::algorithm::{Algorithm, RunSettings};
 /// use coinop_agents::ppo::PpoConfig;
-/// use coinop_agents::{Checkpoint, Section, any_snapshot};
-/// use coinop_envs::FromFn;
+/// use coinop_agents::{Checkpoint, Section, learned_by_envs};
 /// use coinop_envs::classic::CartPole;
+/// use coinop_envs::normalize::NormalizeObservation;
+/// use coinop_envs::{EnvFactory, FromFn};
 ///
-/// let factory = std::sync::Arc::new(FromFn::new(|| Ok(CartPole::v1()))?);
-/// let mut trainer = PpoConfig::classic().trainer(factory, &RunSettings::new(1_000, 1))?;
+/// let factory = Arc::new(NormalizeObservation::new(FromFn::new(|| Ok(CartPole::v1()))?));
+/// let mut trainer = PpoConfig::classic().trainer(factory.clone(), &RunSettings::new(1_000, 1))?;
 /// trainer.step()?;
 /// let mut checkpoint = Section::default();
 /// trainer.save(&mut checkpoint)?;
-/// assert!(any_snapshot(&checkpoint).is_some());
-/// # Ok::<(), coinop_agents::TrainError>(())
+/// let learned = learned_by_envs(&checkpoint)?.unwrap();
+/// let for_evaluation = factory.frozen(&learned)?.unwrap();
+/// # let _ = for_evaluation;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use]
-pub fn any_snapshot(trainer: &Section) -> Option<Vec<u8>> {
-    let own = trainer.section(SECTION).and_then(|envs| envs.bytes(&name(0)));
-    let of_worker = || {
-        trainer
-            .section("worker_0")
-            .and_then(|worker| worker.section(SECTION)?.bytes(&name(0)))
+///
+/// # Errors
+///
+/// [`CheckpointError::Mismatch`].
+pub fn learned_by_envs(trainer: &Section) -> Result<Option<Vec<u8>>, CheckpointError> {
+    let Ok(saved) = trainer.tensor(LEARNED) else {
+        return Ok(None);
     };
-    own.or_else(|_| of_worker()).ok()
+    if saved.kind() != Kind::Uint8 || saved.dim() != 1 {
+        return Err(CheckpointError::unfit(LEARNED, &"it is not a row of bytes"));
+    }
+    let bytes = Vec::try_from(saved).map_err(|error| CheckpointError::unfit(LEARNED, &error))?;
+    Ok(Some(bytes))
 }
 
 /// The error for an environment that rejects its snapshot.

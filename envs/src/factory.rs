@@ -56,17 +56,42 @@ pub trait EnvFactory: Send + Sync {
         threads: usize,
     ) -> Result<Box<dyn VecEnv<Obs = Self::Obs> + Send>, EnvError>;
 
-    /// Returns the factory of environments for an evaluation, from the snapshot of any environment of the training. Only
-    /// environments that learn from what they see, as [`normalize`](crate::normalize) does, differ from those of the
-    /// training: they use what they had learned, and learn nothing more. `None` for all others.
+    /// What the environments learn from everything that they show, as those of [`normalize`](crate::normalize) do. A run
+    /// saves it and resumes with it. `None`, the default, if they learn nothing.
+    fn learned(&self) -> Option<Arc<dyn Learned>> {
+        None
+    }
+
+    /// Returns the factory of environments for an evaluation, which use what those of the training had
+    /// [learned](Self::learned), as it was [saved](Learned::save), and learn nothing more. `None`, the default, if they
+    /// learn nothing.
     ///
     /// # Errors
     ///
     /// [`EnvError::BadSnapshot`].
-    fn frozen(&self, snapshot: &[u8]) -> Result<Option<Arc<dyn EnvFactory<Obs = Self::Obs>>>, EnvError> {
-        let _ = snapshot;
+    fn frozen(&self, learned: &[u8]) -> Result<Option<Arc<dyn EnvFactory<Obs = Self::Obs>>>, EnvError> {
+        let _ = learned;
         Ok(None)
     }
+
+    /// Turns an observation from elsewhere, for example of a robot, into what the environments show an agent, without
+    /// learning from it. Does nothing by default.
+    fn observe(&self, obs: &mut [Self::Obs]) {
+        let _ = obs;
+    }
+}
+
+/// What environments have learned: see [`EnvFactory::learned`].
+pub trait Learned: Send + Sync {
+    /// Saves it.
+    fn save(&self) -> Vec<u8>;
+
+    /// Makes the environments of the factory continue with what was saved.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvError::BadSnapshot`].
+    fn load(&self, saved: &[u8]) -> Result<(), EnvError>;
 }
 
 /// The result of [`EnvFactory::make_vec`].

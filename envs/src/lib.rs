@@ -27,7 +27,7 @@ pub use check::{Faults, check_env};
 pub use coinop_atari;
 pub use env::{Elem, End, Env, EnvSpec, Observations, Step};
 pub use error::EnvError;
-pub use factory::{AnyFactory, Copies, EnvFactory, FromFn, InThreads, Mixed};
+pub use factory::{AnyFactory, Copies, EnvFactory, FromFn, InThreads, Learned, Mixed};
 pub use picture::Picture;
 pub use resize::AreaResizer;
 pub use shape::Shape;

@@ -1,7 +1,7 @@
 //! Observations and rewards that are normalised by running statistics.
 //!
-//! The statistics are shared by all environments of a run, so these wrap a factory, not an environment. They are part of
-//! every environment's snapshot, which makes a resumed run continue with them, and lets [`EnvFactory::frozen`] make
+//! The statistics are shared by all environments of a run, so these wrap a factory, not an environment. They are what its
+//! environments [learn](EnvFactory::learned): a run saves them and resumes with them, and [`EnvFactory::frozen`] makes
 //! environments for an evaluation, in which they no longer change.
 //!
 //! ```
@@ -25,7 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::{open, seal};
+use crate::factory::Learned;
+use crate::snapshot::{bad, open, seal};
 use crate::{Elem, End, Env, EnvError, EnvFactory, EnvSpec, Shape, Step, VecEnv};
 
 /// Added to variances before their root.
@@ -102,6 +103,46 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The statistics of a factory, and what the environments that it wraps learn.
+struct Statistics {
+    of: &'static str,
+    shared: Shared,
+    inner: Option<Arc<dyn Learned>>,
+}
+
+impl Learned for Statistics {
+    fn save(&self) -> Vec<u8> {
+        let inner = self.inner.as_ref().map(|inner| inner.save());
+        seal(self.of, 1, &*self.shared.lock(), &inner.unwrap_or_default())
+    }
+
+    fn load(&self, saved: &[u8]) -> Result<(), EnvError> {
+        let len = self.shared.lock().means.len();
+        let (running, inner) = statistics(self.of, len, saved)?;
+        if let Some(learned) = &self.inner {
+            learned.load(inner)?;
+        }
+        if !self.shared.frozen {
+            *self.shared.lock() = running;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the statistics of vectors of `len` elements, and what follows them.
+fn statistics<'a>(of: &'static str, len: usize, saved: &'a [u8]) -> Result<(Running, &'a [u8]), EnvError> {
+    let (running, inner) = open::<Running>(of, 1, saved)?;
+    if running.means.len() != len || running.squares.len() != len {
+        let reason = format!(
+            "it has {} means and {} variances of {len} numbers",
+            running.means.len(),
+            running.squares.len()
+        );
+        return Err(bad(of, reason));
+    }
+    Ok((running, inner))
 }
 
 /// A factory of environments whose features have mean 0 and variance 1 over everything that the environments of a run
@@ -185,12 +226,25 @@ impl EnvFactory for NormalizeObservation {
         }))
     }
 
-    fn frozen(&self, snapshot: &[u8]) -> Result<Option<Arc<dyn EnvFactory<Obs = f32>>>, EnvError> {
-        let (running, inner) = open::<Running>(OBSERVATION, 1, snapshot)?;
+    fn learned(&self) -> Option<Arc<dyn Learned>> {
+        Some(Arc::new(Statistics {
+            of: OBSERVATION,
+            shared: self.shared.clone(),
+            inner: self.inner.learned(),
+        }))
+    }
+
+    fn frozen(&self, learned: &[u8]) -> Result<Option<Arc<dyn EnvFactory<Obs = f32>>>, EnvError> {
+        let (running, inner) = statistics(OBSERVATION, self.spec().obs_shape.len(), learned)?;
         Ok(Some(Arc::new(Self {
-            inner: self.inner.frozen(inner)?.unwrap_or_else(|| Arc::clone(&self.inner)),
+            inner: frozen(&self.inner, inner)?,
             shared: Shared::new(running, true),
         })))
+    }
+
+    fn observe(&self, obs: &mut [f32]) {
+        self.inner.observe(obs);
+        self.shared.lock().normalize(obs);
     }
 }
 
@@ -224,14 +278,34 @@ impl<O: Elem> EnvFactory for NormalizeReward<O> {
         }))
     }
 
-    fn frozen(&self, snapshot: &[u8]) -> Result<Option<Arc<dyn EnvFactory<Obs = O>>>, EnvError> {
-        let ((running, _), inner) = open::<(Running, f64)>(REWARD, 1, snapshot)?;
+    fn learned(&self) -> Option<Arc<dyn Learned>> {
+        Some(Arc::new(Statistics {
+            of: REWARD,
+            shared: self.shared.clone(),
+            inner: self.inner.learned(),
+        }))
+    }
+
+    fn frozen(&self, learned: &[u8]) -> Result<Option<Arc<dyn EnvFactory<Obs = O>>>, EnvError> {
+        let (running, inner) = statistics(REWARD, 1, learned)?;
         Ok(Some(Arc::new(Self {
-            inner: self.inner.frozen(inner)?.unwrap_or_else(|| Arc::clone(&self.inner)),
+            inner: frozen(&self.inner, inner)?,
             gamma: self.gamma,
             shared: Shared::new(running, true),
         })))
     }
+
+    fn observe(&self, obs: &mut [O]) {
+        self.inner.observe(obs);
+    }
+}
+
+/// `inner` itself if it learns nothing.
+fn frozen<O: Elem>(
+    inner: &Arc<dyn EnvFactory<Obs = O>>,
+    learned: &[u8],
+) -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> {
+    Ok(inner.frozen(learned)?.unwrap_or_else(|| Arc::clone(inner)))
 }
 
 /// Environments, or one, with normalised observations.
@@ -248,19 +322,6 @@ impl<E> Normalized<E> {
             running.add(obs.iter().map(|number| f64::from(*number)));
         }
         running.normalize(obs);
-    }
-
-    fn seal(&self, inner: &[u8]) -> Vec<u8> {
-        seal(OBSERVATION, 1, &*self.shared.lock(), inner)
-    }
-
-    /// Takes the statistics from a snapshot, and returns that of the inner environment.
-    fn open<'a>(&self, snapshot: &'a [u8]) -> Result<&'a [u8], EnvError> {
-        let (running, inner) = open(OBSERVATION, 1, snapshot)?;
-        if !self.shared.frozen {
-            *self.shared.lock() = running;
-        }
-        Ok(inner)
     }
 }
 
@@ -296,12 +357,11 @@ impl Env for Normalized<Box<dyn Env<Obs = f32> + Send>> {
     }
 
     fn snapshot(&self) -> Option<Vec<u8>> {
-        Some(self.seal(&self.env.snapshot()?))
+        self.env.snapshot()
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), EnvError> {
-        let inner = self.open(snapshot)?;
-        self.env.restore(inner)
+        self.env.restore(snapshot)
     }
 }
 
@@ -341,13 +401,11 @@ impl VecEnv for Normalized<Box<dyn VecEnv<Obs = f32> + Send>> {
     }
 
     fn snapshots(&self) -> Option<Vec<Vec<u8>>> {
-        let inner = self.env.snapshots()?;
-        Some(inner.iter().map(|inner| self.seal(inner)).collect())
+        self.env.snapshots()
     }
 
     fn restore(&mut self, snapshots: &[Vec<u8>]) -> Result<(), EnvError> {
-        let inner = snapshots.iter().map(|snapshot| Ok(self.open(snapshot)?.to_vec()));
-        self.env.restore(&inner.collect::<Result<Vec<_>, EnvError>>()?)
+        self.env.restore(snapshots)
     }
 }
 
@@ -380,15 +438,12 @@ impl<E> Rewarded<E> {
     }
 
     fn seal(&self, i: usize, inner: &[u8]) -> Vec<u8> {
-        seal(REWARD, 1, &(&*self.shared.lock(), self.returns[i]), inner)
+        seal(REWARD, 1, &self.returns[i], inner)
     }
 
-    /// Takes the statistics from a snapshot of environment `i`, and returns that of the inner environment.
+    /// Takes the return from a snapshot of environment `i`, and returns that of the inner environment.
     fn open<'a>(&mut self, i: usize, snapshot: &'a [u8]) -> Result<&'a [u8], EnvError> {
-        let ((running, sum), inner) = open(REWARD, 1, snapshot)?;
-        if !self.shared.frozen {
-            *self.shared.lock() = running;
-        }
+        let (sum, inner) = open(REWARD, 1, snapshot)?;
         self.returns[i] = sum;
         Ok(inner)
     }
@@ -470,7 +525,7 @@ impl<O: Elem> VecEnv for Rewarded<Box<dyn VecEnv<Obs = O> + Send>> {
     fn restore(&mut self, snapshots: &[Vec<u8>]) -> Result<(), EnvError> {
         if snapshots.len() != self.returns.len() {
             let reason = format!("there are {} for {} environments", snapshots.len(), self.returns.len());
-            return Err(crate::snapshot::bad(REWARD, reason));
+            return Err(bad(REWARD, reason));
         }
         let mut inner = Vec::with_capacity(snapshots.len());
         for (i, snapshot) in snapshots.iter().enumerate() {
@@ -573,13 +628,25 @@ mod tests {
         let mut whole = factory().make_vec(0, 4, 1).unwrap();
         let first = play(whole.as_mut(), true, 30);
         let rest = play(whole.as_mut(), false, 30);
-        let mut threaded = factory().make_vec(0, 4, 2).unwrap();
+        let made = factory();
+        let mut threaded = made.make_vec(0, 4, 2).unwrap();
         assert_eq!(play(threaded.as_mut(), true, 30), first);
-        let snapshots = threaded.snapshots().unwrap();
-        let mut resumed = factory().make_vec(0, 4, 1).unwrap();
+        let (snapshots, learned) = (threaded.snapshots().unwrap(), made.learned().unwrap().save());
+        let again = factory();
+        let mut resumed = again.make_vec(0, 4, 1).unwrap();
         resumed.restore(&snapshots).unwrap();
+        again.learned().unwrap().load(&learned).unwrap();
         assert_eq!(play(resumed.as_mut(), false, 30), rest);
         assert!(resumed.restore(&snapshots[1..]).is_err());
+        // Statistics of two numbers for an observation of four.
+        let other = seal(
+            REWARD,
+            1,
+            &Running::new(1),
+            &seal(OBSERVATION, 1, &Running::new(2), &[]),
+        );
+        let error = again.learned().unwrap().load(&other).unwrap_err().to_string();
+        assert!(error.contains("2 means and 2 variances of 4 numbers"), "{error}");
     }
 
     #[test]
@@ -587,8 +654,8 @@ mod tests {
         let factory = NormalizeReward::new(NormalizeObservation::new(cartpole()), 0.99);
         let mut envs = factory.make_vec(0, 4, 1).unwrap();
         play(envs.as_mut(), true, 50);
-        let snapshot = &envs.snapshots().unwrap()[2];
-        let frozen = || factory.frozen(snapshot).unwrap().unwrap();
+        let learned = factory.learned().unwrap().save();
+        let frozen = || factory.frozen(&learned).unwrap().unwrap();
         let once = frozen();
         let first = play(once.make_vec(0, 4, 1).unwrap().as_mut(), true, 30);
         // The same again, with the same factory and with another one, though the training went on.
@@ -597,7 +664,14 @@ mod tests {
         assert_eq!(play(frozen().make_vec(0, 4, 1).unwrap().as_mut(), true, 30), first);
         assert_ne!(play(factory.make_vec(0, 4, 1).unwrap().as_mut(), true, 30), first);
         // Where nothing is learned there is nothing to freeze.
-        assert!(cartpole().frozen(snapshot).unwrap().is_none());
+        assert!(cartpole().learned().is_none() && cartpole().frozen(&learned).unwrap().is_none());
+        // An observation from elsewhere is shown as the environments show theirs.
+        let (mut obs, mut plain) = ([0.0; 4], [0.0; 4]);
+        once.make(0).unwrap().reset(Some(3), &mut obs).unwrap();
+        cartpole().make(0).unwrap().reset(Some(3), &mut plain).unwrap();
+        assert_ne!(obs, plain);
+        once.observe(&mut plain);
+        assert_eq!(obs, plain);
         // With its statistics frozen, an environment keeps the whole contract.
         check_env(&mut once.make(0).unwrap()).unwrap();
     }

@@ -42,7 +42,7 @@ pub(super) enum ValueMethod {
 /// use coinop_agents::async_q::AsyncQConfig;
 ///
 /// let config = AsyncQConfig { workers: 2, ..AsyncQConfig::classic() };
-/// assert_eq!(config.target_frames, 400);
+/// assert_eq!(config.target_frames, 1_000);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -17,7 +17,7 @@ use super::error::{damaged, io};
 use super::{CheckpointError, Section};
 
 /// The format that this version writes and reads. It changes whenever older checkpoints would be misread.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const MANIFEST: &str = "manifest.json";
 const TENSORS: &str = "tensors.safetensors";
 const STATE: &str = "state.json";
@@ -928,11 +928,11 @@ mod tests {
         write_example(&path, 1).unwrap();
         fs::remove_file(path.join(STATE)).unwrap();
         assert!(matches!(read(&path), Err(CheckpointError::Io { .. })));
-        for other in [2, 4] {
+        for other in [3, 5] {
             fs::write(path.join(MANIFEST), format!(r#"{{"format": {other}, "files": {{}}}}"#)).unwrap();
             let error = read(&path).unwrap_err();
             assert!(
-                matches!(error, CheckpointError::Format { found, known: 3, .. } if found == other),
+                matches!(error, CheckpointError::Format { found, known: 4, .. } if found == other),
                 "{error}"
             );
         }

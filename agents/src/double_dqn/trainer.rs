@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{EnvFactory, EnvSpec, memory};
+use coinop_envs::{EnvFactory, EnvSpec, Learned, memory};
 use tch::Device;
 
 use super::actors::{Actors, Transitions, UnderWay};
@@ -58,6 +58,8 @@ pub struct DoubleDqn<O: Observation> {
     episodes: Episodes,
     steps: u64,
     watch: Stopwatch,
+    /// What the environments learn.
+    learned: Option<Arc<dyn Learned>>,
     /// Steps stored in the replay memory.
     remembered: u64,
     /// Steps since the last update.
@@ -122,6 +124,7 @@ impl<O: Observation> DoubleDqn<O> {
             learner: DoubleDqnLearner::new(config, network()?, network()?)?,
             replay: Replay::new(&config.replay_config(), n, &spec)?,
             batch: ReplayBatch::new(config.batch_size, &spec),
+            learned: factory.learned(),
             source: if config.asynchronous {
                 Source::Threads {
                     factory,
@@ -302,7 +305,9 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     }
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
-        self.learner.load_weights(from.section("learner")?.section("network")?)
+        self.learner
+            .load_weights(from.section("learner")?.section("network")?)?;
+        Ok(under_way::load_learned(self.learned.as_ref(), from)?)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -348,6 +353,7 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
                 }
             }
         }
+        under_way::save_learned(self.learned.as_ref(), out)?;
         self.replay.save(out.section_mut("replay"))?;
         out.put("remembered", &self.remembered)?;
         out.put("sample_stream", &self.sample_stream)?;
@@ -366,6 +372,7 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
         self.next_target = from.count("next_target")?;
         self.replay.load(from.section("replay")?)?;
         self.remembered = from.count("remembered")?;
+        under_way::load_learned(self.learned.as_ref(), from)?;
         let goes_on = match &mut self.source {
             Source::Turns { actors, env_seed, .. } => {
                 let goes_on = actors.load(from)?;

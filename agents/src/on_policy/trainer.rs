@@ -1,7 +1,9 @@
 //! The trainer: rollouts of all environments together, followed by updates.
 
+use std::sync::Arc;
+
 use coinop_envs::rng::{Rng, stream};
-use coinop_envs::{End, EnvFactory, Shape, Step, VecEnv, memory};
+use coinop_envs::{End, EnvFactory, Learned, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
@@ -56,6 +58,8 @@ pub struct OnPolicy<O: Observation> {
     /// Shuffles samples into minibatches.
     shuffle_stream: Rng,
     episodes: Episodes,
+    /// What the environments learn, if they were made by a factory.
+    learned: Option<Arc<dyn Learned>>,
     steps: u64,
     watch: Stopwatch,
     /// The length of the run, which schedules span.
@@ -114,6 +118,7 @@ impl<O: Observation> OnPolicy<O> {
             action_streams: (0..n).map(|actor| stream(seed, "action", actor as u64)).collect(),
             shuffle_stream: stream(seed, "shuffle", 0),
             episodes: Episodes::new(n),
+            learned: None,
             steps: 0,
             watch: Stopwatch::default(),
             run_frames: run.frames,
@@ -142,7 +147,10 @@ impl<O: Observation> OnPolicy<O> {
     ) -> Result<Self, TrainError> {
         Self::check_memory(config, factory.spec().obs_shape)?;
         let env = factory.make_vec(0, config.num_envs, run.env_threads)?;
-        Self::new(config, env, run)
+        Ok(Self {
+            learned: factory.learned(),
+            ..Self::new(config, env, run)?
+        })
     }
 
     /// The learner.
@@ -399,7 +407,8 @@ impl<O: Observation> Trainer for OnPolicy<O> {
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         let weights = from.section("learner")?.section("network")?;
-        Ok(self.learner.network_mut().load(weights)?)
+        self.learner.network_mut().load(weights)?;
+        Ok(under_way::load_learned(self.learned.as_ref(), from)?)
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -437,6 +446,7 @@ impl<O: Observation> Checkpoint for OnPolicy<O> {
         let can_continue = self.env_seed.is_none() && !self.in_step;
         let snapshots = can_continue.then(|| self.env.snapshots()).flatten();
         under_way::save_rollout(snapshots.as_deref(), &self.rollout, &self.episodes, out)?;
+        under_way::save_learned(self.learned.as_ref(), out)?;
         out.put("steps", &self.steps)
     }
 
@@ -447,6 +457,7 @@ impl<O: Observation> Checkpoint for OnPolicy<O> {
         self.shuffle_stream = from.get("shuffle_stream")?;
         self.steps = from.count("steps")?;
         self.in_step = false;
+        under_way::load_learned(self.learned.as_ref(), from)?;
         let restore = |snapshots: &[Vec<u8>]| self.env.restore(snapshots);
         if under_way::load_rollout(&mut self.rollout, &mut self.episodes, from, restore)? {
             self.state.load(from)?;

@@ -71,43 +71,25 @@ impl NormalizeOptions {
         Ok(match factory {
             AnyFactory::Features(mut factory) => {
                 if self.normalize_observations {
-                    check_snapshots(name, factory.as_ref())?;
                     factory = Arc::new(NormalizeObservation::of(factory));
                 }
-                AnyFactory::Features(self.wrap_rewards(name, factory)?)
+                AnyFactory::Features(self.wrap_rewards(factory))
             }
             AnyFactory::Pixels(_) if self.normalize_observations => {
                 return Err(EnvError::BadSetting(format!(
                     "normalize_observations = true: {name} has pixels, and only features can be normalised"
                 )));
             }
-            AnyFactory::Pixels(factory) => AnyFactory::Pixels(self.wrap_rewards(name, factory)?),
+            AnyFactory::Pixels(factory) => AnyFactory::Pixels(self.wrap_rewards(factory)),
         })
     }
 
-    fn wrap_rewards<O: Elem>(
-        &self,
-        name: &str,
-        factory: Arc<dyn EnvFactory<Obs = O>>,
-    ) -> Result<Arc<dyn EnvFactory<Obs = O>>, EnvError> {
-        let Some(gamma) = self.normalize_rewards else {
-            return Ok(factory);
-        };
-        check_snapshots(name, factory.as_ref())?;
-        Ok(Arc::new(NormalizeReward::of(factory, gamma)))
+    fn wrap_rewards<O: Elem>(&self, factory: Arc<dyn EnvFactory<Obs = O>>) -> Arc<dyn EnvFactory<Obs = O>> {
+        match self.normalize_rewards {
+            Some(gamma) => Arc::new(NormalizeReward::of(factory, gamma)),
+            None => factory,
+        }
     }
-}
-
-/// The statistics are saved in snapshots, without which a resumed run and an evaluation would not have them.
-fn check_snapshots<O: Elem>(name: &str, factory: &dyn EnvFactory<Obs = O>) -> Result<(), EnvError> {
-    let mut env = factory.make(0)?;
-    env.reset(Some(0), &mut vec![O::default(); factory.spec().obs_shape.len()])?;
-    if env.snapshot().is_none() {
-        return Err(EnvError::BadSetting(format!(
-            "{name} cannot be normalised, because it has no snapshots, in which the statistics are saved: implement Env::snapshot"
-        )));
-    }
-    Ok(())
 }
 
 #[derive(Serialize)]
@@ -192,46 +174,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_normalised_is_named() {
-        use crate::classic::CartPole;
-        use crate::factory::FromFn;
         use crate::registry::find;
-        use crate::{Env, Shape, Step};
-
-        struct NoSnapshots(CartPole);
-
-        impl Env for NoSnapshots {
-            type Obs = f32;
-
-            fn obs_shape(&self) -> Shape {
-                self.0.obs_shape()
-            }
-
-            fn num_actions(&self) -> usize {
-                self.0.num_actions()
-            }
-
-            fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
-                self.0.reset(seed, obs)
-            }
-
-            fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
-                self.0.step(action, obs)
-            }
-        }
 
         let options = |normalize_observations, normalize_rewards| NormalizeOptions {
             normalize_observations,
             normalize_rewards,
         };
-        let without = || AnyFactory::Features(Arc::new(FromFn::new(|| Ok(NoSnapshots(CartPole::new()))).unwrap()));
-        assert!(options(false, None).wrap("mine", without()).is_ok());
-        for options in [options(true, None), options(false, Some(0.99))] {
-            let error = options.wrap("mine", without()).err().unwrap().to_string();
-            assert!(
-                error.starts_with("mine cannot be normalised, because it has no snapshots"),
-                "{error}"
-            );
-        }
         let wrap = |options: NormalizeOptions, name: &str| {
             let factory = find(name).unwrap().factory(&EnvOptions::default()).unwrap();
             options.wrap(name, factory)
