@@ -10,6 +10,7 @@ use coinop_envs::atari::Protocol;
 use crate::algo::Algo;
 use crate::bench::suites::Suite;
 use crate::commands::eval::Which;
+use crate::commands::plot::MEAN_SCORE;
 use crate::config::{EnvName, Request, Setting};
 use crate::count::parse_count;
 use crate::output;
@@ -42,7 +43,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Measure the speed of every part, and where training spends its time
     Bench(BenchArgs),
-    /// Draw the learning curves of runs
+    /// Draw the learning curves of runs; those that differ in their seed alone are one curve, their mean with its 95 % interval
     Plot(PlotArgs),
     /// Play the runs of a file, environments by agents by seeds, and make tables of their results
     Suite(SuiteArgs),
@@ -204,6 +205,15 @@ pub(crate) struct PlotArgs {
     /// The horizontal axis
     #[arg(long, default_value = "frames")]
     pub(crate) over: Over,
+    /// The vertical axis: a column of metrics.csv, e.g. `entropy`
+    #[arg(long, default_value = MEAN_SCORE, value_name = "COLUMN")]
+    pub(crate) y: String,
+    /// Draw the mean of so many rows: each one and those before it
+    #[arg(long, default_value = "1", value_name = "ROWS", value_parser = parse_rows, allow_negative_numbers = true)]
+    pub(crate) smooth: usize,
+    /// A curve for each run
+    #[arg(long)]
+    pub(crate) each: bool,
 }
 
 #[derive(Args)]
@@ -464,6 +474,13 @@ fn parse_episodes(text: &str) -> Result<usize, String> {
     match parse_count(text)? {
         0 => Err("at least 1 episode must be played".to_owned()),
         count => usize::try_from(count).map_err(|error| error.to_string()),
+    }
+}
+
+fn parse_rows(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(rows @ 1..=1_000_000) => Ok(rows),
+        _ => Err(format!("`{text}` is not a number of rows, from 1 to 1000000")),
     }
 }
 

@@ -443,6 +443,18 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         "{report}"
     );
     cartpole(&["plot", "cartpole-ppo-1", "-o", "curve.svg"]);
+    // A second seed of the same settings makes a mean with a band.
+    let second = "--run-dir=cartpole-ppo-s";
+    cartpole(&["train", "CartPole-v1", "--frames=3k", "--set=metrics_frames=1k", "--seed=2", second]);
+    let both = ["plot", "cartpole-ppo-1", "cartpole-ppo-s", "-o", "both.svg"];
+    let (_, said) = cartpole(&[&both[..], &["--y=entropy", "--smooth=2"]].concat());
+    assert_eq!(said, "1 curve drawn into both.svg\n");
+    let svg = fs::read_to_string(dir.path().join("both.svg")).unwrap();
+    for part in ["<polygon", "\ncartpole-ppo (2 runs)\n", "entropy, mean of 2 rows"] {
+        assert!(svg.contains(part), "{part}: {svg}");
+    }
+    let (_, said) = cartpole(&[&both[..], &["--each"]].concat());
+    assert_eq!(said, "2 curves drawn into both.svg\n");
     let (checked, _) = cartpole(&["check", "cartpole"]);
     assert_eq!(
         checked,

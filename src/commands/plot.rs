@@ -1,61 +1,160 @@
-//! `coinop plot`: the learning curves of runs, mean score over frames or time, as an SVG.
+//! `coinop plot`: the curves of runs, a column of `metrics.csv` over frames or time, as an SVG.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 
 use crate::cli::PlotArgs;
+use crate::config::Config;
 use crate::count::counted;
-use crate::report::curve::{Curve, Point, draw};
+use crate::report::curve::{Curve, Point, draw, smoothed};
 use crate::run::dir::RunDir;
+use crate::run::metrics::WINDOW;
 use crate::{files, output};
+
+/// The column that is drawn unless another is asked for.
+pub(crate) const MEAN_SCORE: &str = "mean_score";
 
 pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
     files::check_svg(&args.output, "curves are")?;
-    let curves = args
-        .runs
+    let series = Series::of(&args.y, args.smooth);
+    let groups = if args.each {
+        args.runs.iter().map(Group::of_one).collect::<anyhow::Result<_>>()?
+    } else {
+        groups(&args.runs)?
+    };
+    let curves = groups
         .iter()
-        .map(|run| read_curve(run))
+        .map(|group| group.curve(&series))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let svg = draw(&curves, args.over).map_err(|error| anyhow!("can't draw the curves: {error}"))?;
-    files::write(&args.output, &svg)?;
+    let title = match curves.as_slice() {
+        [curve] => format!("Learning curve of {}", curve.name),
+        _ => format!("Learning curves of {} runs", args.runs.len()),
+    };
+    let svg = draw(&curves, args.over, &title, &series.title());
+    files::write(
+        &args.output,
+        &svg.map_err(|error| anyhow!("can't draw the curves: {error}"))?,
+    )?;
     let what = counted(curves.len(), "curve");
     output::say(&format!("{what} drawn into {}", args.output.display()));
     Ok(())
 }
 
-fn read_curve(run: &Path) -> anyhow::Result<Curve> {
-    let dir = RunDir::open(run)?;
-    let points = read_points(run)?;
-    if points.is_empty() {
-        bail!("`{}` has no score yet: no episode has ended", dir.metrics().display());
-    }
-    let name = dir
-        .path()
-        .file_name()
-        .unwrap_or(dir.path().as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    Ok(Curve {
-        name,
-        points,
-        band: Vec::new(),
-    })
+/// Runs whose settings differ in the seed alone.
+struct Group<'a> {
+    runs: Vec<&'a PathBuf>,
+    name: String,
 }
 
-/// The points of a run's curve; none before its first score.
-pub(crate) fn read_points(run: &Path) -> anyhow::Result<Vec<Point>> {
-    let dir = RunDir::open(run)?;
-    let path = dir.metrics();
-    let text = files::read(&path)?;
-    let rows = whole_lines(&text);
-    if rows.len() < text.len() {
-        output::say(&format!(
-            "note: `{}` ends in the middle of a row, which is left out",
-            path.display()
-        ));
+impl<'a> Group<'a> {
+    fn of_one(run: &'a PathBuf) -> anyhow::Result<Self> {
+        Ok(Self {
+            runs: vec![run],
+            name: folder_name(run)?,
+        })
     }
-    parse_points(rows).map_err(|error| anyhow!("`{}`: {error}", path.display()))
+
+    fn curve(&self, series: &Series<'_>) -> anyhow::Result<Curve> {
+        let mut runs = Vec::new();
+        for run in &self.runs {
+            let points = series.read(run)?;
+            if points.is_empty() {
+                bail!(series.nothing(run)?);
+            }
+            runs.push(points);
+        }
+        Ok(Curve::mean_of(self.name.clone(), runs))
+    }
+}
+
+/// Groups runs by their settings, in the order of their first ones.
+fn groups(runs: &[PathBuf]) -> anyhow::Result<Vec<Group<'_>>> {
+    let mut groups: Vec<(String, Group<'_>)> = Vec::new();
+    for run in runs {
+        let settings = Config::read(&RunDir::open(run)?.config())?.hash()?;
+        match groups.iter_mut().find(|(others, _)| *others == settings) {
+            Some((_, group)) => group.runs.push(run),
+            None => groups.push((settings, Group::of_one(run)?)),
+        }
+    }
+    let mut groups: Vec<Group<'_>> = groups.into_iter().map(|(_, group)| group).collect();
+    for group in &mut groups {
+        if group.runs.len() > 1 {
+            let names = group.runs.iter().map(|run| folder_name(run));
+            group.name = name_of_all(&names.collect::<anyhow::Result<Vec<_>>>()?);
+        }
+    }
+    Ok(groups)
+}
+
+/// `pong-ppo (3 runs)` of `pong-ppo-1`, `pong-ppo-2` and `pong-ppo-3`; all names if they do not begin alike.
+fn name_of_all(names: &[String]) -> String {
+    let shared = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let len = names.iter().map(|name| shared(name, &names[0])).min().unwrap_or(0);
+    let same = names[0].get(..len).unwrap_or_default();
+    let same = same.trim_end_matches(|c: char| !c.is_alphabetic());
+    if same.is_empty() {
+        return names.join(", ");
+    }
+    format!("{same} ({} runs)", names.len())
+}
+
+fn folder_name(run: &Path) -> anyhow::Result<String> {
+    let dir = RunDir::open(run)?;
+    let name = dir.path().file_name().unwrap_or(dir.path().as_os_str());
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// What is drawn of each run.
+pub(crate) struct Series<'a> {
+    /// A column of `metrics.csv`.
+    column: &'a str,
+    /// The number of rows whose mean is drawn.
+    smooth: usize,
+}
+
+impl<'a> Series<'a> {
+    pub(crate) fn of(column: &'a str, smooth: usize) -> Self {
+        Self { column, smooth }
+    }
+
+    /// What the vertical axis shows.
+    pub(crate) fn title(&self) -> String {
+        let what = match self.column {
+            MEAN_SCORE => format!("mean score of the last {WINDOW} episodes"),
+            column => column.to_owned(),
+        };
+        match self.smooth {
+            1 => what,
+            rows => format!("{what}, mean of {rows} rows"),
+        }
+    }
+
+    /// The points of a run's curve; none before its first score.
+    pub(crate) fn read(&self, run: &Path) -> anyhow::Result<Vec<Point>> {
+        let dir = RunDir::open(run)?;
+        let path = dir.metrics();
+        let text = files::read(&path)?;
+        let rows = whole_lines(&text);
+        if rows.len() < text.len() {
+            output::say(&format!(
+                "note: `{}` ends in the middle of a row, which is left out",
+                path.display()
+            ));
+        }
+        let points = parse_points(rows, self.column).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
+        Ok(smoothed(&points, self.smooth))
+    }
+
+    /// Why there is nothing to draw of a run.
+    fn nothing(&self, run: &Path) -> anyhow::Result<String> {
+        let path = RunDir::open(run)?.metrics();
+        Ok(match self.column {
+            MEAN_SCORE => format!("`{}` has no score yet: no episode has ended", path.display()),
+            column => format!("`{}` has no value of `{column}` yet", path.display()),
+        })
+    }
 }
 
 /// The complete lines: a killed run may leave half a line, whose last number could be wrong.
@@ -63,8 +162,8 @@ fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..=end])
 }
 
-/// Parses the columns `frames`, `seconds` and `mean_score` of a `metrics.csv`, skipping rows before the first score.
-fn parse_points(text: &str) -> anyhow::Result<Vec<Point>> {
+/// Parses the columns `frames`, `seconds` and `wanted` of a `metrics.csv`, skipping rows that have no value there.
+fn parse_points(text: &str, wanted: &str) -> anyhow::Result<Vec<Point>> {
     let mut table = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let header = table.headers()?.clone();
     if header.is_empty() {
@@ -72,9 +171,14 @@ fn parse_points(text: &str) -> anyhow::Result<Vec<Point>> {
     }
     let column = |name| {
         let found = header.iter().position(|other| other == name);
-        found.ok_or_else(|| anyhow!("there is no column `{name}`"))
+        found.ok_or_else(|| {
+            anyhow!(
+                "there is no column `{name}`: choose one of {}",
+                header.iter().collect::<Vec<_>>().join(", ")
+            )
+        })
     };
-    let (frames, seconds, score) = (column("frames")?, column("seconds")?, column("mean_score")?);
+    let (frames, seconds, value) = (column("frames")?, column("seconds")?, column(wanted)?);
     let mut points = Vec::new();
     for row in table.records() {
         let row = row?;
@@ -82,7 +186,7 @@ fn parse_points(text: &str) -> anyhow::Result<Vec<Point>> {
         if row.len() != header.len() {
             bail!("line {line} has {} fields instead of {}", row.len(), header.len());
         }
-        if row[score].is_empty() {
+        if row[value].is_empty() {
             continue;
         }
         let field = |at: usize| -> anyhow::Result<f64> {
@@ -92,7 +196,7 @@ fn parse_points(text: &str) -> anyhow::Result<Vec<Point>> {
         points.push(Point {
             frames: field(frames)?,
             seconds: field(seconds)?,
-            score: field(score)?,
+            value: field(value)?,
         });
     }
     Ok(points)
@@ -105,9 +209,19 @@ mod tests {
     #[test]
     fn rows_before_the_first_score_are_left_out() {
         let text = "frames,seconds,mean_score\n1000000,1,\n2000000,2,-20.5\n3000000,3,-20\n";
-        let point = |frames, seconds, score| Point { frames, seconds, score };
+        let point = |frames, seconds, value| Point { frames, seconds, value };
         let points = [point(2e6, 2.0, -20.5), point(3e6, 3.0, -20.0)];
-        assert_eq!(parse_points(text).unwrap(), points);
+        assert_eq!(parse_points(text, MEAN_SCORE).unwrap(), points);
+        assert_eq!(parse_points(text, "seconds").unwrap()[0], point(1e6, 1.0, 1.0));
+    }
+
+    #[test]
+    fn runs_of_one_kind_have_one_name() {
+        let name = |names: &[&str]| name_of_all(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(name(&["pong-ppo-1", "pong-ppo-2", "pong-ppo-13"]), "pong-ppo (3 runs)");
+        assert_eq!(name(&["pong-ppo-1", "pong-ppo-1"]), "pong-ppo (2 runs)");
+        assert_eq!(name(&["1", "2"]), "1, 2");
+        assert_eq!(name(&["gä1", "gö1"]), "gä1, gö1");
     }
 
     #[test]
@@ -122,8 +236,11 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_named_with_its_line() {
-        let error = |text| parse_points(text).unwrap_err().to_string();
-        assert_eq!(error("frames,seconds\n"), "there is no column `mean_score`");
+        let error = |text| parse_points(text, MEAN_SCORE).unwrap_err().to_string();
+        assert_eq!(
+            error("frames,seconds\n"),
+            "there is no column `mean_score`: choose one of frames, seconds"
+        );
         assert_eq!(
             error("frames,seconds,mean_score\n1,1,2\n3\n"),
             "line 3 has 1 fields instead of 3"

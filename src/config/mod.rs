@@ -2,6 +2,7 @@
 
 mod env_name;
 mod file;
+mod hash;
 mod keys;
 mod legacy;
 mod preset;

@@ -1,10 +1,9 @@
-//! Learning curves, mean score over frames or time, as an SVG.
+//! Curves of runs, a column of `metrics.csv` over frames or time, as an SVG.
 
 use clap::ValueEnum;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::run::metrics::WINDOW;
 use crate::statistics::{interval, mean};
 
 /// The size of a panel without the legend.
@@ -97,7 +96,7 @@ impl Axis {
 pub(crate) struct Point {
     pub(crate) frames: f64,
     pub(crate) seconds: f64,
-    pub(crate) score: f64,
+    pub(crate) value: f64,
 }
 
 /// The curve of a run, or the mean of several.
@@ -113,7 +112,7 @@ const MEAN_POINTS: usize = 100;
 
 impl Curve {
     /// The mean of the curves of several runs, over the frames that all of them have, with a band: the 95 % bootstrap interval of
-    /// the mean. Scores and seconds between two rows are interpolated linearly. One run stays as it is.
+    /// the mean. Values and seconds between two rows are interpolated linearly. One run stays as it is.
     pub(crate) fn mean_of(name: String, runs: Vec<Vec<Point>>) -> Self {
         let ends =
             |of: fn(&[Point]) -> Option<&Point>| runs.iter().filter_map(move |run| of(run)).map(|point| point.frames);
@@ -134,13 +133,12 @@ impl Curve {
             let frames = first + (last - first) * i as f64 / (MEAN_POINTS - 1) as f64;
             let at: Vec<Point> = runs.iter().map(|run| interpolated(run, frames)).collect();
             let of = |value: fn(&Point) -> f64| at.iter().map(value).collect::<Vec<f64>>();
-            let scores = of(|point| point.score);
-            let score = mean(&scores);
-            band.extend(interval(std::slice::from_ref(&scores), |groups| mean(&groups[0])));
+            let values = of(|point| point.value);
+            band.extend(interval(std::slice::from_ref(&values), |groups| mean(&groups[0])));
             points.push(Point {
                 frames,
                 seconds: mean(&of(|point| point.seconds)),
-                score,
+                value: mean(&values),
             });
         }
         Self { name, points, band }
@@ -158,32 +156,53 @@ fn interpolated(run: &[Point], frames: f64) -> Point {
     Point {
         frames,
         seconds: between(a.seconds, b.seconds),
-        score: between(a.score, b.score),
+        value: between(a.value, b.value),
     }
 }
 
-/// The range of the values with some margin. If all are equal, the margin is their magnitude, so that ticks are round
-/// numbers.
+/// The range of the values with some margin. If all are equal, the margin is a tenth of their magnitude.
 fn range(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(f64::NEG_INFINITY, f64::max);
     let margin = if high > low {
         (high - low) * 0.05
+    } else if high == 0.0 {
+        1.0
     } else {
-        (high.abs() * 0.1).max(1.0)
+        high.abs() * 0.1
     };
     low - margin..high + margin
 }
 
-/// Formats a tick label.
-fn tick(value: &f64) -> String {
-    // Sums of steps such as 0.1 have errors far behind what anybody reads; -0 is 0.
-    let rounded = (value * 1e6).round() / 1e6;
-    (rounded + 0.0).to_string()
+/// Formats the label of a tick on an axis that spans `span`. Sums of steps such as 0.1 have errors far behind what anybody
+/// reads.
+fn tick(value: f64, span: f64) -> String {
+    let text = format!("{value:.*}", decimals(span / 1e5));
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// Draws the curves, each of which has at least one point.
-pub(crate) fn draw(curves: &[Curve], over: Over) -> Result<String, Box<dyn std::error::Error>> {
+/// The number of decimals that tell apart numbers a `step` apart.
+fn decimals(step: f64) -> usize {
+    (-step.log10()).ceil().clamp(0.0, 18.0) as usize
+}
+
+/// The mean of each point and of those before it, `rows` in all: fewer at the beginning.
+pub(crate) fn smoothed(points: &[Point], rows: usize) -> Vec<Point> {
+    let before = |i: usize| &points[(i + 1).saturating_sub(rows)..=i];
+    let value = |i| mean(&before(i).iter().map(|point| point.value).collect::<Vec<f64>>());
+    let smooth = |(i, point): (usize, &Point)| Point {
+        value: value(i),
+        ..*point
+    };
+    points.iter().enumerate().map(smooth).collect()
+}
+
+/// Draws the curves, each of which has at least one point; `y` names what they show.
+pub(crate) fn draw(curves: &[Curve], over: Over, title: &str, y: &str) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     {
         let axes = over.axes(&curves.iter().collect::<Vec<_>>());
@@ -192,14 +211,10 @@ pub(crate) fn draw(curves: &[Curve], over: Over) -> Result<String, Box<dyn std::
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&WHITE)?;
         let (panels, legend) = area.split_vertically(SIZE.1);
-        let title = match curves {
-            [curve] => format!("Learning curve of {}", curve.name),
-            many => format!("Learning curves of {} runs", many.len()),
-        };
-        let panels = panels.titled(&title, ("sans-serif", 18))?;
+        let panels = panels.titled(title, ("sans-serif", 18))?;
         let shown: Vec<(usize, &Curve)> = curves.iter().enumerate().collect();
         for (panel, axis) in panels.split_evenly((1, axes.len())).iter().zip(&axes) {
-            draw_panel(panel, &shown, axis, None)?;
+            draw_panel(panel, &shown, axis, y, None)?;
         }
         let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
         draw_legend(&legend, &names)?;
@@ -215,7 +230,12 @@ pub(crate) struct Panel {
 }
 
 /// Draws panels side by side, with one legend for all. Each panel has at least one curve, and each curve one point.
-pub(crate) fn draw_grid(panels: &[Panel], names: &[&str], over: Over) -> Result<String, Box<dyn std::error::Error>> {
+pub(crate) fn draw_grid(
+    panels: &[Panel],
+    names: &[&str],
+    over: Over,
+    y: &str,
+) -> Result<String, Box<dyn std::error::Error>> {
     let cells: Vec<(&Panel, Axis)> = panels
         .iter()
         .flat_map(|panel| {
@@ -237,7 +257,7 @@ pub(crate) fn draw_grid(panels: &[Panel], names: &[&str], over: Over) -> Result<
         let (grid, legend) = area.split_vertically(height);
         for (place, (panel, axis)) in grid.split_evenly((rows, columns)).iter().zip(&cells) {
             let shown: Vec<(usize, &Curve)> = panel.curves.iter().map(|(name, curve)| (*name, curve)).collect();
-            draw_panel(place, &shown, axis, Some(&panel.title))?;
+            draw_panel(place, &shown, axis, y, Some(&panel.title))?;
         }
         draw_legend(&legend, names)?;
         area.present()?;
@@ -265,6 +285,7 @@ fn draw_panel(
     panel: &DrawingArea<SVGBackend<'_>, Shift>,
     curves: &[(usize, &Curve)],
     axis: &Axis,
+    y: &str,
     title: Option<&str>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let points = || curves.iter().flat_map(|(_, curve)| curve.points.iter());
@@ -275,9 +296,10 @@ fn draw_panel(
     };
     let last = points().map(|point| axis.at(point)).fold(0.0, f64::max);
     let last = if last > 0.0 { last } else { 1.0 };
-    let scores = range(points().map(|point| point.score).chain(band()));
+    let values = range(points().map(|point| point.value).chain(band()));
     // The title of the axis stands left of the widest label, never over it.
-    let widest = [scores.start, scores.end].map(|score| tick(&score.round()).len() as u32 + 2);
+    let span = values.end - values.start;
+    let widest = [values.start, values.end].map(|value| format!("{value:.*}", decimals(span / 10.0)).len() as u32 + 1);
     let mut builder = ChartBuilder::on(panel);
     if let Some(title) = title {
         builder.caption(title, FONT);
@@ -287,16 +309,16 @@ fn draw_panel(
         .margin_right(24)
         .x_label_area_size(48)
         .y_label_area_size(28 + CHARACTER * widest[0].max(widest[1]))
-        .build_cartesian_2d(0.0..last, scores)?;
+        .build_cartesian_2d(0.0..last, values)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.1))
         .label_style(FONT)
-        .x_label_formatter(&tick)
-        .y_label_formatter(&tick)
+        .x_label_formatter(&|value| tick(*value, last))
+        .y_label_formatter(&|value| tick(*value, span))
         .x_desc(axis.name)
-        .y_desc(format!("mean score of the last {WINDOW} episodes"))
+        .y_desc(y)
         .draw()?;
     for &(i, curve) in curves {
         if !curve.band.is_empty() {
@@ -306,7 +328,7 @@ fn draw_panel(
             let outline: Vec<(f64, f64)> = low.chain(high.collect::<Vec<_>>().into_iter().rev()).collect();
             chart.draw_series(std::iter::once(Polygon::new(outline, color(i).mix(0.2).filled())))?;
         }
-        let line = curve.points.iter().map(|point| (axis.at(point), point.score));
+        let line = curve.points.iter().map(|point| (axis.at(point), point.value));
         match curve.points.as_slice() {
             [_] => {
                 let dot = |at| Circle::new(at, 4, color(i).filled());
@@ -325,7 +347,7 @@ mod tests {
     use super::*;
 
     fn curve(points: &[(f64, f64, f64)]) -> Curve {
-        let point = |&(frames, seconds, score)| Point { frames, seconds, score };
+        let point = |&(frames, seconds, value)| Point { frames, seconds, value };
         Curve {
             name: "pong-ppo-1".to_owned(),
             points: points.iter().map(point).collect(),
@@ -342,8 +364,8 @@ mod tests {
         let mean = Curve::mean_of("both".to_owned(), runs.iter().map(|run| curve(run).points).collect());
         let (first, last) = (mean.points[0], mean.points[MEAN_POINTS - 1]);
         // At 20 frames, the first run has a fifth of its way.
-        assert_eq!((first.frames, first.seconds, first.score), (20.0, 1.5, 2.0));
-        assert_eq!((last.frames, last.seconds, last.score), (100.0, 9.5, 15.0));
+        assert_eq!((first.frames, first.seconds, first.value), (20.0, 1.5, 2.0));
+        assert_eq!((last.frames, last.seconds, last.value), (100.0, 9.5, 15.0));
         assert_eq!((mean.band[0], mean.band[MEAN_POINTS - 1]), ((2.0, 2.0), (10.0, 20.0)));
         let one = Curve::mean_of("one".to_owned(), vec![curve(runs[0]).points]);
         assert!(one.points.len() == 2 && one.band.is_empty());
@@ -365,6 +387,7 @@ mod tests {
             &["pong", "boxing", "qbert", "breakout"].map(panel),
             &["ppo", "dqn"],
             Over::Frames,
+            "score",
         )
         .unwrap();
         let count = |text: &str| svg.matches(text).count();
@@ -377,7 +400,7 @@ mod tests {
             ),
             (1, 1, 1, 4)
         );
-        let both = draw_grid(&["pong", "boxing"].map(panel), &["ppo", "dqn"], Over::Both).unwrap();
+        let both = draw_grid(&["pong", "boxing"].map(panel), &["ppo", "dqn"], Over::Both, "score").unwrap();
         assert_eq!(
             (both.matches("\npong\n").count(), both.matches("<polygon").count()),
             (2, 4)
@@ -394,18 +417,18 @@ mod tests {
             (&[(0.0, 0.0, 0.0)], 1),
         ] {
             for (over, panels) in [(Over::Frames, 1), (Over::Time, 1), (Over::Both, 2)] {
-                let svg = draw(&[curve(points)], over).unwrap();
+                let svg = draw(&[curve(points)], over, "One run", "score").unwrap();
                 assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
                 let count = |text| svg.matches(text).count();
                 assert_eq!(count("<circle"), dots * panels);
                 assert!(
-                    count("Learning curve of pong-ppo-1") == 1 && !svg.contains("NaN"),
+                    count("One run") == 1 && count("score") == panels && !svg.contains("NaN"),
                     "{svg}"
                 );
             }
         }
         // Sensible ticks around -21, not its neighbours behind the third decimal.
-        let svg = draw(&[curve(&[(1e6, 60.0, -21.0)])], Over::Frames).unwrap();
+        let svg = draw(&[curve(&[(1e6, 60.0, -21.0)])], Over::Frames, "", "").unwrap();
         assert!(
             svg.contains("\n-21\n") && svg.contains("\n-22\n") && !svg.contains("-21.00"),
             "{svg}"
@@ -422,8 +445,31 @@ mod tests {
             assert_eq!(name(Over::Time, 1.0, seconds), unit);
         }
         assert_eq!(
-            [0.30000000000000004, -0.0, -20.0].map(|value| tick(&value)),
+            [0.30000000000000004, -1e-17, -20.0].map(|value| tick(value, 30.0)),
             ["0.3", "0", "-20"]
+        );
+        assert_eq!(
+            [2.5e-7, 3.0000000000000004e-7].map(|value| tick(value, 1e-7)),
+            ["0.00000025", "0.0000003"]
+        );
+        assert_eq!(tick(1_500_000.0, 2e6), "1500000");
+    }
+
+    #[test]
+    fn a_smoothed_value_is_the_mean_of_it_and_of_those_before() {
+        let points = curve(&[(1.0, 1.0, 3.0), (2.0, 2.0, 5.0), (3.0, 3.0, 10.0), (4.0, 4.0, 0.0)]).points;
+        let values = |rows| {
+            smoothed(&points, rows)
+                .iter()
+                .map(|point| point.value)
+                .collect::<Vec<f64>>()
+        };
+        assert_eq!(values(1), [3.0, 5.0, 10.0, 0.0]);
+        assert_eq!(values(2), [3.0, 4.0, 7.5, 5.0]);
+        assert_eq!(values(9), [3.0, 4.0, 6.0, 4.5]);
+        assert_eq!(
+            (smoothed(&points, 2)[2].frames, smoothed(&points, 2)[2].seconds),
+            (3.0, 3.0)
         );
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::file::SuiteFile;
 use super::ledger::{Ledger, Line};
@@ -117,7 +116,7 @@ fn job(suite: &SuiteFile, agent: usize, env: &str, seed: u64, selection: &Select
     for setting in &agent.set {
         flag("set", setting.clone());
     }
-    let settings = hash(&config)?;
+    let settings = config.hash()?;
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "._-".contains(c) {
             c
@@ -136,32 +135,6 @@ fn job(suite: &SuiteFile, agent: usize, env: &str, seed: u64, selection: &Select
         settings,
         roms: selection.roms.clone(),
     })
-}
-
-/// Settings of a run that do not decide what is learned.
-const FREE: [&str; 9] = [
-    "seed",
-    "env_threads",
-    "torch_threads",
-    "device",
-    "metrics_frames",
-    "checkpoint_minutes",
-    "keep_checkpoints",
-    "milestone_frames",
-    "eval_episodes",
-];
-
-/// Eight hexadecimal digits.
-fn hash(config: &Config) -> anyhow::Result<String> {
-    let mut table: toml::Table = toml::from_str(&config.to_toml()?)?;
-    if let Some(run) = table.get_mut("run").and_then(toml::Value::as_table_mut) {
-        run.retain(|name, _| !FREE.contains(&name));
-    }
-    if let Some(env) = table.get_mut("env").and_then(toml::Value::as_table_mut) {
-        env.remove("roms");
-    }
-    let hash = xxh3_64(toml::to_string(&table)?.as_bytes());
-    Ok(format!("{:08x}", hash >> 32))
 }
 
 impl Job {
@@ -269,44 +242,6 @@ mod tests {
         parts.sort();
         all.sort();
         assert_eq!(parts, all);
-    }
-
-    #[test]
-    fn what_decides_the_result_is_in_the_hash_and_nothing_else() {
-        let of = |request: Request| hash(&Config::resolve(&request).unwrap()).unwrap();
-        let request = |settings: &[&str]| Request {
-            env: Some("pong".parse().unwrap()),
-            settings: settings.iter().map(|setting| setting.parse().unwrap()).collect(),
-            ..Request::default()
-        };
-        let plain = of(request(&[]));
-        for same in [
-            "run.seed=7",
-            "run.env_threads=1",
-            "run.torch_threads=1",
-            "run.keep_checkpoints=9",
-        ] {
-            assert_eq!(of(request(&[same])), plain, "{same}");
-        }
-        for other in [
-            "gamma=0.98",
-            "run.frames=5000",
-            "env.protocol=nature",
-            "network.hidden=64",
-            "eval_frames=1000",
-        ] {
-            let Ok(config) = Config::resolve(&request(&[other])) else {
-                continue;
-            };
-            assert_ne!(hash(&config).unwrap(), plain, "{other}");
-        }
-        assert_eq!(
-            of(Request {
-                roms: Some("/roms".into()),
-                ..request(&[])
-            }),
-            plain
-        );
     }
 
     #[test]
