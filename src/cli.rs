@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Draw the learning curves of runs; those that differ in their seed alone are one curve, their mean with its 95 % interval
     Plot(PlotArgs),
+    /// Print the scores of runs; those that differ in their seed alone are one row
+    Table(TableArgs),
     /// Play the runs of a file, environments by agents by seeds, and make tables of their results
     Suite(SuiteArgs),
     /// Use the Atari machine directly
@@ -214,6 +216,25 @@ pub(crate) struct PlotArgs {
     /// A curve for each run
     #[arg(long)]
     pub(crate) each: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct TableArgs {
+    /// Run folders, or their names under runs/
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// CSV instead of Markdown
+    #[arg(long)]
+    pub(crate) csv: bool,
+    /// JSON instead of Markdown, with the scores of each run
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// A row for each run
+    #[arg(long)]
+    pub(crate) each: bool,
+    /// A file to write instead
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -16,7 +16,7 @@ use coinop_atari::AtariError;
 use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
-use crate::commands::{atari, bench, check, envs, eval, plot, suite, train, verify_resume};
+use crate::commands::{atari, bench, check, envs, eval, plot, suite, table, train, verify_resume};
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
 
@@ -139,6 +139,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             check::run(&args)?;
         }
         Command::Plot(args) => plot::run(&args)?,
+        Command::Table(args) => table::run(&args)?,
         Command::Suite(args) => {
             if let Some(signal) = suite::run(&args)? {
                 return Ok(ExitCode::from(signals::exit_code(signal)));

@@ -445,7 +445,14 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     cartpole(&["plot", "cartpole-ppo-1", "-o", "curve.svg"]);
     // A second seed of the same settings makes a mean with a band.
     let second = "--run-dir=cartpole-ppo-s";
-    cartpole(&["train", "CartPole-v1", "--frames=3k", "--set=metrics_frames=1k", "--seed=2", second]);
+    cartpole(&[
+        "train",
+        "CartPole-v1",
+        "--frames=3k",
+        "--set=metrics_frames=1k",
+        "--seed=2",
+        second,
+    ]);
     let both = ["plot", "cartpole-ppo-1", "cartpole-ppo-s", "-o", "both.svg"];
     let (_, said) = cartpole(&[&both[..], &["--y=entropy", "--smooth=2"]].concat());
     assert_eq!(said, "1 curve drawn into both.svg\n");
@@ -455,6 +462,13 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     }
     let (_, said) = cartpole(&[&both[..], &["--each"]].concat());
     assert_eq!(said, "2 curves drawn into both.svg\n");
+    let (table, _) = cartpole(&["table", "cartpole-ppo-1", "cartpole-ppo-s", "--json"]);
+    let table: serde_json::Value = serde_json::from_str(&table).unwrap();
+    assert_eq!(
+        (&table[0]["name"], &table[0]["seeds"], table.as_array().unwrap().len()),
+        (&"cartpole-ppo (2 runs)".into(), &serde_json::json!([1, 2]), 1)
+    );
+    assert_eq!(table[0]["training"]["runs"].as_array().unwrap().len(), 2, "{table}");
     let (checked, _) = cartpole(&["check", "cartpole"]);
     assert_eq!(
         checked,

@@ -7,5 +7,6 @@ pub(crate) mod envs;
 pub(crate) mod eval;
 pub(crate) mod plot;
 pub(crate) mod suite;
+pub(crate) mod table;
 pub(crate) mod train;
 pub(crate) mod verify_resume;

@@ -1,13 +1,13 @@
 //! `coinop plot`: the curves of runs, a column of `metrics.csv` over frames or time, as an SVG.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{anyhow, bail};
 
 use crate::cli::PlotArgs;
-use crate::config::Config;
 use crate::count::counted;
 use crate::report::curve::{Curve, Point, draw, smoothed};
+use crate::report::groups::{Group, groups};
 use crate::run::dir::RunDir;
 use crate::run::metrics::WINDOW;
 use crate::{files, output};
@@ -18,14 +18,9 @@ pub(crate) const MEAN_SCORE: &str = "mean_score";
 pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
     files::check_svg(&args.output, "curves are")?;
     let series = Series::of(&args.y, args.smooth);
-    let groups = if args.each {
-        args.runs.iter().map(Group::of_one).collect::<anyhow::Result<_>>()?
-    } else {
-        groups(&args.runs)?
-    };
-    let curves = groups
+    let curves = groups(&args.runs, args.each)?
         .iter()
-        .map(|group| group.curve(&series))
+        .map(|group| curve(group, &series))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let title = match curves.as_slice() {
         [curve] => format!("Learning curve of {}", curve.name),
@@ -41,69 +36,16 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs whose settings differ in the seed alone.
-struct Group<'a> {
-    runs: Vec<&'a PathBuf>,
-    name: String,
-}
-
-impl<'a> Group<'a> {
-    fn of_one(run: &'a PathBuf) -> anyhow::Result<Self> {
-        Ok(Self {
-            runs: vec![run],
-            name: folder_name(run)?,
-        })
-    }
-
-    fn curve(&self, series: &Series<'_>) -> anyhow::Result<Curve> {
-        let mut runs = Vec::new();
-        for run in &self.runs {
-            let points = series.read(run)?;
-            if points.is_empty() {
-                bail!(series.nothing(run)?);
-            }
-            runs.push(points);
+fn curve(group: &Group<'_>, series: &Series<'_>) -> anyhow::Result<Curve> {
+    let mut runs = Vec::new();
+    for run in &group.runs {
+        let points = series.read(run)?;
+        if points.is_empty() {
+            bail!(series.nothing(run)?);
         }
-        Ok(Curve::mean_of(self.name.clone(), runs))
+        runs.push(points);
     }
-}
-
-/// Groups runs by their settings, in the order of their first ones.
-fn groups(runs: &[PathBuf]) -> anyhow::Result<Vec<Group<'_>>> {
-    let mut groups: Vec<(String, Group<'_>)> = Vec::new();
-    for run in runs {
-        let settings = Config::read(&RunDir::open(run)?.config())?.hash()?;
-        match groups.iter_mut().find(|(others, _)| *others == settings) {
-            Some((_, group)) => group.runs.push(run),
-            None => groups.push((settings, Group::of_one(run)?)),
-        }
-    }
-    let mut groups: Vec<Group<'_>> = groups.into_iter().map(|(_, group)| group).collect();
-    for group in &mut groups {
-        if group.runs.len() > 1 {
-            let names = group.runs.iter().map(|run| folder_name(run));
-            group.name = name_of_all(&names.collect::<anyhow::Result<Vec<_>>>()?);
-        }
-    }
-    Ok(groups)
-}
-
-/// `pong-ppo (3 runs)` of `pong-ppo-1`, `pong-ppo-2` and `pong-ppo-3`; all names if they do not begin alike.
-fn name_of_all(names: &[String]) -> String {
-    let shared = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let len = names.iter().map(|name| shared(name, &names[0])).min().unwrap_or(0);
-    let same = names[0].get(..len).unwrap_or_default();
-    let same = same.trim_end_matches(|c: char| !c.is_alphabetic());
-    if same.is_empty() {
-        return names.join(", ");
-    }
-    format!("{same} ({} runs)", names.len())
-}
-
-fn folder_name(run: &Path) -> anyhow::Result<String> {
-    let dir = RunDir::open(run)?;
-    let name = dir.path().file_name().unwrap_or(dir.path().as_os_str());
-    Ok(name.to_string_lossy().into_owned())
+    Ok(Curve::mean_of(group.name.clone(), runs))
 }
 
 /// What is drawn of each run.
@@ -158,7 +100,7 @@ impl<'a> Series<'a> {
 }
 
 /// The complete lines: a killed run may leave half a line, whose last number could be wrong.
-fn whole_lines(text: &str) -> &str {
+pub(crate) fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..=end])
 }
 
@@ -213,15 +155,6 @@ mod tests {
         let points = [point(2e6, 2.0, -20.5), point(3e6, 3.0, -20.0)];
         assert_eq!(parse_points(text, MEAN_SCORE).unwrap(), points);
         assert_eq!(parse_points(text, "seconds").unwrap()[0], point(1e6, 1.0, 1.0));
-    }
-
-    #[test]
-    fn runs_of_one_kind_have_one_name() {
-        let name = |names: &[&str]| name_of_all(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(name(&["pong-ppo-1", "pong-ppo-2", "pong-ppo-13"]), "pong-ppo (3 runs)");
-        assert_eq!(name(&["pong-ppo-1", "pong-ppo-1"]), "pong-ppo (2 runs)");
-        assert_eq!(name(&["1", "2"]), "1, 2");
-        assert_eq!(name(&["gä1", "gö1"]), "gä1, gö1");
     }
 
     #[test]

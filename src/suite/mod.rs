@@ -11,7 +11,6 @@
 //! ```
 
 pub(crate) mod file;
-mod human;
 pub(crate) mod ledger;
 pub(crate) mod plan;
 pub(crate) mod plot;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::file::SuiteFile;
-use super::human::normalised;
 use super::ledger::{Ledger, Line};
 use super::plan::Job;
+use crate::report::human::normalised;
+use crate::report::numbers::{grouped, mean_in_words, number, percent};
 use crate::statistics::{interquartile_mean, interval, mean, median};
 
 /// The score of a run that tables are about: of the last checkpoint, with actions that are drawn from the policy.
@@ -54,48 +55,6 @@ fn cells<'a>(suite: &'a SuiteFile, ledger: &'a Ledger, agent: &str) -> Vec<Cell<
         .map(cell)
         .filter(|cell| !cell.lines.is_empty())
         .collect()
-}
-
-/// A mean, and its 95 % interval if there are several values: `18.9 [17.5, 20.1]`.
-fn mean_in_words(values: &[f64]) -> String {
-    if values.is_empty() {
-        return "-".to_owned();
-    }
-    let interval = interval(&[values.to_vec()], |groups| mean(&groups[0]));
-    match interval {
-        Some((low, high)) => format!("{} [{}, {}]", number(mean(values)), number(low), number(high)),
-        None => number(mean(values)),
-    }
-}
-
-/// `1,641`, `18.9`, `-0.04`: as many digits as scores of this size need.
-fn number(value: f64) -> String {
-    let digits = match value.abs() {
-        0.0..1.0 => 2,
-        1.0..1_000.0 => 1,
-        _ => return grouped(value.round()),
-    };
-    format!("{value:.digits$}")
-}
-
-fn grouped(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if value < 0.0 { format!("-{text}") } else { text }
-}
-
-fn percent(values: &[f64]) -> String {
-    if values.is_empty() {
-        "-".to_owned()
-    } else {
-        format!("{:.0} %", 100.0 * mean(values))
-    }
 }
 
 /// All results in Markdown. `jobs` are all runs with the settings that the file has today.
@@ -321,17 +280,5 @@ mod tests {
         assert_eq!(rows.len(), 4);
         assert_eq!(rows[1], "ppo,pong,2,15.6,14.6,14.6,14.6,,1,20.508333333333333");
         assert_eq!(rows[3], "ppo,snake,1,1235,1234,,,,,");
-    }
-
-    #[test]
-    fn numbers_have_the_digits_that_their_size_needs() {
-        assert_eq!(
-            [0.0, -0.036, 18.94, -21.0].map(number),
-            ["0.00", "-0.04", "18.9", "-21.0"]
-        );
-        assert_eq!(
-            [999.9, 1_641.4, -12_345.6, 1e6].map(number),
-            ["999.9", "1,641", "-12,346", "1,000,000"]
-        );
     }
 }
