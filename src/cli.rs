@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use coinop_envs::atari::Protocol;
 
 use crate::algo::Algo;
@@ -38,7 +39,12 @@ pub(crate) enum Command {
     Envs {
         /// An environment, perhaps with options, e.g. `pong@mode=1`
         env: Option<EnvName>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
+    /// List runs, with their states and scores
+    Runs(RunsArgs),
     /// Check that an environment obeys the `Env` contract
     Check(CheckArgs),
     /// Measure the speed of every part, and where training spends its time
@@ -49,6 +55,13 @@ pub(crate) enum Command {
     Table(TableArgs),
     /// Play the runs of a file, environments by agents by seeds, and make tables of their results
     Suite(SuiteArgs),
+    /// Print a script that completes the command line, e.g. `source <(coinop completions bash)`
+    Completions { shell: Shell },
+    /// Write manual pages, one for each command
+    Man {
+        /// The folder to write them into
+        folder: PathBuf,
+    },
     /// Use the Atari machine directly
     Atari {
         #[command(subcommand)]
@@ -99,7 +112,7 @@ pub(crate) struct TrainArgs {
     pub(crate) env: Option<EnvName>,
     /// Resume a run (a folder, or its name under runs/) from its newest checkpoint; only the frames, the threads, the device and the ROM folder may be
     /// changed
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "load", "algo", "preset", "config", "seed", "set", "run_dir"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["env", "load", "algo", "preset", "config", "seed", "set", "run_dir", "name"])]
     pub(crate) resume: Option<PathBuf>,
     /// Start from the weights of another run's last checkpoint (a folder, or its name under runs/), with the settings of the new run
     #[arg(long, value_name = "RUN")]
@@ -115,6 +128,18 @@ pub(crate) struct TrainArgs {
     /// The run folder, which must not exist [default: runs/ENV-ALGO-N]
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
+    /// The name of the run folder under runs/
+    #[arg(long, conflicts_with = "run_dir")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct RunsArgs {
+    /// The folder of the runs [default: runs]
+    pub(crate) folder: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -371,6 +396,11 @@ impl BenchArgs {
     }
 }
 
+/// The command line, for what is made from it.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Parses the command line; returns the exit code after printing help or an error.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
     Cli::try_parse()
@@ -391,7 +421,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
 }
 
 /// Flags of other tools (Stable-Baselines3, CleanRL, RLlib, Sample Factory) and our equivalents.
-const FLAGS_OF_OTHERS: [(&[&str], &str); 12] = [
+const FLAGS_OF_OTHERS: [(&[&str], &str); 13] = [
     (
         &[
             "total-timesteps",
@@ -420,7 +450,11 @@ const FLAGS_OF_OTHERS: [(&[&str], &str); 12] = [
         "2>/dev/null; log.txt in the run folder has everything",
     ),
     (&["threads", "num-threads"], "--env-threads N and --torch-threads N"),
-    (&["output", "log-dir", "logdir", "experiment"], "--run-dir DIR"),
+    (&["output", "log-dir", "logdir"], "--run-dir DIR"),
+    (
+        &["experiment", "exp-name", "run-name", "experiment-name"],
+        "--name NAME",
+    ),
     (&["lstm", "recurrent"], "--set core=lstm"),
 ];
 
@@ -527,8 +561,6 @@ fn parse_shard(text: &str) -> Result<(usize, usize), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -551,6 +583,7 @@ mod tests {
             (&["--lr=0.1"], "--set learning_rate=X"),
             (&["--gpu"], "--device cuda"),
             (&["--quiet"], "2>/dev/null"),
+            (&["--exp_name=x"], "--name NAME"),
             (&["--algo", "PPO2"], "use ppo"),
             (&["--algo", "a2c"], "use paac, which updates once per rollout, too"),
             (&["--algo", "dqn"], "use double-dqn, with --preset dqn-nature"),

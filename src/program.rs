@@ -16,7 +16,7 @@ use coinop_atari::AtariError;
 use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
-use crate::commands::{atari, bench, check, envs, eval, plot, suite, table, train, verify_resume};
+use crate::commands::{atari, bench, check, envs, eval, plot, runs, shell, suite, table, train, verify_resume};
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
 
@@ -129,7 +129,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             process_settings::apply();
             eval::run(&args)?;
         }
-        Command::Envs { env } => envs::run(env.as_ref())?,
+        Command::Envs { env, json } => envs::run(env.as_ref(), json)?,
+        Command::Runs(args) => runs::run(&args)?,
+        Command::Completions { shell } => shell::completions(shell, cli::command())?,
+        Command::Man { folder } => shell::man(&folder, cli::command())?,
         Command::Bench(args) => {
             process_settings::apply();
             bench::run(&args)?;

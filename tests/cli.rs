@@ -349,6 +349,10 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
             "train pong --run-dir taken",
             "error: the run folder `taken` exists already; name another one",
         ),
+        (
+            "train pong --name ../run",
+            "error: --name ../run: letters, digits, `.`, `_` and `-` can be in it, ",
+        ),
         ("train pong --run-dir one/run", "error: can't create the folder `one"),
         ("eval nothing", "error: there is no run folder `nothing`; "),
         (
@@ -444,7 +448,7 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     );
     cartpole(&["plot", "cartpole-ppo-1", "-o", "curve.svg"]);
     // A second seed of the same settings makes a mean with a band.
-    let second = "--run-dir=cartpole-ppo-s";
+    let second = "--name=cartpole-ppo-s";
     cartpole(&[
         "train",
         "CartPole-v1",
@@ -469,6 +473,25 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         (&"cartpole-ppo (2 runs)".into(), &serde_json::json!([1, 2]), 1)
     );
     assert_eq!(table[0]["training"]["runs"].as_array().unwrap().len(), 2, "{table}");
+    fs::create_dir_all(dir.path().join("runs/empty/inner")).unwrap();
+    let (runs, _) = cartpole(&["runs", "--json"]);
+    let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+    let names: Vec<&str> = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["cartpole-ppo-1", "cartpole-ppo-s"]);
+    assert_eq!(
+        (&runs[1]["state"], &runs[1]["seed"], &runs[1]["of_frames"]),
+        (&"finished".into(), &2.into(), &3_000.into())
+    );
+    let (runs, _) = cartpole(&["runs"]);
+    assert!(
+        runs.lines().nth(2).unwrap().starts_with("cartpole-ppo-s  finished "),
+        "{runs}"
+    );
     let (checked, _) = cartpole(&["check", "cartpole"]);
     assert_eq!(
         checked,
@@ -506,7 +529,7 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         ),
         (
             "train cartpole --load nowhere",
-            "error: there is no run folder `nowhere`; `ls runs` shows those of this directory",
+            "error: there is no run folder `nowhere`; `coinop runs` shows those of this directory",
         ),
         (
             "train cartpole --set network.body={layers={hidden=[64,0]}}",
@@ -803,6 +826,29 @@ fn a_trace_has_a_row_per_action() {
 }
 
 #[test]
+fn shells_and_manuals_know_the_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    for (shell, start) in [
+        ("bash", "_coinop() {"),
+        ("zsh", "#compdef coinop"),
+        ("fish", "# Print an optspec"),
+    ] {
+        let script = succeed(dir.path(), &["completions", shell]);
+        assert!(
+            script.starts_with(start) && script.contains("verify-resume"),
+            "{script}"
+        );
+    }
+    succeed(dir.path(), &["man", "pages"]);
+    let page = fs::read_to_string(dir.path().join("pages/coinop-train.1")).unwrap();
+    assert!(
+        page.contains("coinop\\-train") && page.contains("Train an agent"),
+        "{page}"
+    );
+    assert!(dir.path().join("pages/coinop-suite-run.1").exists());
+}
+
+#[test]
 fn the_environments_are_listed() {
     if !program::has_pong("the_environments_are_listed") {
         return;
@@ -814,5 +860,12 @@ fn the_environments_are_listed() {
             .lines()
             .any(|line| line.split_whitespace().eq(["pong", "6", "pixels", "atari/pong"])),
         "{printed}"
+    );
+    let listed: serde_json::Value = serde_json::from_str(&succeed(dir.path(), &["envs", "--json"])).unwrap();
+    let pong: serde_json::Value = serde_json::from_str(&succeed(dir.path(), &["envs", "pong", "--json"])).unwrap();
+    assert!(listed.as_array().unwrap().contains(&pong), "{listed}");
+    assert_eq!(
+        (&pong["full_name"], &pong["actions"][2], &pong["modes"]),
+        (&"atari/pong".into(), &"right".into(), &serde_json::json!([0, 1]))
     );
 }

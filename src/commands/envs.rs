@@ -3,28 +3,57 @@
 use coinop_atari::{Action, find_game};
 use coinop_envs::EnvError;
 use coinop_envs::registry::{self, EnvInfo, EnvOptions};
+use serde_json::json;
 
 use crate::config::EnvName;
 use crate::output;
 
-pub(crate) fn run(name: Option<&EnvName>) -> anyhow::Result<()> {
+pub(crate) fn run(name: Option<&EnvName>, as_json: bool) -> anyhow::Result<()> {
     let text = match name {
         Some(name) => {
             let (env, options) = name.resolve()?;
-            one(&env, &options)?
+            match as_json {
+                true => serde_json::to_string_pretty(&json(&env))? + "\n",
+                false => one(&env, &options)?,
+            }
         }
+        None if as_json => serde_json::to_string_pretty(&registry::list().iter().map(json).collect::<Vec<_>>())? + "\n",
         None => all(&registry::list()),
     };
     output::print(&text)?;
     Ok(())
 }
 
-fn all(envs: &[EnvInfo]) -> String {
-    let name = |env: &EnvInfo| match registry::find(env.short) {
+/// The name that selects an environment.
+fn name(env: &EnvInfo) -> String {
+    match registry::find(env.short) {
         Ok(found) if found == *env => env.short.to_owned(),
         // The short name is another's.
         _ => env.id(),
-    };
+    }
+}
+
+fn json(env: &EnvInfo) -> serde_json::Value {
+    let mut value = json!({
+        "name": name(env),
+        "full_name": env.id(),
+        "family": env.family.name(),
+        "observations": env.observations.name(),
+        "num_actions": env.num_actions().ok(),
+        "gymnasium": env.gymnasium,
+    });
+    // Other families have neither.
+    if let (Some(_), Ok(game)) = (env.atari(&EnvOptions::default()), find_game(env.short)) {
+        let actions: Vec<String> = game.minimal_actions.iter().map(|&action| name_of(action)).collect();
+        value["actions"] = json!(actions);
+        value["modes"] = json!(game.modes);
+        value["default_mode"] = json!(game.default_mode);
+        value["difficulties"] = json!(game.difficulties);
+    }
+    value
+}
+
+fn all(envs: &[EnvInfo]) -> String {
     let width = envs.iter().map(|env| name(env).len()).max().unwrap_or(0);
     let mut text = format!(
         "{:width$}  {:>7}  {:12}  full name\n",

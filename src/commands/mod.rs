@@ -6,6 +6,8 @@ pub(crate) mod check;
 pub(crate) mod envs;
 pub(crate) mod eval;
 pub(crate) mod plot;
+pub(crate) mod runs;
+pub(crate) mod shell;
 pub(crate) mod suite;
 pub(crate) mod table;
 pub(crate) mod train;

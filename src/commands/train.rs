@@ -38,9 +38,10 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     if let Some(signal) = stop.signal() {
         return Ok(Outcome::Stopped { signal });
     }
-    let dir = match &args.run_dir {
-        Some(path) => RunDir::create(path)?,
-        None => RunDir::create_for(config.env_info()?.short, config.run.algo.name())?,
+    let dir = match (&args.run_dir, &args.name) {
+        (Some(path), _) => RunDir::create(path)?,
+        (None, Some(name)) => RunDir::create_named(name)?,
+        (None, None) => RunDir::create_for(config.env_info()?.short, config.run.algo.name())?,
     };
     log::start(&dir.log())?;
     let run = Run::create(config, trainer, dir)?;

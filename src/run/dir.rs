@@ -24,9 +24,10 @@ use coinop_agents::{CheckpointError, Section, checkpoint};
 use tracing::warn;
 
 use crate::files::failed;
+use crate::output;
 
 /// The folder for run folders, in the current directory.
-const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
 /// The maximum number of runs with the same name.
 const MOST_RUNS: u64 = 1_000_000_000;
 
@@ -47,7 +48,7 @@ impl RunDir {
         match fs::create_dir(path) {
             Ok(()) => Self::begin(path),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
-                "the run folder `{}` exists already; name another one, or leave out --run-dir for a new number under {RUNS}/",
+                "the run folder `{}` exists already; name another one, or none for a new number under {RUNS}/",
                 path.display()
             ),
             Err(error) => Err(failed("can't create the folder", path)(error).into()),
@@ -93,6 +94,17 @@ impl RunDir {
         Self::create_numbered(Path::new(RUNS), &format!("{env}-{algo}"))
     }
 
+    /// Creates the folder `name` among the runs.
+    pub(crate) fn create_named(name: &str) -> anyhow::Result<Self> {
+        let is_plain = |c: char| c.is_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(is_plain) {
+            bail!(
+                "--name {name}: letters, digits, `.`, `_` and `-` can be in it, and it begins with a letter or a digit; --run-dir takes a path"
+            );
+        }
+        Self::create(&Path::new(RUNS).join(name))
+    }
+
     /// Opens a folder that was just created.
     fn begin(path: &Path) -> anyhow::Result<Self> {
         let dir = Self::hold(path)?;
@@ -110,8 +122,9 @@ impl RunDir {
             Some(path) => Self::hold(&path),
             None if run.is_dir() => bail!("`{}` is not a run folder: it has no config.toml", run.display()),
             None => bail!(
-                "there is no run folder `{}`; `ls {RUNS}` shows those of this directory",
-                run.display()
+                "there is no run folder `{}`; `{} runs` shows those of this directory",
+                run.display(),
+                output::program()
             ),
         }
     }
