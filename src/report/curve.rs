@@ -243,8 +243,8 @@ pub(crate) fn draw_grid(
             over.axes(&curves).into_iter().map(move |axis| (panel, axis))
         })
         .collect();
-    // Frames and time of a panel stand side by side.
-    let most = if over == Over::Both { 2 } else { 3 };
+    // Frames and time of a panel stand side by side, and four panels are a square.
+    let most = if over == Over::Both || cells.len() == 4 { 2 } else { 3 };
     let columns = cells.len().clamp(1, most);
     let rows = cells.len().div_ceil(columns);
     let mut svg = String::new();
@@ -405,7 +405,10 @@ mod tests {
             (both.matches("\npong\n").count(), both.matches("<polygon").count()),
             (2, 4)
         );
-        // Three columns, two rows, and the legend.
+        // Two rows and the legend; three columns of five panels.
+        assert!(svg.contains("width=\"840\" height=\"655\""), "{svg}");
+        let five = ["pong", "boxing", "qbert", "breakout", "freeway"].map(panel);
+        let svg = draw_grid(&five, &["ppo", "dqn"], Over::Frames, "score").unwrap();
         assert!(svg.contains("width=\"1260\" height=\"655\""), "{svg}");
     }
 

@@ -65,36 +65,46 @@ pub(crate) fn markdown(suite: &SuiteFile, jobs: &[Job], ledger: &Ledger) -> Stri
         if cells.is_empty() {
             continue;
         }
+        // Columns that would be empty are left out.
+        let has_human = cells.iter().any(|cell| !cell.normalised().is_empty());
+        let has_minutes = cells.iter().any(|cell| cell.minutes().is_some());
         let _ = write!(
             text,
-            "## {}\n\n| environment | seeds | greedy | drawn | best, drawn | human |",
-            agent.name
+            "## {}\n\n| environment | seeds | greedy | drawn | best, drawn |{}",
+            agent.name,
+            if has_human { " human |" } else { "" }
         );
         for reference in &suite.references {
             let _ = write!(text, " {} |", reference.name);
         }
-        let columns = 7 + suite.references.len();
-        let _ = writeln!(text, " minutes |\n|{}", "---|".repeat(columns));
+        let columns = 5 + usize::from(has_human) + suite.references.len() + usize::from(has_minutes);
+        let minutes = if has_minutes { " minutes |" } else { "" };
+        let _ = writeln!(text, "{minutes}\n|{}", "---|".repeat(columns));
         for cell in &cells {
             let column = |of: fn(&Line) -> Option<f64>| mean_in_words(&cell.values(of));
             let _ = write!(
                 text,
-                "| {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} |",
                 cell.env,
                 cell.lines.len(),
                 column(|line| Some(line.last_greedy)),
                 column(|line| Some(score(line))),
-                column(|line| line.best_sample),
-                percent(&cell.normalised())
+                column(|line| line.best_sample)
             );
+            if has_human {
+                let _ = write!(text, " {} |", percent(&cell.normalised()));
+            }
             for reference in &suite.references {
                 let score = reference.score(cell.env).map_or_else(|| "-".to_owned(), number);
                 let _ = write!(text, " {score} |");
             }
-            let minutes = cell
-                .minutes()
-                .map_or_else(|| "-".to_owned(), |minutes| format!("{minutes:.1}"));
-            let _ = writeln!(text, " {minutes} |");
+            if has_minutes {
+                let minutes = cell
+                    .minutes()
+                    .map_or_else(|| "-".to_owned(), |minutes| format!("{minutes:.1}"));
+                let _ = write!(text, " {minutes} |");
+            }
+            text.push('\n');
         }
         text += &aggregates(&cells);
         text.push('\n');
