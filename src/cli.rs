@@ -151,8 +151,9 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Args)]
 pub(crate) struct EvalArgs {
-    /// The run folder, or its name under runs/
-    pub(crate) run: PathBuf,
+    /// Run folders, or their names under runs/; the results of several are a table
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
     /// The checkpoint: `last`, `best` (by evaluation during training), or its frames, e.g. 2M
     #[arg(long, default_value = "last", value_name = "WHICH")]
     pub(crate) checkpoint: Which,
@@ -168,9 +169,15 @@ pub(crate) struct EvalArgs {
     /// Take the most probable action instead of sampling
     #[arg(long)]
     pub(crate) greedy: bool,
-    /// Print one JSON object
+    /// The probability of a random action instead of the agent's
+    #[arg(long, default_value = "0", value_name = "P", value_parser = parse_probability, allow_negative_numbers = true)]
+    pub(crate) epsilon: f64,
+    /// Print a JSON object for each run
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also write a CSV file, a row per episode
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
     /// Threads that step environments [default: all cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) env_threads: Option<usize>,
@@ -529,6 +536,13 @@ fn parse_episodes(text: &str) -> Result<usize, String> {
     match parse_count(text)? {
         0 => Err("at least 1 episode must be played".to_owned()),
         count => usize::try_from(count).map_err(|error| error.to_string()),
+    }
+}
+
+fn parse_probability(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(probability @ 0.0..=1.0) => Ok(probability),
+        _ => Err(format!("`{text}` is not a probability, from 0 to 1")),
     }
 }
 

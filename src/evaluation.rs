@@ -7,6 +7,7 @@ use anyhow::bail;
 use coinop_agents::{AnyPolicy, Mode, Policy, Section, learned_by_envs};
 use coinop_envs::rng::stream;
 use coinop_envs::{AnyFactory, Elem, EnvFactory, Step, VecEnv};
+use rand::RngExt;
 
 use crate::config::Config;
 
@@ -23,6 +24,8 @@ pub(crate) struct How {
     /// The seed of the environments and of the policy.
     pub(crate) seed: u64,
     pub(crate) mode: Mode,
+    /// The probability of a random action instead of the policy's.
+    pub(crate) epsilon: f64,
     pub(crate) env_threads: usize,
     /// The device of the network.
     pub(crate) device: String,
@@ -114,9 +117,18 @@ fn play<O: Elem>(
     let mut steps = vec![Step::default(); n];
     let mut finished: Vec<Vec<(f64, u64)>> = vec![Vec::new(); n];
     let mut running = vec![(0.0, 0); n];
+    let mut rng = stream(how.seed, "evaluation epsilon", 0);
+    let num_actions = env.spec().num_actions as u32;
     env.reset(Some(how.seed), &mut obs)?;
     while (0..n).any(|i| finished[i].len() < quota(i)) {
         policy.act(&obs, &is_first, how.mode, &mut actions)?;
+        if how.epsilon > 0.0 {
+            for action in &mut actions {
+                if rng.random_bool(how.epsilon) {
+                    *action = rng.random_range(0..num_actions);
+                }
+            }
+        }
         env.step(&actions, &mut obs, &mut final_obs, &mut steps)?;
         for (i, step) in steps.iter().enumerate() {
             running[i].0 += f64::from(step.score);
@@ -159,7 +171,7 @@ pub(crate) fn statistics(scores: &[f64]) -> (f64, f64, f64, f64) {
 mod tests {
     use coinop_agents::AgentError;
     use coinop_envs::vec_env::Serial;
-    use coinop_envs::{Env, EnvError, Shape};
+    use coinop_envs::{End, Env, EnvError, Shape};
 
     use super::*;
 
@@ -217,6 +229,7 @@ mod tests {
             episodes: 7,
             seed: 5,
             mode: Mode::Sample,
+            epsilon: 0.0,
             env_threads: 1,
             device: "cpu".to_owned(),
         };
@@ -233,6 +246,62 @@ mod tests {
         assert_eq!(played.frames() as f64, lengths.iter().sum::<f64>());
         assert!(seen.is_sorted() && seen.last() == Some(&7));
         assert_eq!(play(&mut Still, &how, &mut env, &mut |_| false).unwrap(), None);
+    }
+
+    /// Its episodes have 100 steps, each of which scores its action.
+    struct Actions(u32);
+
+    impl Env for Actions {
+        type Obs = u8;
+
+        fn obs_shape(&self) -> Shape {
+            Shape::new(&[1])
+        }
+
+        fn num_actions(&self) -> usize {
+            2
+        }
+
+        fn reset(&mut self, _seed: Option<u64>, _obs: &mut [u8]) -> Result<(), EnvError> {
+            self.0 = 0;
+            Ok(())
+        }
+
+        fn step(&mut self, action: u32, _obs: &mut [u8]) -> Result<Step, EnvError> {
+            self.0 += 1;
+            let end = if self.0 == 100 { End::Terminated } else { End::No };
+            let score = action as f32;
+            Ok(Step {
+                score,
+                end,
+                ..Step::default()
+            })
+        }
+    }
+
+    #[test]
+    fn an_epsilon_replaces_actions_by_random_ones() {
+        let scores = |epsilon, seed| {
+            let mut env = Serial::new((0..4).map(|_| Actions(0)).collect());
+            let how = How {
+                episodes: 16,
+                seed,
+                mode: Mode::Greedy,
+                epsilon,
+                env_threads: 1,
+                device: "cpu".to_owned(),
+            };
+            play(&mut Still, &how, &mut env, &mut |_| true)
+                .unwrap()
+                .unwrap()
+                .scores()
+        };
+        assert_eq!(scores(0.0, 1), [0.0; 16]);
+        // Half of the random half of 1,600 actions: 400, give or take 17.
+        let sum: f64 = scores(0.5, 1).iter().sum();
+        assert!((330.0..470.0).contains(&sum), "{sum}");
+        assert_eq!(scores(0.5, 1), scores(0.5, 1));
+        assert_ne!(scores(0.5, 1), scores(0.5, 2));
     }
 
     #[test]

@@ -214,6 +214,7 @@ fn evaluate_in(run: &Path, episodes: usize) -> anyhow::Result<Evaluation> {
         episodes,
         seed: 0,
         mode: Mode::Sample,
+        epsilon: 0.0,
         env_threads: threads_or_cores(0),
         device: config.run.device.clone(),
     };

@@ -446,6 +446,14 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         number("max") <= 500.0 && (number("mean") * 5.0 - number("frames")).abs() < 1e-6,
         "{report}"
     );
+    assert_eq!(
+        (
+            &report["epsilon"],
+            report.get("human_normalized"),
+            report["interval"].as_array().map(Vec::len)
+        ),
+        (&0.0.into(), None, Some(2))
+    );
     cartpole(&["plot", "cartpole-ppo-1", "-o", "curve.svg"]);
     // A second seed of the same settings makes a mean with a band.
     let second = "--name=cartpole-ppo-s";
@@ -466,6 +474,25 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     }
     let (_, said) = cartpole(&[&both[..], &["--each"]].concat());
     assert_eq!(said, "2 curves drawn into both.svg\n");
+    let several = [
+        "eval",
+        "cartpole-ppo-1",
+        "cartpole-ppo-s",
+        "--episodes=3",
+        "--epsilon=0.1",
+        "-o",
+        "episodes.csv",
+    ];
+    let (table, _) = cartpole(&several);
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(
+        rows.len() == 4 && rows[3].starts_with("| runs/cartpole-ppo-s | 4096 | "),
+        "{table}"
+    );
+    let episodes = fs::read_to_string(dir.path().join("episodes.csv")).unwrap();
+    let rows: Vec<&str> = episodes.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("run,checkpoint,episode,score,steps,frames", 7));
+    assert!(rows[4].starts_with("runs/cartpole-ppo-s,4096,0,"), "{episodes}");
     let (table, _) = cartpole(&["table", "cartpole-ppo-1", "cartpole-ppo-s", "--json"]);
     let table: serde_json::Value = serde_json::from_str(&table).unwrap();
     assert_eq!(

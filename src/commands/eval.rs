@@ -12,12 +12,15 @@ use serde::Serialize;
 use crate::cli::EvalArgs;
 use crate::config::{Config, check_threads, threads_or_cores};
 use crate::count::parse_count;
-use crate::evaluation::{How, evaluate, statistics};
-use crate::output;
+use crate::evaluation::{How, Played, evaluate, statistics};
+use crate::report::human::normalised;
+use crate::report::numbers::percent;
 use crate::run::dir::RunDir;
 use crate::run::evaluations::Evaluations;
 use crate::run::identity;
 use crate::run::progress::Line;
+use crate::statistics::interval;
+use crate::{files, output};
 
 /// The output of `--json`.
 #[derive(Debug, Serialize)]
@@ -33,25 +36,87 @@ struct Report {
     std: f64,
     min: f64,
     max: f64,
+    /// The 95 % bootstrap interval of the mean over episodes; absent for a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<(f64, f64)>,
+    /// For the Atari games for which it is defined: 0 for random play, 1 for a human tester.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    human_normalized: Option<f64>,
     /// Emulator frames over all episodes.
     frames: u64,
     seed: u64,
     greedy: bool,
+    /// The probability of a random action instead of the agent's.
+    epsilon: f64,
     run: String,
     /// The frames of the checkpoint that played.
     checkpoint: u64,
+    #[serde(skip)]
+    played: Played,
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
-    let dir = RunDir::open(&args.run)?;
-    let report = report(args, &dir)?;
-    let text = if args.json {
-        serde_json::to_string(&report)?
-    } else {
-        in_words(&report)
-    };
-    output::print(&(text + "\n"))?;
+    // A run that does not exist is named before the first one is played.
+    let dirs = args.runs.iter().map(|run| RunDir::open(run));
+    let dirs = dirs.collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(path) = &args.output {
+        files::check_writable(path)?;
+    }
+    let mut reports = Vec::new();
+    for dir in &dirs {
+        let report = report(args, dir)?;
+        if args.json {
+            output::print(&(serde_json::to_string(&report)? + "\n"))?;
+        }
+        reports.push(report);
+    }
+    if let Some(path) = &args.output {
+        files::write(path, &csv(&reports)?)?;
+    }
+    match reports.as_slice() {
+        _ if args.json => {}
+        [one] => output::print(&(in_words(one) + "\n"))?,
+        many => output::print(&table(many))?,
+    }
     Ok(())
+}
+
+/// A row per episode, by environment and then in order of play.
+fn csv(reports: &[Report]) -> anyhow::Result<String> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["run", "checkpoint", "episode", "score", "steps", "frames"])?;
+    for report in reports {
+        for (i, (score, steps)) in report.played.episodes.iter().enumerate() {
+            table.write_record([
+                report.run.clone(),
+                report.checkpoint.to_string(),
+                i.to_string(),
+                score.to_string(),
+                steps.to_string(),
+                (steps * u64::from(report.played.frames_per_step)).to_string(),
+            ])?;
+        }
+    }
+    Ok(String::from_utf8(table.into_inner()?)?)
+}
+
+/// The reports on several runs in Markdown.
+fn table(reports: &[Report]) -> String {
+    let mut text = "| run | checkpoint | mean | 95 % interval | deviation | least | greatest | human |\n".to_owned();
+    text += &format!("|{}\n", "---|".repeat(8));
+    for report in reports {
+        let interval = report
+            .interval
+            .map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.2} to {high:.2}"));
+        let human = report
+            .human_normalized
+            .map_or_else(|| "-".to_owned(), |human| percent(&[human]));
+        text += &format!(
+            "| {} | {} | {:.2} | {interval} | {:.2} | {} | {} | {human} |\n",
+            report.run, report.checkpoint, report.mean, report.std, report.min, report.max
+        );
+    }
+    text
 }
 
 fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
@@ -80,6 +145,7 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
         episodes: args.episodes,
         seed: args.seed,
         mode: if args.greedy { Mode::Greedy } else { Mode::Sample },
+        epsilon: args.epsilon,
         env_threads: threads_or_cores(args.env_threads.unwrap_or(0)),
         device: args.device.clone().unwrap_or_else(|| config.run.device.clone()),
     };
@@ -112,11 +178,15 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
         std,
         min,
         max,
+        interval: interval(&[scores], |groups| statistics(&groups[0]).0),
+        human_normalized: protocol.and_then(|_| normalised(env.short, mean)),
         frames: played.frames(),
         seed: args.seed,
         greedy: args.greedy,
+        epsilon: args.epsilon,
         run: dir.path().display().to_string(),
         checkpoint,
+        played,
     })
 }
 
@@ -215,18 +285,24 @@ fn in_words(report: &Report) -> String {
         std,
         min,
         max,
+        interval,
+        human_normalized,
         frames,
         seed,
         checkpoint,
         ..
     } = report;
+    let interval = interval.map_or_else(String::new, |(low, high)| {
+        format!("95 % interval {low:.2} to {high:.2}, ")
+    });
+    let human = human_normalized.map_or_else(String::new, |human| format!("human-normalised {}, ", percent(&[human])));
     let protocol = protocol
         .as_ref()
         .map_or_else(String::new, |protocol| format!(", protocol {protocol}"));
     let _ = write!(
         text,
-        "{algo} on {env}{protocol}, checkpoint after {checkpoint} frames: mean score {mean:.2} over {episodes} episodes (standard deviation {std:.2}, from {min} to \
-         {max}, {frames} frames, seed {seed})"
+        "{algo} on {env}{protocol}, checkpoint after {checkpoint} frames: mean score {mean:.2} over {episodes} episodes ({interval}{human}standard deviation {std:.2}, \
+         from {min} to {max}, {frames} frames, seed {seed})"
     );
     text
 }

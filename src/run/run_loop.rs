@@ -207,6 +207,7 @@ impl Evaluator<'_> {
             episodes,
             seed: derive_seed(run.seed, "evaluation", frames),
             mode: Mode::Sample,
+            epsilon: 0.0,
             env_threads: run.env_threads,
             device: run.device.clone(),
         };
