@@ -22,9 +22,12 @@ const USAGE: u8 = 2;
 
 #[derive(Parser)]
 #[command(name = "coinop", version, about = "Train Atari-style agents, fast.", long_about = None)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
+    /// Print results and errors only
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Subcommand)]
@@ -409,22 +412,18 @@ pub(crate) fn command() -> clap::Command {
 }
 
 /// Parses the command line; returns the exit code after printing help or an error.
-pub(crate) fn parse() -> Result<Command, ExitCode> {
-    Cli::try_parse()
-        .map(|cli| cli.command)
-        .map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-                let _ = error.print();
-                ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
-            }
-            _ => {
-                let text = word_of_others(&error).unwrap_or_else(|| one_line(&error.to_string()));
-                output::say_error(&text);
-                ExitCode::from(USAGE)
-            }
-        })
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+        }
+        _ => {
+            let text = word_of_others(&error).unwrap_or_else(|| one_line(&error.to_string()));
+            output::say_error(&text);
+            ExitCode::from(USAGE)
+        }
+    })
 }
 
 /// Flags of other tools (Stable-Baselines3, CleanRL, RLlib, Sample Factory) and our equivalents.
@@ -452,10 +451,7 @@ const FLAGS_OF_OTHERS: [(&[&str], &str); 13] = [
         &["env", "env-id", "game", "environment"],
         "the name after the command, e.g. `train pong`",
     ),
-    (
-        &["quiet", "silent", "q"],
-        "2>/dev/null; log.txt in the run folder has everything",
-    ),
+    (&["silent", "q"], "--quiet; log.txt in the run folder has everything"),
     (&["threads", "num-threads"], "--env-threads N and --torch-threads N"),
     (&["output", "log-dir", "logdir"], "--run-dir DIR"),
     (
@@ -596,7 +592,7 @@ mod tests {
             (&["--num-envs", "8"], "--set num_envs=N"),
             (&["--lr=0.1"], "--set learning_rate=X"),
             (&["--gpu"], "--device cuda"),
-            (&["--quiet"], "2>/dev/null"),
+            (&["--silent"], "--quiet"),
             (&["--exp_name=x"], "--name NAME"),
             (&["--algo", "PPO2"], "use ppo"),
             (&["--algo", "a2c"], "use paac, which updates once per rollout, too"),

@@ -99,14 +99,15 @@ impl Program {
         if let Some(error) = self.error {
             return report(&error.into());
         }
-        let command = match cli::parse() {
-            Ok(command) => command,
+        let cli = match cli::parse() {
+            Ok(cli) => cli,
             Err(code) => return code,
         };
-        match dispatch(command) {
-            Ok(code) => code,
-            Err(error) => report(&error),
-        }
+        let done = {
+            let _quiet = cli.quiet.then(output::silence);
+            dispatch(cli.command)
+        };
+        done.unwrap_or_else(|error| report(&error))
     }
 }
 

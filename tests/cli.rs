@@ -472,6 +472,10 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
     for part in ["<polygon", "\ncartpole-ppo (2 runs)\n", "entropy, mean of 2 rows"] {
         assert!(svg.contains(part), "{part}: {svg}");
     }
+    let (_, said) = cartpole(&[&both[..], &["--each", "--quiet"]].concat());
+    assert_eq!(said, "");
+    let error = fail(coinop(dir.path()).args(["--quiet", "plot", "nowhere"]));
+    assert!(error.starts_with("error: there is no run folder `nowhere`"), "{error}");
     let (_, said) = cartpole(&[&both[..], &["--each"]].concat());
     assert_eq!(said, "2 curves drawn into both.svg\n");
     let several = [
