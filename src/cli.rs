@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Measure the speed of every part, and where training spends its time
     Bench(BenchArgs),
+    /// Check that everything coinop needs is there and works; bug reports should have its output
+    Doctor(DoctorArgs),
     /// Draw the learning curves of runs; those that differ in their seed alone are one curve, their mean with its 95 % interval
     Plot(PlotArgs),
     /// Print the scores of runs; those that differ in their seed alone are one row
@@ -229,6 +231,16 @@ pub(crate) struct CheckArgs {
     /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

@@ -16,7 +16,7 @@ use coinop_atari::AtariError;
 use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
-use crate::commands::{atari, bench, check, envs, eval, plot, runs, shell, suite, table, train, verify_resume};
+use crate::commands::{atari, bench, check, doctor, envs, eval, plot, runs, shell, suite, table, train, verify_resume};
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
 
@@ -141,6 +141,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => {
             process_settings::apply();
             check::run(&args)?;
+        }
+        Command::Doctor(args) => {
+            process_settings::apply();
+            doctor::run(&args)?;
         }
         Command::Plot(args) => plot::run(&args)?,
         Command::Table(args) => table::run(&args)?,

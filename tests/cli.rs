@@ -857,6 +857,35 @@ fn a_trace_has_a_row_per_action() {
 }
 
 #[test]
+fn a_doctor_finds_what_is_there_and_fails_by_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let doctor = |args: &[&str]| run(dir.path(), &[&["doctor", "--json", "--roms=roms"], args].concat());
+    let found = doctor(&[]);
+    assert!(found.status.success(), "{}", text(&found.stderr));
+    let found: serde_json::Value = serde_json::from_str(&text(&found.stdout)).unwrap();
+    let state = |what: &str| {
+        let of = found.as_array().unwrap().iter().find(|finding| finding["what"] == what);
+        of.unwrap()["state"].clone()
+    };
+    for (what, expected) in [
+        ("libtorch", "ok"),
+        ("ROMs", "note"),
+        ("network", "ok"),
+        ("replay", "ok"),
+    ] {
+        assert_eq!(state(what), expected, "{found}");
+    }
+    fs::create_dir(dir.path().join("roms")).unwrap();
+    fs::write(dir.path().join("roms/pong.bin"), [0; 2048]).unwrap();
+    let failed = doctor(&[]);
+    let error = text(&failed.stderr);
+    assert!(
+        !failed.status.success() && error.ends_with("the lines marked `bad` say how to mend it\n"),
+        "{error}"
+    );
+}
+
+#[test]
 fn shells_and_manuals_know_the_commands() {
     let dir = tempfile::tempdir().unwrap();
     for (shell, start) in [
