@@ -100,7 +100,7 @@ impl<'a> Series<'a> {
 }
 
 /// The complete lines: a killed run may leave half a line, whose last number could be wrong.
-pub(crate) fn whole_lines(text: &str) -> &str {
+fn whole_lines(text: &str) -> &str {
     text.rfind('\n').map_or("", |end| &text[..=end])
 }
 

@@ -1,19 +1,17 @@
 //! `coinop table`: the scores of runs as Markdown, CSV or JSON.
 
-use std::path::Path;
-
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use coinop_envs::registry::Family;
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::cli::TableArgs;
-use crate::commands::plot::{MEAN_SCORE, Series, whole_lines};
+use crate::commands::plot::{MEAN_SCORE, Series};
 use crate::config::Config;
 use crate::report::groups::{Group, groups};
 use crate::report::human::normalised;
 use crate::report::numbers::{grouped, mean_in_words, percent};
 use crate::run::dir::RunDir;
+use crate::run::evaluations::Evaluations;
 use crate::statistics::{interval, mean};
 use crate::{files, output};
 
@@ -79,9 +77,9 @@ impl Row {
             row.minutes.push(last.seconds / 60.0);
             row.training
                 .extend(Series::of(MEAN_SCORE, 1).read(run)?.last().map(|point| point.value));
-            let evaluations = evaluations(&dir.evaluations())?;
-            row.evaluation.extend(evaluations.last());
-            row.best.extend(evaluations.iter().copied().max_by(f64::total_cmp));
+            let evaluations = Evaluations::read(&dir.evaluations())?;
+            row.evaluation.extend(evaluations.last().map(|last| last.mean));
+            row.best.extend(evaluations.best().map(|best| best.mean));
         }
         if env.family == Family::Atari {
             row.human = row
@@ -125,31 +123,6 @@ fn interval_of(values: &[f64]) -> Option<(f64, f64)> {
 /// A statistic, if there are values.
 fn of(values: &[f64], statistic: fn(&[f64]) -> f64) -> Option<f64> {
     (!values.is_empty()).then(|| statistic(values))
-}
-
-/// A row of `eval.csv`.
-#[derive(Deserialize)]
-struct Episode {
-    frames: u64,
-    score: f64,
-}
-
-/// The mean score of each evaluation of a run, in their order; none if there is no file.
-fn evaluations(path: &Path) -> anyhow::Result<Vec<f64>> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = files::read(path)?;
-    let mut table = csv::Reader::from_reader(whole_lines(&text).as_bytes());
-    let mut scores: Vec<(u64, Vec<f64>)> = Vec::new();
-    for episode in table.deserialize() {
-        let Episode { frames, score } = episode.map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
-        match scores.last_mut() {
-            Some((last, scores)) if *last == frames => scores.push(score),
-            _ => scores.push((frames, vec![score])),
-        }
-    }
-    Ok(scores.iter().map(|(_, scores)| mean(scores)).collect())
 }
 
 fn markdown(rows: &[Row]) -> String {
@@ -258,18 +231,5 @@ mod tests {
             json!({"mean": 20.0, "low": null, "high": null, "runs": [20.0]})
         );
         assert_eq!((&json["minutes"], &json["seeds"]), (&json!(4.0), &json!([1, 2])));
-    }
-
-    #[test]
-    fn episodes_of_one_evaluation_are_averaged() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("eval.csv");
-        assert!(evaluations(&path).unwrap().is_empty());
-        let text = "frames,episode,score,steps\n1000,0,1,9\n1000,1,4,9\n2000,0,-3,9\n2000,1,5,9\n3000,0,7";
-        std::fs::write(&path, text).unwrap();
-        assert_eq!(evaluations(&path).unwrap(), [2.5, 1.0]);
-        std::fs::write(&path, "frames,episode,score,steps\n1000,0,one,9\n").unwrap();
-        let error = evaluations(&path).unwrap_err().to_string();
-        assert!(error.contains("eval.csv") && error.contains("line: 2"), "{error}");
     }
 }
