@@ -46,6 +46,9 @@ fn tensorboard_reads_the_numbers_of_metrics_csv() {
             "--set=metrics_frames=1k",
             "--set=eval_frames=2k",
             "--set=eval_episodes=3",
+            "--set=num_envs=8",
+            "--set=rollout_steps=32",
+            "--set=minibatches=4",
         ],
     );
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tensorboard");
