@@ -76,7 +76,7 @@ fn tensorboard_reads_the_numbers_of_metrics_csv() {
         .map(|row| row.split(',').map(|cell| cell.parse().unwrap()).collect())
         .collect();
     let mean = rows.iter().map(|row| row[2]).sum::<f64>() / 3.0;
-    let expected = format!("evaluation/mean_score {} {}", rows[0][0], f64::from(mean as f32));
+    let expected = format!("evaluation/mean_score {} {:?}", rows[0][0], f64::from(mean as f32));
     assert!(evaluations.contains(&expected.as_str()), "{expected}: {evaluations:?}");
     assert_eq!(evaluations.len(), 4, "mean, deviation, least and greatest");
     let read = read.join("\n");
