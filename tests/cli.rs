@@ -237,7 +237,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --config preset.toml",
-            "error: `preset.toml`: ppo has no preset `slow` for atari/pong: choose one of fast, ppo",
+            "error: `preset.toml`: ppo has no preset `slow` for atari/pong: choose one of fast, ppo, pong",
         ),
         (
             "train pong --set frames=18446744073709551615",
@@ -326,7 +326,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --preset slow",
-            "error: ppo has no preset `slow` for atari/pong: choose one of fast, ppo",
+            "error: ppo has no preset `slow` for atari/pong: choose one of fast, ppo, pong",
         ),
         (
             "train pong --algo pac",

@@ -17,6 +17,7 @@ use crate::{ActorCriticPolicy, AgentError, Device, Policy, Section, TrainError, 
 
 const FAST: Preset = Preset::new("fast", include_str!("../../presets/ppo-fast.toml"));
 const PPO: Preset = Preset::new("ppo", include_str!("../../presets/ppo.toml"));
+const PONG: Preset = Preset::new("pong", include_str!("../../presets/ppo-pong.toml"));
 const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/ppo-classic.toml"));
 
 /// The settings of PPO.
@@ -79,7 +80,7 @@ pub struct PpoConfig {
 }
 
 impl PpoConfig {
-    /// The preset `fast`: tuned for wall-clock time on Atari games.
+    /// The preset `fast`: for Atari games on a small machine.
     #[must_use]
     pub fn fast() -> Self {
         FAST.built_in()
@@ -89,6 +90,12 @@ impl PpoConfig {
     #[must_use]
     pub fn ppo() -> Self {
         PPO.built_in()
+    }
+
+    /// The preset `pong`: tuned on Pong, which it learns in 2 million frames.
+    #[must_use]
+    pub fn pong() -> Self {
+        PONG.built_in()
     }
 
     /// The preset for features, tuned on CartPole.
@@ -131,7 +138,7 @@ impl Algorithm for PpoConfig {
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {
-            Observations::Pixels => vec![FAST, PPO],
+            Observations::Pixels => vec![FAST, PPO, PONG],
             Observations::Features => vec![CLASSIC],
         }
     }
