@@ -1,4 +1,4 @@
-//! How fast PPO trains: one rollout and the updates from it, with the settings of the preset `fast` on Pong. Needs ROMs and libtorch.
+//! How fast PPO trains: one rollout and the updates from it, with the settings of the preset `pong`. Needs ROMs and libtorch.
 //! Throughput is in emulator frames.
 
 use coinop::agents::on_policy::{OnPolicy, OnPolicyConfig};
@@ -9,7 +9,7 @@ use coinop::{RunSettings, process_settings};
 use criterion::{Criterion, Throughput, criterion_group};
 
 fn step(c: &mut Criterion) {
-    let config = OnPolicyConfig::from(&PpoConfig::fast());
+    let config = OnPolicyConfig::from(&PpoConfig::pong());
     let mut group = c.benchmark_group("train");
     group.sample_size(10);
     for threads in [1, 2] {

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     VerifyResume(VerifyArgs),
     /// Play episodes with a trained agent and report its scores
     Eval(EvalArgs),
+    /// Watch a trained agent play, on the terminal or as a video; or play an environment by hand
+    Play(PlayArgs),
     /// List environments, or show the options of one
     Envs {
         /// An environment, perhaps with options, e.g. `pong@mode=1`
@@ -86,7 +88,7 @@ pub(crate) struct SettingArgs {
     /// The algorithm [default: the config file's, else ppo]
     #[arg(long, value_enum)]
     pub(crate) algo: Option<Algo>,
-    /// The settings to start from, e.g. `fast` (tuned for wall-clock time) or `ppo` (the paper's, for Atari games) [default: the config file's, else
+    /// The settings to start from, e.g. `fast` (for a small machine) or `ppo` (the paper's, for Atari games) [default: the config file's, else
     /// fast]
     #[arg(long)]
     pub(crate) preset: Option<String>,
@@ -189,6 +191,49 @@ pub(crate) struct EvalArgs {
     /// Threads that libtorch uses [default: all cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) torch_threads: Option<usize>,
+    /// The device of the network [default: the training's]
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// The ROM folder [default: the training's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct PlayArgs {
+    /// A run folder, or its name under runs/: its agent plays; or an environment, perhaps with options: you play
+    #[arg(value_name = "RUN|ENV")]
+    pub(crate) what: PathBuf,
+    /// Make a video: a name that ends in .gif, .apng, .mp4 (which needs ffmpeg) or .png-sequence (a folder)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) video: Option<PathBuf>,
+    /// Of a video: play so many episodes, and show the best
+    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000), allow_negative_numbers = true)]
+    pub(crate) best_of: u64,
+    /// Of a video: pictures a second, as near as whole frames come to it; a GIF has at most 50
+    #[arg(long, default_value = "30", value_parser = parse_fps, allow_negative_numbers = true)]
+    pub(crate) fps: f64,
+    /// Of a video: its seconds at most
+    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
+    pub(crate) seconds: Option<f64>,
+    /// Of a video: how large it is
+    #[arg(long, default_value = "1", value_name = "N", value_parser = parse_scale, allow_negative_numbers = true)]
+    pub(crate) scale: usize,
+    /// The checkpoint: `last`, `best` (by evaluation during training), or its frames, e.g. 2M
+    #[arg(long, default_value = "last", value_name = "WHICH")]
+    pub(crate) checkpoint: Which,
+    /// Episodes to play [default: until you quit; 1 where there is no terminal]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "video", allow_negative_numbers = true)]
+    pub(crate) episodes: Option<u64>,
+    /// The seed of the first episode; each further one has the next
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) seed: u64,
+    /// Take the most probable action instead of sampling
+    #[arg(long)]
+    pub(crate) greedy: bool,
+    /// The probability of a random action instead of the agent's
+    #[arg(long, default_value = "0", value_name = "P", value_parser = parse_probability, allow_negative_numbers = true)]
+    pub(crate) epsilon: f64,
     /// The device of the network [default: the training's]
     #[arg(long)]
     pub(crate) device: Option<String>,
@@ -492,14 +537,30 @@ const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 6] = [
     (&["sarsa"], "async-sarsa"),
 ];
 
+/// Other names of commands and our equivalents.
+const COMMANDS_OF_OTHERS: [(&[&str], &str); 6] = [
+    (&["enjoy", "demo", "show", "render"], "play RUN"),
+    (&["record", "video", "record-video"], "play RUN --video FILE.gif"),
+    (&["evaluate", "test", "evaluation"], "eval RUN"),
+    (&["learn", "fit", "run"], "train ENV"),
+    (&["resume", "continue"], "train --resume RUN"),
+    (&["benchmark", "profile", "speed"], "bench"),
+];
+
 /// Suggests our name for a word of another tool.
 fn word_of_others(error: &clap::Error) -> Option<String> {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
     };
-    let argument = context(ContextKind::InvalidArg)?;
     let plain = |text: &str| text.trim_start_matches('-').to_ascii_lowercase().replace('_', "-");
+    if let Some(command) = context(ContextKind::InvalidSubcommand) {
+        let wanted = plain(&command);
+        let mut known = COMMANDS_OF_OTHERS.iter();
+        let (_, ours) = known.find(|(theirs, _)| theirs.contains(&wanted.as_str()))?;
+        return Some(format!("unrecognized command '{command}': here that is `{ours}`"));
+    }
+    let argument = context(ContextKind::InvalidArg)?;
     match error.kind() {
         ErrorKind::UnknownArgument => {
             let wanted = plain(argument.split('=').next()?);
@@ -551,6 +612,27 @@ fn parse_probability(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(probability @ 0.0..=1.0) => Ok(probability),
         _ => Err(format!("`{text}` is not a probability, from 0 to 1")),
+    }
+}
+
+fn parse_fps(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(fps) if (1.0..=240.0).contains(&fps) => Ok(fps),
+        _ => Err(format!("`{text}` is not a number of pictures a second, from 1 to 240")),
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if seconds > 0.0 => Ok(seconds),
+        _ => Err(format!("`{text}` is not a number of seconds above 0")),
+    }
+}
+
+fn parse_scale(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(scale @ 1..=16) => Ok(scale),
+        _ => Err(format!("`{text}` is not a whole number from 1 to 16")),
     }
 }
 

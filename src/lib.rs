@@ -27,6 +27,7 @@ mod files;
 mod library;
 mod log;
 mod output;
+mod play;
 pub mod process_settings;
 mod program;
 mod report;

@@ -16,7 +16,9 @@ use coinop_atari::AtariError;
 use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
-use crate::commands::{atari, bench, check, doctor, envs, eval, plot, runs, shell, suite, table, train, verify_resume};
+use crate::commands::{
+    atari, bench, check, doctor, envs, eval, play, plot, runs, shell, suite, table, train, verify_resume,
+};
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
 
@@ -129,6 +131,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => {
             process_settings::apply();
             eval::run(&args)?;
+        }
+        Command::Play(args) => {
+            process_settings::apply();
+            play::run(&args)?;
         }
         Command::Envs { env, json } => envs::run(env.as_ref(), json)?,
         Command::Runs(args) => runs::run(&args)?,

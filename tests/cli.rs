@@ -269,7 +269,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --set num_envs=10000 --set rollout_steps=10000",
-            "error: a rollout of 10000 steps in 10000 environments needs 12.7 TB of memory, and ",
+            "error: a rollout of 10000 steps in 10000 environments needs 10.6 TB of memory, and ",
         ),
         (
             "train pong --set preset=zzz",

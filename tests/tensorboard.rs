@@ -30,6 +30,13 @@ for tag in events.Tags()['scalars']:
 for tag in events.Tags()['tensors']:
     for event in events.Tensors(tag):
         print('TEXT', tag, repr(event.tensor_proto.string_val[0].decode()))
+for tag in events.Tags()['images']:
+    for event in events.Images(tag):
+        print('IMAGE', tag, event.step, event.width, event.height, event.encoded_image_string[:6].decode())
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+for tag, content in events.PluginTagToContent('hparams').items():
+    for name, value in HParamsPluginData.FromString(content).session_start_info.hparams.items():
+        print('HPARAM', tag, name, repr(getattr(value, value.WhichOneof('kind'))))
 ";
 
 #[test]
@@ -46,6 +53,7 @@ fn tensorboard_reads_the_numbers_of_metrics_csv() {
             "--set=metrics_frames=1k",
             "--set=eval_frames=2k",
             "--set=eval_episodes=3",
+            "--set=video_frames=2k",
             "--set=num_envs=8",
             "--set=rollout_steps=32",
             "--set=minibatches=4",
@@ -67,6 +75,25 @@ fn tensorboard_reads_the_numbers_of_metrics_csv() {
         "{texts:?}"
     );
     assert!(texts[0].contains("env = \"classic/cartpole\""), "{texts:?}");
+    let (hyperparameters, read): (Vec<&str>, Vec<&str>) =
+        read.into_iter().partition(|line| line.starts_with("HPARAM "));
+    for expected in [
+        "ppo.gamma 0.98",
+        "ppo.num_envs 8.0",
+        "run.env 'classic/cartpole'",
+        "ppo.normalize_advantages True",
+    ] {
+        let line = format!("HPARAM _hparams_/session_start_info {expected}");
+        assert!(
+            hyperparameters.contains(&line.as_str()),
+            "{expected}: {hyperparameters:?}"
+        );
+    }
+    let (pictures, read): (Vec<&str>, Vec<&str>) = read.into_iter().partition(|line| line.starts_with("IMAGE "));
+    let mut videos = fs::read_dir(dir.path().join("run/videos")).unwrap();
+    let video = videos.next().unwrap().unwrap().file_name().into_string().unwrap();
+    let frames = video.trim_start_matches('0').trim_end_matches(".gif");
+    assert_eq!(pictures, [format!("IMAGE video {frames} 300 214 GIF89a")]);
     let (evaluations, read): (Vec<&str>, Vec<&str>) =
         read.into_iter().partition(|line| line.starts_with("evaluation/"));
     let evals = fs::read_to_string(dir.path().join("run/eval.csv")).unwrap();

@@ -176,16 +176,16 @@ def training():
         ("Stable-Baselines3 A2C", lambda: python("sb3", "a2c", 2)),
     ])
     table("Pong, Nature network, 32 environments, 32 steps, 2 epochs of 4 minibatches, 2 threads", [
-        ("coinop PPO", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=2", "precision=float32")),
-        ("coinop PPO, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=2", "precision=bfloat16")),
+        ("coinop PPO", lambda: train(160_000, "pong", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=2", "precision=float32")),
+        ("coinop PPO, in bfloat16", lambda: train(160_000, "pong", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=2", "precision=bfloat16")),
         ("Stable-Baselines3 PPO", lambda: python("sb3", "ppo", 2)),
     ])
 
 
 def appo():
     table("Pong, Nature network, 32 environments, 32 steps, 4 epochs of 4 minibatches, 2 threads", [
-        ("coinop PPO", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=4", "precision=float32")),
-        ("coinop PPO, in bfloat16", lambda: train(160_000, "fast", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=4", "precision=bfloat16")),
+        ("coinop PPO", lambda: train(160_000, "pong", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=4", "precision=float32")),
+        ("coinop PPO, in bfloat16", lambda: train(160_000, "pong", "network.body=nature", "center_pixels=false", "target_kl=none", "epochs=4", "precision=bfloat16")),
         ("Sample Factory APPO", sample_factory),
     ])
 
@@ -202,18 +202,18 @@ def memory():
     """What training takes at the most, with what it begins with."""
     tools = os.path.dirname(os.path.abspath(__file__))
 
-    def ours(algo, frames):
+    def ours(algo, preset, frames):
         with tempfile.TemporaryDirectory() as scratch:
-            return peak([PROGRAM, "train", "pong", "--algo", algo, "--frames", str(frames), "--run-dir", os.path.join(scratch, "run")])
+            return peak([PROGRAM, "train", "pong", "--algo", algo, "--preset", preset, "--frames", str(frames), "--run-dir", os.path.join(scratch, "run")])
 
     def theirs(algo):
         return peak([sys.executable, "-c", f"import sys; sys.path.insert(0, {tools!r}); import compare_speed as c; c.sb3({algo!r}, 2)"])
 
     print("\n| training of Pong | peak memory, MB |\n|---|---:|")
     for label, measure in (
-        ("coinop PPO, preset `fast`, 32 environments, 200,000 frames", lambda: ours("ppo", 200_000)),
-        ("coinop A3C, preset `fast`, 200,000 frames", lambda: ours("a3c", 200_000)),
-        ("coinop Double-DQN, preset `fast`, 200,000 frames", lambda: ours("double-dqn", 200_000)),
+        ("coinop PPO, preset `pong`, 32 environments, 200,000 frames", lambda: ours("ppo", "pong", 200_000)),
+        ("coinop A3C, preset `fast`, 200,000 frames", lambda: ours("a3c", "fast", 200_000)),
+        ("coinop Double-DQN, preset `fast`, 200,000 frames", lambda: ours("double-dqn", "fast", 200_000)),
         ("Stable-Baselines3 A2C, 16 environments", lambda: theirs("a2c")),
         ("Stable-Baselines3 PPO, 32 environments, rollouts of 32", lambda: theirs("ppo")),
         ("Stable-Baselines3 DQN, a memory of 20,000", lambda: theirs("dqn")),

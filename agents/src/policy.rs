@@ -75,6 +75,12 @@ pub trait Policy {
     fn outputs(&self) -> Outputs<'_> {
         Outputs::Unknown
     }
+
+    /// The value of each observation of the last [`act`](Self::act), the expected return from it; `None`, the default, if
+    /// the policy has no estimate other than its [`outputs`](Self::outputs).
+    fn state_values(&self) -> Option<&[f32]> {
+        None
+    }
 }
 
 /// What a policy computes of every action, `[n, actions]`.
@@ -165,6 +171,7 @@ pub struct ActorCriticPolicy<O> {
     state: Option<RecurrentState>,
     rng: Rng,
     probabilities: Vec<f32>,
+    values: Vec<f32>,
     obs: PhantomData<O>,
 }
 
@@ -195,6 +202,7 @@ impl<O: Observation> ActorCriticPolicy<O> {
             state: None,
             rng,
             probabilities: Vec::new(),
+            values: Vec::new(),
             obs: PhantomData,
         }
     }
@@ -210,9 +218,10 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
             Some(state) => state,
             None => self.state.insert(network.initial_state(actions.len())?),
         };
-        let (logits, _) = network.infer(&network.body().input(obs)?, is_first, state)?;
+        let (logits, values) = network.infer(&network.body().input(obs)?, is_first, state)?;
         let what = "the probability of an action";
         answers(&logits.f_softmax(1, Kind::Float)?, what, &mut self.probabilities)?;
+        answers(&values, "the value of an observation", &mut self.values)?;
         let rows = self.probabilities.chunks_exact(network.num_actions());
         for (action, probabilities) in actions.iter_mut().zip(rows) {
             *action = match mode {
@@ -225,6 +234,10 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
 
     fn outputs(&self) -> Outputs<'_> {
         Outputs::Probabilities(&self.probabilities)
+    }
+
+    fn state_values(&self) -> Option<&[f32]> {
+        Some(&self.values)
     }
 }
 

@@ -11,7 +11,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{EnvError, Shape};
+use crate::{EnvError, Shape, Viewer};
 
 /// The kind of observations.
 ///
@@ -411,6 +411,19 @@ pub trait Env {
         1
     }
 
+    /// Shows `viewer` every frame from now on, also those that a frame skip hides from the agent, beginning with the next
+    /// `reset` or `step`; `None` shows them to nobody. Must not change what the environment does. Returns the number of
+    /// frames that make a second, or `None`, the default, if the environment has no pictures.
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        let _ = viewer;
+        None
+    }
+
+    /// What each action does, in a word or two, for human eyes; empty, the default, if the environment does not say.
+    fn action_meanings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// All constants in one struct.
     fn spec(&self) -> EnvSpec {
         EnvSpec {
@@ -488,6 +501,14 @@ macro_rules! forward_through {
 
             fn stacked_frames(&self) -> usize {
                 (**self).stacked_frames()
+            }
+
+            fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+                (**self).set_viewer(viewer)
+            }
+
+            fn action_meanings(&self) -> Vec<String> {
+                (**self).action_meanings()
             }
 
             fn reset(&mut self, seed: Option<u64>, obs: &mut [Self::Obs]) -> Result<(), EnvError> {

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::env::sealed::Sealed;
-use crate::{Env, EnvError, EnvSpec, Shape, Step};
+use crate::{Env, EnvError, EnvSpec, Shape, Step, Viewer};
 
 /// The largest magnitude allowed for observations, rewards and scores. Squares of larger values overflow an `f32`.
 pub const MAX_MAGNITUDE: f32 = 1e18;
@@ -127,6 +127,14 @@ impl<E: Env> Env for Guarded<E> {
 
     fn spec(&self) -> EnvSpec {
         self.spec
+    }
+
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        catch(|| self.env.set_viewer(viewer)).unwrap_or(None)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        catch(|| self.env.action_meanings()).unwrap_or_default()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {

@@ -28,7 +28,7 @@ pub use coinop_atari;
 pub use env::{Elem, End, Env, EnvSpec, Observations, Step};
 pub use error::EnvError;
 pub use factory::{AnyFactory, Copies, EnvFactory, FromFn, InThreads, Learned, Mixed};
-pub use picture::Picture;
+pub use picture::{Frame, Picture, Viewer};
 pub use resize::AreaResizer;
 pub use shape::Shape;
 pub use vec_env::VecEnv;

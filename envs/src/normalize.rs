@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::factory::Learned;
 use crate::snapshot::{bad, open, seal};
-use crate::{Elem, End, Env, EnvError, EnvFactory, EnvSpec, Shape, Step, VecEnv};
+use crate::{Elem, End, Env, EnvError, EnvFactory, EnvSpec, Shape, Step, VecEnv, Viewer};
 
 /// Added to variances before their root.
 const EPSILON: f64 = 1e-8;
@@ -344,6 +344,14 @@ impl Env for Normalized<Box<dyn Env<Obs = f32> + Send>> {
         self.env.stacked_frames()
     }
 
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.env.set_viewer(viewer)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        self.env.action_meanings()
+    }
+
     fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
         self.env.reset(seed, obs)?;
         self.see(obs);
@@ -466,6 +474,14 @@ impl<O: Elem> Env for Rewarded<Box<dyn Env<Obs = O> + Send>> {
 
     fn stacked_frames(&self) -> usize {
         self.env.stacked_frames()
+    }
+
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.env.set_viewer(viewer)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        self.env.action_meanings()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [O]) -> Result<(), EnvError> {

@@ -1,6 +1,6 @@
 //! `coinop envs`: lists environments, or the options of one.
 
-use coinop_atari::{Action, find_game};
+use coinop_atari::find_game;
 use coinop_envs::EnvError;
 use coinop_envs::registry::{self, EnvInfo, EnvOptions};
 use serde_json::json;
@@ -44,7 +44,7 @@ fn json(env: &EnvInfo) -> serde_json::Value {
     });
     // Other families have neither.
     if let (Some(_), Ok(game)) = (env.atari(&EnvOptions::default()), find_game(env.short)) {
-        let actions: Vec<String> = game.minimal_actions.iter().map(|&action| name_of(action)).collect();
+        let actions: Vec<&str> = game.minimal_actions.iter().map(|action| action.name()).collect();
         value["actions"] = json!(actions);
         value["modes"] = json!(game.modes);
         value["default_mode"] = json!(game.default_mode);
@@ -78,7 +78,7 @@ fn one(env: &EnvInfo, options: &EnvOptions) -> anyhow::Result<String> {
         return Ok(text + &format!("actions       {}\n", env.num_actions()?));
     };
     let game = find_game(env.short)?;
-    let names: Vec<String> = game.minimal_actions.iter().map(|&action| name_of(action)).collect();
+    let names: Vec<&str> = game.minimal_actions.iter().map(|action| action.name()).collect();
     let (playable, over): (Vec<u32>, Vec<u32>) =
         game.modes.iter().partition(|mode| can_be_played(env, options, **mode));
     let (modes, difficulties) = (numbers(&playable), numbers(game.difficulties));
@@ -111,10 +111,6 @@ fn can_be_played(env: &EnvInfo, options: &EnvOptions, mode: u32) -> bool {
         atari.mode = Some(mode);
     }
     !matches!(env.factory(&options), Err(EnvError::BadSetting(_)))
-}
-
-fn name_of(action: Action) -> String {
-    format!("{action:?}").to_lowercase()
 }
 
 fn numbers(numbers: &[u32]) -> String {

@@ -259,7 +259,7 @@ fn find_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Resul
 }
 
 /// Reads a checkpoint and checks that it matches the run's configuration; returns its frames, too.
-fn read_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<(u64, Section)> {
+pub(crate) fn read_checkpoint(config: &Config, dir: &RunDir, which: Which) -> anyhow::Result<(u64, Section)> {
     let frames = find_checkpoint(config, dir, which)?;
     let section = dir.read_checkpoint(frames)?;
     identity::check(config, &section, &dir.checkpoint(frames))?;

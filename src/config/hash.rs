@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::Config;
 
 /// Settings of a run that do not decide what is learned.
-const FREE: [&str; 9] = [
+const FREE: [&str; 10] = [
     "seed",
     "env_threads",
     "torch_threads",
@@ -16,6 +16,7 @@ const FREE: [&str; 9] = [
     "keep_checkpoints",
     "milestone_frames",
     "eval_episodes",
+    "video_frames",
 ];
 
 impl Config {

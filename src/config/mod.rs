@@ -74,6 +74,9 @@ pub(crate) struct RunConfig {
     /// Episodes per evaluation.
     #[serde(default = "eval_episodes")]
     pub(crate) eval_episodes: u64,
+    /// Frames between videos of the agent, which are put into the run folder; 0 for none.
+    #[serde(default)]
+    pub(crate) video_frames: u64,
 }
 
 fn eval_episodes() -> u64 {

@@ -95,6 +95,7 @@ pub(super) fn preset_table(algo: Algo, env: &EnvInfo, name: &str) -> anyhow::Res
             ("milestone_frames", Value::Integer(0)),
             ("eval_frames", Value::Integer(EVAL_FRAMES)),
             ("eval_episodes", Value::Integer(eval_episodes() as i64)),
+            ("video_frames", Value::Integer(0)),
         ] {
             run.entry(name).or_insert(default);
         }

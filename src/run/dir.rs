@@ -225,6 +225,13 @@ impl RunDir {
         self.path.join("epsilons.csv")
     }
 
+    /// The path of the video of the agent after `frames` frames; makes its folder.
+    pub(crate) fn video(&self, frames: u64) -> anyhow::Result<PathBuf> {
+        let folder = self.path.join("videos");
+        fs::create_dir_all(&folder).map_err(failed("can't create the folder", &folder))?;
+        Ok(folder.join(format!("{frames:012}.gif")))
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.path.join("log.txt")
     }

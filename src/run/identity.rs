@@ -17,7 +17,7 @@ use crate::config::Config;
 const SECTION: &str = "of";
 
 /// Settings that may change when a run is resumed: they do not affect learning, or `--resume` offers them.
-const FREE: [&str; 11] = [
+const FREE: [&str; 12] = [
     "run.frames",
     "run.env_threads",
     "run.torch_threads",
@@ -28,6 +28,7 @@ const FREE: [&str; 11] = [
     "run.milestone_frames",
     "run.eval_frames",
     "run.eval_episodes",
+    "run.video_frames",
     "env.roms",
 ];
 

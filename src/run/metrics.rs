@@ -89,6 +89,10 @@ impl MetricsLog {
     pub(crate) fn create(dir: &RunDir, every_frames: u64, settings: &str) -> Result<Self, FileError> {
         let mut board = TensorBoard::create(dir.path())?;
         board.text("settings", &format!("```toml\n{settings}```\n"))?;
+        // They were written by this program.
+        if let Ok(table) = toml::from_str(settings) {
+            board.hyperparameters(&table)?;
+        }
         Ok(Self {
             csv: Csv::create(&dir.metrics())?,
             board,
@@ -161,6 +165,11 @@ impl MetricsLog {
             cell("max_score", max),
         ];
         self.board.write(frames, &cells)
+    }
+
+    /// Shows a video of the agent after `frames` frames in TensorBoard, a GIF.
+    pub(crate) fn show_video(&mut self, frames: u64, size: (usize, usize), gif: Vec<u8>) -> Result<(), FileError> {
+        self.board.picture(frames, "video", size, gif)
     }
 
     /// Writes the last row if steps followed the previous one.

@@ -1,6 +1,7 @@
 //! The run loop: steps a trainer until all frames are played or a signal arrives. Only the loop logs, displays and
 //! saves.
 
+use std::fs;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,9 @@ use super::progress::{Display, Line};
 use crate::config::Config;
 use crate::count::short;
 use crate::evaluation::{How, LONG_STEPS, Played, evaluate};
+use crate::files::failed;
 use crate::output::say;
+use crate::play::record::{self, Look};
 use crate::signals::StopRequest;
 
 /// How a run ended. Everything learned is saved in each case.
@@ -80,6 +83,7 @@ impl Run {
         let mut saver = Saver::new(config, begun);
         let mut frames = begun;
         let mut evaluator = Evaluator { config, stop, tried: 0 };
+        let mut filmer = Filmer { config, tried: begun };
         let (num_envs, mut warned_of_no_end) = (config.algo.num_envs().max(1) as u64, false);
         let outcome = loop {
             if evaluator.is_due(&journal.evals, frames) {
@@ -91,6 +95,14 @@ impl Run {
                 if let Some(signal) = stop.signal() {
                     break Outcome::Stopped { signal };
                 }
+                display = Display::new(config.run.frames, frames);
+            }
+            if filmer.is_due(frames) {
+                display.finish();
+                if saver.save_for_evaluation(trainer, dir, journal, frames)? {
+                    filmer.film(dir, journal, frames);
+                }
+                filmer.tried = frames;
                 display = Display::new(config.run.frames, frames);
             }
             let progress = match trainer.step() {
@@ -146,6 +158,9 @@ impl Run {
         }
         if outcome == Outcome::Finished && evaluator.is_due(&journal.evals, frames) {
             evaluator.evaluate_and_show(dir, journal, frames)?;
+        }
+        if outcome == Outcome::Finished && filmer.is_due(frames) {
+            filmer.film(dir, journal, frames);
         }
         Ok(Summary {
             outcome,
@@ -248,6 +263,50 @@ impl Evaluator<'_> {
         ));
         info!(frames, mean, episodes, "evaluation");
         Ok(Some(played))
+    }
+}
+
+/// Makes videos of the newest checkpoint, in an environment of its own.
+struct Filmer<'a> {
+    config: &'a Config,
+    /// The frames of the last attempt.
+    tried: u64,
+}
+
+/// What is left out of a video of an episode that goes on for long.
+const VIDEO_SECONDS: f64 = 60.0;
+
+impl Filmer<'_> {
+    fn is_due(&self, frames: u64) -> bool {
+        is_due(self.tried, frames, self.config.run.video_frames)
+    }
+
+    /// Makes a video of the checkpoint after `frames` frames. Training continues if that fails.
+    fn film(&self, dir: &RunDir, journal: &mut Journal, frames: u64) {
+        if let Err(error) = self.try_to_film(dir, journal, frames) {
+            warn!("no video after {frames} frames: {error}; training continues");
+        }
+    }
+
+    fn try_to_film(&self, dir: &RunDir, journal: &mut Journal, frames: u64) -> anyhow::Result<()> {
+        let section = checkpoint::read(&dir.checkpoint(frames))?;
+        let how = record::How {
+            seed: derive_seed(self.config.run.seed, "video", frames),
+            mode: Mode::Sample,
+            epsilon: 0.0,
+        };
+        let look = Look {
+            fps: 30.0,
+            scale: 1,
+            seconds: VIDEO_SECONDS,
+            best_of: 1,
+        };
+        let path = dir.video(frames)?;
+        let made = record::record(self.config, &section, how, look, &path, &mut |_| ())?;
+        info!(frames, score = made.score, pictures = made.pictures, "video");
+        let gif = fs::read(&path).map_err(failed("can't read", &path))?;
+        journal.metrics.show_video(frames, made.size, gif)?;
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! TensorBoard event files: metrics, evaluations and, as text, the settings.
+//! TensorBoard event files: metrics, evaluations, videos, and the settings as text and as hyper-parameters.
 //!
 //! ```text
 //! file     record record …
@@ -7,8 +7,9 @@
 //! ```
 //!
 //! The messages are the parts of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto` that numbers and
-//! texts need. The step is the number of frames.
+//! texts and pictures need. The step is the number of frames.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -52,10 +53,27 @@ struct Value {
     tag: String,
     #[prost(float, optional, tag = "2")]
     simple_value: Option<f32>,
+    #[prost(message, optional, tag = "4")]
+    image: Option<Image>,
     #[prost(message, optional, tag = "8")]
     tensor: Option<TextTensor>,
     #[prost(message, optional, tag = "9")]
     metadata: Option<Metadata>,
+}
+
+/// A picture; TensorBoard also shows animated ones.
+#[derive(Clone, PartialEq, Message)]
+struct Image {
+    #[prost(int32, tag = "1")]
+    height: i32,
+    #[prost(int32, tag = "2")]
+    width: i32,
+    /// 3 is RGB.
+    #[prost(int32, tag = "3")]
+    colorspace: i32,
+    /// A whole file.
+    #[prost(bytes = "vec", tag = "4")]
+    encoded: Vec<u8>,
 }
 
 /// A `tensor.proto` of strings.
@@ -92,6 +110,76 @@ struct Metadata {
 struct PluginData {
     #[prost(string, tag = "1")]
     plugin_name: String,
+    /// For the plugin to read.
+    #[prost(bytes = "vec", tag = "2")]
+    content: Vec<u8>,
+}
+
+/// The content for the plugin `hparams`, of its `plugin_data.proto`.
+#[derive(Clone, PartialEq, Message)]
+struct Hparams {
+    #[prost(int32, tag = "1")]
+    version: i32,
+    #[prost(message, optional, tag = "3")]
+    session_start_info: Option<SessionStart>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SessionStart {
+    #[prost(map = "string, message", tag = "1")]
+    hparams: HashMap<String, Hparam>,
+    #[prost(double, tag = "5")]
+    start_time_secs: f64,
+}
+
+/// A `google.protobuf.Value`, of which one field is set.
+#[derive(Clone, PartialEq, Message)]
+struct Hparam {
+    #[prost(double, optional, tag = "2")]
+    number: Option<f64>,
+    #[prost(string, optional, tag = "3")]
+    text: Option<String>,
+    #[prost(bool, optional, tag = "4")]
+    truth: Option<bool>,
+}
+
+impl From<&toml::Value> for Hparam {
+    fn from(value: &toml::Value) -> Self {
+        use toml::Value::{Boolean, Float, Integer, String};
+        match value {
+            Integer(number) => Self {
+                number: Some(*number as f64),
+                ..Self::default()
+            },
+            Float(number) => Self {
+                number: Some(*number),
+                ..Self::default()
+            },
+            Boolean(truth) => Self {
+                truth: Some(*truth),
+                ..Self::default()
+            },
+            String(text) => Self {
+                text: Some(text.clone()),
+                ..Self::default()
+            },
+            other => Self {
+                text: Some(other.to_string()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// The settings of a table by their full names, e.g. `ppo.gamma`.
+fn hparams(table: &toml::Table, before: &str, into: &mut HashMap<String, Hparam>) {
+    for (name, value) in table {
+        let name = format!("{before}{name}");
+        match value {
+            toml::Value::Table(table) => hparams(table, &format!("{name}."), into),
+            value => drop(into.insert(name, value.into())),
+        }
+    }
 }
 
 /// An event file in a run folder.
@@ -126,10 +214,8 @@ impl TensorBoard {
     /// Adds a text in Markdown.
     pub(crate) fn text(&mut self, tag: &str, markdown: &str) -> Result<(), FileError> {
         const DT_STRING: i32 = 7;
-        let plugin_name = "text".to_owned();
         let value = vec![Value {
             tag: format!("{tag}/text_summary"),
-            simple_value: None,
             tensor: Some(TextTensor {
                 dtype: DT_STRING,
                 shape: Some(TensorShape {
@@ -138,10 +224,61 @@ impl TensorBoard {
                 string_val: vec![markdown.as_bytes().to_vec()],
             }),
             metadata: Some(Metadata {
-                plugin_data: Some(PluginData { plugin_name }),
+                plugin_data: Some(PluginData {
+                    plugin_name: "text".to_owned(),
+                    content: Vec::new(),
+                }),
             }),
+            ..Value::default()
         }];
         self.event(0, None, Some(Summary { value }))
+    }
+
+    /// Adds the settings for the plugin `hparams`, which compares runs by them.
+    pub(crate) fn hyperparameters(&mut self, settings: &toml::Table) -> Result<(), FileError> {
+        let mut all = HashMap::new();
+        hparams(settings, "", &mut all);
+        let content = Hparams {
+            version: 0,
+            session_start_info: Some(SessionStart {
+                hparams: all,
+                start_time_secs: now().as_secs_f64(),
+            }),
+        };
+        let value = vec![Value {
+            tag: "_hparams_/session_start_info".to_owned(),
+            metadata: Some(Metadata {
+                plugin_data: Some(PluginData {
+                    plugin_name: "hparams".to_owned(),
+                    content: content.encode_to_vec(),
+                }),
+            }),
+            ..Value::default()
+        }];
+        self.event(0, None, Some(Summary { value }))
+    }
+
+    /// Adds a picture, a whole file that may move.
+    pub(crate) fn picture(
+        &mut self,
+        frames: u64,
+        tag: &str,
+        (width, height): (usize, usize),
+        file: Vec<u8>,
+    ) -> Result<(), FileError> {
+        const RGB: i32 = 3;
+        let value = vec![Value {
+            tag: tag.to_owned(),
+            image: Some(Image {
+                height: i32::try_from(height).unwrap_or(i32::MAX),
+                width: i32::try_from(width).unwrap_or(i32::MAX),
+                colorspace: RGB,
+                encoded: file,
+            }),
+            ..Value::default()
+        }];
+        let step = i64::try_from(frames).unwrap_or(i64::MAX);
+        self.event(step, None, Some(Summary { value }))
     }
 
     fn event(&mut self, step: i64, file_version: Option<String>, summary: Option<Summary>) -> Result<(), FileError> {
@@ -166,8 +303,7 @@ impl Sink for TensorBoard {
             Some(Value {
                 tag: format!("{}/{}", cell.group, cell.name),
                 simple_value: Some(cell.value? as f32),
-                tensor: None,
-                metadata: None,
+                ..Value::default()
             })
         };
         let value = cells.iter().filter_map(scalar).collect();
@@ -213,8 +349,7 @@ mod tests {
                 value: vec![Value {
                     tag: "train/loss".to_owned(),
                     simple_value: Some(0.25),
-                    tensor: None,
-                    metadata: None,
+                    ..Value::default()
                 }],
             }),
         };

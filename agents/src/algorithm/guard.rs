@@ -104,4 +104,8 @@ impl<O: Observation> Policy for GuardedPolicy<O> {
     fn outputs(&self) -> Outputs<'_> {
         catch(|| self.inner.outputs()).unwrap_or(Outputs::Unknown)
     }
+
+    fn state_values(&self) -> Option<&[f32]> {
+        catch(|| self.inner.state_values()).unwrap_or(None)
+    }
 }

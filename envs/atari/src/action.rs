@@ -55,6 +55,31 @@ impl Action {
         Action::DownLeftFire,
     ];
 
+    /// The name of the action, as ALE writes it but in lower case.
+    pub fn name(self) -> &'static str {
+        const NAMES: [&str; 18] = [
+            "noop",
+            "fire",
+            "up",
+            "right",
+            "left",
+            "down",
+            "upright",
+            "upleft",
+            "downright",
+            "downleft",
+            "upfire",
+            "rightfire",
+            "leftfire",
+            "downfire",
+            "uprightfire",
+            "upleftfire",
+            "downrightfire",
+            "downleftfire",
+        ];
+        NAMES[self as usize]
+    }
+
     /// The action with ALE's number `number`; `None` if it is above 17.
     pub fn from_number(number: u8) -> Option<Action> {
         Self::ALL.get(usize::from(number)).copied()
@@ -112,6 +137,7 @@ mod tests {
     fn each_direction_and_the_button_occur_where_the_names_say() {
         for action in Action::ALL {
             let name = format!("{action:?}");
+            assert_eq!(action.name(), name.to_lowercase());
             assert_eq!(action.up(), name.contains("Up"), "{name}");
             assert_eq!(action.down(), name.contains("Down"), "{name}");
             assert_eq!(action.left(), name.contains("Left"), "{name}");

@@ -25,7 +25,7 @@ use crate::Picture;
 use crate::rng::{Rng, stream};
 use crate::snapshot::{bad, open, seal};
 use crate::wrappers::{ClipReward, EpisodicLife, FrameSkip, FrameStack, Lives, Resize, TimeLimit};
-use crate::{Env, EnvError, Shape, Step};
+use crate::{Env, EnvError, Frame, Shape, Step, Viewer};
 
 pub use bricks::Bricks;
 pub use catch::Catch;
@@ -130,6 +130,9 @@ pub struct Arcade<G> {
     picture: Picture,
     screen: Screen,
     begun: bool,
+    viewer: Option<Viewer>,
+    /// What the viewer is shown.
+    rgb: Vec<u8>,
 }
 
 impl<G: ArcadeGame> Arcade<G> {
@@ -142,6 +145,8 @@ impl<G: ArcadeGame> Arcade<G> {
             picture,
             screen: Screen::new(),
             begun: false,
+            viewer: None,
+            rgb: Vec::new(),
         }
     }
 
@@ -158,6 +163,16 @@ impl<G: ArcadeGame> Arcade<G> {
             Picture::Gray => self.screen.gray(obs),
             Picture::Rgb => self.screen.rgb(obs),
         }
+        if let Some(viewer) = &self.viewer {
+            self.rgb.resize(3 * WIDTH * HEIGHT, 0);
+            self.screen.rgb(&mut self.rgb);
+            viewer.show(Frame {
+                width: WIDTH,
+                height: HEIGHT,
+                pixel_aspect: 2,
+                rgb: &self.rgb,
+            });
+        }
     }
 }
 
@@ -173,6 +188,15 @@ impl<G: ArcadeGame> Env for Arcade<G> {
 
     fn num_actions(&self) -> usize {
         G::ACTIONS.len()
+    }
+
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.viewer = viewer;
+        Some(60.0)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        G::ACTIONS.iter().map(|&name| name.to_owned()).collect()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {

@@ -18,7 +18,7 @@ use crate::rng::Rng;
 use crate::snapshot::{bad, open, seal};
 use crate::wrappers::fused::{Stack, draw_noops, is_pooled, lost_life, max_into, noop_stream, sign};
 use crate::wrappers::{FireStart, Lives};
-use crate::{End, Env, EnvError, Picture, Shape, Step};
+use crate::{End, Env, EnvError, Picture, Shape, Step, Viewer};
 
 /// Height and width of an observation.
 const SIZE: usize = 84;
@@ -106,7 +106,7 @@ impl AtariEnv {
         if self.config.max_noops > 0 {
             for _ in 0..draw_noops(self.config.max_noops, &mut self.noops) {
                 let noop = self.game.action(0)?;
-                self.game.machine.act(noop);
+                self.game.act(noop);
                 if self.game.machine.is_terminal() {
                     self.game.begin(None)?;
                 }
@@ -137,11 +137,11 @@ impl AtariEnv {
     /// Repeats an action and leaves the maximum of the last frames in `screen`.
     fn skip(&mut self, action: u32) -> Result<Step, EnvError> {
         let action = self.game.action(action)?;
-        let machine = &mut self.game.machine;
         let (skip, pooled) = (self.config.frame_skip, self.config.pooled_frames);
         let mut reward = 0;
         for frame in 1..=skip {
-            reward += machine.act(action);
+            reward += self.game.act(action);
+            let machine = &mut self.game.machine;
             if machine.is_terminal() {
                 break;
             }
@@ -154,6 +154,7 @@ impl AtariEnv {
                 }
             }
         }
+        let machine = &mut self.game.machine;
         machine.grayscale(&mut self.screen);
         let mut step = Step::going_on(reward as f32);
         if machine.is_terminal() {
@@ -199,6 +200,14 @@ impl Env for AtariEnv {
 
     fn stacked_frames(&self) -> usize {
         self.config.stack
+    }
+
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.game.set_viewer(viewer)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        self.game.action_meanings()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {

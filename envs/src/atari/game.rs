@@ -5,7 +5,10 @@ use coinop_atari::{Action, Atari, AtariSettings, Rom};
 use super::protocol::AtariConfig;
 use crate::snapshot::{open, seal};
 use crate::wrappers::Lives;
-use crate::{Env, EnvError, Picture, Shape, Step};
+use crate::{Env, EnvError, Frame, Picture, Shape, Step, Viewer};
+
+/// Of an NTSC television, almost; a few games are for PAL's 50.
+const FRAMES_PER_SECOND: f64 = 60.0;
 
 /// An Atari game without preprocessing: one frame per step, the whole screen, raw rewards.
 ///
@@ -31,6 +34,9 @@ pub struct AtariGame {
     actions: &'static [Action],
     picture: Picture,
     begun: bool,
+    viewer: Option<Viewer>,
+    /// What the viewer is shown.
+    rgb: Vec<u8>,
 }
 
 impl AtariGame {
@@ -59,6 +65,8 @@ impl AtariGame {
             actions,
             picture,
             begun: false,
+            viewer: None,
+            rgb: Vec::new(),
         })
     }
 
@@ -82,7 +90,38 @@ impl AtariGame {
             let text = format!("{name} is over as soon as it begins in this mode; choose another one");
             return Err(EnvError::BadSetting(text));
         }
+        self.show();
         Ok(())
+    }
+
+    /// Plays one frame; returns the reward.
+    #[inline]
+    pub(super) fn act(&mut self, action: Action) -> i32 {
+        let reward = self.machine.act(action);
+        self.show();
+        reward
+    }
+
+    #[inline]
+    fn show(&mut self) {
+        if self.viewer.is_some() {
+            self.show_picture();
+        }
+    }
+
+    #[cold]
+    fn show_picture(&mut self) {
+        let (width, height) = (Atari::WIDTH, self.machine.height());
+        self.rgb.resize(3 * width * height, 0);
+        self.machine.rgb(&mut self.rgb);
+        if let Some(viewer) = &self.viewer {
+            viewer.show(Frame {
+                width,
+                height,
+                pixel_aspect: 2,
+                rgb: &self.rgb,
+            });
+        }
     }
 
     /// Looks up the action of a number; fails if the game is over.
@@ -121,6 +160,15 @@ impl Env for AtariGame {
         self.actions.len()
     }
 
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.viewer = viewer;
+        Some(FRAMES_PER_SECOND)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        self.actions.iter().map(|action| action.name().to_owned()).collect()
+    }
+
     fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {
         self.begin(seed)?;
         self.look(obs);
@@ -129,7 +177,7 @@ impl Env for AtariGame {
 
     fn step(&mut self, action: u32, obs: &mut [u8]) -> Result<Step, EnvError> {
         let action = self.action(action)?;
-        let reward = self.machine.act(action) as f32;
+        let reward = self.act(action) as f32;
         self.look(obs);
         Ok(if self.machine.is_terminal() {
             Step::terminated(reward)

@@ -18,7 +18,7 @@ use std::f64::consts::{FRAC_PI_2, PI};
 
 use rand::RngExt;
 
-use super::{ClassicControl, Physics};
+use super::{Canvas, ClassicControl, Physics};
 use crate::Step;
 use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
@@ -144,5 +144,22 @@ impl Physics for AcrobotPhysics {
     fn observe(&[theta1, theta2, spin1, spin2]: &State, obs: &mut [f32]) {
         let values = [theta1.cos(), theta1.sin(), theta2.cos(), theta2.sin(), spin1, spin2];
         obs.copy_from_slice(&values.map(|value| value as f32));
+    }
+
+    const ACTIONS: &'static [&'static str] = &["torque -1", "torque 0", "torque 1"];
+    const STEPS_PER_SECOND: Option<f64> = Some(15.0);
+
+    fn draw(&[theta1, theta2, ..]: &State, canvas: &mut Canvas) {
+        canvas.look_at((0.0, 0.0), 7.2);
+        canvas.line((-3.6, LENGTH), (3.6, LENGTH), 0.02, [0, 0, 0]);
+        let joint = (LENGTH * theta1.sin(), -LENGTH * theta1.cos());
+        let tip = (
+            joint.0 + LENGTH * (theta1 + theta2).sin(),
+            joint.1 - LENGTH * (theta1 + theta2).cos(),
+        );
+        canvas.line((0.0, 0.0), joint, 0.2, [0, 114, 178]);
+        canvas.line(joint, tip, 0.2, [86, 180, 233]);
+        canvas.disc((0.0, 0.0), 0.1, [204, 204, 0]);
+        canvas.disc(joint, 0.1, [204, 204, 0]);
     }
 }

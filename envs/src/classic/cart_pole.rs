@@ -13,7 +13,7 @@
 
 use rand::RngExt;
 
-use super::{ClassicControl, Physics};
+use super::{Canvas, ClassicControl, Physics};
 use crate::Step;
 use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
@@ -112,5 +112,18 @@ impl Physics for CartPolePhysics {
 
     fn observe(state: &[f64; 4], obs: &mut [f32]) {
         obs.copy_from_slice(&state.map(|value| value as f32));
+    }
+
+    const ACTIONS: &'static [&'static str] = &["left", "right"];
+    const STEPS_PER_SECOND: Option<f64> = Some(1.0 / STEP_SECONDS);
+
+    fn draw(&[x, _, theta, _]: &[f64; 4], canvas: &mut Canvas) {
+        canvas.look_at((0.0, 0.6), 2.0 * MOST_X);
+        canvas.line((-MOST_X, 0.0), (MOST_X, 0.0), 0.02, [0, 0, 0]);
+        let [left, right, bottom, top] = [x - 0.25, x + 0.25, -0.12, 0.12];
+        canvas.polygon(&[(left, bottom), (left, top), (right, top), (right, bottom)], [0, 0, 0]);
+        let tip = (x + 2.0 * LENGTH * theta.sin(), 2.0 * LENGTH * theta.cos());
+        canvas.line((x, 0.0), tip, 0.1, [202, 152, 101]);
+        canvas.disc((x, 0.0), 0.05, [129, 132, 203]);
     }
 }

@@ -4,6 +4,7 @@
 //! A task implements [`Physics`]; [`ClassicControl`] turns it into an environment.
 
 mod acrobot;
+mod canvas;
 mod cart_pole;
 mod mountain_car;
 mod pendulum;
@@ -13,9 +14,10 @@ use serde::de::DeserializeOwned;
 
 use crate::rng::{Rng, stream};
 use crate::snapshot::{bad, open, seal};
-use crate::{Env, EnvError, Shape, Step};
+use crate::{Env, EnvError, Shape, Step, Viewer};
 
 pub use acrobot::{Acrobot, AcrobotPhysics};
+pub use canvas::Canvas;
 pub use cart_pole::{CartPole, CartPolePhysics};
 pub use mountain_car::{MountainCar, MountainCarPhysics};
 pub use pendulum::{Pendulum, PendulumPhysics};
@@ -78,6 +80,17 @@ pub trait Physics: Clone + std::fmt::Debug + Send + Sync + 'static {
 
     /// Writes the observation of a state.
     fn observe(state: &Self::State, obs: &mut [f32]);
+
+    /// What each action does; empty, the default, if that is not said.
+    const ACTIONS: &'static [&'static str] = &[];
+
+    /// How many steps make a second, for human eyes; `None`, the default, if [`draw`](Self::draw) draws nothing.
+    const STEPS_PER_SECOND: Option<f64> = None;
+
+    /// Draws a state for human eyes.
+    fn draw(state: &Self::State, canvas: &mut Canvas) {
+        let _ = (state, canvas);
+    }
 }
 
 /// A classic control task as an environment, without a step limit.
@@ -99,6 +112,8 @@ pub struct ClassicControl<P: Physics> {
     random: Rng,
     state: P::State,
     over: bool,
+    /// Who watches, and what is drawn on.
+    viewer: Option<(Viewer, Box<Canvas>)>,
 }
 
 impl<P: Physics> ClassicControl<P> {
@@ -109,6 +124,7 @@ impl<P: Physics> ClassicControl<P> {
             random: stream(0, P::NAME, 0),
             state: P::State::default(),
             over: true,
+            viewer: None,
         }
     }
 
@@ -117,6 +133,15 @@ impl<P: Physics> ClassicControl<P> {
         self.state = state;
         self.over = false;
         self.observe(obs);
+        self.show();
+    }
+
+    fn show(&mut self) {
+        if let Some((viewer, canvas)) = &mut self.viewer {
+            canvas.clear();
+            P::draw(&self.state, canvas);
+            canvas.show(viewer);
+        }
     }
 
     /// The state in double precision.
@@ -148,6 +173,16 @@ impl<P: Physics> Env for ClassicControl<P> {
         P::NUM_ACTIONS
     }
 
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        let steps = P::STEPS_PER_SECOND?;
+        self.viewer = viewer.map(|viewer| (viewer, Box::default()));
+        Some(steps)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        P::ACTIONS.iter().map(|&name| name.to_owned()).collect()
+    }
+
     fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
         if let Some(seed) = seed {
             self.random = stream(seed, P::NAME, 0);
@@ -167,6 +202,7 @@ impl<P: Physics> Env for ClassicControl<P> {
         }
         let step = P::step(&mut self.state, action);
         self.observe(obs);
+        self.show();
         self.over = step.end.is_over();
         Ok(step)
     }

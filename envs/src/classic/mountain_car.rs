@@ -16,7 +16,7 @@
 
 use rand::RngExt;
 
-use super::{ClassicControl, Physics};
+use super::{Canvas, ClassicControl, Physics};
 use crate::Step;
 use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
@@ -103,5 +103,23 @@ impl Physics for MountainCarPhysics {
 
     fn observe(state: &[f64; 2], obs: &mut [f32]) {
         obs.copy_from_slice(&state.map(|value| value as f32));
+    }
+
+    const ACTIONS: &'static [&'static str] = &["left", "nothing", "right"];
+    const STEPS_PER_SECOND: Option<f64> = Some(30.0);
+
+    fn draw(&[x, _]: &[f64; 2], canvas: &mut Canvas) {
+        canvas.look_at(((LEFT + RIGHT) / 2.0, 0.5), RIGHT - LEFT);
+        // The hills of Gymnasium's picture: the slope of sin(3x) is what pulls the car.
+        let height = |x: f64| 0.45 * (3.0 * x).sin() + 0.45;
+        let hills = (0..=100).map(|i| LEFT + (RIGHT - LEFT) * f64::from(i) / 100.0);
+        canvas.curve(hills.map(|x| (x, height(x))), 0.01, [0, 0, 0]);
+        let foot = height(GOAL);
+        canvas.line((GOAL, foot), (GOAL, foot + 0.2), 0.01, [0, 0, 0]);
+        canvas.polygon(
+            &[(GOAL, foot + 0.2), (GOAL, foot + 0.13), (GOAL + 0.08, foot + 0.165)],
+            [204, 204, 0],
+        );
+        canvas.disc((x, height(x) + 0.05), 0.05, [0, 114, 178]);
     }
 }

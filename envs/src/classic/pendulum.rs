@@ -17,7 +17,7 @@ use std::f64::consts::PI;
 
 use rand::RngExt;
 
-use super::{ClassicControl, Physics};
+use super::{Canvas, ClassicControl, Physics};
 use crate::Step;
 use crate::rng::Rng;
 use crate::wrappers::TimeLimit;
@@ -97,5 +97,19 @@ impl Physics for PendulumPhysics {
     fn observe(state: &[f64; 2], obs: &mut [f32]) {
         let [angle, spin] = *state;
         obs.copy_from_slice(&[angle.cos(), angle.sin(), spin].map(|value| value as f32));
+    }
+
+    const ACTIONS: &'static [&'static str] = &["torque -2", "torque -1", "torque 0", "torque 1", "torque 2"];
+    const STEPS_PER_SECOND: Option<f64> = Some(1.0 / TIME);
+
+    fn draw(&[angle, _]: &[f64; 2], canvas: &mut Canvas) {
+        canvas.look_at((0.0, 0.0), 3.6);
+        canvas.line(
+            (0.0, 0.0),
+            (-LENGTH * angle.sin(), LENGTH * angle.cos()),
+            0.2,
+            [204, 77, 77],
+        );
+        canvas.disc((0.0, 0.0), 0.05, [0, 0, 0]);
     }
 }

@@ -31,14 +31,20 @@ use rand::RngExt;
 use crate::rng::{Rng, stream};
 use crate::snapshot::{bad, open, seal};
 use crate::wrappers::TimeLimit;
-use crate::{Env, EnvError, Shape, Step};
+use crate::{Env, EnvError, Shape, Step, Viewer};
 
+use pictures::Painter;
 pub use pictures::{GymRsPixels, pixels};
 
 /// What the adapter needs to know about an environment of gym-rs.
 pub trait GymRsEnv: Gym<Action = usize> + EnvProperties<ActionSpace = Discrete> + 'static {
     /// The name in the registry.
     const NAME: &'static str;
+
+    /// How many steps make a second, for human eyes: Gymnasium's `render_fps`.
+    const STEPS_PER_SECOND: f64;
+    /// What each action does.
+    const ACTIONS: &'static [&'static str];
 
     /// Creates an environment that does not draw.
     fn fresh() -> Self;
@@ -60,6 +66,8 @@ pub trait GymRsEnv: Gym<Action = usize> + EnvProperties<ActionSpace = Discrete> 
 
 impl GymRsEnv for CartPoleEnv {
     const NAME: &'static str = "gym-rs/CartPole-v1";
+    const STEPS_PER_SECOND: f64 = 50.0;
+    const ACTIONS: &'static [&'static str] = &["left", "right"];
 
     fn fresh() -> Self {
         Self::new(RenderMode::None)
@@ -89,6 +97,8 @@ impl GymRsEnv for CartPoleEnv {
 
 impl GymRsEnv for MountainCarEnv {
     const NAME: &'static str = "gym-rs/MountainCar-v0";
+    const STEPS_PER_SECOND: f64 = 30.0;
+    const ACTIONS: &'static [&'static str] = &["left", "nothing", "right"];
 
     fn fresh() -> Self {
         Self::new(RenderMode::None)
@@ -120,6 +130,8 @@ pub struct GymRs<E> {
     seeds: Rng,
     len: usize,
     over: bool,
+    /// Who watches, and who draws for them.
+    viewer: Option<(Viewer, Painter)>,
 }
 
 impl<E: GymRsEnv> GymRs<E> {
@@ -132,6 +144,14 @@ impl<E: GymRsEnv> GymRs<E> {
             env,
             seeds: stream(0, "gym-rs", 0),
             over: true,
+            viewer: None,
+        }
+    }
+
+    fn show(&mut self) -> Result<(), EnvError> {
+        match &mut self.viewer {
+            Some((viewer, painter)) => painter.show::<E>(self.env.state(), viewer),
+            None => Ok(()),
         }
     }
 
@@ -175,6 +195,15 @@ impl<E: GymRsEnv> Env for GymRs<E> {
         self.env.action_space().0
     }
 
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.viewer = viewer.map(|viewer| (viewer, Painter::new()));
+        Some(E::STEPS_PER_SECOND)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        E::ACTIONS.iter().map(|&name| name.to_owned()).collect()
+    }
+
     fn reset(&mut self, seed: Option<u64>, obs: &mut [f32]) -> Result<(), EnvError> {
         if let Some(seed) = seed {
             self.seeds = stream(seed, "gym-rs", 0);
@@ -182,7 +211,7 @@ impl<E: GymRsEnv> Env for GymRs<E> {
         let (observation, _) = self.env.reset(Some(self.seeds.random()), false, E::start());
         self.observe(observation, obs);
         self.over = false;
-        Ok(())
+        self.show()
     }
 
     fn step(&mut self, action: u32, obs: &mut [f32]) -> Result<Step, EnvError> {
@@ -202,6 +231,7 @@ impl<E: GymRsEnv> Env for GymRs<E> {
             (false, false) => Step::going_on(reward),
         };
         self.over = step.end.is_over();
+        self.show()?;
         Ok(step)
     }
 

@@ -22,7 +22,7 @@ use gym_rs::utils::renderer::{RenderColor, RenderMode, Renders};
 use super::{GymRs, GymRsEnv};
 use crate::snapshot::{bad, open, seal};
 use crate::wrappers::{FrameStack, Grayscale, Resize, TimeLimit};
-use crate::{Env, EnvError, Shape, Step};
+use crate::{Env, EnvError, Frame, Shape, Step, Viewer};
 
 /// Height and width of the pictures.
 const SIZE: (usize, usize) = (400, 600);
@@ -106,6 +106,56 @@ fn do_in_studio(mut job: Job) -> Result<(), EnvError> {
 /// A picture and the result of drawing it, in a buffer that is sent back and forth.
 type Reply = (Vec<u8>, Result<(), EnvError>);
 
+/// Has states drawn.
+#[derive(Debug)]
+pub(super) struct Painter {
+    rgb: Vec<u8>,
+    replies: (Sender<Reply>, Receiver<Reply>),
+}
+
+impl Clone for Painter {
+    /// Another one, because a reply is for the one who asked.
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl Painter {
+    pub(super) fn new() -> Self {
+        Self {
+            rgb: vec![0; SIZE.0 * SIZE.1 * 3],
+            replies: bounded(1),
+        }
+    }
+
+    /// Draws a state of an environment.
+    fn draw<E: GymRsEnv>(&mut self, state: Vec<f64>) -> Result<&[u8], EnvError> {
+        let mut rgb = std::mem::take(&mut self.rgb);
+        let reply = self.replies.0.clone();
+        let job = move |studio: &mut Studio| {
+            // A panic of gym-rs or SDL2 ends the thread; its buffer is lost with it, and the reply tells.
+            let drawn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| studio.draw::<E>(&state, &mut rgb)));
+            let _ = reply.send((rgb, drawn.unwrap_or_else(|_| Err(no_picture()))));
+        };
+        do_in_studio(Box::new(job))?;
+        let (rgb, drawn) = self.replies.1.recv().map_err(|_| no_picture())?;
+        self.rgb = rgb;
+        drawn.map(|()| self.rgb.as_slice())
+    }
+
+    /// Draws a state for a viewer.
+    pub(super) fn show<E: GymRsEnv>(&mut self, state: Vec<f64>, viewer: &Viewer) -> Result<(), EnvError> {
+        let frame = Frame {
+            width: SIZE.1,
+            height: SIZE.0,
+            pixel_aspect: 1,
+            rgb: self.draw::<E>(state)?,
+        };
+        viewer.show(frame);
+        Ok(())
+    }
+}
+
 /// An environment of gym-rs that observes its pictures: `[400, 600, 3]`, RGB.
 ///
 /// Unlike elsewhere, steps allocate, because gym-rs allocates for each picture.
@@ -114,8 +164,7 @@ pub struct GymRsPixels<E> {
     env: GymRs<E>,
     skip: u32,
     features: Vec<f32>,
-    rgb: Vec<u8>,
-    replies: (Sender<Reply>, Receiver<Reply>),
+    painter: Painter,
 }
 
 impl<E: GymRsEnv> GymRsPixels<E> {
@@ -133,24 +182,12 @@ impl<E: GymRsEnv> GymRsPixels<E> {
             features: vec![0.0; env.obs_shape().len()],
             env,
             skip,
-            rgb: vec![0; SIZE.0 * SIZE.1 * 3],
-            replies: bounded(1),
+            painter: Painter::new(),
         }
     }
 
     fn look(&mut self, obs: &mut [u8]) -> Result<(), EnvError> {
-        let (state, mut rgb) = (self.env.env.state(), std::mem::take(&mut self.rgb));
-        let reply = self.replies.0.clone();
-        let job = move |studio: &mut Studio| {
-            // A panic of gym-rs or SDL2 ends the thread; its buffer is lost with it, and the reply tells.
-            let drawn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| studio.draw::<E>(&state, &mut rgb)));
-            let _ = reply.send((rgb, drawn.unwrap_or_else(|_| Err(no_picture()))));
-        };
-        do_in_studio(Box::new(job))?;
-        let (rgb, drawn) = self.replies.1.recv().map_err(|_| no_picture())?;
-        self.rgb = rgb;
-        drawn?;
-        obs.copy_from_slice(&self.rgb);
+        obs.copy_from_slice(self.painter.draw::<E>(self.env.env.state())?);
         Ok(())
     }
 }
@@ -168,6 +205,14 @@ impl<E: GymRsEnv> Env for GymRsPixels<E> {
 
     fn frames_per_step(&self) -> u32 {
         self.skip
+    }
+
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.env.set_viewer(viewer)
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        self.env.action_meanings()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [u8]) -> Result<(), EnvError> {

@@ -15,7 +15,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::{VecEnv, check_alike, check_lengths, restore_all, step_one};
 use crate::guard::{Guarded, catch};
 use crate::rng::derive_seed;
-use crate::{Elem, Env, EnvError, EnvSpec, Step};
+use crate::{Elem, Env, EnvError, EnvSpec, Step, Viewer};
 
 /// A request to the thread.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ enum Task {
     StepOn(u32),
     Snapshot,
     Restore(Vec<u8>),
+    SetViewer(Option<Viewer>),
+    ActionMeanings,
 }
 
 /// A request and its result.
@@ -36,12 +38,14 @@ struct Errand<O> {
     final_obs: Vec<O>,
     result: Result<Step, EnvError>,
     snapshot: Option<Vec<u8>>,
+    frames_per_second: Option<f64>,
+    action_meanings: Vec<String>,
 }
 
 impl<O: Elem> Errand<O> {
     fn run<E: Env<Obs = O>>(&mut self, env: &mut Guarded<E>) {
         let nothing = |()| Step::default();
-        self.result = match &self.task {
+        self.result = match &mut self.task {
             Task::Reset(seed) => env.reset(*seed, &mut self.obs).map(nothing),
             Task::Step(action) => env.step(*action, &mut self.obs),
             Task::StepOn(action) => step_one(env, *action, &mut self.obs, &mut self.final_obs),
@@ -50,6 +54,14 @@ impl<O: Elem> Errand<O> {
                 Ok(Step::default())
             }
             Task::Restore(snapshot) => env.restore(snapshot).map(nothing),
+            Task::SetViewer(viewer) => {
+                self.frames_per_second = env.set_viewer(viewer.take());
+                Ok(Step::default())
+            }
+            Task::ActionMeanings => {
+                self.action_meanings = env.action_meanings();
+                Ok(Step::default())
+            }
         };
     }
 }
@@ -122,6 +134,8 @@ impl<O: Elem> Remote<O> {
                 final_obs: vec![O::default(); len],
                 result: Ok(Step::default()),
                 snapshot: None,
+                frames_per_second: None,
+                action_meanings: Vec::new(),
             })),
             thread: Some(thread),
         })
@@ -187,6 +201,17 @@ impl<O: Elem> Env for Remote<O> {
 
     fn stacked_frames(&self) -> usize {
         self.spec.stacked_frames
+    }
+
+    fn set_viewer(&mut self, viewer: Option<Viewer>) -> Option<f64> {
+        self.ask(Task::SetViewer(viewer)).ok()?;
+        self.finish(|errand| errand.frames_per_second).ok()?
+    }
+
+    fn action_meanings(&self) -> Vec<String> {
+        let asked = self.ask(Task::ActionMeanings);
+        let answer = asked.and_then(|()| self.finish(|errand| std::mem::take(&mut errand.action_meanings)));
+        answer.unwrap_or_default()
     }
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [O]) -> Result<(), EnvError> {

@@ -39,7 +39,15 @@ pub(crate) fn sign(reward: f32) -> f32 {
 impl<E: Env> Env for ClipReward<E> {
     type Obs = E::Obs;
 
-    forward!(obs_shape, num_actions, frames_per_step, stacked_frames, reset, snapshot);
+    forward!(
+        obs_shape,
+        num_actions,
+        for_humans,
+        frames_per_step,
+        stacked_frames,
+        reset,
+        snapshot
+    );
 
     fn step(&mut self, action: u32, obs: &mut [E::Obs]) -> Result<Step, EnvError> {
         let step = self.env.step(action, obs)?;

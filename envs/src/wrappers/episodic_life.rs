@@ -79,7 +79,7 @@ impl<E: Lives> EpisodicLife<E> {
 impl<E: Env + Lives> Env for EpisodicLife<E> {
     type Obs = E::Obs;
 
-    forward!(obs_shape, num_actions, frames_per_step);
+    forward!(obs_shape, num_actions, for_humans, frames_per_step);
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
         self.env.reset(seed, obs)?;

@@ -43,7 +43,7 @@ impl<E: Env> FireStart<E> {
 impl<E: Env> Env for FireStart<E> {
     type Obs = E::Obs;
 
-    forward!(obs_shape, num_actions, frames_per_step, snapshot);
+    forward!(obs_shape, num_actions, for_humans, frames_per_step, snapshot);
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
         self.env.reset(seed, obs)?;

@@ -70,7 +70,7 @@ pub(crate) fn max_into(out: &mut [u8], other: &[u8]) {
 impl<E: Env<Obs = u8>> Env for FrameSkip<E> {
     type Obs = u8;
 
-    forward!(obs_shape, num_actions, reset, snapshot);
+    forward!(obs_shape, num_actions, for_humans, reset, snapshot);
 
     fn frames_per_step(&self) -> u32 {
         self.skip * self.env.frames_per_step()

@@ -83,7 +83,7 @@ impl<E: Env> FrameStack<E> {
 impl<E: Env> Env for FrameStack<E> {
     type Obs = E::Obs;
 
-    forward!(num_actions, frames_per_step);
+    forward!(num_actions, for_humans, frames_per_step);
 
     fn obs_shape(&self) -> Shape {
         let inner = self.env.obs_shape();

@@ -47,7 +47,7 @@ impl<E: Env<Obs = u8>> Grayscale<E> {
 impl<E: Env<Obs = u8>> Env for Grayscale<E> {
     type Obs = u8;
 
-    forward!(num_actions, frames_per_step, snapshot);
+    forward!(num_actions, for_humans, frames_per_step, snapshot);
 
     fn obs_shape(&self) -> Shape {
         Shape::new(&self.env.obs_shape().dims()[..2])

@@ -64,6 +64,15 @@ macro_rules! forward_one {
             self.env.stacked_frames()
         }
     };
+    (for_humans) => {
+        fn set_viewer(&mut self, viewer: Option<$crate::Viewer>) -> Option<f64> {
+            self.env.set_viewer(viewer)
+        }
+
+        fn action_meanings(&self) -> Vec<String> {
+            self.env.action_meanings()
+        }
+    };
     // Of a wrapper that remembers nothing from step to step.
     (snapshot) => {
         fn snapshot(&self) -> Option<Vec<u8>> {

@@ -57,7 +57,7 @@ pub(crate) fn draw_noops(max: u32, rng: &mut Rng) -> u32 {
 impl<E: Env> Env for NoopStart<E> {
     type Obs = E::Obs;
 
-    forward!(obs_shape, num_actions, frames_per_step);
+    forward!(obs_shape, num_actions, for_humans, frames_per_step);
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
         if let Some(seed) = seed {

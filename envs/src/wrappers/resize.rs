@@ -49,7 +49,7 @@ impl<E: Env<Obs = u8>> Resize<E> {
 impl<E: Env<Obs = u8>> Env for Resize<E> {
     type Obs = u8;
 
-    forward!(num_actions, frames_per_step, snapshot);
+    forward!(num_actions, for_humans, frames_per_step, snapshot);
 
     fn obs_shape(&self) -> Shape {
         self.shape

@@ -45,7 +45,7 @@ impl<E> TimeLimit<E> {
 impl<E: Env> Env for TimeLimit<E> {
     type Obs = E::Obs;
 
-    forward!(obs_shape, num_actions, frames_per_step, stacked_frames);
+    forward!(obs_shape, num_actions, for_humans, frames_per_step, stacked_frames);
 
     fn reset(&mut self, seed: Option<u64>, obs: &mut [E::Obs]) -> Result<(), EnvError> {
         self.steps = 0;

@@ -1,0 +1,104 @@
+//! Agents that are shown: as videos and as lines.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "an unwrap in a test is an assertion, also in its helpers"
+)]
+
+mod program;
+
+use std::fs;
+
+use program::{coinop, fail, rows_without_times, run, succeed, text};
+
+/// A short run on cart-pole, in the folder `run`.
+const TRAIN: [&str; 8] = [
+    "train",
+    "cartpole",
+    "--frames=1k",
+    "--run-dir=run",
+    "--set=num_envs=8",
+    "--set=rollout_steps=32",
+    "--set=minibatches=4",
+    "--quiet",
+];
+
+#[test]
+fn an_agent_is_shown_in_a_video_and_in_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(dir.path(), &TRAIN);
+    // One line for an episode, and the same one each time.
+    let line = succeed(dir.path(), &["play", "run", "--episodes=2"]);
+    assert_eq!(line.lines().count(), 2, "{line}");
+    assert!(line.starts_with("episode 1: score "), "{line}");
+    assert_eq!(succeed(dir.path(), &["play", "run", "--episodes=2"]), line);
+    let score = |line: &str| {
+        let words = line.split(' ').nth(3).map(|word| word.trim_end_matches(','));
+        words.unwrap().parse::<f64>().unwrap()
+    };
+    let best = line.lines().map(score).fold(0.0, f64::max);
+    let output = run(dir.path(), &["play", "run", "--video=a.gif", "--best-of=2"]);
+    let told = text(&output.stderr);
+    // Every step of cart-pole is a frame, of which two are one picture, and the first is one more.
+    let pictures = 1 + (best as usize).div_ceil(2);
+    let expected = format!("{pictures} pictures at 25 a second, of an episode with a score of {best}, in a.gif\n");
+    assert!(told.ends_with(&expected), "{told}");
+    assert!(fs::read(dir.path().join("a.gif")).unwrap().starts_with(b"GIF89a"));
+    let args = ["play", "run", "--video=a.png-sequence", "--fps=50", "--seconds=0.1"];
+    succeed(dir.path(), &args);
+    assert_eq!(fs::read_dir(dir.path().join("a.png-sequence")).unwrap().count(), 5);
+}
+
+#[test]
+fn videos_while_training_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = |run: &str, more: &[&str]| {
+        let run_dir = format!("--run-dir={run}");
+        let args = [&TRAIN[..3], &[run_dir.as_str()], &TRAIN[4..], more].concat();
+        succeed(dir.path(), &args);
+        dir.path().join(run)
+    };
+    let (one, other) = (train("without", &[]), train("with", &["--set=video_frames=500"]));
+    let made = fs::read_dir(other.join("videos")).unwrap();
+    let mut made: Vec<String> = made
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    made.sort();
+    // After the first rollouts of 256 frames that pass 500 and 1,000.
+    assert_eq!(made, ["000000000512.gif", "000000001024.gif"]);
+    assert_eq!(
+        rows_without_times(&one.join("metrics.csv")),
+        rows_without_times(&other.join("metrics.csv"))
+    );
+}
+
+#[test]
+fn what_cannot_be_shown_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    for (command, expected) in [
+        (
+            "play pong",
+            "error: playing by hand needs a terminal, and input and output must be one",
+        ),
+        (
+            "play nothing",
+            "error: there is no run folder `nothing`; `coinop runs` shows those of this directory; nor is it an environment to play by hand: \
+             `coinop envs` lists them",
+        ),
+        (
+            "play pong --video=a.avi",
+            "error: `a.avi`: give a name that ends in .gif, .apng, .mp4 or .png-sequence (a folder of PNGs)",
+        ),
+        (
+            "play catch --video=a.gif",
+            "error: a video shows a trained agent: name a run, e.g. `coinop play catch-ppo-1 --video catch.gif`",
+        ),
+        (
+            "enjoy run",
+            "error: unrecognized command 'enjoy': here that is `play RUN`",
+        ),
+    ] {
+        let error = fail(coinop(dir.path()).args(command.split(' ')));
+        assert_eq!(error, expected, "{command}");
+    }
+}
