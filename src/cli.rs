@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Watch a trained agent play, on the terminal or as a video; or play an environment by hand
     Play(PlayArgs),
+    /// Watch a run on the terminal: its curves and numbers, and its agent at play
+    Watch(WatchArgs),
     /// List environments, or show the options of one
     Envs {
         /// An environment, perhaps with options, e.g. `pong@mode=1`
@@ -138,6 +140,9 @@ pub(crate) struct TrainArgs {
     /// The name of the run folder under runs/
     #[arg(long, conflicts_with = "run_dir")]
     pub(crate) name: Option<String>,
+    /// Watch the run on the terminal, as `coinop watch` does
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Args)]
@@ -197,6 +202,12 @@ pub(crate) struct EvalArgs {
     /// The ROM folder [default: the training's]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct WatchArgs {
+    /// A run folder, or its name under runs/; it may be training, finished or dead
+    pub(crate) run: PathBuf,
 }
 
 #[derive(Args)]

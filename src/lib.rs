@@ -35,6 +35,7 @@ mod run;
 mod signals;
 mod statistics;
 mod suite;
+mod watch;
 
 pub use library::{Agent, Error, Evaluation, Report, TrainConfig, evaluate, load, train};
 pub use program::Program;

@@ -17,7 +17,7 @@ use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{
-    atari, bench, check, doctor, envs, eval, play, plot, runs, shell, suite, table, train, verify_resume,
+    atari, bench, check, doctor, envs, eval, play, plot, runs, shell, suite, table, train, verify_resume, watch,
 };
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
@@ -135,6 +135,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Play(args) => {
             process_settings::apply();
             play::run(&args)?;
+        }
+        Command::Watch(args) => {
+            process_settings::apply();
+            watch::run(&args)?;
         }
         Command::Envs { env, json } => envs::run(env.as_ref(), json)?,
         Command::Runs(args) => runs::run(&args)?,

@@ -28,6 +28,13 @@ impl StopRequest {
         Some(self.signal.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
     }
 
+    /// Asks the program to stop, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        if low_level::raise(SIGINT).is_err() {
+            self.signal.store(SIGINT, Ordering::Relaxed);
+        }
+    }
+
     /// Declares that the program saves its state when it stops.
     pub(crate) fn will_save(&self) {
         self.saves.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Agents that are shown: as videos and as lines.
+//! Runs and agents that are shown: as videos and as lines.
 
 #![expect(
     clippy::unwrap_used,
@@ -47,6 +47,20 @@ fn an_agent_is_shown_in_a_video_and_in_lines() {
     let args = ["play", "run", "--video=a.png-sequence", "--fps=50", "--seconds=0.1"];
     succeed(dir.path(), &args);
     assert_eq!(fs::read_dir(dir.path().join("a.png-sequence")).unwrap().count(), 5);
+}
+
+#[test]
+fn a_run_is_watched_in_lines_where_there_is_no_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(dir.path(), &TRAIN);
+    let printed = succeed(dir.path(), &["watch", "run"]);
+    assert!(printed.starts_with("finished  1.02k/1k frames  "), "{printed}");
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    // `--watch` trains as always then.
+    let args = [&TRAIN[..3], &["--run-dir=other", "--watch"], &TRAIN[4..7]].concat();
+    let output = run(dir.path(), &args);
+    let told = text(&output.stderr);
+    assert!(told.contains("saved in other"), "{told}");
 }
 
 #[test]

@@ -14,3 +14,4 @@ pub(crate) mod suite;
 pub(crate) mod table;
 pub(crate) mod train;
 pub(crate) mod verify_resume;
+pub(crate) mod watch;

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &PlayArgs) -> anyhow::Result<()> {
             seconds: args.seconds.unwrap_or(f64::INFINITY),
             best_of: args.best_of,
         };
-        let made = record(&config, &section, how, look, path, &mut |line| output::say(line))?;
+        let made = record(&config, section, how, look, path, &mut |line| output::say(line))?;
         output::say(&format!(
             "{} pictures at {:.0} a second, of an episode with a score of {}, in {}",
             made.pictures,
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &PlayArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let device = args.device.as_deref().unwrap_or(&config.run.device);
-    let mut play = agent(&config, &section, device)?;
+    let mut play = agent(&config, section, device)?;
     if !terminal::is_there() {
         let choice = how.choice();
         for number in 0..args.episodes.unwrap_or(1) {

@@ -13,6 +13,7 @@ use crate::files::failed;
 use crate::output;
 use crate::report::numbers::number;
 use crate::run::dir::{RUNS, RunDir};
+use crate::run::state::State;
 
 pub(crate) fn run(args: &RunsArgs) -> anyhow::Result<()> {
     let folder = args.folder.as_deref().unwrap_or(Path::new(RUNS));
@@ -48,39 +49,6 @@ fn folders(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
-    /// A process is training it.
-    Training,
-    Finished,
-    /// It was stopped, failed or was killed, and can be resumed.
-    Stopped,
-    /// It has no checkpoint.
-    Empty,
-}
-
-impl State {
-    fn of(dir: &RunDir, config: &Config) -> anyhow::Result<Self> {
-        if dir.is_training() {
-            return Ok(Self::Training);
-        }
-        Ok(match dir.checkpoints()?.last() {
-            None => Self::Empty,
-            Some(frames) if *frames >= config.run.frames => Self::Finished,
-            Some(_) => Self::Stopped,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Training => "training",
-            Self::Finished => "finished",
-            Self::Stopped => "stopped",
-            Self::Empty => "empty",
-        }
-    }
 }
 
 struct Row {

@@ -14,11 +14,13 @@ use crate::commands::eval::last_checkpoint;
 use crate::config::{Config, RunConfig, cores};
 use crate::count::{counted, short};
 use crate::output::{program, say};
+use crate::play::terminal;
 use crate::run::dir::RunDir;
 use crate::run::journal::Journal;
 use crate::run::metrics::WINDOW;
 use crate::run::{Outcome, Run, Summary, evaluate_end, identity};
 use crate::signals::StopRequest;
+use crate::watch::Beside;
 use crate::{log, signals};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
@@ -46,7 +48,7 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     log::start(&dir.log())?;
     let run = Run::create(config, trainer, dir)?;
     announce(&run.config, &format!("into {}", run.dir.path().display()))?;
-    play(run, &stop)
+    play(run, &stop, args.watch)
 }
 
 /// Resumes a run.
@@ -100,7 +102,7 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
         journal,
         begun: frames,
     };
-    play(run, &stop)
+    play(run, &stop, args.watch)
 }
 
 /// The state to resume from.
@@ -197,12 +199,19 @@ fn what_is_not_exact(saved: &Section, now: &Config, resumption: Resumption) -> a
 }
 
 /// Plays a run to its end.
-fn play(mut run: Run, stop: &StopRequest) -> anyhow::Result<Outcome> {
+fn play(mut run: Run, stop: &StopRequest, watched: bool) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     stop.will_save();
-    let summary = run
-        .play(u64::MAX, stop)
-        .inspect_err(|cause| info!(%cause, "training failed"))?;
+    // Without a terminal to draw on, lines tell of the progress as always.
+    let beside = match watched && terminal::is_there() {
+        true => Some(Beside::start(&run.dir, stop)?),
+        false => None,
+    };
+    let played = run.play(u64::MAX, stop);
+    if let Some(beside) = beside {
+        beside.finish();
+    }
+    let summary = played.inspect_err(|cause| info!(%cause, "training failed"))?;
     conclude(&summary, summary.frames - run.begun, &run.dir, start);
     Ok(summary.outcome)
 }

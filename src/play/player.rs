@@ -44,20 +44,20 @@ pub(crate) trait Play {
     fn step(&mut self, choice: Choice) -> anyhow::Result<Moment>;
 }
 
-struct Player<'a, O> {
+struct Player<O> {
     env: Box<dyn Env<Obs = O> + Send>,
     /// Makes the agent anew for every episode, so that none depends on those before; `None` without an agent.
-    policy_of: Option<PolicyOf<'a, O>>,
+    policy_of: Option<PolicyOf<O>>,
     policy: Option<Box<dyn Policy<Obs = O>>>,
     obs: Vec<O>,
     is_first: bool,
     random: Rng,
 }
 
-type PolicyOf<'a, O> = Box<dyn Fn(Rng) -> anyhow::Result<Box<dyn Policy<Obs = O>>> + 'a>;
+type PolicyOf<O> = Box<dyn Fn(Rng) -> anyhow::Result<Box<dyn Policy<Obs = O>>>>;
 
-impl<'a, O: Elem> Player<'a, O> {
-    fn new(factory: &dyn EnvFactory<Obs = O>, policy_of: Option<PolicyOf<'a, O>>) -> anyhow::Result<Self> {
+impl<O: Elem> Player<O> {
+    fn new(factory: &dyn EnvFactory<Obs = O>, policy_of: Option<PolicyOf<O>>) -> anyhow::Result<Self> {
         let env = factory.make(0)?;
         Ok(Self {
             obs: vec![O::default(); env.obs_shape().len()],
@@ -70,7 +70,7 @@ impl<'a, O: Elem> Player<'a, O> {
     }
 }
 
-impl<O: Elem> Play for Player<'_, O> {
+impl<O: Elem> Play for Player<O> {
     fn spec(&self) -> EnvSpec {
         self.env.spec()
     }
@@ -128,22 +128,23 @@ impl<O: Elem> Play for Player<'_, O> {
 }
 
 /// The environment of a run, and the agent of one of its checkpoints.
-pub(crate) fn agent<'a>(config: &'a Config, from: &'a Section, device: &str) -> anyhow::Result<Box<dyn Play + 'a>> {
-    let from = from.section("trainer")?;
-    let factory = frozen(config.env_info()?.factory(&config.env)?, from)?;
+pub(crate) fn agent(config: &Config, section: Section, device: &str) -> anyhow::Result<Box<dyn Play>> {
+    let factory = config.env_info()?.factory(&config.env)?;
+    let factory = frozen(factory, section.section("trainer")?)?;
     let (observations, spec) = (factory.observations(), factory.spec());
     let device = coinop_agents::device(device)?;
-    let policy = move |rng| config.algo.policy(observations, &spec, from, rng, device);
+    let algo = config.algo.clone();
+    let policy = move |rng| algo.policy(observations, &spec, section.section("trainer")?, rng, device);
     Ok(match factory {
         AnyFactory::Pixels(factory) => {
-            let policy_of: PolicyOf<'a, u8> = Box::new(move |rng| match policy(rng)? {
+            let policy_of: PolicyOf<u8> = Box::new(move |rng| match policy(rng)? {
                 AnyPolicy::Pixels(policy) => Ok(policy),
                 AnyPolicy::Features(_) => unreachable!("a policy for pixels was asked for"),
             });
             Box::new(Player::new(factory.as_ref(), Some(policy_of))?)
         }
         AnyFactory::Features(factory) => {
-            let policy_of: PolicyOf<'a, f32> = Box::new(move |rng| match policy(rng)? {
+            let policy_of: PolicyOf<f32> = Box::new(move |rng| match policy(rng)? {
                 AnyPolicy::Features(policy) => Ok(policy),
                 AnyPolicy::Pixels(_) => unreachable!("a policy for features was asked for"),
             });

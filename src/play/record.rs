@@ -118,7 +118,7 @@ pub(crate) struct Made {
 /// Makes a video of an agent.
 pub(crate) fn record(
     config: &Config,
-    section: &Section,
+    section: Section,
     how: How,
     look: Look,
     path: &Path,

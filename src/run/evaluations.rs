@@ -56,6 +56,11 @@ impl Evaluations {
         Ok(Self(scores.into_iter().map(evaluated).collect()))
     }
 
+    /// All of them, oldest first.
+    pub(crate) fn all(&self) -> &[Evaluated] {
+        &self.0
+    }
+
     /// The last one.
     pub(crate) fn last(&self) -> Option<Evaluated> {
         self.0.last().copied()

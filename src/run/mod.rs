@@ -8,6 +8,7 @@ pub(crate) mod metrics;
 pub(crate) mod progress;
 mod run_loop;
 mod sinks;
+pub(crate) mod state;
 mod tensorboard;
 
 pub(crate) use run_loop::{Outcome, Run, Summary, evaluate_end};

@@ -108,6 +108,11 @@ fn fitted(mut parts: Vec<(u8, String)>, columns: usize) -> String {
     }
 }
 
+/// A time in short: `2m`.
+pub(crate) fn in_short(seconds: f64) -> String {
+    format!("{:#}", HumanDuration(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))))
+}
+
 /// Shows the progress of a run.
 pub(crate) struct Display {
     line: Line,
@@ -154,9 +159,7 @@ impl Display {
         parts.extend(SHOWN.into_iter().filter_map(metric));
         if speed > 0.0 {
             let left = self.line.total.saturating_sub(progress.frames) as f64 / speed;
-            // In short: `2m`.
-            let left = HumanDuration(Duration::from_secs_f64(left.min(1e9)));
-            parts.push((3, format!("ETA {left:#}")));
+            parts.push((3, format!("ETA {}", in_short(left))));
         }
         fitted(parts, self.line.columns())
     }

@@ -302,7 +302,7 @@ impl Filmer<'_> {
             best_of: 1,
         };
         let path = dir.video(frames)?;
-        let made = record::record(self.config, &section, how, look, &path, &mut |_| ())?;
+        let made = record::record(self.config, section, how, look, &path, &mut |_| ())?;
         info!(frames, score = made.score, pictures = made.pictures, "video");
         let gif = fs::read(&path).map_err(failed("can't read", &path))?;
         journal.metrics.show_video(frames, made.size, gif)?;
