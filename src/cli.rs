@@ -50,6 +50,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the settings of an algorithm: what each means, its value, and those of the other presets
+    Settings(SettingsArgs),
     /// List runs, with their states and scores
     Runs(RunsArgs),
     /// Check that an environment obeys the `Env` contract
@@ -202,6 +204,23 @@ pub(crate) struct EvalArgs {
     /// The ROM folder [default: the training's]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SettingsArgs {
+    /// The environment, perhaps with options, e.g. `pong@mode=1`
+    pub(crate) env: EnvName,
+    /// Only the settings whose names have all these words in them, e.g. `epsilon`
+    pub(crate) about: Vec<String>,
+    /// The algorithm
+    #[arg(long, value_enum, default_value = "ppo")]
+    pub(crate) algo: Option<Algo>,
+    /// The preset [default: fast]
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]

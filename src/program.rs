@@ -17,7 +17,8 @@ use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{
-    atari, bench, check, doctor, envs, eval, play, plot, runs, shell, suite, table, train, verify_resume, watch,
+    atari, bench, check, doctor, envs, eval, play, plot, runs, settings, shell, suite, table, train, verify_resume,
+    watch,
 };
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
@@ -141,6 +142,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             watch::run(&args)?;
         }
         Command::Envs { env, json } => envs::run(env.as_ref(), json)?,
+        Command::Settings(args) => settings::run(&args)?,
         Command::Runs(args) => runs::run(&args)?,
         Command::Completions { shell } => shell::completions(shell, cli::command())?,
         Command::Man { folder } => shell::man(&folder, cli::command())?,

@@ -909,6 +909,29 @@ fn shells_and_manuals_know_the_commands() {
 }
 
 #[test]
+fn settings_are_listed_with_their_meanings_and_the_values_of_presets() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = succeed(dir.path(), &["settings", "pong", "clip_ratio"]);
+    assert_eq!(
+        printed,
+        "ppo on atari/pong, preset fast: change a setting with --set NAME=VALUE\n\nppo.clip_ratio = 0.1    (pong: 0.2)\n    The clip range \
+         `1 ± clip_ratio` of the probability ratio (equation 7), which bounds the effect\n    of several updates per rollout.\n"
+    );
+    let args = ["settings", "cartpole", "eval_frames", "--algo=double-dqn", "--json"];
+    let report: serde_json::Value = serde_json::from_str(&succeed(dir.path(), &args)).unwrap();
+    assert_eq!(report["settings"][0]["name"], "run.eval_frames");
+    assert_eq!(
+        report["settings"][0]["about"],
+        "Frames between evaluations during training; 0 for none."
+    );
+    let error = fail(coinop(dir.path()).args(["settings", "catch", "nothing", "else"]));
+    assert_eq!(
+        error,
+        "error: ppo on arcade/catch has no setting whose name has `nothing` and `else` in it"
+    );
+}
+
+#[test]
 fn the_environments_are_listed() {
     if !program::has_pong("the_environments_are_listed") {
         return;

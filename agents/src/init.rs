@@ -2,6 +2,7 @@
 
 use coinop_envs::rng::Rng;
 use rand::RngExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
@@ -14,7 +15,7 @@ use tch::{Kind, TchError, Tensor};
 /// assert_eq!(init, Init::Orthogonal);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Init {
     /// Weights and biases uniform in ±1/sqrt(fan_in): Torch7's default, and so that of the DQN, A3C and PAAC papers.

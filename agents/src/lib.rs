@@ -47,6 +47,7 @@ pub use error::{AgentError, TrainError};
 pub use learner::Learner;
 pub use metrics::Metrics;
 pub use policy::{ActorCriticPolicy, AnyPolicy, Mode, Outputs, Policy, ValuePolicy};
+pub use schemars;
 pub use shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 pub use tch::{self, Device};
 pub use trainer::{Episode, Progress, Resumption, Trainer};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,7 +21,7 @@ use crate::AgentError;
 /// assert_eq!(rate.at(5_000_000, 10_000_000), 0.001);
 /// assert_eq!(Schedule::Constant(0.3).at(5_000_000, 10_000_000), 0.3);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Schedule {
     /// A constant.

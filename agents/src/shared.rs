@@ -11,6 +11,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
@@ -27,7 +28,7 @@ use crate::{AgentError, CheckpointError, Section};
 /// assert!(matches!(config, SharedOptimizerConfig::RmsProp(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SharedOptimizerConfig {
     /// RMSProp, as in the paper.
@@ -62,7 +63,7 @@ impl SharedOptimizerConfig {
 /// assert_eq!(config.decay, 0.99);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SharedRmsPropConfig {
     /// Decay of the moving average of squared gradients, per update.

@@ -9,6 +9,7 @@ pub(crate) mod eval;
 pub(crate) mod play;
 pub(crate) mod plot;
 pub(crate) mod runs;
+pub(crate) mod settings;
 pub(crate) mod shell;
 pub(crate) mod suite;
 pub(crate) mod table;

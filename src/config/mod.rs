@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 use coinop_agents::algorithm::{AnyAlgorithm, RunSettings, SettingError};
 use coinop_envs::registry::{self, EnvInfo, EnvOptions, Family};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -24,7 +25,7 @@ use preset::{algo_of, of_algo};
 
 pub(crate) use env_name::EnvName;
 pub(crate) use keys::{KeyError, Setting};
-pub(crate) use preset::layers_for;
+pub(crate) use preset::{layers_for, optional_settings};
 pub(crate) use request::Request;
 pub(crate) use threads::{check_threads, cores, threads_or_cores};
 
@@ -37,11 +38,13 @@ pub(crate) struct Config {
 }
 
 /// The settings that do not belong to an algorithm or an environment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunConfig {
     /// The environment's full name.
     pub(crate) env: String,
+    /// The algorithm.
+    #[schemars(with = "String")]
     pub(crate) algo: Algo,
     /// The preset on which the other settings are based.
     pub(crate) preset: String,
@@ -50,6 +53,7 @@ pub(crate) struct RunConfig {
     pub(crate) load: Option<PathBuf>,
     /// Emulator frames to train for, over all environments.
     pub(crate) frames: u64,
+    /// The seed of every random stream.
     pub(crate) seed: u64,
     /// The number of threads that step environments.
     pub(crate) env_threads: usize,

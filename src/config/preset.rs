@@ -44,6 +44,13 @@ pub(super) fn optional(env: &EnvInfo, algo: Option<Algo>) -> Vec<String> {
         .collect()
 }
 
+/// The full names of the settings of an environment and of an algorithm that may be absent, but for those of a run.
+pub(crate) fn optional_settings(env: &EnvInfo, algo: Algo) -> Vec<String> {
+    let mut names = optional(env, Some(algo));
+    names.retain(|name| name != "run.load");
+    names
+}
+
 /// The full names of the settings of an algorithm that may be absent.
 pub(super) fn of_algo(algo: Algo) -> Vec<String> {
     let names = algo.optional().iter();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::learner::{A3cBatch, A3cLearner};
@@ -41,7 +42,7 @@ const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/a3c-clas
 /// while trainer.step()?.frames < run.frames {}
 /// # Ok::<(), coinop_agents::TrainError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct A3cConfig {
     /// The number of worker threads, each with its own environment.
@@ -111,6 +112,10 @@ impl Algorithm for A3cConfig {
             Observations::Pixels => vec![FAST, A3C],
             Observations::Features => vec![CLASSIC],
         }
+    }
+
+    fn schema() -> Option<Schema> {
+        Some(schema_for!(Self))
     }
 
     fn validate(&self) -> Result<(), AgentError> {

@@ -8,6 +8,7 @@ use coinop_envs::Observations;
 use coinop_envs::guard::catch;
 use coinop_envs::rng::Rng;
 use coinop_envs::{AnyFactory, EnvFactory, EnvSpec};
+use schemars::Schema;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use toml::{Table, Value};
@@ -32,6 +33,7 @@ pub struct AlgorithmInfo {
     about: &'static str,
     optional: &'static [&'static str],
     presets: fn(Observations) -> Vec<Preset>,
+    schema: fn() -> Option<Schema>,
     read: fn(Value) -> Result<AnyAlgorithm, SettingError>,
 }
 
@@ -44,6 +46,7 @@ impl AlgorithmInfo {
             about: A::ABOUT,
             optional: A::OPTIONAL,
             presets: A::presets,
+            schema: A::schema,
             read: read::<A>,
         }
     }
@@ -71,6 +74,12 @@ impl AlgorithmInfo {
     #[must_use]
     pub fn optional(&self) -> &'static [&'static str] {
         self.optional
+    }
+
+    /// See [`Algorithm::schema`].
+    #[must_use]
+    pub fn schema(&self) -> Option<Schema> {
+        (self.schema)()
     }
 
     /// See [`Algorithm::presets`].

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
+use schemars::Schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -129,6 +130,12 @@ pub trait Algorithm: Clone + Debug + Serialize + DeserializeOwned + Send + Sync 
     /// The presets for environments with these observations, the default first; none if the algorithm cannot learn
     /// from them.
     fn presets(observations: Observations) -> Vec<Preset>;
+
+    /// What each setting means: the schema of the type, e.g. `Some(schemars::schema_for!(Self))` of one that derives
+    /// `JsonSchema`, whose descriptions are the comments of its fields. `coinop settings` shows them.
+    fn schema() -> Option<Schema> {
+        None
+    }
 
     /// Checks the settings.
     ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::learner::{AsyncQBatch, AsyncQLearner};
@@ -44,7 +45,7 @@ pub(super) enum ValueMethod {
 /// let config = AsyncQConfig { workers: 2, ..AsyncQConfig::classic() };
 /// assert_eq!(config.target_frames, 1_000);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AsyncQConfig {
     /// The number of worker threads, each with its own environment.
@@ -148,7 +149,7 @@ impl AsyncQConfig {
 macro_rules! value_algorithm {
     ($(#[$attribute:meta])* $algorithm:ident, $method:expr, $name:literal, $about:literal) => {
         $(#[$attribute])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         pub struct $algorithm(
             /// The settings.
@@ -165,6 +166,10 @@ macro_rules! value_algorithm {
                     Observations::Pixels => vec![FAST, ASYNC],
                     Observations::Features => vec![CLASSIC],
                 }
+            }
+
+            fn schema() -> Option<Schema> {
+                Some(schema_for!(Self))
             }
 
             fn validate(&self) -> Result<(), AgentError> {

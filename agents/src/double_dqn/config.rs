@@ -5,6 +5,7 @@ use std::sync::Arc;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner};
@@ -35,7 +36,7 @@ const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/double-d
 /// let config = DoubleDqnConfig { n_step: 5, ..DoubleDqnConfig::classic() };
 /// assert_eq!((config.batch_size, config.double), (128, true));
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DoubleDqnConfig {
     /// The number of environments, each with an actor.
@@ -139,6 +140,10 @@ impl Algorithm for DoubleDqnConfig {
             Observations::Pixels => vec![FAST, PRIORITIZED, TUNED, NATURE],
             Observations::Features => vec![CLASSIC],
         }
+    }
+
+    fn schema() -> Option<Schema> {
+        Some(schema_for!(Self))
     }
 
     fn validate(&self) -> Result<(), AgentError> {

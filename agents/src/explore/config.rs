@@ -2,6 +2,7 @@
 
 use coinop_envs::rng::Rng;
 use rand::RngExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::AgentError;
@@ -24,7 +25,7 @@ use crate::schedule::Schedule;
 /// uniform.validate()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum EpsilonConfig {
     /// The same constant for all actors.

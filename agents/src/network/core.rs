@@ -6,6 +6,7 @@
 //! heads     h        [t · n, 256]
 //! ```
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -29,7 +30,7 @@ const SECTION: &str = "recurrent_state";
 /// assert_eq!(core, Core::Lstm);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Core {
     /// No layer: the network is feed-forward.

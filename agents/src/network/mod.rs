@@ -34,6 +34,9 @@ mod torso;
 use std::fmt;
 
 use coinop_envs::{Elem, Shape};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -67,7 +70,7 @@ pub use torso::{Activation, Torso, register};
 /// assert!(matches!(config.body, BodyKind::Layers(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// The body.
@@ -171,7 +174,7 @@ pub enum BodyKind {
 ///
 /// assert_eq!((Impala::default().channels, Impala::default().hidden), (vec![16, 32, 32], 256));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Impala {
     /// The channels of each section.
@@ -201,7 +204,7 @@ impl Default for Impala {
 /// assert_eq!((layers.norm, layers.convolutions.len()), (Norm::Layer, 0));
 /// # Ok::<(), toml::de::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Layers {
     /// Convolutions without padding, in order: filters, kernel size, stride. With convolutions, observations must have
@@ -294,6 +297,24 @@ impl Serialize for BodyKind {
             BodyKind::Layers(layers) => Described::Layers(layers).serialize(to),
             named => named.name().serialize(to),
         }
+    }
+}
+
+/// As it is read: a name, or a description.
+impl JsonSchema for BodyKind {
+    fn schema_name() -> Cow<'static, str> {
+        "BodyKind".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (impala, layers) = (generator.subschema_for::<Impala>(), generator.subschema_for::<Layers>());
+        json_schema!({
+            "anyOf": [
+                { "type": "string", "examples": Self::NAMES },
+                { "type": "object", "properties": { "impala": impala } },
+                { "type": "object", "properties": { "layers": layers } },
+            ]
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use coinop_envs::EnvSpec;
 use coinop_envs::rng::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -33,7 +34,7 @@ const MOST_TIMES: f64 = 0.9;
 /// assert_ne!(Precision::Auto.resolved(Device::Cpu), Precision::Auto);
 /// assert_eq!(Precision::Float32.resolved(Device::Cpu), Precision::Float32);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// `bfloat16` on processors where it is faster, else `float32`. `coinop train` and `coinop bench` try it, see

@@ -2,6 +2,7 @@
 
 use coinop_envs::EnvSpec;
 use coinop_envs::rng::Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor, no_grad};
 
@@ -23,7 +24,7 @@ const VALUE_GAIN: f64 = 1.0;
 /// assert_eq!(head, Head::Dueling);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
     /// One layer from the features to all action values (Mnih 2015).

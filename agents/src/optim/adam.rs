@@ -1,5 +1,6 @@
 //! Adam (Kingma and Ba 2015, arXiv 1412.6980).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
@@ -16,7 +17,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 /// assert_eq!(config.epsilon, 1e-5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdamConfig {
     /// Decay of the mean gradient, per update.

@@ -8,6 +8,7 @@ pub use adam::{Adam, AdamConfig};
 pub use rmsprop::{RmsProp, RmsPropConfig};
 
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
@@ -20,7 +21,7 @@ use tch::{Device, TchError, Tensor};
 /// assert!(matches!(config, OptimizerConfig::Adam(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum OptimizerConfig {
     /// RMSProp.

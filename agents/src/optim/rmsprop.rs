@@ -1,5 +1,6 @@
 //! RMSProp (Tieleman and Hinton 2012), in the variants used by the papers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
@@ -16,7 +17,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 /// assert!(!config.centered);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RmsPropConfig {
     /// Decay of the moving averages, per update.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use crate::algorithm::{Algorithm, Preset, RunSettings, Work, Workload};
@@ -29,7 +30,7 @@ const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/paac-cla
 /// config.validate()?;
 /// # Ok::<(), coinop_agents::AgentError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PaacConfig {
     /// The number of environments, `n_e`.
@@ -120,6 +121,10 @@ impl Algorithm for PaacConfig {
             Observations::Pixels => vec![FAST, PAAC],
             Observations::Features => vec![CLASSIC],
         }
+    }
+
+    fn schema() -> Option<Schema> {
+        Some(schema_for!(Self))
     }
 
     fn validate(&self) -> Result<(), AgentError> {

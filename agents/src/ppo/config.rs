@@ -5,6 +5,7 @@ use std::sync::Arc;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use crate::algorithm::{Algorithm, Preset, RunSettings, Work, Workload};
@@ -30,7 +31,7 @@ const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/ppo-clas
 /// config.validate()?;
 /// # Ok::<(), coinop_agents::AgentError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PpoConfig {
     /// The number of environments.
@@ -141,6 +142,10 @@ impl Algorithm for PpoConfig {
             Observations::Pixels => vec![FAST, PPO, PONG],
             Observations::Features => vec![CLASSIC],
         }
+    }
+
+    fn schema() -> Option<Schema> {
+        Some(schema_for!(Self))
     }
 
     fn validate(&self) -> Result<(), AgentError> {

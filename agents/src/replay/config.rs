@@ -1,5 +1,6 @@
 //! The settings of a replay memory.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SamplerConfig, Store};
@@ -22,7 +23,7 @@ use crate::limits::{check, unit};
 /// config.validate(actors, batch_size)?;
 /// # Ok::<(), coinop_agents::AgentError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayConfig {
     /// The capacity in agent steps, over all actors.

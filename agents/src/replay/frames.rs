@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::group::{GROUP, Opener, Packer};
@@ -16,7 +17,7 @@ use crate::{AgentError, Checkpoint, CheckpointError, Section};
 /// assert_eq!(store, Store::Compressed);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Store {
     /// Uncompressed: 7 KB per frame of 84x84 pixels.

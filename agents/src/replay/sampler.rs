@@ -2,6 +2,7 @@
 
 use coinop_envs::rng::Rng;
 use rand::RngExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rank::Ranks;
@@ -26,7 +27,7 @@ use crate::{AgentError, CheckpointError, Section};
 /// assert!(matches!(sampler, SamplerConfig::RankBased { .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SamplerConfig {
     /// Uniformly.
@@ -63,7 +64,7 @@ pub enum SamplerConfig {
 /// assert_eq!(normalize, Normalize::Memory);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalize {
     /// The weights of the batch.

@@ -28,6 +28,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::EnvError;
@@ -41,7 +42,7 @@ use crate::EnvError;
 /// assert_eq!(protocol.config().repeat_action_probability, 0.25);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
     /// The protocol of the Nature DQN paper.

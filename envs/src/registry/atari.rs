@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use coinop_atari::{Rom, find_game, games};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EnvInfo, EnvOptions, Family, squeeze};
@@ -22,7 +23,7 @@ use crate::{Env, EnvError, Observations};
 /// assert_eq!(envs.spec().num_actions, 18);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AtariOptions {
     /// The evaluation protocol.

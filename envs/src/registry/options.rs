@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Family;
@@ -38,7 +39,7 @@ pub struct EnvOptions {
 /// assert_eq!(factory.spec().num_actions, 5);
 /// # Ok::<(), coinop_envs::EnvError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormalizeOptions {
     /// Whether features have mean 0 and variance 1.
@@ -124,6 +125,16 @@ impl EnvOptions {
                 })
             }
             Family::Arcade => NoOptions::deserialize(from).map(|_| Self::default()),
+        }
+    }
+
+    /// The schema of the options of one family, whose descriptions say what each means; `None` if it has none.
+    #[must_use]
+    pub fn schema(family: Family) -> Option<Schema> {
+        match family {
+            Family::Atari => Some(schema_for!(AtariOptions)),
+            Family::Classic | Family::GymRs | Family::Custom => Some(schema_for!(NormalizeOptions)),
+            Family::Arcade => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What stands in for `atari.rs` in a build without the feature `atari`: no games.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EnvInfo, EnvOptions, unknown};
@@ -7,7 +8,7 @@ use crate::EnvError;
 use crate::factory::AnyFactory;
 
 /// The options of no games.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AtariOptions {}
 
