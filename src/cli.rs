@@ -291,7 +291,7 @@ pub(crate) struct BenchArgs {
     /// Print one JSON object, which `--compare` reads, instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Also draw bars, as an SVG
+    /// Also draw bars, into an .svg or a .png
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// An earlier output of `--json`, to show ratios against
@@ -323,7 +323,7 @@ pub(crate) struct PlotArgs {
     /// Run folders, or their names under runs/
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The SVG to write
+    /// The picture to write, .svg or .png
     #[arg(short, long, default_value = "curve.svg", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The horizontal axis
@@ -338,6 +338,9 @@ pub(crate) struct PlotArgs {
     /// A curve for each run
     #[arg(long)]
     pub(crate) each: bool,
+    /// Scores of Atari games as shares of a human tester's: 0 for random play, 1 for the human
+    #[arg(long, conflicts_with = "y")]
+    pub(crate) human_normalized: bool,
 }
 
 #[derive(Args)]
@@ -415,7 +418,7 @@ pub(crate) struct SuiteTableArgs {
 pub(crate) struct SuitePlotArgs {
     /// The suite, a TOML file
     pub(crate) file: PathBuf,
-    /// The SVG to write
+    /// The picture to write, .svg or .png
     #[arg(short, long, default_value = "suite.svg", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The horizontal axis

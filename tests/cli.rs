@@ -122,6 +122,14 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
             .unwrap()
             .contains("pong-ppo-1")
     );
+    succeed(
+        dir.path(),
+        &["plot", "pong-ppo-1", "--human-normalized", "-o", "curve.png"],
+    );
+    let png = fs::read(dir.path().join("curve.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+    // The letters take ink, which they only do if there is a font.
+    assert!(png.len() > 15_000, "{}", png.len());
     let error = fail(coinop(dir.path()).args(["plot", "pong-ppo-1", "-o", "/dev/full.svg/x.svg"]));
     assert!(error.starts_with("error: can't write `/dev/full.svg/x.svg`"), "{error}");
 
@@ -364,8 +372,8 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
             "error: invalid value 'sb4' for '--protocol <PROTOCOL>': there is no protocol `sb4`: ",
         ),
         (
-            "plot taken -o curve.png",
-            "error: `curve.png`: curves are drawn as SVG; give a name that ends in .svg",
+            "plot taken -o curve.jpg",
+            "error: `curve.jpg`: curves are drawn as SVG or PNG; give a name that ends in .svg or .png",
         ),
         (
             "atari trace pnog --actions one",

@@ -14,7 +14,7 @@ use crate::{files, output};
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let before = args.compare.as_deref().map(read).transpose()?;
     if let Some(picture) = &args.output {
-        files::check_svg(picture, "bars are")?;
+        files::check_picture(picture, "bars are")?;
     }
     let config = Config::new_run(&args.request())?;
     let how = How {
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     output::print(&text)?;
     if let Some(picture) = &args.output {
         let svg = report.picture(before.as_ref());
-        files::write(picture, &svg.map_err(|error| anyhow!("can't draw the bars: {error}"))?)?;
+        files::write_picture(picture, &svg.map_err(|error| anyhow!("can't draw the bars: {error}"))?)?;
     }
     Ok(())
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 use anyhow::{anyhow, bail};
 
 use crate::cli::PlotArgs;
+use crate::config::Config;
 use crate::count::counted;
 use crate::report::curve::{Curve, Point, draw, smoothed};
 use crate::report::groups::{Group, groups};
+use crate::report::human::normalised;
 use crate::run::dir::RunDir;
 use crate::run::metrics::WINDOW;
 use crate::{files, output};
@@ -16,8 +18,11 @@ use crate::{files, output};
 pub(crate) const MEAN_SCORE: &str = "mean_score";
 
 pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
-    files::check_svg(&args.output, "curves are")?;
-    let series = Series::of(&args.y, args.smooth);
+    files::check_picture(&args.output, "curves are")?;
+    let series = Series {
+        human: args.human_normalized,
+        ..Series::of(&args.y, args.smooth)
+    };
     let curves = groups(&args.runs, args.each)?
         .iter()
         .map(|group| curve(group, &series))
@@ -27,10 +32,8 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
         _ => format!("Learning curves of {} runs", args.runs.len()),
     };
     let svg = draw(&curves, args.over, &title, &series.title());
-    files::write(
-        &args.output,
-        &svg.map_err(|error| anyhow!("can't draw the curves: {error}"))?,
-    )?;
+    let svg = svg.map_err(|error| anyhow!("can't draw the curves: {error}"))?;
+    files::write_picture(&args.output, &svg)?;
     let what = counted(curves.len(), "curve");
     output::say(&format!("{what} drawn into {}", args.output.display()));
     Ok(())
@@ -54,11 +57,17 @@ pub(crate) struct Series<'a> {
     column: &'a str,
     /// The number of rows whose mean is drawn.
     smooth: usize,
+    /// Whether scores are human-normalised.
+    human: bool,
 }
 
 impl<'a> Series<'a> {
     pub(crate) fn of(column: &'a str, smooth: usize) -> Self {
-        Self { column, smooth }
+        Self {
+            column,
+            smooth,
+            human: false,
+        }
     }
 
     /// What the vertical axis shows.
@@ -66,6 +75,11 @@ impl<'a> Series<'a> {
         let what = match self.column {
             MEAN_SCORE => format!("mean score of the last {WINDOW} episodes"),
             column => column.to_owned(),
+        };
+        let what = if self.human {
+            format!("human-normalised {what}")
+        } else {
+            what
         };
         match self.smooth {
             1 => what,
@@ -85,7 +99,10 @@ impl<'a> Series<'a> {
                 path.display()
             ));
         }
-        let points = parse_points(rows, self.column).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
+        let mut points = parse_points(rows, self.column).map_err(|error| anyhow!("`{}`: {error}", path.display()))?;
+        if self.human {
+            normalise(&dir, &mut points)?;
+        }
         Ok(smoothed(&points, self.smooth))
     }
 
@@ -97,6 +114,23 @@ impl<'a> Series<'a> {
             column => format!("`{}` has no value of `{column}` yet", path.display()),
         })
     }
+}
+
+/// Turns the scores of a run into human-normalised ones.
+fn normalise(dir: &RunDir, points: &mut [Point]) -> anyhow::Result<()> {
+    let config = Config::read(&dir.config())?;
+    let env = config.env_info()?;
+    for point in points {
+        let normalised = env.atari(&config.env).and_then(|_| normalised(env.short, point.value));
+        point.value = normalised.ok_or_else(|| {
+            anyhow!(
+                "`{}`: {} has no human-normalised scores, which are defined for 57 Atari games",
+                dir.path().display(),
+                env.id()
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// The complete lines: a killed run may leave half a line, whose last number could be wrong.

@@ -124,10 +124,10 @@ fn outlook(jobs: &[Job], states: &[State], ledger: &Ledger, at_once: usize) -> S
 }
 
 fn draw(args: &SuitePlotArgs) -> anyhow::Result<()> {
-    files::check_svg(&args.output, "curves are")?;
+    files::check_picture(&args.output, "curves are")?;
     let suite = SuiteFile::read(&args.file)?;
     let jobs = jobs(&suite, &Selection::default())?;
-    files::write(&args.output, &plot::svg(&suite, &jobs, args.over)?)?;
+    files::write_picture(&args.output, &plot::svg(&suite, &jobs, args.over)?)?;
     output::say(&format!("drawn into {}", args.output.display()));
     Ok(())
 }
