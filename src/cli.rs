@@ -177,6 +177,12 @@ pub(crate) struct EvalArgs {
     /// For Atari games: evaluate under this protocol instead of the training's: `nature`, `machado` or `sb3`
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
+    /// Play so many emulator frames, and count the episodes that end within them, instead of a number of episodes
+    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "episodes", allow_negative_numbers = true)]
+    pub(crate) frames: Option<u64>,
+    /// A setting of the environment, e.g. `max_episode_frames=18k`, `max_noops=0`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<Setting>,
     /// The seed of the environments and of the policy
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,

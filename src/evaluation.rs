@@ -21,6 +21,8 @@ pub(crate) const LONG_STEPS: u64 = 100_000;
 #[derive(Clone, Debug)]
 pub(crate) struct How {
     pub(crate) episodes: usize,
+    /// The frames after which it ends, with the episodes that have ended by then.
+    pub(crate) frames: u64,
     /// The seed of the environments and of the policy.
     pub(crate) seed: u64,
     pub(crate) mode: Mode,
@@ -120,7 +122,10 @@ fn play<O: Elem>(
     let mut rng = stream(how.seed, "evaluation epsilon", 0);
     let num_actions = env.spec().num_actions as u32;
     env.reset(Some(how.seed), &mut obs)?;
-    while (0..n).any(|i| finished[i].len() < quota(i)) {
+    let most = how.frames / u64::from(env.spec().frames_per_step) / n as u64;
+    let mut played = 0;
+    while played < most && (0..n).any(|i| finished[i].len() < quota(i)) {
+        played += 1;
         policy.act(&obs, &is_first, how.mode, &mut actions)?;
         if how.epsilon > 0.0 {
             for action in &mut actions {
@@ -150,6 +155,12 @@ fn play<O: Elem>(
         if !watch(finished.iter().map(Vec::len).sum()) {
             return Ok(None);
         }
+    }
+    if finished.iter().all(Vec::is_empty) {
+        bail!(
+            "no episode ended within {} frames over {n} environments: give more",
+            how.frames
+        );
     }
     Ok(Some(Played {
         episodes: finished.concat(),
@@ -227,6 +238,7 @@ mod tests {
         let mut env = Serial::new((0..3).map(|_| Lengths { length: 0, step: 0 }).collect());
         let how = How {
             episodes: 7,
+            frames: u64::MAX,
             seed: 5,
             mode: Mode::Sample,
             epsilon: 0.0,
@@ -246,6 +258,32 @@ mod tests {
         assert_eq!(played.frames() as f64, lengths.iter().sum::<f64>());
         assert!(seen.is_sorted() && seen.last() == Some(&7));
         assert_eq!(play(&mut Still, &how, &mut env, &mut |_| false).unwrap(), None);
+    }
+
+    #[test]
+    fn a_number_of_frames_ends_an_evaluation_with_the_episodes_so_far() {
+        let how = |frames| How {
+            episodes: usize::MAX,
+            frames,
+            seed: 5,
+            mode: Mode::Sample,
+            epsilon: 0.0,
+            env_threads: 1,
+            device: "cpu".to_owned(),
+        };
+        // Episodes of 100 steps in two environments.
+        let play = |frames| {
+            let mut env = Serial::new((0..2).map(|_| Actions(0)).collect());
+            play(&mut Still, &how(frames), &mut env, &mut |_| true)
+        };
+        let episodes = |frames| play(frames).unwrap().unwrap().episodes;
+        assert_eq!(episodes(200), [(0.0, 100); 2]);
+        assert_eq!(episodes(599), [(0.0, 100); 4]);
+        let error = play(199).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "no episode ended within 199 frames over 2 environments: give more"
+        );
     }
 
     /// Its episodes have 100 steps, each of which scores its action.
@@ -285,6 +323,7 @@ mod tests {
             let mut env = Serial::new((0..4).map(|_| Actions(0)).collect());
             let how = How {
                 episodes: 16,
+                frames: u64::MAX,
                 seed,
                 mode: Mode::Greedy,
                 epsilon,

@@ -212,6 +212,7 @@ fn evaluate_in(run: &Path, episodes: usize) -> anyhow::Result<Evaluation> {
     let (config, section) = last_checkpoint(run)?;
     let how = How {
         episodes,
+        frames: u64::MAX,
         seed: 0,
         mode: Mode::Sample,
         epsilon: 0.0,

@@ -122,6 +122,26 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
             .unwrap()
             .contains("pong-ppo-1")
     );
+    // Episodes of 100 steps, as a setting of the environment cuts them off.
+    let caps = [
+        "eval",
+        "pong-ppo-1",
+        "--set=max_episode_frames=400",
+        "--set=max_noops=0",
+        "--json",
+    ];
+    let eval = |more: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&succeed(dir.path(), &[&caps[..], more].concat())).unwrap()
+    };
+    assert_eq!(eval(&["--episodes=3"])["frames"], 1_200);
+    // 32 environments, each of which ends one within 400 frames.
+    let report = eval(&["--frames=13k"]);
+    assert_eq!((&report["episodes"], &report["frames"]), (&32.into(), &12_800.into()));
+    let error = fail(coinop(dir.path()).args(["eval", "pong-ppo-1", "--set=gamma=0.5"]));
+    assert_eq!(
+        error,
+        "error: gamma = 0.5: only settings of the environment can be changed here"
+    );
     succeed(
         dir.path(),
         &["plot", "pong-ppo-1", "--human-normalized", "-o", "curve.png"],

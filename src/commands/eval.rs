@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::cli::EvalArgs;
 use crate::config::{Config, check_threads, threads_or_cores};
-use crate::count::parse_count;
+use crate::count::{counted, parse_count};
 use crate::evaluation::{How, Played, evaluate, statistics};
 use crate::report::human::normalised;
 use crate::report::numbers::percent;
@@ -140,9 +140,18 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
             None => bail!("--protocol is for Atari games, which {} is not: leave it out", env.id()),
         }
     }
+    for setting in &args.set {
+        config = config.with_env(setting)?;
+    }
     let protocol = env.atari(&config.env).map(|atari| atari.protocol);
+    let episodes = if args.frames.is_some() {
+        usize::MAX
+    } else {
+        args.episodes
+    };
     let how = How {
-        episodes: args.episodes,
+        episodes,
+        frames: args.frames.unwrap_or(u64::MAX),
         seed: args.seed,
         mode: if args.greedy { Mode::Greedy } else { Mode::Sample },
         epsilon: args.epsilon,
@@ -153,7 +162,14 @@ fn report(args: &EvalArgs, dir: &RunDir) -> anyhow::Result<Report> {
     let played = evaluate(&config, &section, &how, &mut |played| {
         let now = Instant::now();
         if line.is_due(now) {
-            line.show(now, played as u64, format!("{played}/{} episodes", args.episodes));
+            line.show(
+                now,
+                played as u64,
+                match args.frames {
+                    None => format!("{played}/{} episodes", args.episodes),
+                    Some(_) => counted(played, "episode"),
+                },
+            );
         }
         true
     });

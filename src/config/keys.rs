@@ -6,6 +6,7 @@
 //!
 //! A preset contains every name, so names and values are checked against it.
 
+use std::fmt;
 use std::str::FromStr;
 
 use coinop_atari::names::likeness;
@@ -104,6 +105,12 @@ impl Setting {
             key: format!("{section}.{}", self.key),
             ..self
         }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} = {}", self.key, self.value)
     }
 }
 

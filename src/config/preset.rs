@@ -20,6 +20,16 @@ impl Config {
         Self::valid(table)?.with(&options)
     }
 
+    /// Changes a setting of the environment.
+    pub(crate) fn with_env(&self, setting: &Setting) -> anyhow::Result<Self> {
+        let changed = self.with(std::slice::from_ref(setting))?;
+        let same = |a: &Config| (a.run.clone(), a.algo.clone());
+        if same(&changed) != same(self) {
+            bail!("{setting}: only settings of the environment can be changed here");
+        }
+        Ok(changed)
+    }
+
     /// Changes some settings.
     pub(crate) fn with(&self, settings: &[Setting]) -> anyhow::Result<Self> {
         let mut table: Table = toml::from_str(&self.to_toml()?)?;

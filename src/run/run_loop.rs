@@ -220,6 +220,7 @@ impl Evaluator<'_> {
         let episodes = usize::try_from(run.eval_episodes).unwrap_or(usize::MAX);
         let how = How {
             episodes,
+            frames: u64::MAX,
             seed: derive_seed(run.seed, "evaluation", frames),
             mode: Mode::Sample,
             epsilon: 0.0,

@@ -46,6 +46,13 @@ pub struct AtariOptions {
     /// Whether a lost life stops the return, though the episode goes on; overrides the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_life_stops_return: Option<bool>,
+    /// The maximum number of no-ops at the start of an episode, of which a random number is played; 0 for none. Overrides the
+    /// protocol, which has 30, or none if it is `machado`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_noops: Option<u32>,
+    /// The frames after which an episode is truncated; overrides the protocol, which has 108,000, or 30 minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_episode_frames: Option<u32>,
     /// The folder of ROMs, if not the one provided by set-up. The program stores it as an absolute path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roms: Option<PathBuf>,
@@ -55,6 +62,8 @@ pub struct AtariOptions {
 pub(super) const WITHOUT_DEFAULT: &[&str] = &[
     "all_actions",
     "lost_life_stops_return",
+    "max_episode_frames",
+    "max_noops",
     "mode",
     "pooled_frames",
     "repeat_action_probability",
@@ -107,6 +116,17 @@ pub(super) fn factory(game: &str, options: &EnvOptions) -> Result<AnyFactory, En
     config.pooled_frames = options.pooled_frames.unwrap_or(config.pooled_frames);
     config.all_actions = options.all_actions.unwrap_or(config.all_actions);
     config.lost_life_stops_return = options.lost_life_stops_return.unwrap_or(config.lost_life_stops_return);
+    config.max_noops = options.max_noops.unwrap_or(config.max_noops);
+    if let Some(frames) = options.max_episode_frames {
+        if frames < config.frame_skip {
+            let text = format!(
+                "max_episode_frames = {frames}: it must be at least {}, a step",
+                config.frame_skip
+            );
+            return Err(EnvError::BadSetting(text));
+        }
+        config.max_frames = frames;
+    }
     if let Some(probability) = options.repeat_action_probability {
         config.repeat_action_probability = probability;
     }
