@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Play(PlayArgs),
     /// Watch a run on the terminal: its curves and numbers, and its agent at play
     Watch(WatchArgs),
+    /// Write the network of a run for other programs, as ONNX or safetensors
+    Export(ExportArgs),
     /// List environments, or show the options of one
     Envs {
         /// An environment, perhaps with options, e.g. `pong@mode=1`
@@ -207,6 +209,21 @@ pub(crate) struct EvalArgs {
     /// The device of the network [default: the training's]
     #[arg(long)]
     pub(crate) device: Option<String>,
+    /// The ROM folder [default: the training's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// A run folder, or its name under runs/
+    pub(crate) run: PathBuf,
+    /// The file to write, .onnx or .safetensors; a JSON file beside it says what it is
+    #[arg(short, long, default_value = "agent.onnx", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The checkpoint: `last`, `best` (by evaluation during training), or its frames, e.g. 2M
+    #[arg(long, default_value = "last", value_name = "WHICH")]
+    pub(crate) checkpoint: Which,
     /// The ROM folder [default: the training's]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,

@@ -17,8 +17,8 @@ use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{
-    atari, bench, check, doctor, envs, eval, play, plot, runs, settings, shell, suite, table, train, verify_resume,
-    watch,
+    atari, bench, check, doctor, envs, eval, export, play, plot, runs, settings, shell, suite, table, train,
+    verify_resume, watch,
 };
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
@@ -140,6 +140,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Watch(args) => {
             process_settings::apply();
             watch::run(&args)?;
+        }
+        Command::Export(args) => {
+            process_settings::apply();
+            export::run(&args)?;
         }
         Command::Envs { env, json } => envs::run(env.as_ref(), json)?,
         Command::Settings(args) => settings::run(&args)?,

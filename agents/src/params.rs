@@ -75,6 +75,11 @@ impl Params {
         self.flat.shallow_clone()
     }
 
+    /// The values with their names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.names.iter().map(String::as_str).zip(&self.leaves)
+    }
+
     /// A version number that changes whenever a value does.
     pub(crate) fn version(&self) -> Result<i64, TchError> {
         self.flat.f_internal_version()

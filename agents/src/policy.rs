@@ -7,7 +7,7 @@ use coinop_envs::{Elem, EnvSpec};
 use tch::{Device, Kind, Tensor};
 
 use crate::explore::{epsilon_greedy, greedy_action, sample_action};
-use crate::network::{ActorCritic, NetworkConfig, Observation, QNetwork, RecurrentState};
+use crate::network::{ActorCritic, AnyNetwork, NetworkConfig, Observation, QNetwork, RecurrentState};
 use crate::{AgentError, Checkpoint, Section, TrainError};
 
 /// How a policy chooses actions.
@@ -79,6 +79,11 @@ pub trait Policy {
     /// The value of each observation of the last [`act`](Self::act), the expected return from it; `None`, the default, if
     /// the policy has no estimate other than its [`outputs`](Self::outputs).
     fn state_values(&self) -> Option<&[f32]> {
+        None
+    }
+
+    /// Its network, for export; `None`, the default, if it has none of ours.
+    fn network(&self) -> Option<AnyNetwork<'_>> {
         None
     }
 }
@@ -239,6 +244,10 @@ impl<O: Observation> Policy for ActorCriticPolicy<O> {
     fn state_values(&self) -> Option<&[f32]> {
         Some(&self.values)
     }
+
+    fn network(&self) -> Option<AnyNetwork<'_>> {
+        Some(AnyNetwork::ActorCritic(&self.network))
+    }
 }
 
 /// The epsilon-greedy policy of a network of action values.
@@ -316,6 +325,10 @@ impl<O: Observation> Policy for ValuePolicy<O> {
 
     fn outputs(&self) -> Outputs<'_> {
         Outputs::Values(&self.values)
+    }
+
+    fn network(&self) -> Option<AnyNetwork<'_>> {
+        Some(AnyNetwork::QNetwork(&self.network))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::Observations;
 use crate::guard::{Guarded, catch};
+use crate::normalize::Normalization;
 use crate::vec_env::{Pooled, Remote, Serial, Threaded};
 use crate::{Elem, Env, EnvError, EnvSpec, VecEnv, memory};
 
@@ -78,6 +79,12 @@ pub trait EnvFactory: Send + Sync {
     /// learning from it. Does nothing by default.
     fn observe(&self, obs: &mut [Self::Obs]) {
         let _ = obs;
+    }
+
+    /// What [`observe`](Self::observe) does, in numbers, for agents that leave this library; `None`, the default, if it does
+    /// nothing.
+    fn normalization(&self) -> Option<Normalization> {
+        None
     }
 }
 

@@ -85,6 +85,31 @@ impl Running {
     }
 }
 
+/// What normalised observations are, in numbers: `(x - mean) / deviation`, from `-clip` to `clip`.
+///
+/// ```
+/// use coinop_envs::EnvFactory;
+/// use coinop_envs::classic::CartPole;
+/// use coinop_envs::normalize::NormalizeObservation;
+/// use coinop_envs::{Env, FromFn};
+///
+/// let factory = NormalizeObservation::new(FromFn::new(|| Ok(CartPole::v1()))?);
+/// factory.make(0)?.reset(Some(1), &mut [0.0; 4])?;
+/// let normalization = factory.normalization().expect("it normalises");
+/// // After one observation, its numbers are the means.
+/// assert_eq!((normalization.deviation, normalization.clip), (vec![1.0; 4], 10.0));
+/// # Ok::<(), coinop_envs::EnvError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalization {
+    /// The mean of each number of an observation.
+    pub mean: Vec<f32>,
+    /// The standard deviation of each number.
+    pub deviation: Vec<f32>,
+    /// The greatest magnitude of a normalised number.
+    pub clip: f32,
+}
+
 /// Statistics that environments, perhaps in several threads, share, unless they are frozen.
 #[derive(Clone, Debug)]
 struct Shared {
@@ -246,6 +271,21 @@ impl EnvFactory for NormalizeObservation {
         self.inner.observe(obs);
         self.shared.lock().normalize(obs);
     }
+
+    /// Of this factory; one around another that normalises, too, has none in one step.
+    fn normalization(&self) -> Option<Normalization> {
+        if self.inner.normalization().is_some() {
+            return None;
+        }
+        let running = self.shared.lock();
+        Some(Normalization {
+            mean: running.means.iter().map(|mean| *mean as f32).collect(),
+            deviation: (0..running.means.len())
+                .map(|at| running.deviation(at) as f32)
+                .collect(),
+            clip: LARGEST as f32,
+        })
+    }
 }
 
 impl<O: Elem> EnvFactory for NormalizeReward<O> {
@@ -297,6 +337,10 @@ impl<O: Elem> EnvFactory for NormalizeReward<O> {
 
     fn observe(&self, obs: &mut [O]) {
         self.inner.observe(obs);
+    }
+
+    fn normalization(&self) -> Option<Normalization> {
+        self.inner.normalization()
     }
 }
 

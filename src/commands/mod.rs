@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod envs;
 pub(crate) mod eval;
+pub(crate) mod export;
 pub(crate) mod play;
 pub(crate) mod plot;
 pub(crate) mod runs;

@@ -2,7 +2,7 @@
 
 use coinop_envs::guard::catch;
 
-use crate::network::Observation;
+use crate::network::{AnyNetwork, Observation};
 use crate::times::Times;
 use crate::{
     AgentError, Checkpoint, CheckpointError, Mode, Outputs, Policy, Progress, Resumption, Section, TrainError, Trainer,
@@ -107,5 +107,9 @@ impl<O: Observation> Policy for GuardedPolicy<O> {
 
     fn state_values(&self) -> Option<&[f32]> {
         catch(|| self.inner.state_values()).unwrap_or(None)
+    }
+
+    fn network(&self) -> Option<AnyNetwork<'_>> {
+        catch(|| self.inner.network()).unwrap_or(None)
     }
 }

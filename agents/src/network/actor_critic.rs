@@ -1,12 +1,14 @@
 //! Actor-critic networks: a policy head and a value head on one body.
 
-use coinop_envs::EnvSpec;
+use coinop_envs::normalize::Normalization;
 use coinop_envs::rng::Rng;
+use coinop_envs::{EnvSpec, Observations};
 use tch::{Device, Tensor, no_grad};
 
 use super::body::Body;
 use super::core::Lstm;
 use super::layer::{HeadLayer, TorsoBuilder};
+use super::onnx::Graph;
 use super::{NetworkConfig, RecurrentState};
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
@@ -158,6 +160,33 @@ impl ActorCritic {
         state: &mut RecurrentState,
     ) -> Result<(Tensor, Tensor), AgentError> {
         no_grad(|| self.answer(self.body.infer(&self.params, obs)?, is_first, state))
+    }
+
+    /// Writes the network as ONNX: `obs` to `logits` `[n, actions]` and `value` `[n]`, and with an LSTM `hidden` and
+    /// `cell` to `hidden_out` and `cell_out`, both `[n, 256]`, 0 at the start of an episode. `normalization` is what the
+    /// environment does to observations; `about` becomes the metadata.
+    ///
+    /// # Errors
+    ///
+    /// If its torso is a closure, or libtorch fails.
+    pub fn to_onnx(
+        &self,
+        observations: Observations,
+        normalization: Option<&Normalization>,
+        about: &[(String, String)],
+    ) -> Result<Vec<u8>, AgentError> {
+        let (mut graph, params) = (Graph::new(), &self.params);
+        let mut x = self.body.onnx(&mut graph, params, observations, normalization)?;
+        if let Some(core) = &self.core {
+            x = core.onnx(&mut graph, params, &x)?;
+        }
+        let logits = self.policy.onnx(&mut graph, params, &x)?;
+        let value = self.value.onnx(&mut graph, params, &x)?;
+        let axis = graph.lengths(&[1]);
+        let value = graph.node("Squeeze", &[&value, &axis], Vec::new());
+        graph.output("logits", &logits, &[self.num_actions]);
+        graph.output("value", &value, &[]);
+        Ok(graph.finish(about))
     }
 
     /// Applies the heads to the features of the body.

@@ -12,11 +12,13 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use coinop_envs::Shape;
+use coinop_envs::normalize::Normalization;
+use coinop_envs::{Observations, Shape};
 use tch::kind::Element;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-use super::layer::{Buffer, Layer, Spec, TorsoBuilder, Weights};
+use super::layer::{Buffer, Layer, Spec, TorsoBuilder, Weights, flat};
+use super::onnx::{Computed, Graph, Name, int, normalized};
 use super::torso::{Sequence, Torso, find};
 use super::{BodyKind, NetworkConfig, Observation, Precision};
 use crate::device::upload;
@@ -126,6 +128,27 @@ impl Pass<'_> {
             None => weights.insert(spec.weights(self.params, body.kind(), scale, false)?),
         };
         spec.compute(x, weights)
+    }
+}
+
+/// The observations in a graph, before they are scaled.
+pub(super) struct Observed {
+    pub(super) unscaled: Computed,
+    /// What a layer that reads them multiplies its weights by.
+    pub(super) scale: Option<f64>,
+}
+
+impl Observed {
+    /// The observations with pixels from 0 to 1.
+    pub(super) fn scaled(&self, graph: &mut Graph) -> Computed {
+        let Some(scale) = self.scale else {
+            return self.unscaled.clone();
+        };
+        let scale = graph.number(scale);
+        Computed {
+            name: graph.node("Mul", &[&self.unscaled.name, &scale], Vec::new()),
+            ..self.unscaled
+        }
     }
 }
 
@@ -283,6 +306,53 @@ impl Body {
         };
         let features = (self.torso.compute)(&pass)?;
         self.flat(&features)?.f_to_kind(Kind::Float)
+    }
+
+    /// Adds the body to a graph, from observations to features.
+    pub(super) fn onnx(
+        &self,
+        graph: &mut Graph,
+        params: &Params,
+        observations: Observations,
+        normalization: Option<&Normalization>,
+    ) -> Result<Name, AgentError> {
+        let Some(sequence) = &self.torso.sequence else {
+            return Err(AgentError::BadConfig {
+                name: "network.body",
+                value: "a closure".to_owned(),
+                reason: "what a closure computes cannot be written as ONNX: write its parameters as .safetensors",
+            });
+        };
+        let is_pixels = observations == Observations::Pixels;
+        let dims = self.obs_shape.dims();
+        let mut x = graph.input("obs", is_pixels, dims);
+        if is_pixels {
+            // 1 is a 32-bit float.
+            x = graph.node("Cast", &[&x], vec![int("to", 1)]);
+        }
+        if let Some(by) = normalization {
+            x = normalized(graph, &x, by)?;
+        }
+        if let Some(center) = &self.center {
+            let scale = if is_pixels { 1.0 } else { PIXEL_SCALE };
+            let center = graph.constant(&center.f_mul_scalar(scale)?)?;
+            x = graph.node("Sub", &[&x, &center], Vec::new());
+        }
+        let is_picture = self.convolves();
+        if !is_picture && dims.len() > 1 {
+            x = graph.node("Flatten", &[&x], vec![int("axis", 1)]);
+        }
+        let obs = Observed {
+            unscaled: Computed { name: x, is_picture },
+            scale: is_pixels.then_some(PIXEL_SCALE),
+        };
+        let out = sequence.onnx(graph, &self.layers, params, &obs, None)?;
+        Ok(flat(graph, out))
+    }
+
+    /// The means that are subtracted from pixels.
+    pub(super) fn means(&self) -> Option<(&'static str, &Tensor)> {
+        self.center.as_ref().map(|center| (CENTER, center))
     }
 
     /// Subtracts from every pixel its mean over these observations `[n, obs_shape…]`, `u8`, from now on.

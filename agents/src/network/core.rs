@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::layer::TorsoBuilder;
+use super::onnx::{Graph, Name, int};
 use crate::device::upload;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
@@ -158,6 +159,47 @@ impl Lstm {
             Ok(LstmState { hidden, cell })
         };
         Ok(RecurrentState(core.map(state).transpose()?))
+    }
+
+    /// Adds one step to a graph, with the state before and after it as inputs and outputs.
+    pub(super) fn onnx(&self, graph: &mut Graph, params: &Params, features: &Name) -> Result<Name, TchError> {
+        const WIDTH: usize = CELLS as usize;
+        let [hidden, cell] = ["hidden", "cell"].map(|name| graph.input(name, false, &[WIDTH]));
+        let [input_weight, input_bias, weight, bias] = [0, 1, 2, 3].map(|i| params.leaf(self.at + i));
+        let bias = graph.constant(&input_bias.f_add(bias)?)?;
+        let (input_weight, weight) = (graph.constant(input_weight)?, graph.constant(weight)?);
+        let transposed = || vec![int("transB", 1)];
+        let of_input = graph.node("Gemm", &[features, &input_weight, &bias], transposed());
+        let of_hidden = graph.node("Gemm", &[&hidden, &weight], transposed());
+        let gates = graph.node("Add", &[&of_input, &of_hidden], Vec::new());
+        let lengths = graph.lengths(&[CELLS; 4]);
+        let [input, forget, new, output] = graph.nodes_of("Split", &[&gates, &lengths], vec![int("axis", 1)]);
+        let peepholes = self.has_peepholes.then(|| params.leaf(self.at + 4));
+        let gate = |graph: &mut Graph, gate: &Name, cell: &Name, first: i64| -> Result<Name, TchError> {
+            let seen = match peepholes {
+                None => gate.clone(),
+                Some(weights) => {
+                    let weights = graph.constant(&weights.f_narrow(0, first, CELLS)?)?;
+                    let seen = graph.node("Mul", &[cell, &weights], Vec::new());
+                    graph.node("Add", &[gate, &seen], Vec::new())
+                }
+            };
+            Ok(graph.node("Sigmoid", &[&seen], Vec::new()))
+        };
+        let input = gate(graph, &input, &cell, 0)?;
+        let forget = gate(graph, &forget, &cell, CELLS)?;
+        let new = graph.node("Tanh", &[&new], Vec::new());
+        let (kept, new) = (
+            graph.node("Mul", &[&forget, &cell], Vec::new()),
+            graph.node("Mul", &[&input, &new], Vec::new()),
+        );
+        let cell = graph.node("Add", &[&kept, &new], Vec::new());
+        let output = gate(graph, &output, &cell, 2 * CELLS)?;
+        let shown = graph.node("Tanh", &[&cell], Vec::new());
+        let hidden = graph.node("Mul", &[&output, &shown], Vec::new());
+        graph.output("hidden_out", &hidden, &[WIDTH]);
+        graph.output("cell_out", &cell, &[WIDTH]);
+        Ok(hidden)
     }
 
     /// The hidden state `[t · n, 256]` after each of the features `[t · n, width]`.

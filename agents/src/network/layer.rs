@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::onnx::{Computed, Graph, Name, float, int, ints};
 use crate::AgentError;
 use crate::init::Init;
 use crate::params::Params;
@@ -189,6 +190,59 @@ impl Spec {
     }
 }
 
+impl Spec {
+    /// Adds the layer to a graph, as it is without a gradient.
+    pub(super) fn onnx(
+        &self,
+        graph: &mut Graph,
+        params: &Params,
+        x: Computed,
+        scale: Option<f64>,
+    ) -> Result<Computed, TchError> {
+        let Weights { weight, bias, norm } = self.weights(params, Kind::Float, scale, false)?;
+        let (weight, bias) = (graph.constant(&weight)?, graph.constant(&bias)?);
+        let is_picture = self.is_convolution();
+        let name = match self.op {
+            Op::Conv { stride, padding } => {
+                let attributes = vec![
+                    ints("strides", &[stride; 2]),
+                    ints("pads", &[padding; 4]),
+                    // The default, which not every engine knows.
+                    ints("dilations", &[1, 1]),
+                ];
+                graph.node("Conv", &[&x.name, &weight, &bias], attributes)
+            }
+            Op::Linear => {
+                let x = flat(graph, x);
+                graph.node("Gemm", &[&x, &weight, &bias], vec![int("transB", 1)])
+            }
+        };
+        let NormWeights::Layer { gain, bias } = norm else {
+            // That of batches is absorbed.
+            return Ok(Computed { name, is_picture });
+        };
+        let turned = |graph: &mut Graph, x: &Name, order: &[i64]| match is_picture {
+            true => graph.node("Transpose", &[x], vec![ints("perm", order)]),
+            false => x.clone(),
+        };
+        let (gain, bias) = (graph.constant(&gain)?, graph.constant(&bias)?);
+        let x = turned(graph, &name, &[0, 2, 3, 1]);
+        let attributes = vec![int("axis", -1), float("epsilon", NORM_EPSILON)];
+        let x = graph.node("LayerNormalization", &[&x, &gain, &bias], attributes);
+        let name = turned(graph, &x, &[0, 3, 1, 2]);
+        Ok(Computed { name, is_picture })
+    }
+}
+
+/// Flattens each sample, pictures pixel by pixel.
+pub(super) fn flat(graph: &mut Graph, x: Computed) -> Name {
+    if !x.is_picture {
+        return x.name;
+    }
+    let x = graph.node("Transpose", &[&x.name], vec![ints("perm", &[0, 2, 3, 1])]);
+    graph.node("Flatten", &[&x], vec![int("axis", 1)])
+}
+
 /// Applies `f` to a tensor whose last dimension is that of the filters; pictures are stored that way.
 fn by_pixel(x: &Tensor, f: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Tensor, TchError> {
     match x.dim() {
@@ -204,6 +258,13 @@ pub(super) struct HeadLayer {
 }
 
 impl HeadLayer {
+    /// Adds the layer to a graph.
+    pub(super) fn onnx(self, graph: &mut Graph, params: &Params, x: &Name) -> Result<Name, TchError> {
+        let weight = graph.constant(params.leaf(self.weight))?;
+        let bias = graph.constant(params.leaf(self.weight + 1))?;
+        Ok(graph.node("Gemm", &[x, &weight, &bias], vec![int("transB", 1)]))
+    }
+
     pub(super) fn apply(self, params: &Params, x: &Tensor) -> Result<Tensor, TchError> {
         x.f_linear(params.leaf(self.weight), Some(params.leaf(self.weight + 1)))
     }

@@ -27,19 +27,21 @@ mod actor_critic;
 mod body;
 mod core;
 mod layer;
+mod onnx;
 mod precision;
 mod q_network;
 mod torso;
 
+use std::borrow::Cow;
 use std::fmt;
 
-use coinop_envs::{Elem, Shape};
-use std::borrow::Cow;
-
+use coinop_envs::normalize::Normalization;
+use coinop_envs::{Elem, Observations, Shape};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tch::Tensor;
 
 use crate::AgentError;
 use crate::init::Init;
@@ -50,6 +52,7 @@ pub use body::{Body, Pass};
 pub(crate) use body::{joined, rows};
 pub use core::{Core, RecurrentState};
 pub use layer::{Buffer, Convolution, Layer, Norm, TorsoBuilder};
+pub use onnx::OPSET;
 pub use precision::Precision;
 pub use q_network::{Head, QNetwork};
 pub use torso::{Activation, Torso, register};
@@ -363,6 +366,50 @@ fn wrong_shape(kind: &BodyKind, shape: Shape, reason: &'static str) -> AgentErro
         network: kind.name().to_owned(),
         shape: shape.to_string(),
         reason: reason.to_owned(),
+    }
+}
+
+/// The network of a policy.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum AnyNetwork<'a> {
+    /// Of PPO, PAAC and A3C.
+    ActorCritic(&'a ActorCritic),
+    /// Of methods that learn the values of actions.
+    QNetwork(&'a QNetwork),
+}
+
+impl AnyNetwork<'_> {
+    /// See [`ActorCritic::to_onnx`] and [`QNetwork::to_onnx`].
+    ///
+    /// # Errors
+    ///
+    /// If its torso is a closure, or libtorch fails.
+    pub fn to_onnx(
+        &self,
+        observations: Observations,
+        normalization: Option<&Normalization>,
+        about: &[(String, String)],
+    ) -> Result<Vec<u8>, AgentError> {
+        match self {
+            Self::ActorCritic(network) => network.to_onnx(observations, normalization, about),
+            Self::QNetwork(network) => network.to_onnx(observations, normalization, about),
+        }
+    }
+
+    /// Its parameters by name, and the means that it subtracts from pixels.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn tensors(&self) -> Result<Vec<(String, Tensor)>, AgentError> {
+        let (params, body) = match self {
+            Self::ActorCritic(network) => (network.params(), network.body()),
+            Self::QNetwork(network) => (network.params(), network.body()),
+        };
+        let named = params.named().chain(body.means());
+        let copied = named.map(|(name, values)| Ok((name.to_owned(), values.f_detach_copy()?)));
+        copied.collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Networks of action values.
 
-use coinop_envs::EnvSpec;
+use coinop_envs::normalize::Normalization;
 use coinop_envs::rng::Rng;
+use coinop_envs::{EnvSpec, Observations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor, no_grad};
@@ -9,6 +10,7 @@ use tch::{Device, TchError, Tensor, no_grad};
 use super::NetworkConfig;
 use super::body::Body;
 use super::layer::{HIDDEN_GAIN, HeadLayer, TorsoBuilder};
+use super::onnx::{Graph, int, ints};
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -180,6 +182,42 @@ impl QNetwork {
     /// If libtorch fails, for example because memory is exhausted.
     pub fn infer(&self, obs: &Tensor) -> Result<Tensor, AgentError> {
         no_grad(|| Ok(self.answer(&self.body.infer(&self.params, obs)?)?))
+    }
+
+    /// Writes the network as ONNX: `obs` to `action_values` `[n, actions]`. `normalization` is what the environment does to
+    /// observations; `about` becomes the metadata.
+    ///
+    /// # Errors
+    ///
+    /// If its torso is a closure, or libtorch fails.
+    pub fn to_onnx(
+        &self,
+        observations: Observations,
+        normalization: Option<&Normalization>,
+        about: &[(String, String)],
+    ) -> Result<Vec<u8>, AgentError> {
+        let (mut graph, params) = (Graph::new(), &self.params);
+        let x = self.body.onnx(&mut graph, params, observations, normalization)?;
+        let values = match &self.head {
+            Layers::Plain(layer) => layer.onnx(&mut graph, params, &x)?,
+            Layers::Dueling { value, advantage } => {
+                let mut stream = |[hidden, out]: &[HeadLayer; 2]| {
+                    let hidden = hidden.onnx(&mut graph, params, &x)?;
+                    let hidden = graph.node("Relu", &[&hidden], Vec::new());
+                    out.onnx(&mut graph, params, &hidden)
+                };
+                let (value, advantages) = (stream(value)?, stream(advantage)?);
+                let mean = graph.node(
+                    "ReduceMean",
+                    &[&advantages],
+                    vec![ints("axes", &[1]), int("keepdims", 1)],
+                );
+                let advantages = graph.node("Sub", &[&advantages, &mean], Vec::new());
+                graph.node("Add", &[&value, &advantages], Vec::new())
+            }
+        };
+        graph.output("action_values", &values, &[self.num_actions]);
+        Ok(graph.finish(about))
     }
 
     /// Applies the head to the features of the body.

@@ -8,10 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
-use super::body::Pass;
-use super::layer::{Convolution, Layer, TorsoBuilder};
+use super::body::{Observed, Pass};
+use super::layer::{Convolution, Layer, Spec, TorsoBuilder};
+use super::onnx::{Computed, Graph, ints};
 use super::{BodyKind, wrong_shape};
 use crate::AgentError;
+use crate::params::Params;
 
 /// What a torso computes.
 type Compute = dyn Fn(&Pass<'_>) -> Result<Tensor, TchError> + Send;
@@ -20,6 +22,8 @@ type Compute = dyn Fn(&Pass<'_>) -> Result<Tensor, TchError> + Send;
 pub struct Torso {
     pub(super) width: i64,
     pub(super) compute: Box<Compute>,
+    /// The layers, if they are a list.
+    pub(super) sequence: Option<Arc<Sequence>>,
 }
 
 impl Torso {
@@ -30,6 +34,7 @@ impl Torso {
         Self {
             width,
             compute: Box::new(compute),
+            sequence: None,
         }
     }
 }
@@ -121,6 +126,29 @@ impl Activation {
             Self::Silu => x.f_silu(),
             Self::Tanh => x.f_tanh(),
         }
+    }
+
+    /// Adds the activation to a graph.
+    fn onnx(self, graph: &mut Graph, x: Computed) -> Computed {
+        let name = match self {
+            Self::Relu => graph.node("Relu", &[&x.name], Vec::new()),
+            Self::Elu => graph.node("Elu", &[&x.name], Vec::new()),
+            Self::Tanh => graph.node("Tanh", &[&x.name], Vec::new()),
+            Self::Silu => {
+                let gate = graph.node("Sigmoid", &[&x.name], Vec::new());
+                graph.node("Mul", &[&x.name, &gate], Vec::new())
+            }
+            Self::Gelu => {
+                // x (1 + erf(x / sqrt 2)) / 2
+                let [root, one, half] = [std::f64::consts::FRAC_1_SQRT_2, 1.0, 0.5].map(|value| graph.number(value));
+                let scaled = graph.node("Mul", &[&x.name, &root], Vec::new());
+                let erf = graph.node("Erf", &[&scaled], Vec::new());
+                let gate = graph.node("Add", &[&erf, &one], Vec::new());
+                let twice = graph.node("Mul", &[&x.name, &gate], Vec::new());
+                graph.node("Mul", &[&twice, &half], Vec::new())
+            }
+        };
+        Computed { name, ..x }
     }
 
     /// The same of a tensor that nothing else needs.
@@ -303,7 +331,76 @@ impl Sequence {
     }
 
     pub(super) fn into_torso(self) -> Torso {
-        Torso::new(self.flat(), move |pass| self.compute(pass, None))
+        let sequence = Arc::new(self);
+        let layers = Arc::clone(&sequence);
+        Torso {
+            sequence: Some(sequence),
+            ..Torso::new(layers.flat(), move |pass| layers.compute(pass, None))
+        }
+    }
+
+    /// Adds the layers to a graph, as they are without a gradient: on `x`, or on the observations.
+    pub(super) fn onnx(
+        &self,
+        graph: &mut Graph,
+        layers: &[Spec],
+        params: &Params,
+        obs: &Observed,
+        x: Option<Computed>,
+    ) -> Result<Computed, TchError> {
+        let mut x = x;
+        for step in &self.steps {
+            let through = |graph: &mut Graph, layer: &Layer, x: &Option<Computed>| match x {
+                Some(x) => layers[layer.0].onnx(graph, params, x.clone(), None),
+                None => layers[layer.0].onnx(graph, params, obs.unscaled.clone(), obs.scale),
+            };
+            let input = |graph: &mut Graph, x: &Option<Computed>| match x {
+                Some(x) => x.clone(),
+                None => obs.scaled(graph),
+            };
+            let with = |graph: &mut Graph, op: &str, a: &Computed, b: &Computed| Computed {
+                name: graph.node(op, &[&a.name, &b.name], Vec::new()),
+                ..a.clone()
+            };
+            x = Some(match step {
+                Step::Layer(layer, None) => through(graph, layer, &x)?,
+                Step::Layer(layer, Some(activation)) => {
+                    let out = through(graph, layer, &x)?;
+                    activation.onnx(graph, out)
+                }
+                Step::Skip(layer, activation) => {
+                    let out = through(graph, layer, &x)?;
+                    let out = activation.onnx(graph, out);
+                    let before = input(graph, &x);
+                    with(graph, "Add", &out, &before)
+                }
+                Step::MaxPool => {
+                    let before = input(graph, &x);
+                    let attributes = vec![
+                        ints("kernel_shape", &[3, 3]),
+                        ints("strides", &[2, 2]),
+                        ints("pads", &[1, 1, 1, 1]),
+                    ];
+                    Computed {
+                        name: graph.node("MaxPool", &[&before.name], attributes),
+                        ..before
+                    }
+                }
+                Step::Activation(activation) => {
+                    let before = input(graph, &x);
+                    activation.onnx(graph, before)
+                }
+                Step::Residual(block) => {
+                    let before = input(graph, &x);
+                    let out = block.onnx(graph, layers, params, obs, Some(before.clone()))?;
+                    with(graph, "Add", &out, &before)
+                }
+            });
+        }
+        Ok(match x {
+            Some(x) => x,
+            None => obs.scaled(graph),
+        })
     }
 
     /// Computes from `x`, or from the observations.
