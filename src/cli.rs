@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Table(TableArgs),
     /// Play the runs of a file, environments by agents by seeds, and make tables of their results
     Suite(SuiteArgs),
+    /// Search for settings: sample some at random, train with each for a while, and go on with the best
+    Tune(TuneArgs),
     /// Print a script that completes the command line, e.g. `source <(coinop completions bash)`
     Completions { shell: Shell },
     /// Write manual pages, one for each command
@@ -144,6 +146,9 @@ pub(crate) struct TrainArgs {
     /// The name of the run folder under runs/
     #[arg(long, conflicts_with = "run_dir")]
     pub(crate) name: Option<String>,
+    /// Save and stop after so many frames of the run, which `--resume` then continues; schedules span all of its frames
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
+    pub(crate) until: Option<u64>,
     /// Watch the run on the terminal, as `coinop watch` does
     #[arg(long)]
     pub(crate) watch: bool,
@@ -210,6 +215,33 @@ pub(crate) struct EvalArgs {
     #[arg(long)]
     pub(crate) device: Option<String>,
     /// The ROM folder [default: the training's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct TuneArgs {
+    /// The environment, perhaps with options, e.g. `pong@mode=1`; `envs` lists all
+    pub(crate) env: EnvName,
+    /// A TOML file that says what to sample and how long to train [default: learning rate and entropy around the preset's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) space: Option<PathBuf>,
+    /// The algorithm
+    #[arg(long, value_enum, default_value = "ppo")]
+    pub(crate) algo: Option<Algo>,
+    /// The settings to start from [default: fast]
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// A setting of all samples; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<Setting>,
+    /// The folder of the search under runs/ [default: tune-ENV-ALGO]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Runs at a time, which share the cores
+    #[arg(long, default_value = "1", value_name = "N", value_parser = parse_jobs, allow_negative_numbers = true)]
+    pub(crate) jobs: usize,
+    /// The ROM folder [default: COINOP_ROMS, else .roms here or in a parent folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) roms: Option<PathBuf>,
 }
@@ -594,13 +626,14 @@ const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 6] = [
 ];
 
 /// Other names of commands and our equivalents.
-const COMMANDS_OF_OTHERS: [(&[&str], &str); 6] = [
+const COMMANDS_OF_OTHERS: [(&[&str], &str); 7] = [
     (&["enjoy", "demo", "show", "render"], "play RUN"),
     (&["record", "video", "record-video"], "play RUN --video FILE.gif"),
     (&["evaluate", "test", "evaluation"], "eval RUN"),
     (&["learn", "fit", "run"], "train ENV"),
     (&["resume", "continue"], "train --resume RUN"),
     (&["benchmark", "profile", "speed"], "bench"),
+    (&["sweep", "optimize", "hpo", "search"], "tune ENV"),
 ];
 
 /// Suggests our name for a word of another tool.

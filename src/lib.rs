@@ -29,12 +29,14 @@ mod log;
 mod output;
 mod play;
 pub mod process_settings;
+mod processes;
 mod program;
 mod report;
 mod run;
 mod signals;
 mod statistics;
 mod suite;
+mod tune;
 mod watch;
 
 pub use library::{Agent, Error, Evaluation, Report, TrainConfig, evaluate, load, train};

@@ -17,7 +17,7 @@ use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{
-    atari, bench, check, doctor, envs, eval, export, play, plot, runs, settings, shell, suite, table, train,
+    atari, bench, check, doctor, envs, eval, export, play, plot, runs, settings, shell, suite, table, train, tune,
     verify_resume, watch,
 };
 use crate::output::{self, OutputError};
@@ -164,6 +164,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Plot(args) => plot::run(&args)?,
         Command::Table(args) => table::run(&args)?,
+        Command::Tune(args) => {
+            if let Some(signal) = tune::run(&args)? {
+                return Ok(ExitCode::from(signals::exit_code(signal)));
+            }
+        }
         Command::Suite(args) => {
             if let Some(signal) = suite::run(&args)? {
                 return Ok(ExitCode::from(signals::exit_code(signal)));

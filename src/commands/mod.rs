@@ -15,5 +15,6 @@ pub(crate) mod shell;
 pub(crate) mod suite;
 pub(crate) mod table;
 pub(crate) mod train;
+pub(crate) mod tune;
 pub(crate) mod verify_resume;
 pub(crate) mod watch;

@@ -48,7 +48,7 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     log::start(&dir.log())?;
     let run = Run::create(config, trainer, dir)?;
     announce(&run.config, &format!("into {}", run.dir.path().display()))?;
-    play(run, &stop, args.watch)
+    play(run, &stop, args)
 }
 
 /// Resumes a run.
@@ -102,7 +102,7 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
         journal,
         begun: frames,
     };
-    play(run, &stop, args.watch)
+    play(run, &stop, args)
 }
 
 /// The state to resume from.
@@ -199,15 +199,15 @@ fn what_is_not_exact(saved: &Section, now: &Config, resumption: Resumption) -> a
 }
 
 /// Plays a run to its end.
-fn play(mut run: Run, stop: &StopRequest, watched: bool) -> anyhow::Result<Outcome> {
+fn play(mut run: Run, stop: &StopRequest, args: &TrainArgs) -> anyhow::Result<Outcome> {
     let start = Instant::now();
     stop.will_save();
     // Without a terminal to draw on, lines tell of the progress as always.
-    let beside = match watched && terminal::is_there() {
+    let beside = match args.watch && terminal::is_there() {
         true => Some(Beside::start(&run.dir, stop)?),
         false => None,
     };
-    let played = run.play(u64::MAX, stop);
+    let played = run.play(args.until.unwrap_or(u64::MAX), stop);
     if let Some(beside) = beside {
         beside.finish();
     }
@@ -317,7 +317,7 @@ fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
     let path = dir.path().display().to_string();
     let (program, quoted) = (program(), quoted(&path));
     match summary.outcome {
-        Outcome::Stopped { .. } => say(&format!(
+        Outcome::Stopped { .. } | Outcome::Paused => say(&format!(
             "saved in {path}; resume it with `{program} train --resume {quoted}`"
         )),
         _ => say(&format!("saved in {path}; evaluate it with `{program} eval {quoted}`")),

@@ -1,5 +1,6 @@
 //! Environment names on the command line: `pong`, or with options `pong@mode=1,difficulty=3`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use coinop_envs::registry::{self, EnvInfo, EnvOptions, Gymnasium};
@@ -16,6 +17,18 @@ pub(crate) struct EnvName {
     pub(crate) name: String,
     /// Settings in the section `env`.
     pub(crate) options: Vec<Setting>,
+}
+
+impl fmt::Display for EnvName {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.name)?;
+        for (i, option) in self.options.iter().enumerate() {
+            let before = if i == 0 { '@' } else { ',' };
+            let option = option.to_string().replacen(" = ", "=", 1);
+            write!(to, "{before}{}", option.trim_start_matches("env."))?;
+        }
+        Ok(())
+    }
 }
 
 impl FromStr for EnvName {
