@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Draw the learning curves of runs; those that differ in their seed alone are one curve, their mean with its 95 % interval
     Plot(PlotArgs),
+    /// Write a page about runs: curves, scores, the settings that differ, a video, and the machine
+    Report(ReportArgs),
     /// Print the scores of runs; those that differ in their seed alone are one row
     Table(TableArgs),
     /// Play the runs of a file, environments by agents by seeds, and make tables of their results
@@ -396,6 +398,28 @@ pub(crate) struct PlotArgs {
     /// Scores of Atari games as shares of a human tester's: 0 for random play, 1 for the human
     #[arg(long, conflicts_with = "y")]
     pub(crate) human_normalized: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    /// Run folders, or their names under runs/
+    #[arg(required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The page to write, which needs no other file
+    #[arg(short, long, default_value = "report.html", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// A curve and a row for each run
+    #[arg(long)]
+    pub(crate) each: bool,
+    /// Leave out the video of the first run's agent
+    #[arg(long)]
+    pub(crate) no_video: bool,
+    /// The seconds of the video at most
+    #[arg(long, default_value = "30", value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
+    pub(crate) seconds: f64,
+    /// The ROM folder [default: the training's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -17,8 +17,8 @@ use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{
-    atari, bench, check, doctor, envs, eval, export, play, plot, runs, settings, shell, suite, table, train, tune,
-    verify_resume, watch,
+    atari, bench, check, doctor, envs, eval, export, play, plot, report, runs, settings, shell, suite, table, train,
+    tune, verify_resume, watch,
 };
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
@@ -163,6 +163,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             doctor::run(&args)?;
         }
         Command::Plot(args) => plot::run(&args)?,
+        Command::Report(args) => {
+            process_settings::apply();
+            report::run(&args)?;
+        }
         Command::Table(args) => table::run(&args)?,
         Command::Tune(args) => {
             if let Some(signal) = tune::run(&args)? {

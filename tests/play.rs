@@ -64,6 +64,33 @@ fn a_run_is_watched_in_lines_where_there_is_no_terminal() {
 }
 
 #[test]
+fn a_report_is_one_page_with_everything_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    succeed(dir.path(), &TRAIN);
+    let args = [&TRAIN[..3], &["--run-dir=other", "--set=gamma=0.9"], &TRAIN[4..]].concat();
+    succeed(dir.path(), &args);
+    let output = run(dir.path(), &["report", "run", "other", "--seconds=1"]);
+    assert!(text(&output.stderr).ends_with("2 runs reported in report.html\n"));
+    let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    // Nothing is fetched from elsewhere.
+    assert!(!page.contains("src=\"http") && !page.contains("href"), "a link");
+    for part in [
+        "<h1>2 kinds of runs</h1>",
+        "<td>classic/cartpole</td>",
+        "src=\"data:image/gif;base64,R0lGODlh",
+        "<h2>Settings that differ</h2>",
+        "<td>ppo.gamma</td><td>0.98</td><td>0.9</td>",
+        "<td>run, other</td>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.matches("<svg ").count() >= 5);
+    let error = fail(coinop(dir.path()).args(["report", "run", "-o", "report.pdf"]));
+    assert_eq!(error, "error: `report.pdf`: give a name that ends in .html");
+}
+
+#[test]
 fn videos_while_training_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let train = |run: &str, more: &[&str]| {

@@ -9,6 +9,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod play;
 pub(crate) mod plot;
+pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod settings;
 pub(crate) mod shell;

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn curve(group: &Group<'_>, series: &Series<'_>) -> anyhow::Result<Curve> {
+pub(crate) fn curve(group: &Group<'_>, series: &Series<'_>) -> anyhow::Result<Curve> {
     let mut runs = Vec::new();
     for run in &group.runs {
         let points = series.read(run)?;

@@ -117,6 +117,15 @@ fn flat(table: &Table) -> Flat {
     all
 }
 
+/// The settings of a run by their full names, as text.
+pub(crate) fn flat_settings(config: &Config) -> anyhow::Result<Vec<(String, String)>> {
+    let settings = flat(&toml::from_str(&config.to_toml()?)?);
+    Ok(settings
+        .into_iter()
+        .map(|(name, value)| (name, value.to_string()))
+        .collect())
+}
+
 fn value_of(settings: &Flat, name: &str) -> Option<Value> {
     let found = settings.iter().find(|(other, _)| other == name);
     found.map(|(_, value)| value.clone())

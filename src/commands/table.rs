@@ -34,7 +34,7 @@ pub(crate) fn run(args: &TableArgs) -> anyhow::Result<()> {
 }
 
 /// A run, or several that differ in their seed alone. Scores have a number for each run that has one.
-struct Row {
+pub(crate) struct Row {
     name: String,
     env: String,
     algo: &'static str,
@@ -52,7 +52,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(group: &Group<'_>) -> anyhow::Result<Self> {
+    pub(crate) fn of(group: &Group<'_>) -> anyhow::Result<Self> {
         let first = Config::read(&RunDir::open(group.runs[0])?.config())?;
         let env = first.env_info()?;
         let mut row = Self {
@@ -91,6 +91,23 @@ impl Row {
         Ok(row)
     }
 
+    /// The cells of the [`COLUMNS`].
+    pub(crate) fn cells(&self) -> [String; 10] {
+        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
+        [
+            self.name.clone(),
+            self.env.clone(),
+            self.algo.to_owned(),
+            seeds.join(", "),
+            grouped(mean(&self.frames)),
+            format!("{:.1}", mean(&self.minutes)),
+            mean_in_words(&self.training),
+            mean_in_words(&self.evaluation),
+            mean_in_words(&self.best),
+            percent(&self.human),
+        ]
+    }
+
     fn json(&self) -> serde_json::Value {
         let scores = |values: &[f64]| {
             let interval = interval_of(values);
@@ -125,26 +142,29 @@ fn of(values: &[f64], statistic: fn(&[f64]) -> f64) -> Option<f64> {
     (!values.is_empty()).then(|| statistic(values))
 }
 
+/// The columns of a table for people.
+pub(crate) const COLUMNS: [&str; 10] = [
+    "runs",
+    "environment",
+    "algorithm",
+    "seeds",
+    "frames",
+    "minutes",
+    "training",
+    "evaluation",
+    "best evaluation",
+    "human",
+];
+
+/// What the columns mean.
+pub(crate) const MEANING: &str = "Means over runs, with 95 % bootstrap intervals. `training`: the last 100 episodes; `evaluation`: the last one during training.";
+
 fn markdown(rows: &[Row]) -> String {
-    let mut text = "| runs | environment | algorithm | seeds | frames | minutes | training | evaluation | best evaluation | human |\n".to_owned();
-    text += &format!("|{}\n", "---|".repeat(10));
+    let mut text = format!("| {} |\n|{}\n", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()));
     for row in rows {
-        let seeds: Vec<String> = row.seeds.iter().map(u64::to_string).collect();
-        text += &format!(
-            "| {} | {} | {} | {} | {} | {:.1} | {} | {} | {} | {} |\n",
-            row.name,
-            row.env,
-            row.algo,
-            seeds.join(", "),
-            grouped(mean(&row.frames)),
-            mean(&row.minutes),
-            mean_in_words(&row.training),
-            mean_in_words(&row.evaluation),
-            mean_in_words(&row.best),
-            percent(&row.human)
-        );
+        text += &format!("| {} |\n", row.cells().join(" | "));
     }
-    text + "\nMeans over runs, with 95 % bootstrap intervals. `training`: the last 100 episodes; `evaluation`: the last one during training.\n"
+    text + &format!("\n{MEANING}\n")
 }
 
 fn csv(rows: &[Row]) -> anyhow::Result<String> {

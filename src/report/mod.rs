@@ -4,3 +4,4 @@ pub(crate) mod curve;
 pub(crate) mod groups;
 pub(crate) mod human;
 pub(crate) mod numbers;
+pub(crate) mod page;

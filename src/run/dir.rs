@@ -213,6 +213,11 @@ impl RunDir {
         self.path.join("config.toml")
     }
 
+    /// What the run was begun on, and by which program.
+    pub(crate) fn machine(&self) -> PathBuf {
+        self.path.join("machine.json")
+    }
+
     pub(crate) fn metrics(&self) -> PathBuf {
         self.path.join("metrics.csv")
     }

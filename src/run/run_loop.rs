@@ -16,6 +16,7 @@ use super::identity;
 use super::journal::{Journal, is_due};
 use super::metrics::Scores;
 use super::progress::{Display, Line};
+use crate::bench::Machine;
 use crate::config::Config;
 use crate::count::short;
 use crate::evaluation::{How, LONG_STEPS, Played, evaluate};
@@ -59,6 +60,8 @@ impl Run {
     /// Creates a new run in an empty folder.
     pub(crate) fn create(config: Config, trainer: Box<dyn Trainer>, dir: RunDir) -> anyhow::Result<Self> {
         checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
+        let machine = serde_json::to_vec_pretty(&Machine::this())?;
+        checkpoint::write_file(&dir.machine(), &machine)?;
         let journal = Journal::create(&dir, &config)?;
         Ok(Self {
             config,
