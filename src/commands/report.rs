@@ -147,12 +147,9 @@ fn settings(page: &mut Page, groups: &[Group<'_>]) -> anyhow::Result<()> {
     for group in groups {
         let config = Config::read(&RunDir::open(group.runs[0])?.config())?;
         let settings = flat_settings(&config)?;
-        all.push(
-            settings
-                .into_iter()
-                .filter(|(name, _)| name != "run.seed")
-                .collect::<Vec<_>>(),
-        );
+        // The seeds are in the table above, and a path says nothing of the run.
+        let is_told = |(name, _): &(String, String)| !["run.seed", "env.roms"].contains(&name.as_str());
+        all.push(settings.into_iter().filter(is_told).collect::<Vec<_>>());
     }
     let value = |settings: &Vec<(String, String)>, name: &str| {
         let found = settings.iter().find(|(other, _)| other == name);

@@ -325,6 +325,6 @@ fn conclude(summary: &Summary, frames: u64, dir: &RunDir, start: Instant) {
 }
 
 /// Quotes a path for the shell.
-fn quoted(path: &str) -> String {
+pub(crate) fn quoted(path: &str) -> String {
     shlex::try_quote(path).map_or_else(|_| path.to_owned(), Into::into)
 }

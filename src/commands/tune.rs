@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 
 use crate::cli::TuneArgs;
+use crate::commands::train::quoted;
 use crate::config::{Config, Request};
 use crate::run::dir::RUNS;
 use crate::tune::{Search, Space, best};
@@ -62,11 +63,12 @@ pub(crate) fn run(args: &TuneArgs) -> anyhow::Result<Option<i32>> {
         return Ok(stop.signal());
     };
     output::print(&search.ranking(&results)?)?;
+    let best = best(&search.folder).display().to_string();
     output::say(&format!(
-        "the settings of the best are in {}; train with them: `{} train {} --config {0}`",
-        best(&search.folder).display(),
+        "the settings of the best are in {best}; train with them: `{} train {} --config {}`",
         output::program(),
-        args.env
+        quoted(&args.env.to_string()),
+        quoted(&best)
     ));
     Ok(None)
 }
