@@ -295,16 +295,16 @@ pub(crate) struct PlayArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) video: Option<PathBuf>,
     /// Of a video: play so many episodes, and show the best
-    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000), allow_negative_numbers = true)]
+    #[arg(long, requires = "video", default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000), allow_negative_numbers = true)]
     pub(crate) best_of: u64,
     /// Of a video: pictures a second, as near as whole frames come to it; a GIF has at most 50
-    #[arg(long, default_value = "30", value_parser = parse_fps, allow_negative_numbers = true)]
+    #[arg(long, requires = "video", default_value = "30", value_parser = parse_fps, allow_negative_numbers = true)]
     pub(crate) fps: f64,
     /// Of a video: its seconds at most
-    #[arg(long, value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
+    #[arg(long, requires = "video", value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) seconds: Option<f64>,
     /// Of a video: how large it is
-    #[arg(long, default_value = "1", value_name = "N", value_parser = parse_scale, allow_negative_numbers = true)]
+    #[arg(long, requires = "video", default_value = "1", value_name = "N", value_parser = parse_scale, allow_negative_numbers = true)]
     pub(crate) scale: usize,
     /// The checkpoint: `last`, `best` (by evaluation during training), or its frames, e.g. 2M
     #[arg(long, default_value = "last", value_name = "WHICH")]
@@ -415,7 +415,7 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) no_video: bool,
     /// The seconds of the video at most
-    #[arg(long, default_value = "30", value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
+    #[arg(long, conflicts_with = "no_video", default_value = "30", value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) seconds: f64,
     /// The ROM folder [default: the training's]
     #[arg(long, value_name = "DIR")]

@@ -353,6 +353,10 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
             "error: pong has no mode 77: its modes are 0, 1",
         ),
         (
+            "train pong --until 20M",
+            "error: --until 20000000: it must be above the 0 frames that are played, and at most the 10000000 of the run",
+        ),
+        (
             "train pong --preset slow",
             "error: ppo has no preset `slow` for atari/pong: choose one of fast, ppo, pong",
         ),

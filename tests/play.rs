@@ -135,11 +135,19 @@ fn what_cannot_be_shown_says_why() {
             "error: a video shows a trained agent: name a run, e.g. `coinop play catch-ppo-1 --video catch.gif`",
         ),
         (
+            "play pong --greedy",
+            "error: --greedy is for agents, and you play atari/pong yourself: leave it out",
+        ),
+        (
+            "play catch --scale 2",
+            "error: the following required arguments were not provided: --video <FILE>; ",
+        ),
+        (
             "enjoy run",
             "error: unrecognized command 'enjoy': here that is `play RUN`",
         ),
     ] {
         let error = fail(coinop(dir.path()).args(command.split(' ')));
-        assert_eq!(error, expected, "{command}");
+        assert!(error.starts_with(expected), "{command}: {error}");
     }
 }

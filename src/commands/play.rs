@@ -9,7 +9,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use ratatui::text::Line as TextLine;
 
-use super::eval::read_checkpoint;
+use super::eval::{Which, read_checkpoint};
 use crate::cli::PlayArgs;
 use crate::config::{Config, EnvName};
 use crate::play::keys::Joystick;
@@ -262,6 +262,18 @@ fn by_hand(args: &PlayArgs, no_run: anyhow::Error) -> anyhow::Result<()> {
             "a video shows a trained agent: name a run, e.g. `{} play {short}-ppo-1 --video {short}.gif`",
             output::program(),
             short = info.short
+        );
+    }
+    let of_agents = [
+        ("--greedy", args.greedy),
+        ("--epsilon", args.epsilon > 0.0),
+        ("--checkpoint", args.checkpoint != Which::Last),
+        ("--device", args.device.is_some()),
+    ];
+    if let Some((flag, _)) = of_agents.iter().find(|(_, given)| *given) {
+        bail!(
+            "{flag} is for agents, and you play {} yourself: leave it out",
+            info.id()
         );
     }
     if !terminal::is_there() {

@@ -35,6 +35,7 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     // Before anything slow, so that Ctrl-C ends it in order from the first second on.
     let stop = listen()?;
     let config = Config::new_run(&args.request())?;
+    check_until(args, &config, 0)?;
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
     let trainer = new_trainer(&config)?;
     if let Some(signal) = stop.signal() {
@@ -79,6 +80,7 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
             short(config.run.frames)
         );
     }
+    check_until(args, &config, frames)?;
     if config != before {
         checkpoint::write_file(&dir.config(), config.to_toml()?.as_bytes())?;
     }
@@ -103,6 +105,17 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
         begun: frames,
     };
     play(run, &stop, args)
+}
+
+/// Checks that `--until` has an effect.
+fn check_until(args: &TrainArgs, config: &Config, begun: u64) -> anyhow::Result<()> {
+    match args.until {
+        Some(until) if until <= begun || until > config.run.frames => bail!(
+            "--until {until}: it must be above the {begun} frames that are played, and at most the {} of the run",
+            config.run.frames
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The state to resume from.
