@@ -709,6 +709,7 @@ fn one_line(text: &str) -> String {
         .filter(|line| !line.starts_with("tip: to pass"))
         .collect::<Vec<_>>()
         .join("; ")
+        .replace(":; ", ": ")
         .trim_start_matches("error: ")
         .trim_end_matches('.')
         .replace("; For more information, try", "; for more, try")
