@@ -52,6 +52,16 @@ pub enum AgentError {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// The processes of a run no longer have the same weights.
+    #[error(
+        "{what} of rank {rank} differs from that of rank 0: the ranks must run the same program on the same kind of processor"
+    )]
+    RanksDiffer {
+        /// What differs.
+        what: &'static str,
+        /// Where.
+        rank: usize,
+    },
     /// A setting has an invalid value.
     #[error("{name} = {value}: {reason}")]
     BadConfig {

@@ -11,6 +11,7 @@ pub mod algorithm;
 pub mod async_q;
 pub mod checkpoint;
 mod device;
+pub mod distributed;
 pub mod double_dqn;
 mod episodes;
 mod error;

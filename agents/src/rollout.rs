@@ -7,6 +7,8 @@
 //! values         [steps + 1, envs]
 //! ```
 
+use std::convert::Infallible;
+
 use coinop_envs::{End, Step};
 
 use crate::returns::Rewards;
@@ -229,14 +231,20 @@ impl<O: Copy + Default> Rollout<O> {
     /// Normalises the advantages to mean 0 and standard deviation 1.
     pub fn normalize_advantages(&mut self) {
         // In double precision: a rollout of many environments has tens of thousands of samples.
+        let Ok(()) = self.normalize_advantages_over(Ok::<f64, Infallible>);
+    }
+
+    /// The same over the rollouts of several ranks: `mean_of` is the mean of a number over all of them.
+    pub(crate) fn normalize_advantages_over<E>(&mut self, mean_of: impl Fn(f64) -> Result<f64, E>) -> Result<(), E> {
         let wide = || self.advantages.iter().copied().map(f64::from);
         let n = self.advantages.len() as f64;
-        let mean = wide().sum::<f64>() / n;
-        let variance = wide().map(|advantage| (advantage - mean).powi(2)).sum::<f64>() / n;
+        let mean = mean_of(wide().sum::<f64>() / n)?;
+        let variance = mean_of(wide().map(|advantage| (advantage - mean).powi(2)).sum::<f64>() / n)?;
         let scale = 1.0 / (variance.sqrt() + 1e-8);
         self.advantages
             .iter_mut()
             .for_each(|advantage| *advantage = ((f64::from(*advantage) - mean) * scale) as f32);
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ mod workload;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::distributed::Ranks;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
 use coinop_envs::{EnvFactory, EnvSpec};
@@ -232,7 +233,7 @@ pub trait Algorithm: Clone + Debug + Serialize + DeserializeOwned + Send + Sync 
 /// assert_eq!(run.env_threads, 1);
 /// run.env_threads = 2;
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunSettings {
     /// Emulator frames to train for, over all environments.
@@ -243,6 +244,8 @@ pub struct RunSettings {
     pub env_threads: usize,
     /// The device of the network.
     pub device: Device,
+    /// The processes that train together, for algorithms that can: PPO and PAAC.
+    pub ranks: Ranks,
 }
 
 impl RunSettings {
@@ -254,6 +257,7 @@ impl RunSettings {
             seed,
             env_threads: 1,
             device: Device::Cpu,
+            ranks: Ranks::default(),
         }
     }
 }

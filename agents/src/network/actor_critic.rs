@@ -10,6 +10,7 @@ use super::core::Lstm;
 use super::layer::{HeadLayer, TorsoBuilder};
 use super::onnx::Graph;
 use super::{NetworkConfig, RecurrentState};
+use crate::distributed::Ranks;
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -106,6 +107,15 @@ impl ActorCritic {
     /// If libtorch fails.
     pub fn center(&mut self, obs: &Tensor) -> Result<(), AgentError> {
         Ok(self.body.center(obs)?)
+    }
+
+    /// The same over the observations of several ranks, equally many in each.
+    pub(crate) fn center_over(&mut self, obs: &Tensor, ranks: &Ranks) -> Result<(), AgentError> {
+        self.body.center(obs)?;
+        if !ranks.is_alone() {
+            self.body.map_center(|center| ranks.mean(center))?;
+        }
+        Ok(())
     }
 
     /// Whether means are subtracted from pixels.

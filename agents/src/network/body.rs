@@ -360,6 +360,18 @@ impl Body {
         self.set_center(&obs.f_mean_dim(0i64, true, Kind::Float)?)
     }
 
+    /// Changes the means.
+    pub(super) fn map_center(
+        &mut self,
+        change: impl FnOnce(Tensor) -> Result<Tensor, AgentError>,
+    ) -> Result<(), AgentError> {
+        if let Some(center) = self.center.take() {
+            let center = change(center)?;
+            self.set_center(&center)?;
+        }
+        Ok(())
+    }
+
     /// Stores the means in the memory format of the observations.
     fn set_center(&mut self, center: &Tensor) -> Result<(), TchError> {
         self.center = Some(match center.dim() {

@@ -4,6 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::OnPolicyConfig;
 use crate::device::upload;
+use crate::distributed::Ranks;
 use crate::losses::{
     clipped_policy_loss, clipped_value_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss,
     value_loss,
@@ -233,8 +234,12 @@ pub struct OnPolicyLearner {
     max_grad_norm: Option<f64>,
     clip_ratio: Option<f64>,
     value_clip: Option<f64>,
+    ranks: Ranks,
     updates: u64,
 }
+
+/// Updates between two checks that all ranks have the same parameters.
+const CHECK: u64 = 1_000;
 
 impl OnPolicyLearner {
     /// Creates a learner for a network with its initial weights.
@@ -253,8 +258,15 @@ impl OnPolicyLearner {
             max_grad_norm: config.max_grad_norm,
             clip_ratio: config.clip_ratio,
             value_clip: config.value_clip,
+            ranks: Ranks::default(),
             updates: 0,
         })
+    }
+
+    /// Learns together with others: gradients are those of all ranks.
+    #[must_use]
+    pub fn with(self, ranks: Ranks) -> Self {
+        Self { ranks, ..self }
     }
 
     /// The network.
@@ -312,7 +324,7 @@ impl OnPolicyLearner {
             .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?
             .f_mul_scalar(self.loss_scale)?;
-        let mut gradient = self.network.params().gradient(&loss)?;
+        let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
         let (approx_kl, clip_fraction) = policy_change(
             &chosen,
             &batch.log_probabilities,
@@ -335,6 +347,9 @@ impl OnPolicyLearner {
         self.optimizer
             .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
         self.updates += 1;
+        if self.updates.is_multiple_of(CHECK) {
+            self.ranks.check_equal("a parameter", &self.network.params().flat())?;
+        }
         Ok(Unread(stats))
     }
 

@@ -629,3 +629,133 @@ fn an_lstm_with_minibatches_is_the_same_run_for_the_same_seed() {
     assert!(weights(1) == weights(1));
     assert!(weights(1) != weights(2));
 }
+
+/// What ranks come to: their parameters, as bits, and their frames.
+fn in_ranks(size: usize, config: &OnPolicyConfig, steps: usize) -> Vec<(Vec<u32>, u64)> {
+    use crate::distributed::{Ranks, Threads};
+
+    let play = |ranks: Ranks| {
+        let mut run = RunSettings::new(4_000, 7);
+        run.ranks = ranks;
+        let env = Serial::new(vec![name_the_bit(); config.num_envs]);
+        let mut trainer = OnPolicy::new(config, Box::new(env), &run).unwrap();
+        let mut frames = 0;
+        for _ in 0..steps {
+            frames = trainer.step().unwrap().frames;
+        }
+        let params = trainer.learner().network().params().flat();
+        let bits = Vec::<f32>::try_from(params.view(-1))
+            .unwrap()
+            .into_iter()
+            .map(f32::to_bits);
+        (bits.collect(), frames)
+    };
+    std::thread::scope(|scope| {
+        let play = &play;
+        let spawn = |rank: Threads| scope.spawn(move || play(Ranks::new(rank)));
+        let threads: Vec<_> = Threads::of(size).into_iter().map(spawn).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn ranks_have_the_same_parameters_and_count_the_frames_of_all() {
+    let config = OnPolicyConfig {
+        epochs: 4,
+        minibatches: 2,
+        target_kl: Some(1e-4),
+        clip_ratio: Some(0.2),
+        normalize_advantages: true,
+        ..config()
+    };
+    let found = in_ranks(3, &config, 10);
+    assert_eq!(found[0].0, found[1].0);
+    assert_eq!(found[0].0, found[2].0);
+    // 10 rollouts of 5 steps in 8 environments each.
+    assert_eq!(found[2].1, 10 * 5 * 8 * 3);
+    // Each has episodes and actions of its own, so that three learn something else than one.
+    let alone = in_ranks(1, &config, 10);
+    assert_ne!(alone[0].0, found[0].0);
+    assert_eq!(in_ranks(3, &config, 10), found, "a run repeats itself");
+}
+
+#[test]
+fn one_rank_is_a_run_without_ranks_bit_for_bit() {
+    let config = OnPolicyConfig {
+        normalize_advantages: true,
+        ..config()
+    };
+    let mut trainer = OnPolicy::new(
+        &config,
+        Box::new(Serial::new(vec![name_the_bit(); 8])),
+        &RunSettings::new(4_000, 7),
+    )
+    .unwrap();
+    for _ in 0..5 {
+        trainer.step().unwrap();
+    }
+    let params = trainer.learner().network().params().flat();
+    let bits: Vec<u32> = Vec::<f32>::try_from(params.view(-1))
+        .unwrap()
+        .into_iter()
+        .map(f32::to_bits)
+        .collect();
+    assert_eq!(in_ranks(1, &config, 5)[0].0, bits);
+}
+
+#[test]
+fn two_ranks_learn_from_half_of_the_samples_each_as_one_from_all() {
+    use crate::distributed::{Ranks, Threads};
+
+    let config = OnPolicyConfig {
+        clip_ratio: Some(0.2),
+        ..config()
+    };
+    // Samples from..to of twelve.
+    let batch = |from: usize, to: usize| {
+        let numbers = |scale: f32| -> Tensor {
+            let values: Vec<f32> = (from..to).map(|i| (i as f32 * scale).sin()).collect();
+            Tensor::from_slice(&values)
+        };
+        let n = to - from;
+        OnPolicyBatch {
+            obs: Tensor::stack(&[numbers(0.7), numbers(1.3)], 1),
+            actions: Tensor::from_slice(&(from..to).map(|i| (i % 3) as i64).collect::<Vec<_>>()),
+            epsilons: Tensor::zeros([n as i64], (Kind::Float, Device::Cpu)),
+            log_probabilities: numbers(0.3) - 1.5,
+            values: Tensor::zeros([n as i64], (Kind::Float, Device::Cpu)),
+            advantages: numbers(2.1),
+            returns: numbers(0.9),
+            is_first: vec![true; n],
+            state: RecurrentState::default(),
+            learning_rate: 0.01,
+        }
+    };
+    let learned = |ranks: Ranks, from: usize, to: usize| {
+        let mut learner = OnPolicyLearner::new(&config, uniform_network()).unwrap().with(ranks);
+        for _ in 0..3 {
+            learner.learn(&batch(from, to)).unwrap();
+        }
+        Vec::<f32>::try_from(learner.network().params().flat().view(-1)).unwrap()
+    };
+    let whole = learned(Ranks::default(), 0, 12);
+    let halves: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let learned = &learned;
+        let spawn =
+            |(rank, handle): (usize, Threads)| scope.spawn(move || learned(Ranks::new(handle), 6 * rank, 6 * rank + 6));
+        let threads: Vec<_> = Threads::of(2).into_iter().enumerate().map(spawn).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(halves[0], halves[1]);
+    let most = whole
+        .iter()
+        .zip(&halves[0])
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(most < 1e-5, "{most}");
+    let start = Vec::<f32>::try_from(uniform_network().params().flat().view(-1)).unwrap();
+    assert!(
+        whole.iter().zip(&start).any(|(a, b)| (a - b).abs() > 1e-3),
+        "it learned"
+    );
+}

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use coinop_envs::rng::{Rng, stream};
+use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{End, EnvFactory, Learned, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
 use super::{Minibatch, OnPolicyBatch, OnPolicyConfig, OnPolicyLearner, OnPolicyStats};
 use crate::algorithm::RunSettings;
+use crate::distributed::Ranks;
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::limits::check;
@@ -64,6 +65,7 @@ pub struct OnPolicy<O: Observation> {
     watch: Stopwatch,
     /// The length of the run, which schedules span.
     run_frames: u64,
+    ranks: Ranks,
     /// The seed to reset the environments with before the next step.
     env_seed: Option<u64>,
     /// Set during a step, and after one that failed: environments, observations and recurrent state then belong to
@@ -87,6 +89,7 @@ impl<O: Observation> OnPolicy<O> {
     /// If a setting is invalid or does not fit the environments, or there is not enough memory.
     pub fn new(config: &OnPolicyConfig, env: Box<dyn VecEnv<Obs = O>>, run: &RunSettings) -> Result<Self, TrainError> {
         let RunSettings { seed, device, .. } = *run;
+        let ranks = run.ranks.clone();
         config.validate()?;
         let are_pixels = O::KIND == Kind::Uint8;
         let reason = "observations are not pixels: it must be false";
@@ -108,21 +111,25 @@ impl<O: Observation> OnPolicy<O> {
         Self::check_memory(config, spec.obs_shape)?;
         let obs_len = spec.obs_shape.len();
         let network = ActorCritic::new(&config.network, &spec, &mut stream(seed, "network", 0), device)?;
+        // The actors of all ranks are numbered through, so that each has a stream of its own.
+        let (all, first) = (ranks.size() * n, ranks.rank() * n);
+        let own = first..first + n;
         Ok(Self {
             state: network.initial_state(n)?,
             first_state: RecurrentState::default(),
-            learner: OnPolicyLearner::new(config, network)?,
+            learner: OnPolicyLearner::new(config, network)?.with(ranks.clone()),
             rollout: Rollout::new(config.rollout_steps, n, obs_len),
             seen: Vec::new(),
-            epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
-            action_streams: (0..n).map(|actor| stream(seed, "action", actor as u64)).collect(),
-            shuffle_stream: stream(seed, "shuffle", 0),
+            epsilons: Epsilons::of(config.epsilon.clone(), own.clone(), all, seed),
+            action_streams: own.map(|actor| stream(seed, "action", actor as u64)).collect(),
+            shuffle_stream: stream(seed, "shuffle", ranks.rank() as u64),
             episodes: Episodes::new(n),
             learned: None,
             steps: 0,
             watch: Stopwatch::default(),
             run_frames: run.frames,
-            env_seed: Some(seed),
+            env_seed: Some(seed_of(seed, &ranks)),
+            ranks,
             in_step: false,
             actions: vec![0; n],
             answers: vec![0.0; n * (1 + spec.num_actions)],
@@ -146,9 +153,17 @@ impl<O: Observation> OnPolicy<O> {
         run: &RunSettings,
     ) -> Result<Self, TrainError> {
         Self::check_memory(config, factory.spec().obs_shape)?;
-        let env = factory.make_vec(0, config.num_envs, run.env_threads)?;
+        let first = run.ranks.rank() * config.num_envs;
+        let env = factory.make_vec(first, config.num_envs, run.env_threads)?;
         Ok(Self {
-            learned: factory.learned(),
+            learned: match factory.learned() {
+                Some(_) if !run.ranks.is_alone() => {
+                    let reason = "the statistics of several ranks are not shared yet: it must be false";
+                    check(false, "env.normalize_observations", true, reason)?;
+                    None
+                }
+                learned => learned,
+            },
             ..Self::new(config, env, run)?
         })
     }
@@ -224,7 +239,7 @@ impl<O: Observation> OnPolicy<O> {
                     &mut self.results,
                 )
             })?;
-            steps = steps.saturating_add(self.actions.len() as u64);
+            steps = steps.saturating_add((self.actions.len() * self.ranks.size()) as u64);
             self.remember(t)?;
         }
         let last = self.rollout.steps();
@@ -310,7 +325,9 @@ impl<O: Observation> OnPolicy<O> {
         let len = self.rollout.actions.len();
         let returns = self.rollout.returns();
         if self.config.normalize_advantages {
-            self.rollout.normalize_advantages();
+            let ranks = &self.ranks;
+            self.rollout
+                .normalize_advantages_over(|number| ranks.mean_number(number))?;
         }
         let whole = self
             .watch
@@ -332,6 +349,7 @@ impl<O: Observation> OnPolicy<O> {
                 stats.record(&mut self.metrics);
                 moved += stats.approx_kl / updates;
             }
+            let moved = self.ranks.mean_number(moved)?;
             let is_far = self.config.target_kl.is_some_and(|most| moved > most);
             if is_far || epoch == self.config.epochs {
                 self.metrics.record("epochs", epoch as f64);
@@ -419,7 +437,7 @@ impl<O: Observation> Trainer for OnPolicy<O> {
         self.metrics.clear();
         if self.config.center_pixels && !self.learner.network().is_centered() {
             let seen = joined(&self.seen).map_err(AgentError::from)?;
-            self.learner.network_mut().center(&seen)?;
+            self.learner.network_mut().center_over(&seen, &self.ranks)?;
         } else {
             self.update(learning_rate)?;
         }
@@ -463,9 +481,17 @@ impl<O: Observation> Checkpoint for OnPolicy<O> {
             self.state.load(from)?;
             self.env_seed = None;
         } else {
-            self.env_seed = Some(under_way::resumed_seed(self.seed, self.steps));
+            self.env_seed = Some(seed_of(under_way::resumed_seed(self.seed, self.steps), &self.ranks));
         }
         Ok(())
+    }
+}
+
+/// The seed of a rank's environments; that of the run for the first.
+fn seed_of(seed: u64, ranks: &Ranks) -> u64 {
+    match ranks.rank() {
+        0 => seed,
+        rank => derive_seed(seed, "rank", rank as u64),
     }
 }
 
