@@ -8,6 +8,9 @@
 //!
 //! A learner knows no more of it than [`Ranks::mean`], between the gradient and its clipping. What carries the numbers is a [`Group`].
 
+#[cfg(feature = "mpi")]
+pub mod mpi;
+
 use std::fmt;
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 

@@ -62,6 +62,9 @@ pub enum AgentError {
         /// Where.
         rank: usize,
     },
+    /// MPI cannot be used.
+    #[error("MPI: {0}")]
+    Mpi(String),
     /// A setting has an invalid value.
     #[error("{name} = {value}: {reason}")]
     BadConfig {

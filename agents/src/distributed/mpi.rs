@@ -1,0 +1,122 @@
+//! Ranks that are processes of MPI, started by `mpirun`.
+//!
+//! MPI ends the whole job when a rank dies or a message is lost, so nothing here has to be repaired.
+
+use std::env;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mpi::Threading;
+use mpi::collective::SystemOperation;
+use mpi::environment::Universe;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::{Communicator, CommunicatorCollectives};
+
+use super::Group;
+use crate::AgentError;
+
+/// The ranks of `mpirun`.
+pub struct Mpi {
+    /// Ends MPI when it is dropped. One thread at a time may call MPI.
+    universe: Mutex<Universe>,
+    rank: usize,
+    size: usize,
+    /// Whether MPI chooses the order of sums.
+    fast: bool,
+}
+
+impl std::fmt::Debug for Mpi {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "Mpi {{ rank: {}, size: {} }}", self.rank, self.size)
+    }
+}
+
+/// The variables by which Open MPI, MPICH, Intel MPI and Slurm's PMI tell a process how many there are.
+const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"];
+
+/// Whether a program that starts MPI started this process.
+#[must_use]
+pub fn is_started() -> bool {
+    SIZES.iter().any(|name| env::var_os(name).is_some()) || env::var_os("PMIX_RANK").is_some()
+}
+
+impl Mpi {
+    /// Starts MPI in this process, once. With `fast`, MPI adds in an order of its own, which may differ from run to run.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Mpi`] if it is started already, or allows only one thread.
+    pub fn start(fast: bool) -> Result<Self, AgentError> {
+        let started = mpi::initialize_with_threading(Threading::Serialized);
+        let Some((universe, threading)) = started else {
+            return Err(AgentError::Mpi("it is started already".to_owned()));
+        };
+        if threading < Threading::Serialized {
+            return Err(AgentError::Mpi(format!("it supports threads only as {threading:?}")));
+        }
+        let world = universe.world();
+        let (rank, size) = (world.rank() as usize, world.size() as usize);
+        Ok(Self {
+            universe: Mutex::new(universe),
+            rank,
+            size,
+            fast,
+        })
+    }
+
+    /// All ranks, for one call at a time.
+    fn world(&self) -> (MutexGuard<'_, Universe>, SimpleCommunicator) {
+        let universe = self.universe.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = universe.world();
+        (universe, world)
+    }
+}
+
+impl Group for Mpi {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError> {
+        let (_one_at_a_time, world) = self.world();
+        let mut lengths = vec![0u64; self.size];
+        world.all_gather_into(&(bytes.len() as u64), &mut lengths[..]);
+        // Pieces of one length, so that one call is enough; it is the same in most.
+        let most = lengths.iter().copied().max().unwrap_or(0) as usize;
+        if most == 0 {
+            return Ok(vec![Vec::new(); self.size]);
+        }
+        let mut padded = bytes.to_vec();
+        padded.resize(most, 0);
+        let mut all = vec![0u8; most * self.size];
+        world.all_gather_into(&padded[..], &mut all[..]);
+        let pieces = all.chunks_exact(most).zip(&lengths);
+        Ok(pieces
+            .map(|(piece, &length)| piece[..length as usize].to_vec())
+            .collect())
+    }
+
+    fn mean(&self, values: &mut [f32]) -> Result<(), AgentError> {
+        let scale = 1.0 / self.size as f32;
+        let (_one_at_a_time, world) = self.world();
+        if self.fast {
+            let mut sums = vec![0.0f32; values.len()];
+            world.all_reduce_into(&*values, &mut sums[..], SystemOperation::sum());
+            values
+                .iter_mut()
+                .zip(sums)
+                .for_each(|(value, sum)| *value = sum * scale);
+            return Ok(());
+        }
+        let mut all = vec![0.0f32; values.len() * self.size];
+        world.all_gather_into(&*values, &mut all[..]);
+        for (i, value) in values.iter_mut().enumerate() {
+            let len = all.len() / self.size;
+            *value = (0..self.size).map(|rank| all[rank * len + i]).sum::<f32>() * scale;
+        }
+        Ok(())
+    }
+}
