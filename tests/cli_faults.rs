@@ -445,15 +445,15 @@ fn the_learning_rate_of_a_run_is_never_0_and_a_shorter_schedule_is_warned_of() {
             .unwrap();
         rows.map(|row| row[column].parse().unwrap()).collect()
     };
-    // A rollout of SMALL has 2 environments, 20 steps and 4 frames each: 160 frames. The preset's learning rate is 0.002.
+    // A rollout of SMALL has 2 environments, 20 steps and 4 frames each: 160 frames. The preset's learning rate is 0.001.
     let one = train(dir.path(), "one", &["--frames=1", ALL_LEARNED]);
-    assert_eq!(rates(&one), [0.002]);
+    assert_eq!(rates(&one), [0.001]);
     let two = train(
         dir.path(),
         "two",
         &["--frames=320", "--set=metrics_frames=160", ALL_LEARNED],
     );
-    assert_eq!(rates(&two), [0.002, 0.001]);
+    assert_eq!(rates(&two), [0.001, 0.0005]);
     // A first rollout that pixels are compared with has the column, and nothing in it.
     let centered = train(dir.path(), "centered", &["--frames=1"]);
     let metrics = fs::read_to_string(centered.join("metrics.csv")).unwrap();
