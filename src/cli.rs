@@ -154,6 +154,9 @@ pub(crate) struct TrainArgs {
     /// Watch the run on the terminal, as `coinop watch` does
     #[arg(long)]
     pub(crate) watch: bool,
+    /// Of several processes: let MPI choose the order in which gradients are added, which is faster and may differ from run to run
+    #[arg(long)]
+    pub(crate) fast_reduce: bool,
 }
 
 #[derive(Args)]

@@ -31,6 +31,7 @@ mod play;
 pub mod process_settings;
 mod processes;
 mod program;
+mod ranks;
 mod report;
 mod run;
 mod signals;

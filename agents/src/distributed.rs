@@ -8,15 +8,38 @@
 //!
 //! A learner knows no more of it than [`Ranks::mean`], between the gradient and its clipping. What carries the numbers is a [`Group`].
 
+mod lead;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 
+use std::env;
 use std::fmt;
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
 use tch::{Kind, Tensor};
 
 use crate::AgentError;
+
+pub use lead::{Leader, follow, saved_by};
+
+/// The variables by which Open MPI, MPICH, Intel MPI and Slurm tell a process that there are others.
+const STARTED: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS"];
+
+/// The variables by which they say how many of these are on this machine.
+const LOCAL: [&str; 3] = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"];
+
+/// Whether a program that starts MPI, such as `mpirun`, started this process.
+#[must_use]
+pub fn is_started() -> bool {
+    STARTED.iter().any(|name| env::var_os(name).is_some())
+}
+
+/// The number of ranks that share this machine; 1 if that is not said.
+#[must_use]
+pub fn ranks_here() -> usize {
+    let said = LOCAL.iter().find_map(|name| env::var(name).ok()?.parse().ok());
+    said.filter(|ranks| *ranks > 0).unwrap_or(1)
+}
 
 /// The processes of a run, called ranks, as one of them sees them. Every rank makes the same calls in the same order.
 pub trait Group: Send + Sync + fmt::Debug {
@@ -32,6 +55,23 @@ pub trait Group: Send + Sync + fmt::Debug {
     ///
     /// If a rank cannot be reached.
     fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError>;
+
+    /// Says goodbye to the other ranks, all of which must do so before they end. Nothing may be called afterwards.
+    fn finish(&self) {}
+
+    /// Ends all ranks, because this one cannot go on.
+    fn abort(&self) -> ! {
+        std::process::abort()
+    }
+
+    /// Gives every rank the bytes of rank 0; those of the others do not matter.
+    ///
+    /// # Errors
+    ///
+    /// If a rank cannot be reached.
+    fn broadcast(&self, bytes: &[u8]) -> Result<Vec<u8>, AgentError> {
+        Ok(self.gather(bytes)?.swap_remove(0))
+    }
 
     /// Replaces the values by their means over all ranks. The default adds in the order of ranks, so that a run is
     /// reproducible for its number of ranks.
@@ -171,6 +211,34 @@ impl Ranks {
     #[must_use]
     pub fn is_alone(&self) -> bool {
         self.size() == 1
+    }
+
+    /// See [`Group::finish`].
+    pub fn finish(&self) {
+        self.0.finish();
+    }
+
+    /// See [`Group::abort`].
+    pub fn abort(&self) -> ! {
+        self.0.abort()
+    }
+
+    /// See [`Group::gather`].
+    ///
+    /// # Errors
+    ///
+    /// If a rank cannot be reached.
+    pub fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError> {
+        self.0.gather(bytes)
+    }
+
+    /// See [`Group::broadcast`].
+    ///
+    /// # Errors
+    ///
+    /// If a rank cannot be reached.
+    pub fn broadcast(&self, bytes: &[u8]) -> Result<Vec<u8>, AgentError> {
+        self.0.broadcast(bytes)
     }
 
     /// The means of a tensor of `f32` over all ranks.

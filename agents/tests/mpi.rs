@@ -13,8 +13,8 @@ use std::process::Command;
 
 use coinop_agents::Trainer;
 use coinop_agents::algorithm::RunSettings;
-use coinop_agents::distributed::mpi::{Mpi, is_started};
-use coinop_agents::distributed::{Group, Ranks};
+use coinop_agents::distributed::mpi::Mpi;
+use coinop_agents::distributed::{Group, Ranks, is_started};
 use coinop_agents::on_policy::{OnPolicy, OnPolicyConfig};
 use coinop_agents::ppo::PpoConfig;
 use coinop_envs::classic::CartPole;
@@ -69,6 +69,9 @@ fn be_a_rank() {
     group.mean(&mut values).unwrap();
     assert_eq!(values, [(size - 1) as f32 / 2.0, 4.0]);
 
+    let said = if rank == 0 { vec![7u8; 5] } else { Vec::new() };
+    assert_eq!(group.broadcast(&said).unwrap(), [7; 5]);
+
     let ranks = Ranks::new(group);
     let config = OnPolicyConfig {
         num_envs: 4,
@@ -88,6 +91,6 @@ fn be_a_rank() {
     coinop_agents::Checkpoint::save(&trainer, &mut saved).unwrap();
     let network = saved.section("learner").unwrap().section("network").unwrap();
     let weights = network.tensor("1_hidden_weight").unwrap();
-    ranks.check_equal("the first layer", &weights).unwrap();
+    ranks.check_equal("the first layer", weights).unwrap();
     println!("rank {rank} of {size} is done");
 }

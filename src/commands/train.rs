@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{anyhow, bail};
 use coinop_agents::algorithm::Threading;
+use coinop_agents::distributed::{self, Leader, Ranks};
 use coinop_agents::{CheckpointError, Resumption, Section, TrainError, Trainer, checkpoint};
 use coinop_envs::AnyFactory;
 use tracing::info;
@@ -21,23 +22,31 @@ use crate::run::metrics::WINDOW;
 use crate::run::{Outcome, Run, Summary, evaluate_end, identity};
 use crate::signals::StopRequest;
 use crate::watch::Beside;
-use crate::{log, signals};
+use crate::{log, ranks, signals};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
-    match &args.resume {
+    let outcome = match &args.resume {
         None => begin(args),
         Some(run) => resume(args, run),
-    }
+    };
+    let outcome = outcome.inspect_err(ranks::end_all);
+    ranks::finish();
+    outcome
 }
 
 /// Starts a new run.
 fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     // Before anything slow, so that Ctrl-C ends it in order from the first second on.
     let stop = listen()?;
+    let ranks = ranks::ranks(args.fast_reduce)?;
     let config = Config::new_run(&args.request())?;
     check_until(args, &config, 0)?;
+    let config = ranks::agree(&ranks, config)?;
+    if ranks.rank() > 0 {
+        return follow_rank_0(&config, &ranks);
+    }
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
-    let trainer = new_trainer(&config)?;
+    let trainer = new_trainer_of(&config, &ranks)?;
     if let Some(signal) = stop.signal() {
         return Ok(Outcome::Stopped { signal });
     }
@@ -48,24 +57,28 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     };
     log::start(&dir.log())?;
     let run = Run::create(config, trainer, dir)?;
-    announce(&run.config, &format!("into {}", run.dir.path().display()))?;
+    announce(&run.config, &ranks, &format!("into {}", run.dir.path().display()))?;
     play(run, &stop, args)
 }
 
 /// Resumes a run.
 fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
     let stop = listen()?;
+    let ranks = ranks::ranks(args.fast_reduce)?;
     let dir = RunDir::open(run)?;
+    let before = Config::read(&dir.config())?;
+    let config = ranks::agree(&ranks, before.clone().resumed(&args.request())?)?;
+    if ranks.rank() > 0 {
+        return follow_rank_0(&config, &ranks);
+    }
     dir.lock()?;
     dir.recover_checkpoints()?;
-    let before = Config::read(&dir.config())?;
-    let config = before.clone().resumed(&args.request())?;
     let Restored {
         trainer,
         section,
         frames,
         mut warnings,
-    } = restored(&config, &dir)?;
+    } = restored_of(&config, &dir, &ranks)?;
     if let Some(signal) = stop.signal() {
         return Ok(Outcome::Stopped { signal });
     }
@@ -87,7 +100,7 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
     log::start(&dir.log())?;
     let journal = Journal::resume(&dir, &config, &section)?;
     let what = format!("resumed in {} after {} frames", dir.path().display(), short(frames));
-    announce(&config, &what)?;
+    announce(&config, &ranks, &what)?;
     warnings.extend(
         identity::differences(&config, &section)?
             .iter()
@@ -130,13 +143,30 @@ pub(crate) struct Restored {
 
 /// Restores a trainer from the newest readable checkpoint.
 pub(crate) fn restored(config: &Config, dir: &RunDir) -> anyhow::Result<Restored> {
+    restored_of(config, dir, &Ranks::default())
+}
+
+/// The same of all ranks.
+fn restored_of(config: &Config, dir: &RunDir, ranks: &Ranks) -> anyhow::Result<Restored> {
     let mut warnings = Vec::new();
     for at in dir.checkpoints()?.into_iter().rev() {
         let path = dir.checkpoint(at);
         let restore = || -> anyhow::Result<_> {
             let section = dir.read_checkpoint(at)?;
             identity::check(config, &section, &path)?;
-            let mut trainer = trainer(config)?;
+            let saved_by = distributed::saved_by(section.section("trainer")?)?;
+            if saved_by != ranks.size() {
+                bail!(
+                    "the checkpoint after {at} frames was saved by {}, and there {}: start as many",
+                    counted(saved_by, "rank"),
+                    if ranks.is_alone() {
+                        "is 1".to_owned()
+                    } else {
+                        format!("are {}", ranks.size())
+                    }
+                );
+            }
+            let mut trainer = led(trainer_of(config, ranks)?, config, ranks);
             let loaded = section.section("trainer").and_then(|section| trainer.load(section));
             loaded.map_err(|error| because_of_settings(error, config, &section))?;
             Ok((trainer, section))
@@ -235,7 +265,12 @@ fn listen() -> anyhow::Result<StopRequest> {
 
 /// Creates a trainer for a new run, with the weights of another run if the configuration names one.
 pub(crate) fn new_trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
-    let mut trainer = trainer(config)?;
+    new_trainer_of(config, &Ranks::default())
+}
+
+/// The same of all ranks.
+fn new_trainer_of(config: &Config, ranks: &Ranks) -> anyhow::Result<Box<dyn Trainer>> {
+    let mut trainer = led(trainer_of(config, ranks)?, config, ranks);
     if let Some(run) = &config.run.load {
         let section = last_checkpoint(run)?.1;
         let loaded = section.section("trainer").map_err(TrainError::from);
@@ -246,9 +281,30 @@ pub(crate) fn new_trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
     Ok(trainer)
 }
 
+/// The trainer of rank 0, which the others follow.
+fn led(trainer: Box<dyn Trainer>, config: &Config, ranks: &Ranks) -> Box<dyn Trainer> {
+    if ranks.is_alone() {
+        return trainer;
+    }
+    Box::new(Leader::new(trainer, ranks.clone(), config.algo.num_envs()))
+}
+
+/// Does what rank 0 does, which also tells of it.
+fn follow_rank_0(config: &Config, ranks: &Ranks) -> anyhow::Result<Outcome> {
+    let mut trainer = trainer_of(config, ranks)?;
+    distributed::follow(trainer.as_mut(), ranks)?;
+    Ok(Outcome::Finished)
+}
+
 /// Creates a trainer with new weights.
 pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
-    let run = config.run_settings()?;
+    trainer_of(config, &Ranks::default())
+}
+
+/// The same of this rank.
+fn trainer_of(config: &Config, ranks: &Ranks) -> anyhow::Result<Box<dyn Trainer>> {
+    let mut run = config.run_settings()?;
+    run.ranks = ranks.clone();
     coinop_agents::set_torch_threads(config.run.torch_threads);
     Ok(match config.env_info()?.factory(&config.env)? {
         AnyFactory::Pixels(factory) => config.algo.trainer(factory, &run)?,
@@ -257,7 +313,7 @@ pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
 }
 
 /// Announces what will be trained, and `what` about the folder.
-fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
+fn announce(config: &Config, ranks: &Ranks, what: &str) -> anyhow::Result<()> {
     let run = &config.run;
     let atari = config.env_info()?.atari(&config.env).map(|atari| atari.protocol);
     let rules = atari.map_or_else(String::new, |protocol| format!(" (protocol {protocol})"));
@@ -269,6 +325,9 @@ fn announce(config: &Config, what: &str) -> anyhow::Result<()> {
         run.seed,
         short(run.frames)
     ));
+    if !ranks.is_alone() {
+        say(&format!("{} processes, each with:", ranks.size()));
+    }
     let (envs, cores) = (config.algo.num_envs(), cores());
     let RunConfig {
         env_threads,

@@ -4,6 +4,7 @@ use std::thread::available_parallelism;
 
 use anyhow::bail;
 use coinop_agents::algorithm::Threading;
+use coinop_agents::distributed;
 
 use super::Config;
 
@@ -48,9 +49,9 @@ pub(crate) fn check_threads(name: &str, threads: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The number of cores that this process may use.
+/// The number of cores that this process may use: its share, if it is one of several ranks on this machine.
 pub(crate) fn cores() -> usize {
-    available_parallelism().map_or(1, usize::from)
+    (available_parallelism().map_or(1, usize::from) / distributed::ranks_here()).max(1)
 }
 
 /// Replaces 0 by the number of cores.

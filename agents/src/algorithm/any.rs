@@ -229,6 +229,14 @@ impl<A: Algorithm> Erased for A {
     }
 
     fn trainer(&self, factory: AnyFactory, run: &RunSettings) -> Result<Box<dyn Trainer>, TrainError> {
+        if !A::SPANS_RANKS && !run.ranks.is_alone() {
+            return Err(AgentError::BadConfig {
+                name: "algo",
+                value: A::NAME.to_owned(),
+                reason: "it trains in one process; ppo and paac train in several",
+            }
+            .into());
+        }
         let trainer = call(A::NAME, "trainer()", || match factory {
             AnyFactory::Pixels(factory) => Algorithm::trainer(self, factory, run),
             AnyFactory::Features(factory) => Algorithm::trainer(self, factory, run),

@@ -128,6 +128,9 @@ pub trait Algorithm: Clone + Debug + Serialize + DeserializeOwned + Send + Sync 
     /// The settings that may be absent, and so may be missing from a preset.
     const OPTIONAL: &'static [&'static str] = &[];
 
+    /// Whether several processes can train it together: whether its trainer uses [`RunSettings::ranks`].
+    const SPANS_RANKS: bool = false;
+
     /// The presets for environments with these observations, the default first; none if the algorithm cannot learn
     /// from them.
     fn presets(observations: Observations) -> Vec<Preset>;

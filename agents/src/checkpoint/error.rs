@@ -82,7 +82,7 @@ impl CheckpointError {
 }
 
 /// The error of an operation on a file.
-pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> CheckpointError + 'a {
+pub(crate) fn io<'a>(action: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> CheckpointError + 'a {
     move |source| CheckpointError::Io {
         action,
         path: path.to_owned(),

@@ -29,6 +29,7 @@ pub use bytes::BytesReader;
 use bytes::{Bytes, BytesWriter};
 pub use disk::{Unpublished, begin, is_unfinished, read, recover, strip, write, write_file};
 pub use error::CheckpointError;
+pub(crate) use error::io;
 
 /// A component with state that a run depends on.
 ///

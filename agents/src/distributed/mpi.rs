@@ -2,22 +2,21 @@
 //!
 //! MPI ends the whole job when a rank dies or a message is lost, so nothing here has to be repaired.
 
-use std::env;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives};
+use mpi::traits::{Communicator, CommunicatorCollectives, Root};
 
 use super::Group;
 use crate::AgentError;
 
 /// The ranks of `mpirun`.
 pub struct Mpi {
-    /// Ends MPI when it is dropped. One thread at a time may call MPI.
-    universe: Mutex<Universe>,
+    /// Ends MPI when it is dropped; `None` afterwards. One thread at a time may call MPI.
+    universe: Mutex<Option<Universe>>,
     rank: usize,
     size: usize,
     /// Whether MPI chooses the order of sums.
@@ -28,15 +27,6 @@ impl std::fmt::Debug for Mpi {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(to, "Mpi {{ rank: {}, size: {} }}", self.rank, self.size)
     }
-}
-
-/// The variables by which Open MPI, MPICH, Intel MPI and Slurm's PMI tell a process how many there are.
-const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"];
-
-/// Whether a program that starts MPI started this process.
-#[must_use]
-pub fn is_started() -> bool {
-    SIZES.iter().any(|name| env::var_os(name).is_some()) || env::var_os("PMIX_RANK").is_some()
 }
 
 impl Mpi {
@@ -56,7 +46,7 @@ impl Mpi {
         let world = universe.world();
         let (rank, size) = (world.rank() as usize, world.size() as usize);
         Ok(Self {
-            universe: Mutex::new(universe),
+            universe: Mutex::new(Some(universe)),
             rank,
             size,
             fast,
@@ -64,9 +54,12 @@ impl Mpi {
     }
 
     /// All ranks, for one call at a time.
-    fn world(&self) -> (MutexGuard<'_, Universe>, SimpleCommunicator) {
+    fn world(&self) -> (MutexGuard<'_, Option<Universe>>, SimpleCommunicator) {
         let universe = self.universe.lock().unwrap_or_else(PoisonError::into_inner);
-        let world = universe.world();
+        let Some(started) = universe.as_ref() else {
+            unreachable!("MPI is called after its end");
+        };
+        let world = started.world();
         (universe, world)
     }
 }
@@ -97,6 +90,25 @@ impl Group for Mpi {
         Ok(pieces
             .map(|(piece, &length)| piece[..length as usize].to_vec())
             .collect())
+    }
+
+    fn finish(&self) {
+        self.universe.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn abort(&self) -> ! {
+        self.world().1.abort(1)
+    }
+
+    fn broadcast(&self, bytes: &[u8]) -> Result<Vec<u8>, AgentError> {
+        let (_one_at_a_time, world) = self.world();
+        let root = world.process_at_rank(0);
+        let mut length = bytes.len() as u64;
+        root.broadcast_into(&mut length);
+        let mut all = bytes.to_vec();
+        all.resize(length as usize, 0);
+        root.broadcast_into(&mut all[..]);
+        Ok(all)
     }
 
     fn mean(&self, values: &mut [f32]) -> Result<(), AgentError> {

@@ -115,6 +115,7 @@ impl Algorithm for PaacConfig {
     const NAME: &'static str = "paac";
     const ABOUT: &'static str = "Parallel advantage actor-critic (Clemente et al. 2017)";
     const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm"];
+    const SPANS_RANKS: bool = true;
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {

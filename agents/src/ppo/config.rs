@@ -136,6 +136,7 @@ impl Algorithm for PpoConfig {
     const NAME: &'static str = "ppo";
     const ABOUT: &'static str = "Proximal policy optimisation (Schulman et al. 2017)";
     const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm", "target_kl", "value_clip"];
+    const SPANS_RANKS: bool = true;
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {
