@@ -14,7 +14,7 @@ use crate::AgentError;
 /// use coinop_envs::Observations;
 ///
 /// let names: Vec<&str> = PpoConfig::presets(Observations::Pixels).iter().map(|preset| preset.name()).collect();
-/// assert_eq!(names, ["fast", "ppo"]);
+/// assert_eq!(names, ["fast", "ppo", "pong"]);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
