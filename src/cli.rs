@@ -38,11 +38,11 @@ pub(crate) enum Command {
     VerifyResume(VerifyArgs),
     /// Play episodes with a trained agent and report its scores
     Eval(EvalArgs),
-    /// Watch a trained agent play, on the terminal or as a video; or play an environment by hand
+    /// Watch a trained agent play in the terminal, record a video of it, or play a game yourself
     Play(PlayArgs),
-    /// Watch a run on the terminal: its curves and numbers, and its agent at play
+    /// Show a dashboard of a run in the terminal: curves, metrics, and the agent playing
     Watch(WatchArgs),
-    /// Write the network of a run for other programs, as ONNX or safetensors
+    /// Export the network of a run as ONNX or safetensors
     Export(ExportArgs),
     /// List environments, or show the options of one
     Envs {
@@ -52,7 +52,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List the settings of an algorithm: what each means, its value, and those of the other presets
+    /// List an algorithm's settings with their meanings and their values in each preset
     Settings(SettingsArgs),
     /// List runs, with their states and scores
     Runs(RunsArgs),
@@ -64,13 +64,13 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Draw the learning curves of runs; those that differ in their seed alone are one curve, their mean with its 95 % interval
     Plot(PlotArgs),
-    /// Write a page about runs: curves, scores, the settings that differ, a video, and the machine
+    /// Write an HTML page about runs: curves, scores, settings, a video, and the hardware
     Report(ReportArgs),
     /// Print the scores of runs; those that differ in their seed alone are one row
     Table(TableArgs),
     /// Play the runs of a file, environments by agents by seeds, and make tables of their results
     Suite(SuiteArgs),
-    /// Search for settings: sample some at random, train with each for a while, and go on with the best
+    /// Search for settings by random sampling and successive halving
     Tune(TuneArgs),
     /// Print a script that completes the command line, e.g. `source <(coinop completions bash)`
     Completions { shell: Shell },
@@ -148,13 +148,13 @@ pub(crate) struct TrainArgs {
     /// The name of the run folder under runs/
     #[arg(long, conflicts_with = "run_dir")]
     pub(crate) name: Option<String>,
-    /// Save and stop after so many frames of the run, which `--resume` then continues; schedules span all of its frames
+    /// Save and stop after N frames; `--resume` continues. Schedules still span all frames of the run
     #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     pub(crate) until: Option<u64>,
-    /// Watch the run on the terminal, as `coinop watch` does
+    /// Show the dashboard of `coinop watch` while training
     #[arg(long)]
     pub(crate) watch: bool,
-    /// Of several processes: let MPI choose the order in which gradients are added, which is faster and may differ from run to run
+    /// With several processes: let MPI choose the order of gradient sums, which is faster but may not be reproducible
     #[arg(long)]
     pub(crate) fast_reduce: bool,
 }
@@ -189,7 +189,7 @@ pub(crate) struct EvalArgs {
     /// For Atari games: evaluate under this protocol instead of the training's: `nature`, `machado` or `sb3`
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
-    /// Play so many emulator frames, and count the episodes that end within them, instead of a number of episodes
+    /// Play N emulator frames and count the episodes that end within them, instead of a fixed number of episodes
     #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "episodes", allow_negative_numbers = true)]
     pub(crate) frames: Option<u64>,
     /// A setting of the environment, e.g. `max_episode_frames=18k`, `max_noops=0`; may be repeated
@@ -228,7 +228,7 @@ pub(crate) struct EvalArgs {
 pub(crate) struct TuneArgs {
     /// The environment, perhaps with options, e.g. `pong@mode=1`; `envs` lists all
     pub(crate) env: EnvName,
-    /// A TOML file that says what to sample and how long to train [default: learning rate and entropy around the preset's]
+    /// A TOML file with distributions and budgets [default: learning rate and entropy weight around the preset's values]
     #[arg(long, value_name = "FILE")]
     pub(crate) space: Option<PathBuf>,
     /// The algorithm
@@ -237,10 +237,10 @@ pub(crate) struct TuneArgs {
     /// The settings to start from [default: fast]
     #[arg(long)]
     pub(crate) preset: Option<String>,
-    /// A setting of all samples; may be repeated
+    /// A setting shared by all samples; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<Setting>,
-    /// The folder of the search under runs/ [default: tune-ENV-ALGO]
+    /// The name of the search folder under runs/ [default: tune-ENV-ALGO]
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Runs at a time, which share the cores
@@ -255,7 +255,7 @@ pub(crate) struct TuneArgs {
 pub(crate) struct ExportArgs {
     /// A run folder, or its name under runs/
     pub(crate) run: PathBuf,
-    /// The file to write, .onnx or .safetensors; a JSON file beside it says what it is
+    /// The file to write, .onnx or .safetensors; a model card (JSON) is written next to it
     #[arg(short, long, default_value = "agent.onnx", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The checkpoint: `last`, `best` (by evaluation during training), or its frames, e.g. 2M
@@ -270,7 +270,7 @@ pub(crate) struct ExportArgs {
 pub(crate) struct SettingsArgs {
     /// The environment, perhaps with options, e.g. `pong@mode=1`
     pub(crate) env: EnvName,
-    /// Only the settings whose names have all these words in them, e.g. `epsilon`
+    /// Only settings whose names contain all of these words, e.g. `epsilon`
     pub(crate) about: Vec<String>,
     /// The algorithm
     #[arg(long, value_enum, default_value = "ppo")]
@@ -285,37 +285,37 @@ pub(crate) struct SettingsArgs {
 
 #[derive(Args)]
 pub(crate) struct WatchArgs {
-    /// A run folder, or its name under runs/; it may be training, finished or dead
+    /// A run folder, or its name under runs/; it may be training, finished or stopped
     pub(crate) run: PathBuf,
 }
 
 #[derive(Args)]
 pub(crate) struct PlayArgs {
-    /// A run folder, or its name under runs/: its agent plays; or an environment, perhaps with options: you play
+    /// A run folder or its name under runs/ (its agent plays), or an environment (you play)
     #[arg(value_name = "RUN|ENV")]
     pub(crate) what: PathBuf,
-    /// Make a video: a name that ends in .gif, .apng, .mp4 (which needs ffmpeg) or .png-sequence (a folder)
+    /// Record a video to this file: .gif, .apng, .mp4 (requires ffmpeg), or .png-sequence (a folder of PNGs)
     #[arg(long, value_name = "FILE")]
     pub(crate) video: Option<PathBuf>,
-    /// Of a video: play so many episodes, and show the best
+    /// Play N episodes and record the best one
     #[arg(long, requires = "video", default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000), allow_negative_numbers = true)]
     pub(crate) best_of: u64,
-    /// Of a video: pictures a second, as near as whole frames come to it; a GIF has at most 50
+    /// Pictures per second of the video, rounded to whole frames; GIFs have at most 50
     #[arg(long, requires = "video", default_value = "30", value_parser = parse_fps, allow_negative_numbers = true)]
     pub(crate) fps: f64,
-    /// Of a video: its seconds at most
+    /// Maximum length of the video in seconds
     #[arg(long, requires = "video", value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) seconds: Option<f64>,
-    /// Of a video: how large it is
+    /// Scale of the video
     #[arg(long, requires = "video", default_value = "1", value_name = "N", value_parser = parse_scale, allow_negative_numbers = true)]
     pub(crate) scale: usize,
     /// The checkpoint: `last`, `best` (by evaluation during training), or its frames, e.g. 2M
     #[arg(long, default_value = "last", value_name = "WHICH")]
     pub(crate) checkpoint: Which,
-    /// Episodes to play [default: until you quit; 1 where there is no terminal]
+    /// Episodes to play [default: until you quit; 1 without a terminal]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "video", allow_negative_numbers = true)]
     pub(crate) episodes: Option<u64>,
-    /// The seed of the first episode; each further one has the next
+    /// The seed of the first episode; later episodes count up from it
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Take the most probable action instead of sampling
@@ -398,7 +398,7 @@ pub(crate) struct PlotArgs {
     /// A curve for each run
     #[arg(long)]
     pub(crate) each: bool,
-    /// Scores of Atari games as shares of a human tester's: 0 for random play, 1 for the human
+    /// Show human-normalised scores of Atari games: 0 is random play, 1 is a human tester
     #[arg(long, conflicts_with = "y")]
     pub(crate) human_normalized: bool,
 }
@@ -408,16 +408,16 @@ pub(crate) struct ReportArgs {
     /// Run folders, or their names under runs/
     #[arg(required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The page to write, which needs no other file
+    /// The page to write; it is self-contained
     #[arg(short, long, default_value = "report.html", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// A curve and a row for each run
     #[arg(long)]
     pub(crate) each: bool,
-    /// Leave out the video of the first run's agent
+    /// Omit the video of the first run's agent
     #[arg(long)]
     pub(crate) no_video: bool,
-    /// The seconds of the video at most
+    /// Maximum length of the video in seconds
     #[arg(long, conflicts_with = "no_video", default_value = "30", value_name = "S", value_parser = parse_seconds, allow_negative_numbers = true)]
     pub(crate) seconds: f64,
     /// The ROM folder [default: the training's]

@@ -30,7 +30,7 @@ pub(crate) fn finish() {
 pub(crate) fn ranks(fast: bool) -> anyhow::Result<Ranks> {
     if !distributed::is_started() {
         if fast {
-            bail!("--fast-reduce is for several processes, as `mpirun -n 4` starts them: leave it out");
+            bail!("--fast-reduce requires several processes, e.g. `mpirun -n 4 coinop train …`");
         }
         return Ok(Ranks::default());
     }
@@ -73,9 +73,7 @@ pub(crate) fn agree(ranks: &Ranks, config: Config) -> anyhow::Result<Config> {
     let first = text(&all[0]);
     for (rank, other) in all.iter().enumerate() {
         if let Some((theirs, ours)) = difference(&text(other), &first) {
-            bail!(
-                "rank {rank} was asked for `{theirs}`, and rank 0 for `{ours}`: start all ranks with the same command"
-            );
+            bail!("rank {rank} has `{theirs}` and rank 0 has `{ours}`: start all ranks with the same command");
         }
     }
     Ok(config)

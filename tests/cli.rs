@@ -354,7 +354,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --until 20M",
-            "error: --until 20000000: it must be above the 0 frames that are played, and at most the 10000000 of the run",
+            "error: --until 20000000: it must be above 0, the frames already played, and at most 10000000, the frames of the run",
         ),
         (
             "train pong --preset slow",
@@ -959,7 +959,7 @@ fn settings_are_listed_with_their_meanings_and_the_values_of_presets() {
     let error = fail(coinop(dir.path()).args(["settings", "catch", "nothing", "else"]));
     assert_eq!(
         error,
-        "error: ppo on arcade/catch has no setting whose name has `nothing` and `else` in it"
+        "error: no setting of ppo on arcade/catch contains `nothing` and `else`"
     );
 }
 

@@ -69,7 +69,7 @@ fn a_run_of_two_ranks_resumes_exactly_and_counts_the_frames_of_both() {
     // With another number there would be environments without a past.
     let error = text(&mpirun(dir.path(), 3, &["train", "--resume", "part"]).stderr);
     assert!(
-        error.contains("the checkpoint after 1024 frames was saved by 2 ranks, and there are 3: start as many"),
+        error.contains("the checkpoint after 1024 frames was saved by 2 ranks, but 3 were started: start 2"),
         "{error}"
     );
     let output = mpirun(dir.path(), 2, &["train", "--resume", "part"]);
@@ -104,13 +104,13 @@ fn ranks_that_cannot_train_together_say_why() {
     let error = text(&output.stderr);
     assert!(!output.status.success());
     assert!(
-        error.contains("rank 1 was asked for `num_envs = 5`, and rank 0 for `num_envs = 4`"),
+        error.contains("rank 1 has `num_envs = 5` and rank 0 has `num_envs = 4`"),
         "{error}"
     );
     assert!(!dir.path().join("run").exists());
     let error = program::fail(program::coinop(dir.path()).args(["train", "catch", "--fast-reduce"]));
     assert!(
-        error.starts_with("error: --fast-reduce is for several processes"),
+        error.starts_with("error: --fast-reduce requires several processes"),
         "{error}"
     );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

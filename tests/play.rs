@@ -41,7 +41,8 @@ fn an_agent_is_shown_in_a_video_and_in_lines() {
     let told = text(&output.stderr);
     // Every step of cart-pole is a frame, of which two are one picture, and the first is one more.
     let pictures = 1 + (best as usize).div_ceil(2);
-    let expected = format!("{pictures} pictures at 25 a second, of an episode with a score of {best}, in a.gif\n");
+    let expected =
+        format!("recorded {pictures} pictures at 25 per second, of an episode with a score of {best}, to a.gif\n");
     assert!(told.ends_with(&expected), "{told}");
     assert!(fs::read(dir.path().join("a.gif")).unwrap().starts_with(b"GIF89a"));
     let args = ["play", "run", "--video=a.png-sequence", "--fps=50", "--seconds=0.1"];
@@ -70,7 +71,7 @@ fn a_report_is_one_page_with_everything_in_it() {
     let args = [&TRAIN[..3], &["--run-dir=other", "--set=gamma=0.9"], &TRAIN[4..]].concat();
     succeed(dir.path(), &args);
     let output = run(dir.path(), &["report", "run", "other", "--seconds=1"]);
-    assert!(text(&output.stderr).ends_with("2 runs reported in report.html\n"));
+    assert!(text(&output.stderr).ends_with("report of 2 runs written to report.html\n"));
     let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
     // Nothing is fetched from elsewhere.
@@ -119,11 +120,11 @@ fn what_cannot_be_shown_says_why() {
     for (command, expected) in [
         (
             "play pong",
-            "error: playing by hand needs a terminal, and input and output must be one",
+            "error: playing requires a terminal on standard input and output",
         ),
         (
             "play nothing",
-            "error: there is no run folder `nothing`; `coinop runs` shows those of this directory; nor is it an environment to play by hand: \
+            "error: there is no run folder `nothing`; `coinop runs` shows those of this directory; nor is it an environment to play: \
              `coinop envs` lists them",
         ),
         (
@@ -132,11 +133,11 @@ fn what_cannot_be_shown_says_why() {
         ),
         (
             "play catch --video=a.gif",
-            "error: a video shows a trained agent: name a run, e.g. `coinop play catch-ppo-1 --video catch.gif`",
+            "error: videos are of trained agents: name a run, e.g. `coinop play catch-ppo-1 --video catch.gif`",
         ),
         (
             "play pong --greedy",
-            "error: --greedy is for agents, and you play atari/pong yourself: leave it out",
+            "error: --greedy applies to agents only: leave it out to play atari/pong yourself",
         ),
         (
             "play catch --scale 2",

@@ -56,7 +56,7 @@ pub trait Group: Send + Sync + fmt::Debug {
     /// If a rank cannot be reached.
     fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError>;
 
-    /// Says goodbye to the other ranks, all of which must do so before they end. Nothing may be called afterwards.
+    /// Leaves the group. Every rank must call this before it ends, and nothing afterwards.
     fn finish(&self) {}
 
     /// Ends all ranks, because this one cannot go on.

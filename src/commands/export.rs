@@ -71,7 +71,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     std::fs::write(&args.output, bytes).map_err(files::failed("can't write", &args.output))?;
     files::write(&card, &(serde_json::to_string_pretty(&about)? + "\n"))?;
     output::say(&format!(
-        "the agent after {} frames in {}, what it is in {}",
+        "exported the agent after {} frames to {}; its model card is {}",
         short(frames),
         args.output.display(),
         card.display()
@@ -94,7 +94,7 @@ struct Exported {
 impl Exported {
     fn of<O: Elem>(policy: &dyn Policy<Obs = O>, factory: &dyn EnvFactory<Obs = O>) -> anyhow::Result<Self> {
         let Some(network) = policy.network() else {
-            bail!("the algorithm of this run does not say what its network is: implement `Policy::network` for it");
+            bail!("the algorithm of this run does not expose its network: implement `Policy::network` for it");
         };
         let spec = factory.spec();
         Ok(Self {
@@ -114,7 +114,7 @@ impl Exported {
             AnyPolicy::Pixels(policy) => policy.network(),
             AnyPolicy::Features(policy) => policy.network(),
         };
-        let network = network.ok_or_else(|| anyhow!("the algorithm does not say what its network is"))?;
+        let network = network.ok_or_else(|| anyhow!("the algorithm does not expose its network"))?;
         Ok(network.to_onnx(self.observations, self.normalization.as_ref(), &entries(about))?)
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &PlayArgs) -> anyhow::Result<()> {
         };
         let made = record(&config, section, how, look, path, &mut |line| output::say(line))?;
         output::say(&format!(
-            "{} pictures at {:.0} a second, of an episode with a score of {}, in {}",
+            "recorded {} pictures at {:.0} per second, of an episode with a score of {}, to {}",
             made.pictures,
             made.fps,
             in_short(made.score),
@@ -102,7 +102,7 @@ fn wish(key: KeyEvent) -> Option<Wish> {
     }
 }
 
-/// Plays on the terminal, by an agent or by hand; returns a line for each episode that was played to its end.
+/// Shows an agent or a person playing in the terminal; returns a line for each completed episode.
 fn live(play: &mut dyn Play, title: &str, args: &PlayArgs, how: Option<How>) -> anyhow::Result<String> {
     let film = Film::default();
     let fps = play.set_viewer(Some(film.viewer()));
@@ -148,7 +148,7 @@ fn live(play: &mut dyn Play, title: &str, args: &PlayArgs, how: Option<How>) -> 
                 session.draw(
                     title,
                     shown.as_ref(),
-                    "paused; p plays on, q quits",
+                    "paused  p: continue  q: quit",
                     how.is_none(),
                     colors,
                 )?;
@@ -195,7 +195,7 @@ fn again(
     score: f64,
     colors: Colors,
 ) -> anyhow::Result<bool> {
-    let text = format!("game over: score {}; Enter plays again, q quits", in_short(score));
+    let text = format!("game over, score {}  Enter: play again  q: quit", in_short(score));
     let mut answer = None;
     while answer.is_none() {
         session.draw(title, shown, &text, true, colors)?;
@@ -222,9 +222,9 @@ impl Session {
         colors: Colors,
     ) -> anyhow::Result<()> {
         let keys = if by_hand {
-            "arrows and space play, p pauses, q quits"
+            "arrows: move  space: fire  p: pause  q: quit"
         } else {
-            "p pauses, n: next episode, q quits"
+            "p: pause  n: next episode  q: quit"
         };
         let centered = |text: &str, width: u16| {
             let fits = text.chars().count() <= usize::from(width);
@@ -253,13 +253,13 @@ fn by_hand(args: &PlayArgs, no_run: anyhow::Error) -> anyhow::Result<()> {
     let name = args.what.to_str().and_then(|name| name.parse::<EnvName>().ok());
     let Some((info, mut options)) = name.and_then(|name| name.resolve().ok()) else {
         return Err(anyhow!(
-            "{no_run}; nor is it an environment to play by hand: `{} envs` lists them",
+            "{no_run}; nor is it an environment to play: `{} envs` lists them",
             output::program()
         ));
     };
     if args.video.is_some() {
         bail!(
-            "a video shows a trained agent: name a run, e.g. `{} play {short}-ppo-1 --video {short}.gif`",
+            "videos are of trained agents: name a run, e.g. `{} play {short}-ppo-1 --video {short}.gif`",
             output::program(),
             short = info.short
         );
@@ -272,17 +272,17 @@ fn by_hand(args: &PlayArgs, no_run: anyhow::Error) -> anyhow::Result<()> {
     ];
     if let Some((flag, _)) = of_agents.iter().find(|(_, given)| *given) {
         bail!(
-            "{flag} is for agents, and you play {} yourself: leave it out",
+            "{flag} applies to agents only: leave it out to play {} yourself",
             info.id()
         );
     }
     if !terminal::is_there() {
         let why = if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
-            "TERM says that it can only print lines"
+            "that can be redrawn, which TERM denies"
         } else {
-            "input and output must be one"
+            "on standard input and output"
         };
-        bail!("playing by hand needs a terminal, and {why}");
+        bail!("playing requires a terminal {why}");
     }
     if let (Some(roms), Some(_)) = (&args.roms, info.atari(&options)) {
         options.atari.roms = Some(roms.clone());

@@ -63,7 +63,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     page.grid(&others);
 
     if !args.no_video {
-        page.heading("The agent at play");
+        page.heading("The agent playing");
         match video(args)? {
             Ok((gif, caption)) => page.gif(&gif, &caption),
             Err(why) => page.note(&why),
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     machines(&mut page, args)?;
     files::write(&args.output, &page.finish())?;
     let what = counted(args.runs.len(), "run");
-    output::say(&format!("{what} reported in {}", args.output.display()));
+    output::say(&format!("report of {what} written to {}", args.output.display()));
     Ok(())
 }
 

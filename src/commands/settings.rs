@@ -70,7 +70,7 @@ pub(crate) fn run(args: &SettingsArgs) -> anyhow::Result<()> {
     });
     if rows.is_empty() {
         bail!(
-            "{} on {} has no setting whose name has `{}` in it",
+            "no setting of {} on {} contains `{}`",
             algo.name(),
             config.run.env,
             args.about.join("` and `")
@@ -263,7 +263,7 @@ fn forms<'a>(root: &'a Json, node: &'a Json) -> Vec<&'a Json> {
     all
 }
 
-/// The words of which the value of a setting is one.
+/// The words that a setting accepts.
 fn choices(root: &Json, nodes: &[&Json]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for form in nodes.iter().flat_map(|node| forms(root, node)) {

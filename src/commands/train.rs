@@ -124,7 +124,7 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
 fn check_until(args: &TrainArgs, config: &Config, begun: u64) -> anyhow::Result<()> {
     match args.until {
         Some(until) if until <= begun || until > config.run.frames => bail!(
-            "--until {until}: it must be above the {begun} frames that are played, and at most the {} of the run",
+            "--until {until}: it must be above {begun}, the frames already played, and at most {}, the frames of the run",
             config.run.frames
         ),
         _ => Ok(()),
@@ -157,12 +157,12 @@ fn restored_of(config: &Config, dir: &RunDir, ranks: &Ranks) -> anyhow::Result<R
             let saved_by = distributed::saved_by(section.section("trainer")?)?;
             if saved_by != ranks.size() {
                 bail!(
-                    "the checkpoint after {at} frames was saved by {}, and there {}: start as many",
+                    "the checkpoint after {at} frames was saved by {}, but {} started: start {saved_by}",
                     counted(saved_by, "rank"),
                     if ranks.is_alone() {
-                        "is 1".to_owned()
+                        "1 was".to_owned()
                     } else {
-                        format!("are {}", ranks.size())
+                        format!("{} were", ranks.size())
                     }
                 );
             }

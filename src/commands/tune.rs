@@ -59,13 +59,13 @@ pub(crate) fn run(args: &TuneArgs) -> anyhow::Result<Option<i32>> {
     };
     let stop = signals::listen().map_err(|cause| anyhow!("can't listen to signals: {cause}"))?;
     let Some(results) = search.run(&stop)? else {
-        output::say("stopped; the same command continues");
+        output::say("stopped; the same command resumes");
         return Ok(stop.signal());
     };
     output::print(&search.ranking(&results)?)?;
     let best = best(&search.folder).display().to_string();
     output::say(&format!(
-        "the settings of the best are in {best}; train with them: `{} train {} --config {}`",
+        "the best settings are in {best}; train with `{} train {} --config {}`",
         output::program(),
         quoted(&args.env.to_string()),
         quoted(&best)

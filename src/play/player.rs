@@ -202,7 +202,7 @@ impl<'a> Episode<'a> {
         })
     }
 
-    /// The frames of the reset, of which only the last is shown.
+    /// The last frame of the reset; earlier ones are not shown.
     pub(crate) fn first(&self) -> Shot {
         let mut pictures = self.film.take();
         pictures.drain(..pictures.len().saturating_sub(1));

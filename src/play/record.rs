@@ -38,7 +38,7 @@ pub(crate) struct Look {
     pub(crate) scale: usize,
     /// The seconds after which it ends.
     pub(crate) seconds: f64,
-    /// The number of episodes of which it shows the best.
+    /// The number of episodes to choose the best from.
     pub(crate) best_of: u64,
 }
 
@@ -102,7 +102,7 @@ fn is_flickering(config: &Config) -> anyhow::Result<bool> {
 }
 
 pub(crate) fn no_pictures(env: &str) -> anyhow::Error {
-    anyhow!("`{env}` has no pictures: an environment draws them when its `set_viewer` is called")
+    anyhow!("`{env}` cannot be shown: the environment does not implement `Env::set_viewer`")
 }
 
 /// A video that was made.

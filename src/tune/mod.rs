@@ -1,9 +1,9 @@
-//! A search for settings: random samples (Bergstra and Bengio 2012), of which the best go on to a larger budget, as in successive halving
+//! A search for settings: random samples (Bergstra and Bengio 2012). The best continue to a larger budget, as in successive halving
 //! (Jamieson and Talwalkar 2016, arXiv 1502.07943).
 //!
 //! ```text
 //! budget 1   o o o o o o o o     every sample is trained, then evaluated
-//! budget 2   o     o             the best go on, from where they were
+//! budget 2   o     o             the best continue from their checkpoints
 //! budget 3         o             the first of the ranking
 //! ```
 //!

@@ -17,7 +17,7 @@ use crate::files;
 /// ```toml
 /// samples = 16                     # the first is the preset itself
 /// budgets = ["500k", "2M", "8M"]   # frames; schedules span the last
-/// keep = 0.25                      # of the samples go on to the next budget
+/// keep = 0.25                      # the fraction that continues to the next budget
 /// episodes = 20                    # of the evaluation that decides
 /// seed = 1
 ///
@@ -190,7 +190,7 @@ impl Space {
     }
 }
 
-/// A number with so many significant digits.
+/// Formats a number with `digits` significant digits.
 fn rounded(value: f64, digits: i32) -> String {
     if value == 0.0 {
         return "0.0".to_owned();

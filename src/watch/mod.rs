@@ -1,4 +1,4 @@
-//! A dashboard of a run on the terminal: curves, numbers, and the agent at play.
+//! A dashboard of a run in the terminal: curves, metrics, and the agent playing.
 //!
 //! It reads the files of the run, so that it shows a run that trains in another process, has finished, or died.
 
@@ -122,7 +122,7 @@ fn show(
         let next = troupe.play(dir, &run);
         let names = columns(&run);
         column %= names.len();
-        let keys = "q quits  tab: next curve  s: the agent at play";
+        let keys = "q: quit  tab: next curve  s: show or hide the agent";
         session.terminal.draw(|frame| {
             let view = View {
                 run: &run,

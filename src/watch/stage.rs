@@ -1,4 +1,4 @@
-//! The agent of the newest checkpoint at play, in an environment of its own.
+//! The agent of the newest checkpoint, playing in its own environment.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

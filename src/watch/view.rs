@@ -33,7 +33,7 @@ pub(crate) struct View<'a> {
     pub(crate) keys: &'a str,
 }
 
-/// The agent at play.
+/// The pane that shows the agent.
 #[derive(Clone, Copy)]
 pub(crate) enum Stage<'a> {
     Off,
