@@ -10,22 +10,25 @@ pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode> {
     become_cargo(&["run", "--release", "--package", "coinop", "--", "train", env], args)
 }
 
-/// Runs all tests of the workspace.
-pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
-    become_cargo(&["test", "--workspace"], args)
+/// Runs all tests of the workspace, with those of training over MPI if that can be compiled.
+pub(crate) fn test(args: &[String], mpi: bool) -> Result<ExitCode> {
+    let features: &[&str] = if mpi { &["--features", MPI] } else { &[] };
+    become_cargo(&[&["test", "--workspace"], features].concat(), args)
 }
 
+/// The feature of training over MPI.
+const MPI: &str = "mpi";
+
 /// Runs the tests that need gym-rs; returns whether they pass.
-pub(crate) fn test_gym_rs() -> Result<bool> {
+pub(crate) fn test_gym_rs(mpi: bool) -> Result<bool> {
     // `--workspace` gives dependencies the same features as in `test`, so they are compiled once.
-    let args = [
-        "test",
-        "--workspace",
-        "--features",
-        "coinop-envs/gym-rs",
-        "--test",
-        "gym_rs",
-    ];
+    let gym_rs = "coinop-envs/gym-rs";
+    let features = if mpi {
+        format!("{gym_rs},{MPI}")
+    } else {
+        gym_rs.to_owned()
+    };
+    let args = ["test", "--workspace", "--features", &features, "--test", "gym_rs"];
     let status = Command::new(program()).args(args).status();
     Ok(status.context(CANNOT_START)?.success())
 }

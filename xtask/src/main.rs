@@ -4,7 +4,7 @@
 //! main ─┬─ libtorch ─┬─ pip      downloads, verifies and unpacks wheels
 //!       ├─ roms ─────┴─ folder   locks, scratch folders, stamps: a folder is complete or not there
 //!       ├─ names                 catches a misspelt environment before anything is downloaded
-//!       ├─ sdl                   what gym-rs is compiled with, for the tests
+//!       ├─ sdl, mpi              what gym-rs and MPI are compiled with, for the tests
 //!       └─ cargo                 hands over to cargo
 //! ```
 
@@ -13,6 +13,7 @@
 mod cargo;
 mod folder;
 mod libtorch;
+mod mpi;
 mod names;
 mod pip;
 mod roms;
@@ -72,7 +73,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
-    /// Set up, then run all tests, including documentation examples, and those of gym-rs if SDL2 is installed
+    /// Set up, then run all tests, including documentation examples, and those of gym-rs and MPI if they are installed
     Test {
         /// Arguments of `cargo test --workspace`, for example a part of a test's name
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -115,10 +116,11 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test { args } => {
             set_up(&root, None, false, Some(cargo::TEST))?;
             // With arguments, the user selects the tests.
-            if args.is_empty() && sdl::is_there() && !cargo::test_gym_rs()? {
+            let mpi = args.is_empty() && mpi::is_there();
+            if args.is_empty() && sdl::is_there() && !cargo::test_gym_rs(mpi)? {
                 return Ok(ExitCode::FAILURE);
             }
-            cargo::test(&args)
+            cargo::test(&args, mpi)
         }
         Command::KillTest => {
             set_up(&root, None, false, None)?;

@@ -5,7 +5,7 @@
 //! hidden, cell ────────────────────────────────────┘ with an LSTM  ──► hidden_out, cell_out
 //! ```
 //!
-//! The messages are the parts of `onnx.proto` (https://github.com/onnx/onnx) that such networks need.
+//! The messages are the parts of `onnx.proto` (<https://github.com/onnx/onnx>) that such networks need.
 
 use coinop_envs::normalize::Normalization;
 use prost::Message;
