@@ -134,7 +134,7 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
         serde_json::from_str(&succeed(dir.path(), &[&caps[..], more].concat())).unwrap()
     };
     assert_eq!(eval(&["--episodes=3"])["frames"], 1_200);
-    // 32 environments, each of which ends one within 400 frames.
+    // 32 environments; each ends one episode within 400 frames.
     let report = eval(&["--frames=13k"]);
     assert_eq!((&report["episodes"], &report["frames"]), (&32.into(), &12_800.into()));
     let error = fail(coinop(dir.path()).args(["eval", "pong-ppo-1", "--set=gamma=0.5"]));

@@ -39,7 +39,7 @@ fn an_agent_is_shown_in_a_video_and_in_lines() {
     let best = line.lines().map(score).fold(0.0, f64::max);
     let output = run(dir.path(), &["play", "run", "--video=a.gif", "--best-of=2"]);
     let told = text(&output.stderr);
-    // Every step of cart-pole is a frame, of which two are one picture, and the first is one more.
+    // Every step of cart-pole is a frame. Two frames are one picture, and the first is a picture by itself.
     let pictures = 1 + (best as usize).div_ceil(2);
     let expected =
         format!("recorded {pictures} pictures at 25 per second, of an episode with a score of {best}, to a.gif\n");

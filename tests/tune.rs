@@ -39,7 +39,7 @@ fn the_best_samples_go_on_and_a_search_that_is_there_is_not_repeated() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("space.toml"), SPACE).unwrap();
     let printed = succeed(dir.path(), &TUNE);
-    // Four samples, of which two go on, of which one does.
+    // Four samples, then the best two, then the best one.
     let counts = |results: &[(usize, u64)]| {
         [512, 1_024, 2_000].map(|at| results.iter().filter(|(_, frames)| *frames == at).count())
     };

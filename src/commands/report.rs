@@ -16,7 +16,7 @@ use crate::count::{counted, short};
 use crate::play::player::in_short;
 use crate::play::record::{How, Look, record};
 use crate::report::curve::{Over, draw};
-use crate::report::groups::{Group, groups};
+use crate::report::groups::{Group, folder_name, groups};
 use crate::report::page::Page;
 use crate::run::dir::RunDir;
 use crate::run::metrics::WINDOW;
@@ -124,12 +124,7 @@ fn video(args: &ReportArgs) -> anyhow::Result<Result<(Vec<u8>, String), String>>
     });
     Ok(match made {
         Ok((gif, frames, made)) => {
-            let name = dir
-                .path()
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = folder_name(&args.runs[0])?;
             let caption = format!(
                 "{name} after {} frames, in an episode with a score of {}",
                 short(frames),
@@ -194,12 +189,7 @@ fn machines(page: &mut Page, args: &ReportArgs) -> anyhow::Result<()> {
     let mut rows: Vec<(Vec<String>, Vec<String>)> = Vec::new();
     for run in &args.runs {
         let dir = RunDir::open(run)?;
-        let name = dir
-            .path()
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = folder_name(run)?;
         let machine = fs::read(dir.machine()).ok();
         let machine = machine.and_then(|text| serde_json::from_slice::<Machine>(&text).ok());
         let cells = match machine {

@@ -55,7 +55,8 @@ fn name_of_all(names: &[String]) -> String {
     format!("{same} ({} runs)", names.len())
 }
 
-fn folder_name(run: &Path) -> anyhow::Result<String> {
+/// The name of a run: that of its folder.
+pub(crate) fn folder_name(run: &Path) -> anyhow::Result<String> {
     let dir = RunDir::open(run)?;
     let name = dir.path().file_name().unwrap_or(dir.path().as_os_str());
     Ok(name.to_string_lossy().into_owned())

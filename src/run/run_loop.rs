@@ -277,7 +277,7 @@ struct Filmer<'a> {
     tried: u64,
 }
 
-/// What is left out of a video of an episode that goes on for long.
+/// The maximum length of a video.
 const VIDEO_SECONDS: f64 = 60.0;
 
 impl Filmer<'_> {

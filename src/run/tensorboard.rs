@@ -132,7 +132,7 @@ struct SessionStart {
     start_time_secs: f64,
 }
 
-/// A `google.protobuf.Value`, of which one field is set.
+/// A `google.protobuf.Value`; exactly one field is set.
 #[derive(Clone, PartialEq, Message)]
 struct Hparam {
     #[prost(double, optional, tag = "2")]

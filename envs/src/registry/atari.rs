@@ -46,8 +46,8 @@ pub struct AtariOptions {
     /// Whether a lost life stops the return, though the episode goes on; overrides the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_life_stops_return: Option<bool>,
-    /// The maximum number of no-ops at the start of an episode, of which a random number is played; 0 for none. Overrides the
-    /// protocol, which has 30, or none if it is `machado`.
+    /// The maximum number of no-ops at the start of an episode, drawn at random; 0 for none. Overrides the protocol, which
+    /// has 30, or none if it is `machado`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_noops: Option<u32>,
     /// The frames after which an episode is truncated; overrides the protocol, which has 108,000, or 30 minutes.
