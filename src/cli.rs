@@ -354,6 +354,9 @@ pub(crate) struct BenchArgs {
     /// Also draw bars, into an .svg or a .png
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Let MPI choose the order in which it adds the gradients of several processes
+    #[arg(long)]
+    pub(crate) fast_reduce: bool,
     /// An earlier output of `--json`, to show ratios against
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,

@@ -30,7 +30,7 @@ pub(crate) fn finish() {
 pub(crate) fn ranks(fast: bool) -> anyhow::Result<Ranks> {
     if !distributed::is_started() {
         if fast {
-            bail!("--fast-reduce requires several processes, e.g. `mpirun -n 4 coinop train …`");
+            bail!("--fast-reduce requires several processes, e.g. `mpirun -n 4 coinop …`");
         }
         return Ok(Ranks::default());
     }
@@ -67,8 +67,8 @@ pub(crate) fn agree(ranks: &Ranks, config: Config) -> anyhow::Result<Config> {
             config.with(&[setting.parse()?])?
         }
     };
-    let version = format!("coinop = {}\n", env!("CARGO_PKG_VERSION"));
-    let all = ranks.gather((version + &config.to_toml()?).as_bytes())?;
+    let version = option_env!("COINOP_COMMIT").unwrap_or(env!("CARGO_PKG_VERSION"));
+    let all = ranks.gather(format!("coinop = {version}\n{}", of_any_machine(&config)?).as_bytes())?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let first = text(&all[0]);
     for (rank, other) in all.iter().enumerate() {
@@ -77,6 +77,18 @@ pub(crate) fn agree(ranks: &Ranks, config: Config) -> anyhow::Result<Config> {
         }
     }
     Ok(config)
+}
+
+/// The settings that all ranks must share: not those of a machine.
+fn of_any_machine(config: &Config) -> anyhow::Result<String> {
+    let mut config = config.clone();
+    (config.run.env_threads, config.run.torch_threads) = (1, 1);
+    config.run.device.clear();
+    if let Some(atari) = config.env_info()?.atari_mut(&mut config.env) {
+        // Of every game, only one ROM is accepted.
+        atari.roms = None;
+    }
+    config.to_toml()
 }
 
 /// The first lines in which two texts differ.

@@ -7,15 +7,19 @@
 //!                 ▲                                        │
 //!                 └─────────────── SharedParams ───────────┘
 //! ```
+//!
+//! Of several processes, rank 0 has the shared weights. Workers of the others send it their gradients and get its
+//! weights, and its trainer hears of their rollouts.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{End, Env, EnvFactory, Learned, Step, memory};
+use crossbeam::channel::{Receiver, bounded};
 use rand::RngExt;
 use tch::{Device, Tensor};
 
+use crate::distributed::{Ranks, Server, Told, tell};
 use crate::episodes::Episodes;
 use crate::explore::{EpsilonConfig, Epsilons};
 use crate::limits::{above_0, at_least_0, check};
@@ -24,7 +28,7 @@ use crate::optim::clip_grad_norm;
 use crate::params::Params;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
-use crate::shared::{SharedParams, SharedTarget};
+use crate::shared::{SharedParams, SharedTarget, question};
 use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::workers::{Report, Worker, Workers};
@@ -129,7 +133,7 @@ impl Exchange {
         }
         let len = self.flat.len();
         gradient.f_to_device(Device::Cpu)?.f_copy_data(&mut self.flat, len)?;
-        self.shared.update(&self.flat, learning_rate);
+        self.shared.learn(&self.flat, learning_rate, steps as u64)?;
         Ok((loss, grad_norm))
     }
 }
@@ -143,6 +147,25 @@ pub(crate) struct Plan<'a> {
     pub(crate) run_frames: u64,
     pub(crate) epsilon: &'a EpsilonConfig,
     pub(crate) seed: u64,
+    /// The processes, each with as many workers.
+    pub(crate) ranks: &'a Ranks,
+}
+
+/// What rank 0 and the other ranks know of each other.
+enum Others {
+    /// They have not met: the trainer has not been stepped.
+    Unmet,
+    /// This rank has had the weights of rank 0.
+    Met,
+    /// This is rank 0, which answers them.
+    Served {
+        /// Locked during an update of another rank, and while a checkpoint is taken.
+        gate: Arc<Mutex<()>>,
+        /// Dropped before the server, which may wait for it.
+        reports: Receiver<Report>,
+        #[expect(dead_code, reason = "it works until it is dropped")]
+        server: Server,
+    },
 }
 
 /// The trainer of a [`Method`]. One [`step`](Trainer::step) receives one rollout of one worker.
@@ -151,10 +174,11 @@ pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
     shared: Arc<SharedParams>,
     /// What the environments learn.
     learned: Option<Arc<dyn Learned>>,
-    /// Agent steps played, including those of rollouts not yet received.
-    clock: Arc<AtomicU64>,
     watch: Stopwatch,
     num_workers: usize,
+    ranks: Ranks,
+    /// The workers of other ranks.
+    others: Others,
     seed: u64,
     frames_per_step: u64,
     steps: u64,
@@ -182,8 +206,9 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             rollouts.saturating_mul(obs_bytes),
             "lower workers or rollout_steps",
         )?;
-        let clock = Arc::new(AtomicU64::new(0));
         let watch = Stopwatch::default();
+        // The workers of all ranks are numbered through, so that each has streams of its own.
+        let (all, first) = (plan.ranks.size() * plan.workers, plan.ranks.rank() * plan.workers);
         let worker = |number| {
             let seed = plan.seed;
             Ok(ActorLearner {
@@ -193,10 +218,9 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
                 in_rollout: false,
                 method: method()?,
                 rollout: Rollout::new(plan.rollout_steps, 1, spec.obs_shape.len()),
-                epsilons: Epsilons::of(plan.epsilon.clone(), number..number + 1, plan.workers, seed),
+                epsilons: Epsilons::of(plan.epsilon.clone(), number..number + 1, all, seed),
                 actions: stream(seed, "action", number as u64),
                 episodes: Episodes::new(1),
-                clock: Arc::clone(&clock),
                 shared: Arc::clone(&shared),
                 watch: watch.clone(),
                 learning_rate: plan.learning_rate,
@@ -204,16 +228,22 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
                 frames_per_step: u64::from(spec.frames_per_step),
             })
         };
-        let workers: Vec<ActorLearner<O, M>> = (0..plan.workers).map(worker).collect::<Result<_, TrainError>>()?;
+        let workers = (first..first + plan.workers).map(worker);
+        let workers: Vec<ActorLearner<O, M>> = workers.collect::<Result<_, TrainError>>()?;
+        let mut epsilons = vec![0.0; all];
+        for worker in &workers {
+            epsilons[worker.number] = worker.epsilons.current()[0];
+        }
         let metrics = Metrics::of(&[&M::NAMES.concat()[..], &["learning_rate"]].concat());
         Ok(Self {
-            epsilons: workers.iter().map(|worker| worker.epsilons.current()[0]).collect(),
+            epsilons,
             workers: Workers::new(workers),
             shared,
             learned: factory.learned(),
-            clock,
             watch,
             num_workers: plan.workers,
+            ranks: plan.ranks.clone(),
+            others: Others::Unmet,
             seed: plan.seed,
             frames_per_step: u64::from(spec.frames_per_step),
             steps: 0,
@@ -221,6 +251,58 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             episodes: Vec::new(),
             metrics,
         })
+    }
+}
+
+impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
+    /// Takes over the weights of rank 0 or, in rank 0, begins to answer the others.
+    fn meet(&mut self) -> Result<(), TrainError> {
+        if self.ranks.rank() > 0 {
+            self.shared.fetch()?;
+            tell(self.learned.as_ref(), &self.ranks, question::LEARNED)?;
+            // Rank 0 may have resumed a run: its workers do not play the same once more.
+            let steps = self.shared.steps();
+            if steps > 0 {
+                let seed = under_way::resumed_seed(self.seed, steps);
+                for worker in &mut self.workers.paused() {
+                    let number = worker.number as u64;
+                    worker.env_seed = Some(derive_seed(seed, "env", number));
+                    worker.actions = stream(seed, "action", number);
+                }
+            }
+            self.others = Others::Met;
+            return Ok(());
+        }
+        let gate = Arc::new(Mutex::new(()));
+        let (send, reports) = bounded(self.ranks.size());
+        let (shared, entered) = (Arc::clone(&self.shared), Arc::clone(&gate));
+        let mut told = Told::new(self.learned.clone(), &self.ranks);
+        let answer = move |rank, question: &[u8]| match question {
+            // A report that cannot be read, or that nobody wants any more, ends whoever sent it.
+            [question::REPORT, report @ ..] => {
+                send.send(serde_json::from_slice(report).ok()?).ok()?;
+                Some(Vec::new())
+            }
+            [question::LEARNED, theirs @ ..] => told.answer(rank, theirs),
+            _ => {
+                let _entered = entered.lock().unwrap_or_else(PoisonError::into_inner);
+                shared.answer(question).ok()
+            }
+        };
+        self.others = Others::Served {
+            gate,
+            reports,
+            server: Server::start(&self.ranks, answer)?,
+        };
+        Ok(())
+    }
+
+    /// Tells rank 0 of a rollout of this one.
+    fn tell(&self, report: &Report) -> Result<(), TrainError> {
+        let mut question = vec![question::REPORT];
+        serde_json::to_writer(&mut question, report).map_err(|error| AgentError::Mpi(error.to_string()))?;
+        self.ranks.ask(&question)?;
+        tell(self.learned.as_ref(), &self.ranks, question::LEARNED)
     }
 }
 
@@ -280,7 +362,16 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         self.failed = true;
-        let report = self.workers.next()?;
+        if !self.ranks.is_alone() && matches!(self.others, Others::Unmet) {
+            self.meet()?;
+        }
+        let report = self.workers.next(match &self.others {
+            Others::Served { reports, .. } => Some(reports),
+            Others::Unmet | Others::Met => None,
+        })?;
+        if matches!(self.others, Others::Met) {
+            self.tell(&report)?;
+        }
         self.failed = false;
         self.steps += report.steps;
         self.epsilons[report.worker] = report.epsilon;
@@ -303,8 +394,12 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
 impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let mut workers = self.workers.paused();
+        let _others_wait = match &self.others {
+            Others::Served { gate, .. } => Some(gate.lock().unwrap_or_else(PoisonError::into_inner)),
+            Others::Unmet | Others::Met => None,
+        };
         // Rollouts that were played and not yet taken in are among them.
-        let steps = self.clock.load(Ordering::Relaxed);
+        let steps = self.shared.steps();
         let learner = out.section_mut("learner");
         workers[0].method.save(steps * self.frames_per_step, learner)?;
         self.shared.save(learner.section_mut("optimizer"))?;
@@ -326,7 +421,7 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         workers[0].method.load(self.steps * self.frames_per_step, learner)?;
         self.shared.restore(learner.section("optimizer")?)?;
         let streams: Vec<Rng> = from.get_vec("action_streams", workers.len())?;
-        self.clock.store(self.steps, Ordering::Relaxed);
+        self.shared.set_steps(self.steps);
         under_way::load_learned(self.learned.as_ref(), from)?;
         let seed = under_way::resumed_seed(self.seed, self.steps);
         for (worker, actions) in workers.iter_mut().zip(streams) {
@@ -353,7 +448,6 @@ struct ActorLearner<O: Observation, M> {
     epsilons: Epsilons,
     actions: Rng,
     episodes: Episodes,
-    clock: Arc<AtomicU64>,
     shared: Arc<SharedParams>,
     watch: Stopwatch,
     learning_rate: Schedule,
@@ -437,7 +531,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
 impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
     fn rollout(&mut self) -> Result<Report, TrainError> {
         self.in_rollout = true;
-        let frames = self.clock.load(Ordering::Relaxed) * self.frames_per_step;
+        let frames = self.shared.steps() * self.frames_per_step;
         let learning_rate = self.learning_rate.at(frames, self.run_frames);
         self.epsilons.resample(frames);
         self.watch.measure(Part::Copies, || self.method.synchronize(frames))?;
@@ -448,7 +542,6 @@ impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
         self.watch.measure(Part::Learning, learned)?;
         metrics.record("learning_rate", learning_rate);
         let steps = self.rollout.steps() as u64;
-        self.clock.fetch_add(steps, Ordering::Relaxed);
         self.in_rollout = false;
         let worker = self.number;
         let of_worker = |episode: &Episode| Episode {

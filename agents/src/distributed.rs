@@ -1,4 +1,6 @@
-//! Several processes that train one network: each steps its own environments, and gradients are averaged.
+//! Several processes that train one network, each with its own environments.
+//!
+//! Synchronous algorithms average gradients:
 //!
 //! ```text
 //! rank 0   environments 0 .. n     ── gradient ─┐
@@ -6,21 +8,40 @@
 //! rank 2   environments 2n .. 3n   ── gradient ─┘
 //! ```
 //!
-//! A learner knows no more of it than [`Ranks::mean`], between the gradient and its clipping. What carries the numbers is a [`Group`].
+//! Their learners know no more of it than [`Ranks::mean`], between the gradient and its clipping. Of asynchronous
+//! algorithms, rank 0 holds the weights, and answers the others:
+//!
+//! ```text
+//! rank 1   ── a gradient, or transitions ──► rank 0
+//!          ◄──────────── weights ───────────
+//! ```
+//!
+//! What carries the bytes is a [`Group`].
 
 mod lead;
+mod learned;
 #[cfg(feature = "mpi")]
 pub mod mpi;
+mod serve;
+mod threads;
 
 use std::env;
 use std::fmt;
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use coinop_envs::rng::derive_seed;
 use tch::{Kind, Tensor};
 
 use crate::AgentError;
 
 pub use lead::{Leader, follow, saved_by};
+pub(crate) use learned::{JointlyLearned, Told, tell};
+pub(crate) use serve::Server;
+pub use serve::assist;
+pub use threads::Threads;
 
 /// The variables by which Open MPI, MPICH, Intel MPI and Slurm tell a process that there are others.
 const STARTED: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS"];
@@ -41,6 +62,9 @@ pub fn ranks_here() -> usize {
     said.filter(|ranks| *ranks > 0).unwrap_or(1)
 }
 
+/// Updates between two checks that all ranks have the same parameters.
+const CHECK: u64 = 1_000;
+
 /// The processes of a run, called ranks, as one of them sees them. Every rank makes the same calls in the same order.
 pub trait Group: Send + Sync + fmt::Debug {
     /// The number of this rank, from 0.
@@ -55,6 +79,21 @@ pub trait Group: Send + Sync + fmt::Debug {
     ///
     /// If a rank cannot be reached.
     fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError>;
+
+    /// Sends a question to rank 0 and waits for its answer. The other ranks call this, one thread of each at a time.
+    ///
+    /// # Errors
+    ///
+    /// If rank 0 cannot be reached.
+    fn ask(&self, question: &[u8]) -> Result<Vec<u8>, AgentError>;
+
+    /// Answers a question of another rank by `answer`, which is given the rank and the question; returns whether there
+    /// was one. Rank 0 calls this.
+    ///
+    /// # Errors
+    ///
+    /// If that rank cannot be reached.
+    fn answer(&self, answer: &mut dyn FnMut(usize, Vec<u8>) -> Vec<u8>) -> Result<bool, AgentError>;
 
     /// Leaves the group. Every rank must call this before it ends, and nothing afterwards.
     fn finish(&self) {}
@@ -111,77 +150,32 @@ impl Group for Alone {
     fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError> {
         Ok(vec![bytes.to_vec()])
     }
-}
 
-/// Threads of one process in place of processes, to try an algorithm out.
-///
-/// ```
-/// use coinop_agents::distributed::{Group, Threads};
-///
-/// let ranks = Threads::of(2);
-/// let mean = |rank: Threads| {
-///     let mut values = [rank.rank() as f32, 3.0];
-///     rank.mean(&mut values).map(|()| values)
-/// };
-/// std::thread::scope(|scope| {
-///     let threads: Vec<_> = ranks.into_iter().map(|rank| scope.spawn(move || mean(rank))).collect();
-///     for thread in threads {
-///         assert_eq!(thread.join().unwrap().unwrap(), [0.5, 3.0]);
-///     }
-/// });
-/// ```
-#[derive(Clone, Debug)]
-pub struct Threads {
-    rank: usize,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    barrier: Barrier,
-    slots: Mutex<Vec<Vec<u8>>>,
-}
-
-impl Threads {
-    /// The handles of `size` ranks, one for each thread. A thread that ends early leaves the others waiting.
-    #[must_use]
-    pub fn of(size: usize) -> Vec<Self> {
-        let shared = Arc::new(Shared {
-            barrier: Barrier::new(size),
-            slots: Mutex::new(vec![Vec::new(); size]),
-        });
-        let handle = |rank| Self {
-            rank,
-            shared: Arc::clone(&shared),
-        };
-        (0..size).map(handle).collect()
-    }
-}
-
-impl Group for Threads {
-    fn rank(&self) -> usize {
-        self.rank
+    fn ask(&self, _question: &[u8]) -> Result<Vec<u8>, AgentError> {
+        Err(AgentError::Mpi("rank 0 asks itself".to_owned()))
     }
 
-    fn size(&self) -> usize {
-        let slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.len()
-    }
-
-    fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError> {
-        let slots = || self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots()[self.rank] = bytes.to_vec();
-        self.shared.barrier.wait();
-        let all = slots().clone();
-        // Nobody writes again before all have read.
-        self.shared.barrier.wait();
-        Ok(all)
+    fn answer(&self, _answer: &mut dyn FnMut(usize, Vec<u8>) -> Vec<u8>) -> Result<bool, AgentError> {
+        Ok(false)
     }
 }
 
 /// The ranks of a run.
 #[derive(Clone, Debug)]
-pub struct Ranks(Arc<dyn Group>);
+pub struct Ranks {
+    group: Arc<dyn Group>,
+    /// Whether rank 0 has ended; locked while a thread asks.
+    has_ended: Arc<Mutex<bool>>,
+    means: Arc<Means>,
+}
+
+/// What the means of gradients have taken.
+#[derive(Debug, Default)]
+struct Means {
+    nanoseconds: AtomicU64,
+    /// The numbers of the last one.
+    len: AtomicUsize,
+}
 
 impl Default for Ranks {
     fn default() -> Self {
@@ -192,19 +186,23 @@ impl Default for Ranks {
 impl Ranks {
     /// The ranks of a group.
     pub fn new(group: impl Group + 'static) -> Self {
-        Self(Arc::new(group))
+        Self {
+            group: Arc::new(group),
+            has_ended: Arc::default(),
+            means: Arc::default(),
+        }
     }
 
     /// See [`Group::rank`].
     #[must_use]
     pub fn rank(&self) -> usize {
-        self.0.rank()
+        self.group.rank()
     }
 
     /// See [`Group::size`].
     #[must_use]
     pub fn size(&self) -> usize {
-        self.0.size()
+        self.group.size()
     }
 
     /// Whether there is one only.
@@ -215,12 +213,12 @@ impl Ranks {
 
     /// See [`Group::finish`].
     pub fn finish(&self) {
-        self.0.finish();
+        self.group.finish();
     }
 
     /// See [`Group::abort`].
     pub fn abort(&self) -> ! {
-        self.0.abort()
+        self.group.abort()
     }
 
     /// See [`Group::gather`].
@@ -229,7 +227,7 @@ impl Ranks {
     ///
     /// If a rank cannot be reached.
     pub fn gather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, AgentError> {
-        self.0.gather(bytes)
+        self.group.gather(bytes)
     }
 
     /// See [`Group::broadcast`].
@@ -238,7 +236,58 @@ impl Ranks {
     ///
     /// If a rank cannot be reached.
     pub fn broadcast(&self, bytes: &[u8]) -> Result<Vec<u8>, AgentError> {
-        self.0.broadcast(bytes)
+        self.group.broadcast(bytes)
+    }
+
+    /// Asks rank 0; `None` once that has ended. Several threads may ask; one waits for the other.
+    ///
+    /// # Errors
+    ///
+    /// If rank 0 cannot be reached.
+    pub(crate) fn ask(&self, question: &[u8]) -> Result<Option<Vec<u8>>, AgentError> {
+        let mut has_ended = self.turn();
+        if *has_ended {
+            return Ok(None);
+        }
+        let answer = serve::opened(self.group.ask(question)?);
+        *has_ended = answer.is_none();
+        Ok(answer)
+    }
+
+    /// Whether rank 0 has ended, as an answer said.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        *self.turn()
+    }
+
+    fn turn(&self) -> MutexGuard<'_, bool> {
+        self.has_ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The seed of this rank's environments: that of the run in rank 0.
+    pub(crate) fn seed(&self, seed: u64) -> u64 {
+        match self.rank() {
+            0 => seed,
+            rank => derive_seed(seed, "rank", rank as u64),
+        }
+    }
+
+    /// The actors of this rank among those of all, if each has `actors`.
+    pub(crate) fn own(&self, actors: usize) -> Range<usize> {
+        self.rank() * actors..(self.rank() + 1) * actors
+    }
+
+    /// Whether all ranks say so.
+    ///
+    /// # Errors
+    ///
+    /// If a rank cannot be reached.
+    pub(crate) fn all(&self, said: bool) -> Result<bool, AgentError> {
+        if self.is_alone() {
+            return Ok(said);
+        }
+        let all = self.group.gather(&[u8::from(said)])?;
+        Ok(all.iter().all(|said| *said == [1]))
     }
 
     /// The means of a tensor of `f32` over all ranks.
@@ -253,9 +302,25 @@ impl Ranks {
         let flat = values.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
         let mut numbers = vec![0.0f32; flat.numel()];
         flat.f_copy_data(&mut numbers, flat.numel())?;
-        self.0.mean(&mut numbers)?;
+        let start = Instant::now();
+        self.group.mean(&mut numbers)?;
+        let nanoseconds = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.means.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.means.len.store(numbers.len(), Ordering::Relaxed);
         let mean = Tensor::f_from_slice(&numbers)?.f_view(values.size().as_slice())?;
         Ok(mean.f_to_device(values.device())?.f_to_kind(Kind::Float)?)
+    }
+
+    /// The time that this rank has spent in [`mean`](Self::mean), which waits for the others.
+    #[must_use]
+    pub fn time_of_means(&self) -> Duration {
+        Duration::from_nanos(self.means.nanoseconds.load(Ordering::Relaxed))
+    }
+
+    /// The numbers of the last [`mean`](Self::mean): of a gradient. 0 before the first.
+    #[must_use]
+    pub fn gradient_len(&self) -> usize {
+        self.means.len.load(Ordering::Relaxed)
     }
 
     /// The mean of a number over all ranks.
@@ -267,7 +332,7 @@ impl Ranks {
         if self.is_alone() {
             return Ok(value);
         }
-        let all = self.0.gather(&value.to_ne_bytes())?;
+        let all = self.group.gather(&value.to_ne_bytes())?;
         let numbers = all
             .iter()
             .filter_map(|bytes| Some(f64::from_ne_bytes(bytes.as_slice().try_into().ok()?)));
@@ -287,29 +352,29 @@ impl Ranks {
         let mut numbers = vec![0.0f32; flat.numel()];
         flat.f_copy_data(&mut numbers, flat.numel())?;
         let sum = crc32fast::hash(bytemuck::cast_slice(&numbers)).to_ne_bytes();
-        let all = self.0.gather(&sum)?;
+        let all = self.group.gather(&sum)?;
         match all.iter().position(|other| *other != all[0]) {
             None => Ok(()),
             Some(rank) => Err(AgentError::RanksDiffer { what, rank }),
         }
     }
+
+    /// Checks after every thousandth update that the parameters are the same in every rank.
+    pub(crate) fn check_now_and_then(&self, updates: u64, params: &Tensor) -> Result<(), AgentError> {
+        match updates.is_multiple_of(CHECK) {
+            true => self.check_equal("a parameter", params),
+            false => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
 
-    /// Calls `f` in every rank, and returns what comes of it in the order of ranks.
-    fn in_ranks<T: Send>(size: usize, f: impl Fn(Ranks) -> T + Sync) -> Vec<T> {
-        std::thread::scope(|scope| {
-            let spawn = |rank: Threads| {
-                let f = &f;
-                scope.spawn(move || f(Ranks::new(rank)))
-            };
-            let threads: Vec<_> = Threads::of(size).into_iter().map(spawn).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        })
-    }
+#[cfg(test)]
+mod of_numbers {
+    use super::tests::in_ranks;
+    use super::*;
 
     #[test]
     fn means_are_the_same_bits_in_every_rank() {

@@ -39,7 +39,12 @@ impl Episodes {
 
     /// Discards the running episodes, because new ones will start.
     pub fn interrupt(&mut self) {
-        self.running.fill((0.0, 0));
+        self.interrupt_from(0);
+    }
+
+    /// Discards those of the actors from `first` on.
+    pub fn interrupt_from(&mut self, first: usize) {
+        self.running[first..].fill((0.0, 0));
     }
 
     /// Counts a step of `actor`.

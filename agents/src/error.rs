@@ -62,6 +62,9 @@ pub enum AgentError {
         /// Where.
         rank: usize,
     },
+    /// A trainer resumes only with as many processes as saved it.
+    #[error("this algorithm resumes only with as many processes as saved it")]
+    OtherRanks,
     /// MPI cannot be used.
     #[error("MPI: {0}")]
     Mpi(String),

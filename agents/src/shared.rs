@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
+use crate::distributed::Ranks;
 use crate::limits::{at_least_0, decay, divisor};
 use crate::optim::{AdamConfig, RmsPropConfig};
 use crate::{AgentError, CheckpointError, Section};
@@ -119,6 +120,22 @@ pub(crate) struct SharedParams {
     /// Held while the numbers are read or changed; `None` for Hogwild.
     lock: Option<Mutex<()>>,
     updates: AtomicU64,
+    /// Agent steps played by all threads, including those of rollouts not yet received.
+    steps: AtomicU64,
+    /// The ranks, of which rank 0 has the weights and the optimiser; the others have copies of its weights.
+    ranks: Ranks,
+}
+
+/// What another rank asks rank 0 for.
+pub(crate) mod question {
+    /// The weights.
+    pub(crate) const WEIGHTS: u8 = 1;
+    /// An update, and the weights: the learning rate, the steps of the gradient, and the gradient.
+    pub(crate) const UPDATE: u8 = 2;
+    /// To be told of a rollout.
+    pub(crate) const REPORT: u8 = 3;
+    /// To add what environments have learned, and for what all have.
+    pub(crate) const LEARNED: u8 = 4;
 }
 
 /// Numbers per iteration of the inner loop: enough for the widest vector registers.
@@ -136,7 +153,85 @@ impl SharedParams {
             config,
             lock: locked.then(|| Mutex::new(())),
             updates: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
+            ranks: Ranks::default(),
         })
+    }
+
+    /// The same, shared by the threads of several processes.
+    pub(crate) fn of(self, ranks: &Ranks) -> Self {
+        let ranks = ranks.clone();
+        Self { ranks, ..self }
+    }
+
+    /// The agent steps played by all threads.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// Sets the agent steps played by all threads.
+    pub(crate) fn set_steps(&self, steps: u64) {
+        self.steps.store(steps, Ordering::Relaxed);
+    }
+
+    /// Moves the parameters against the gradient of a rollout of `steps` steps: here, or in rank 0.
+    pub(crate) fn learn(&self, gradient: &[f32], learning_rate: f64, steps: u64) -> Result<(), AgentError> {
+        if self.ranks.rank() > 0 {
+            let mut question = Vec::with_capacity(17 + size_of_val(gradient));
+            question.push(question::UPDATE);
+            question.extend(learning_rate.to_le_bytes());
+            question.extend(steps.to_le_bytes());
+            question.extend_from_slice(bytemuck::cast_slice(gradient));
+            return self.ask(&question);
+        }
+        self.update(gradient, learning_rate);
+        self.steps.fetch_add(steps, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Copies the weights of rank 0.
+    pub(crate) fn fetch(&self) -> Result<(), AgentError> {
+        self.ask(&[question::WEIGHTS])
+    }
+
+    fn ask(&self, question: &[u8]) -> Result<(), AgentError> {
+        // After the end, the weights stay as they are, and nobody looks at them.
+        let Some(answer) = self.ranks.ask(question)? else {
+            return Ok(());
+        };
+        let (steps, weights) = split_number(&answer)?;
+        let (updates, weights) = split_number(weights)?;
+        if weights.len() != 4 * self.numel() {
+            return Err(garbled());
+        }
+        let _turn = self.turn();
+        for (number, bits) in self.params.0.iter().zip(weights.as_chunks::<4>().0) {
+            number.store(u32::from_ne_bytes(*bits), Ordering::Relaxed);
+        }
+        self.updates.store(updates, Ordering::Relaxed);
+        self.set_steps(steps);
+        Ok(())
+    }
+
+    /// Answers the question of another rank for weights, before or after an update.
+    pub(crate) fn answer(&self, question: &[u8]) -> Result<Vec<u8>, AgentError> {
+        if let [question::UPDATE, rest @ ..] = question {
+            let (learning_rate, rest) = split_number(rest)?;
+            let (steps, gradient) = split_number(rest)?;
+            if gradient.len() != 4 * self.numel() {
+                return Err(garbled());
+            }
+            let numbers = gradient.as_chunks::<4>().0.iter();
+            let gradient: Vec<f32> = numbers.map(|bytes| f32::from_ne_bytes(*bytes)).collect();
+            self.learn(&gradient, f64::from_bits(learning_rate), steps)?;
+        }
+        let mut answer = Vec::with_capacity(17 + 4 * self.numel());
+        answer.extend(self.steps().to_le_bytes());
+        answer.extend(self.updates().to_le_bytes());
+        let _turn = self.turn();
+        let bits = |number: &AtomicU32| number.load(Ordering::Relaxed).to_ne_bytes();
+        answer.extend(self.params.0.iter().flat_map(bits));
+        Ok(answer)
     }
 
     /// The number of parameters.
@@ -323,6 +418,16 @@ fn store(numbers: &[AtomicU32], values: &[f32; CHUNK]) {
     for (number, value) in numbers.iter().zip(values) {
         number.store(value.to_bits(), Ordering::Relaxed);
     }
+}
+
+/// The number in front of a message, and the rest.
+fn split_number(bytes: &[u8]) -> Result<(u64, &[u8]), AgentError> {
+    let (number, rest) = bytes.split_first_chunk::<8>().ok_or_else(garbled)?;
+    Ok((u64::from_le_bytes(*number), rest))
+}
+
+fn garbled() -> AgentError {
+    AgentError::Mpi("a message between two ranks has the wrong length".to_owned())
 }
 
 fn to_vec(flat: &Tensor) -> Result<Vec<f32>, AgentError> {

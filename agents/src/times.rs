@@ -24,7 +24,7 @@ pub enum Part {
     Learning,
     /// Storing to and sampling from replay memory.
     Replay,
-    /// Waiting for other threads.
+    /// Waiting for other threads and processes.
     Waiting,
 }
 
@@ -76,6 +76,16 @@ impl Times {
     #[must_use]
     pub fn of(&self, part: Part) -> Duration {
         Duration::from_nanos(self.nanoseconds[part as usize])
+    }
+
+    /// The same with `waited` of learning as waiting.
+    pub(crate) fn waiting(mut self, waited: Duration) -> Times {
+        let nanoseconds = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        let learning = &mut self.nanoseconds[Part::Learning as usize];
+        let nanoseconds = nanoseconds.min(*learning);
+        *learning -= nanoseconds;
+        self.nanoseconds[Part::Waiting as usize] += nanoseconds;
+        self
     }
 
     /// The time spent since `earlier`.

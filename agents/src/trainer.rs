@@ -13,7 +13,7 @@ use crate::{AgentError, Checkpoint, Metrics, Section, TrainError};
 /// }
 /// # let _ = mean;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Episode {
     /// The actor (environment) that played it.
     pub actor: usize,
@@ -126,6 +126,16 @@ pub trait Trainer: Checkpoint {
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         let _ = from;
         Err(AgentError::NoWeights.into())
+    }
+
+    /// Begins new episodes with new random streams, after the state of a rank of another number of ranks was loaded:
+    /// see [`Leader`](crate::distributed::Leader).
+    ///
+    /// # Errors
+    ///
+    /// If the trainer cannot, or libtorch fails.
+    fn renew(&mut self) -> Result<(), TrainError> {
+        Err(AgentError::OtherRanks.into())
     }
 
     /// Performs the smallest unit of training of the algorithm, e.g. one rollout and its update.

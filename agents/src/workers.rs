@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use coinop_envs::EnvError;
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded, never};
+use crossbeam::select;
+use serde::{Deserialize, Serialize};
 
 use crate::{Episode, Metrics, TrainError, set_torch_threads};
 
@@ -18,7 +20,7 @@ pub(crate) trait Worker: Send + 'static {
 }
 
 /// The report of one rollout.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) worker: usize,
     pub(crate) steps: u64,
@@ -48,13 +50,17 @@ impl<W: Worker> Workers<W> {
         }
     }
 
-    /// Waits for the next rollout of any worker. The first call starts the threads.
-    pub(crate) fn next(&mut self) -> Result<Report, TrainError> {
+    /// Waits for the next rollout of any worker, of this process or of the `others`. The first call starts the threads.
+    pub(crate) fn next(&mut self, others: Option<&Receiver<Report>>) -> Result<Report, TrainError> {
         let running = match &mut self.running {
             Some(running) => running,
             None => self.running.insert(Running::start(&self.workers)?),
         };
-        let message = running.reports.as_ref().and_then(|reports| reports.recv().ok());
+        let (none, nobody) = (never(), never());
+        let message = select! {
+            recv(running.reports.as_ref().unwrap_or(&none)) -> message => message,
+            recv(others.unwrap_or(&nobody)) -> report => report.map(Ok),
+        };
         // A worker that ends says so, so that there is always one more message.
         message.unwrap_or(Err(TrainError::ActorDied { number: 0 }))
     }
@@ -172,7 +178,7 @@ mod tests {
         let done = |workers: &Workers<Counts>| workers.paused().iter().map(|worker| worker.rollouts).sum::<u64>();
         let mut heard = [0; 3];
         for taken in 1..=100 {
-            let report = workers.next().unwrap();
+            let report = workers.next(None).unwrap();
             // Each worker's reports come in their order, and none is lost.
             heard[report.worker] += 1;
             assert_eq!(report.steps, heard[report.worker]);
@@ -183,7 +189,7 @@ mod tests {
         let stopped = done(&workers);
         assert!((100..=106).contains(&stopped), "{stopped}");
         assert_eq!(done(&workers), stopped);
-        workers.next().unwrap();
+        workers.next(None).unwrap();
         assert!(done(&workers) > stopped);
     }
 }

@@ -99,6 +99,17 @@ pub trait Learned: Send + Sync {
     ///
     /// [`EnvError::BadSnapshot`].
     fn load(&self, saved: &[u8]) -> Result<(), EnvError>;
+
+    /// Adds what other environments learned between two states of theirs, `before` and `after`.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be added, the default, and [`EnvError::BadSnapshot`].
+    fn add(&self, before: &[u8], after: &[u8]) -> Result<(), EnvError> {
+        let _ = (before, after);
+        let text = "what these environments learn cannot be added up: train in one process";
+        Err(EnvError::BadSetting(text.to_owned()))
+    }
 }
 
 /// The result of [`EnvFactory::make_vec`].

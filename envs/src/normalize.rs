@@ -66,6 +66,24 @@ impl Running {
         }
     }
 
+    /// Adds the vectors that `after` has and `before`, an earlier state of it, has not (Chan et al. 1979, equations 2.1).
+    fn add_those_since(&mut self, before: &Self, after: &Self) {
+        let new = after.count - before.count;
+        if new <= 0.0 {
+            return;
+        }
+        let all = self.count + new;
+        for at in 0..self.means.len() {
+            let mean = (after.count * after.means[at] - before.count * before.means[at]) / new;
+            let between = (before.means[at] - mean).powi(2) * before.count * new / after.count;
+            let squares = (after.squares[at] - before.squares[at] - between).max(0.0);
+            let off = mean - self.means[at];
+            self.means[at] += off * new / all;
+            self.squares[at] += squares + off * off * self.count * new / all;
+        }
+        self.count = all;
+    }
+
     /// The standard deviation of element `at`; 1 before there are two vectors.
     fn deviation(&self, at: usize) -> f64 {
         if self.count < 2.0 {
@@ -151,6 +169,19 @@ impl Learned for Statistics {
         }
         if !self.shared.frozen {
             *self.shared.lock() = running;
+        }
+        Ok(())
+    }
+
+    fn add(&self, before: &[u8], after: &[u8]) -> Result<(), EnvError> {
+        let len = self.shared.lock().means.len();
+        let (before, inner_before) = statistics(self.of, len, before)?;
+        let (after, inner_after) = statistics(self.of, len, after)?;
+        if let Some(learned) = &self.inner {
+            learned.add(inner_before, inner_after)?;
+        }
+        if !self.shared.frozen {
+            self.shared.lock().add_those_since(&before, &after);
         }
         Ok(())
     }
@@ -622,6 +653,30 @@ mod tests {
             rewards.extend(results.map(|step| step.reward));
         }
         (seen, rewards)
+    }
+
+    #[test]
+    fn statistics_of_several_processes_are_those_of_all_their_numbers() {
+        let number = |i: u32| [f64::from(i).sin(), 100.0 + f64::from(i * i % 17)];
+        let of = |before: &Running, numbers: std::ops::Range<u32>| {
+            let mut running = before.clone();
+            running.add(numbers.flat_map(number).collect::<Vec<_>>().into_iter());
+            running
+        };
+        for first in [0, 1, 40] {
+            let before = of(&Running::new(2), 0..first);
+            let all = of(&before, first..first + 90);
+            let mut joined = before.clone();
+            // One of them has seen nothing new.
+            for numbers in [first..first + 1, first + 1..first + 70, 0..0, first + 70..first + 90] {
+                joined.add_those_since(&before, &of(&before, numbers));
+            }
+            assert_eq!(joined.count, all.count);
+            for at in 0..2 {
+                assert!((joined.means[at] - all.means[at]).abs() < 1e-9, "{first}");
+                assert!((joined.squares[at] / all.squares[at] - 1.0).abs() < 1e-9, "{first}");
+            }
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 use coinop_agents::algorithm::{Work, Workload};
+use coinop_agents::distributed::Ranks;
 use coinop_agents::network::Observation;
 use coinop_agents::replay::{Replay, ReplayBatch};
+use coinop_agents::tch::{Kind, Tensor};
 use coinop_agents::times::{Part, Times};
 use coinop_agents::{Device, Trainer, set_torch_threads};
 use coinop_atari::{Atari, AtariSettings, Rom, find_game};
@@ -14,7 +16,8 @@ use coinop_envs::rng::{Rng, stream};
 use coinop_envs::{AnyFactory, EnvFactory, EnvSpec, Step};
 use rand::RngExt;
 
-use super::{How, Measurement, Training, ale};
+use super::{How, Measurement, Training, ale, median};
+use crate::commands::train::{follow_rank_0, led, trainer_of};
 use crate::config::{Config, cores};
 use crate::count::counted;
 
@@ -60,6 +63,7 @@ impl Suite {
 /// The benchmark of one environment and one algorithm.
 pub(crate) struct Bench<'a, O> {
     config: &'a Config,
+    ranks: &'a Ranks,
     how: How,
     factory: Arc<dyn EnvFactory<Obs = O>>,
     spec: EnvSpec,
@@ -96,19 +100,69 @@ fn has_emulator(config: &Config) -> anyhow::Result<bool> {
 /// Runs the measurements; `watch` receives what comes next.
 pub(crate) fn run(
     config: &Config,
+    ranks: &Ranks,
     suites: &[Suite],
     how: How,
     watch: &mut dyn FnMut(&str),
 ) -> anyhow::Result<Vec<Measurement>> {
     match config.env_info()?.factory(&config.env)? {
-        AnyFactory::Pixels(factory) => Bench::new(config, how, factory)?.run(suites, watch),
-        AnyFactory::Features(factory) => Bench::new(config, how, factory)?.run(suites, watch),
+        AnyFactory::Pixels(factory) => Bench::new(config, ranks, how, factory)?.run(suites, watch),
+        AnyFactory::Features(factory) => Bench::new(config, ranks, how, factory)?.run(suites, watch),
     }
 }
 
+/// Does what rank 0 needs for its measurements: training, and means.
+pub(crate) fn follow(config: &Config, ranks: &Ranks, suites: &[Suite], how: How) -> anyhow::Result<()> {
+    if suites.contains(&Suite::Train) || suites.contains(&Suite::All) {
+        follow_rank_0(&as_measured(config), ranks)?;
+        means(ranks, how)?;
+    }
+    Ok(())
+}
+
+/// The settings of the suite `train`.
+fn as_measured(config: &Config) -> Config {
+    let mut config = config.clone();
+    // It learns soon enough to be seen.
+    config.algo.shorten(0);
+    config
+}
+
+/// The rate of means of a gradient over all processes: minimum, median and maximum. `None` if there was none.
+fn means(ranks: &Ranks, how: How) -> anyhow::Result<Option<(f64, f64, f64)>> {
+    let len = ranks.gradient_len();
+    if ranks.is_alone() || len == 0 {
+        return Ok(None);
+    }
+    let mut rates = Vec::new();
+    // The first is to warm up.
+    for _ in 0..=how.repeats {
+        let (start, mut count) = (std::time::Instant::now(), 0.0);
+        loop {
+            let _ = ranks.mean(Tensor::zeros([len as i64], (Kind::Float, Device::Cpu)))?;
+            count += 1.0;
+            // All of them do as many: rank 0 says when it is enough.
+            let is_enough = start.elapsed().as_secs_f64() >= how.seconds;
+            if ranks.broadcast(&[u8::from(is_enough)])? == [1] {
+                break;
+            }
+        }
+        rates.push(count / start.elapsed().as_secs_f64());
+    }
+    rates.remove(0);
+    rates.sort_by(f64::total_cmp);
+    Ok(Some((rates[0], median(&rates), rates[rates.len() - 1])))
+}
+
 impl<'a, O: Observation> Bench<'a, O> {
-    fn new(config: &'a Config, how: How, factory: Arc<dyn EnvFactory<Obs = O>>) -> anyhow::Result<Self> {
+    fn new(
+        config: &'a Config,
+        ranks: &'a Ranks,
+        how: How,
+        factory: Arc<dyn EnvFactory<Obs = O>>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
+            ranks,
             spec: factory.spec(),
             device: coinop_agents::device(&config.run.device)?,
             config,
@@ -356,18 +410,11 @@ impl<'a, O: Observation> Bench<'a, O> {
     }
 
     fn train(&mut self) -> anyhow::Result<()> {
-        let mut config = self.config.clone();
-        // Soon enough to be seen here.
-        config.algo.shorten(0);
-        let floor = config
-            .algo
-            .workload()
-            .map(|workload| self.floor(&workload))
-            .transpose()?;
-        set_torch_threads(config.run.torch_threads);
-        let mut trainer = config
-            .algo
-            .trainer(Arc::clone(&self.factory), &config.run_settings()?)?;
+        let config = as_measured(self.config);
+        // Of several processes, the others would stand still meanwhile.
+        let workload = config.algo.workload().filter(|_| self.ranks.is_alone());
+        let floor = workload.map(|workload| self.floor(&workload)).transpose()?;
+        let mut trainer = led(trainer_of(&config, self.ranks)?, &config, self.ranks);
         until_it_learns(trainer.as_mut())?;
         let (mut frames, mut before) = (trainer.step()?.frames, None);
         let start = std::time::Instant::now();
@@ -396,6 +443,21 @@ impl<'a, O: Observation> Bench<'a, O> {
             frames_per_step: Some(self.spec.frames_per_step),
             training: Some(Training { parts, floor }),
         });
+        // The others stop to train.
+        drop(trainer);
+        if let Some((low, median, high)) = means(self.ranks, how)? {
+            let (numbers, processes) = (self.ranks.gradient_len(), self.ranks.size());
+            self.measurements.push(Measurement {
+                what: Suite::Train.name(),
+                name: format!("means of {numbers} numbers over {processes} processes"),
+                unit: "means".to_owned(),
+                median,
+                low,
+                high,
+                frames_per_step: None,
+                training: None,
+            });
+        }
         Ok(())
     }
 

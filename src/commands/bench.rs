@@ -3,20 +3,28 @@
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
+use coinop_agents::distributed::Ranks;
 use coinop_agents::network::Precision;
 
 use crate::bench::suites::{self, Suite};
 use crate::bench::{BenchSettings, How, Machine, Report};
 use crate::cli::BenchArgs;
 use crate::config::Config;
-use crate::{files, output};
+use crate::{files, output, ranks};
 
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let before = args.compare.as_deref().map(read).transpose()?;
     if let Some(picture) = &args.output {
         files::check_picture(picture, "bars are")?;
     }
-    let config = Config::new_run(&args.request())?;
+    let ranks = ranks::ranks(args.fast_reduce)?;
+    let measured = measured(args, &ranks, before.as_ref()).inspect_err(ranks::end_all);
+    ranks::finish();
+    measured
+}
+
+fn measured(args: &BenchArgs, ranks: &Ranks, before: Option<&Report>) -> anyhow::Result<()> {
+    let config = ranks::agree(ranks, Config::new_run(&args.request())?)?;
     let how = How {
         seconds: args.seconds,
         repeats: args.repeats,
@@ -28,11 +36,14 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
             how.repeats
         );
     }
-    crate::commands::train::trainer(&config)?;
     let all = [Suite::All];
     let asked = if args.what.is_empty() { &all[..] } else { &args.what };
+    if ranks.rank() > 0 {
+        return suites::follow(&config, ranks, asked, how);
+    }
+    crate::commands::train::trainer(&config)?;
     suites::check(&config, asked)?;
-    let measurements = suites::run(&config, asked, how, &mut |suite| {
+    let measurements = suites::run(&config, ranks, asked, how, &mut |suite| {
         output::say(&format!("measuring {suite}"))
     })?;
     let report = Report {
@@ -43,12 +54,12 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let text = if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
     } else {
-        report.table(before.as_ref())
+        report.table(before)
     };
     // First of all: whatever happens to the picture, the figures are not lost.
     output::print(&text)?;
     if let Some(picture) = &args.output {
-        let svg = report.picture(before.as_ref());
+        let svg = report.picture(before);
         files::write_picture(picture, &svg.map_err(|error| anyhow!("can't draw the bars: {error}"))?)?;
     }
     Ok(())

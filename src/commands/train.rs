@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
-use coinop_agents::algorithm::Threading;
+use coinop_agents::algorithm::{Processes, Threading};
 use coinop_agents::distributed::{self, Leader, Ranks};
 use coinop_agents::{CheckpointError, Resumption, Section, TrainError, Trainer, checkpoint};
 use coinop_envs::AnyFactory;
@@ -106,7 +106,7 @@ fn resume(args: &TrainArgs, run: &Path) -> anyhow::Result<Outcome> {
             .iter()
             .map(ToString::to_string),
     );
-    warnings.extend(what_is_not_exact(&section, &config, trainer.resumption())?);
+    warnings.extend(what_is_not_exact(&section, &config, &ranks, trainer.resumption())?);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -154,18 +154,6 @@ fn restored_of(config: &Config, dir: &RunDir, ranks: &Ranks) -> anyhow::Result<R
         let restore = || -> anyhow::Result<_> {
             let section = dir.read_checkpoint(at)?;
             identity::check(config, &section, &path)?;
-            let saved_by = distributed::saved_by(section.section("trainer")?)?;
-            if saved_by != ranks.size() {
-                bail!(
-                    "the checkpoint after {at} frames was saved by {}, but {} started: start {saved_by}",
-                    counted(saved_by, "rank"),
-                    if ranks.is_alone() {
-                        "1 was".to_owned()
-                    } else {
-                        format!("{} were", ranks.size())
-                    }
-                );
-            }
             let mut trainer = led(trainer_of(config, ranks)?, config, ranks);
             let loaded = section.section("trainer").and_then(|section| trainer.load(section));
             loaded.map_err(|error| because_of_settings(error, config, &section))?;
@@ -218,8 +206,17 @@ fn is_damage(error: &anyhow::Error) -> bool {
 }
 
 /// The reasons why the resumed run will not be bit for bit identical to an uninterrupted one.
-fn what_is_not_exact(saved: &Section, now: &Config, resumption: Resumption) -> anyhow::Result<Vec<String>> {
+fn what_is_not_exact(
+    saved: &Section,
+    now: &Config,
+    ranks: &Ranks,
+    resumption: Resumption,
+) -> anyhow::Result<Vec<String>> {
     let mut reasons = Vec::new();
+    let saved_by = distributed::saved_by(saved.section("trainer")?)?;
+    if now.algo.processes() == Processes::Synchronous && saved_by != ranks.size() {
+        reasons.push("another number of processes saved it, so new episodes begin");
+    }
     let saved_as = identity::resumption(saved)?;
     if [resumption, saved_as].contains(&Resumption::NewEpisodes) {
         reasons.push("new episodes begin, because those under way could not be saved");
@@ -281,18 +278,21 @@ fn new_trainer_of(config: &Config, ranks: &Ranks) -> anyhow::Result<Box<dyn Trai
     Ok(trainer)
 }
 
-/// The trainer of rank 0, which the others follow.
-fn led(trainer: Box<dyn Trainer>, config: &Config, ranks: &Ranks) -> Box<dyn Trainer> {
-    if ranks.is_alone() {
+/// The trainer of rank 0, which the others follow if the algorithm is synchronous.
+pub(crate) fn led(trainer: Box<dyn Trainer>, config: &Config, ranks: &Ranks) -> Box<dyn Trainer> {
+    if ranks.is_alone() || config.algo.processes() != Processes::Synchronous {
         return trainer;
     }
     Box::new(Leader::new(trainer, ranks.clone(), config.algo.num_envs()))
 }
 
-/// Does what rank 0 does, which also tells of it.
-fn follow_rank_0(config: &Config, ranks: &Ranks) -> anyhow::Result<Outcome> {
+/// Does what rank 0 does, or what it needs; only rank 0 tells of it.
+pub(crate) fn follow_rank_0(config: &Config, ranks: &Ranks) -> anyhow::Result<Outcome> {
     let mut trainer = trainer_of(config, ranks)?;
-    distributed::follow(trainer.as_mut(), ranks)?;
+    match config.algo.processes() {
+        Processes::Asynchronous => distributed::assist(trainer.as_mut(), ranks)?,
+        Processes::One | Processes::Synchronous => distributed::follow(trainer.as_mut(), ranks)?,
+    }
     Ok(Outcome::Finished)
 }
 
@@ -302,7 +302,7 @@ pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
 }
 
 /// The same of this rank.
-fn trainer_of(config: &Config, ranks: &Ranks) -> anyhow::Result<Box<dyn Trainer>> {
+pub(crate) fn trainer_of(config: &Config, ranks: &Ranks) -> anyhow::Result<Box<dyn Trainer>> {
     let mut run = config.run_settings()?;
     run.ranks = ranks.clone();
     coinop_agents::set_torch_threads(config.run.torch_threads);

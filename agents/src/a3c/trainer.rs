@@ -29,10 +29,11 @@ pub(super) fn trainer<O: Observation>(
     run: &RunSettings,
 ) -> Result<A3c<O>, TrainError> {
     let RunSettings { seed, device, .. } = *run;
+    let ranks = &run.ranks;
     config.validate()?;
     let spec = factory.spec();
     let flat = initial(config, &spec, seed, device)?.params().flat();
-    let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
+    let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?.of(ranks));
     let plan = Plan {
         workers: config.workers,
         rollout_steps: config.rollout_steps,
@@ -40,6 +41,7 @@ pub(super) fn trainer<O: Observation>(
         run_frames: run.frames,
         epsilon: &config.epsilon,
         seed,
+        ranks,
     };
     let method = || {
         let network = initial(config, &spec, seed, device)?;

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use toml::{Table, Value};
 
 use super::guard::{GuardedTrainer, call, guarded_policy};
-use super::{Algorithm, Preset, RunSettings, SettingError, Threading, Work, Workload};
+use super::{Algorithm, Preset, Processes, RunSettings, SettingError, Threading, Work, Workload};
 use crate::network::{NetworkConfig, Observation, Precision};
 use crate::{AgentError, AnyPolicy, Device, Section, TrainError, Trainer};
 
@@ -121,6 +121,7 @@ trait Erased: Debug + Send + Sync {
     fn validate(&self) -> Result<(), AgentError>;
     fn num_envs(&self) -> Result<usize, AgentError>;
     fn threading(&self) -> Threading;
+    fn processes(&self) -> Processes;
     fn network(&self) -> Option<&NetworkConfig>;
     fn network_mut(&mut self) -> Option<&mut NetworkConfig>;
     fn warnings(&self, frames: u64) -> Vec<String>;
@@ -195,6 +196,10 @@ impl<A: Algorithm> Erased for A {
         Algorithm::threading(self)
     }
 
+    fn processes(&self) -> Processes {
+        Algorithm::processes(self)
+    }
+
     fn network(&self) -> Option<&NetworkConfig> {
         Algorithm::network(self)
     }
@@ -229,11 +234,11 @@ impl<A: Algorithm> Erased for A {
     }
 
     fn trainer(&self, factory: AnyFactory, run: &RunSettings) -> Result<Box<dyn Trainer>, TrainError> {
-        if !A::SPANS_RANKS && !run.ranks.is_alone() {
+        if Algorithm::processes(self) == Processes::One && !run.ranks.is_alone() {
             return Err(AgentError::BadConfig {
                 name: "algo",
                 value: A::NAME.to_owned(),
-                reason: "it trains in one process; ppo and paac train in several",
+                reason: "it trains in one process; the built-in algorithms train in several",
             }
             .into());
         }
@@ -328,6 +333,12 @@ impl AnyAlgorithm {
     #[must_use]
     pub fn threading(&self) -> Threading {
         self.0.threading()
+    }
+
+    /// See [`Algorithm::processes`].
+    #[must_use]
+    pub fn processes(&self) -> Processes {
+        self.0.processes()
     }
 
     /// See [`Algorithm::network`].

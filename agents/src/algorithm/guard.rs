@@ -52,6 +52,11 @@ impl Trainer for GuardedTrainer {
         call(name, "load_weights()", move || inner.load_weights(from))
     }
 
+    fn renew(&mut self) -> Result<(), TrainError> {
+        let Self { name, inner } = self;
+        call(name, "renew()", move || inner.renew())
+    }
+
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         let Self { name, inner } = self;
         let progress = call(name, "step()", move || inner.step())?;

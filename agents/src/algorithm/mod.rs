@@ -128,9 +128,6 @@ pub trait Algorithm: Clone + Debug + Serialize + DeserializeOwned + Send + Sync 
     /// The settings that may be absent, and so may be missing from a preset.
     const OPTIONAL: &'static [&'static str] = &[];
 
-    /// Whether several processes can train it together: whether its trainer uses [`RunSettings::ranks`].
-    const SPANS_RANKS: bool = false;
-
     /// The presets for environments with these observations, the default first; none if the algorithm cannot learn
     /// from them.
     fn presets(observations: Observations) -> Vec<Preset>;
@@ -156,6 +153,11 @@ pub trait Algorithm: Clone + Debug + Serialize + DeserializeOwned + Send + Sync 
     /// How its threads share the cores.
     fn threading(&self) -> Threading {
         Threading::Turns
+    }
+
+    /// How several processes train together. An algorithm that is not for one alone uses [`RunSettings::ranks`].
+    fn processes(&self) -> Processes {
+        Processes::One
     }
 
     /// The settings of the network; `None` if it has a network of its own.
@@ -247,7 +249,7 @@ pub struct RunSettings {
     pub env_threads: usize,
     /// The device of the network.
     pub device: Device,
-    /// The processes that train together, for algorithms that can: PPO and PAAC.
+    /// The processes that train together, for algorithms that [can](Algorithm::processes).
     pub ranks: Ranks,
 }
 
@@ -281,4 +283,25 @@ pub enum Threading {
     AtOnce,
     /// Each worker thread steps its environment and learns.
     Workers,
+}
+
+/// How several processes train together.
+///
+/// ```
+/// use coinop_agents::algorithm::{Algorithm, Processes};
+/// use coinop_agents::double_dqn::DoubleDqnConfig;
+///
+/// let mut config = DoubleDqnConfig::classic();
+/// assert_eq!(config.processes(), Processes::Synchronous);
+/// config.asynchronous = true;
+/// assert_eq!(config.processes(), Processes::Asynchronous);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processes {
+    /// Only one can train.
+    One,
+    /// All make the same updates, with the mean of their gradients: see [`Leader`](crate::distributed::Leader).
+    Synchronous,
+    /// Rank 0 learns from what the others send it: see [`assist`](crate::distributed::assist).
+    Asynchronous,
 }

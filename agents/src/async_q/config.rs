@@ -12,7 +12,7 @@ use super::learner::{AsyncQBatch, AsyncQLearner};
 use super::trainer::{initial, trainer};
 use crate::actor_learners::{check_rates, check_workers, drawn_rate};
 use crate::algorithm::{
-    Algorithm, LearnerWork, Preset, RunSettings, Threading, Work, Workload, act_by_values, made_up_actions,
+    Algorithm, LearnerWork, Preset, Processes, RunSettings, Threading, Work, Workload, act_by_values, made_up_actions,
     made_up_numbers, made_up_obs,
 };
 use crate::explore::EpsilonConfig;
@@ -182,6 +182,10 @@ macro_rules! value_algorithm {
 
             fn threading(&self) -> Threading {
                 Threading::Workers
+            }
+
+            fn processes(&self) -> Processes {
+                Processes::Asynchronous
             }
 
             fn network(&self) -> Option<&NetworkConfig> {

@@ -30,10 +30,11 @@ pub(super) fn trainer<O: Observation>(
     run: &RunSettings,
 ) -> Result<AsyncQ<O>, TrainError> {
     let RunSettings { seed, device, .. } = *run;
+    let ranks = &run.ranks;
     config.validate()?;
     let spec = factory.spec();
     let flat = initial(config, &spec, seed, device)?.params().flat();
-    let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?);
+    let shared = Arc::new(SharedParams::new(&flat, config.optimizer, config.locked)?.of(ranks));
     let target = Arc::new(SharedTarget::new(&flat, config.target_frames)?);
     let plan = Plan {
         workers: config.workers,
@@ -42,6 +43,7 @@ pub(super) fn trainer<O: Observation>(
         run_frames: run.frames,
         epsilon: &config.epsilon,
         seed,
+        ranks,
     };
     let of_worker = || {
         let network = || initial(config, &spec, seed, device);

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Ranks;
+use super::serve::answer_all;
 use crate::checkpoint::io;
 use crate::times::Times;
 use crate::trainer::{Episode, Progress, Resumption, Trainer};
@@ -32,7 +33,8 @@ const STEP: u8 = 1;
 const SAVE: u8 = 2;
 const LOAD: u8 = 3;
 const LOAD_WEIGHTS: u8 = 4;
-const END: u8 = 5;
+const RENEW: u8 = 5;
+const END: u8 = 6;
 
 /// The parts of the other ranks in a checkpoint.
 const SECTION: &str = "ranks";
@@ -86,18 +88,15 @@ pub fn follow(trainer: &mut dyn Trainer, ranks: &Ranks) -> Result<(), TrainError
             Some(&SAVE) => {
                 let part = packed(|section| trainer.save(section));
                 // Rank 0 must not wait for a part that could not be written.
-                ranks.gather(part.as_deref().unwrap_or_default())?;
+                ranks.ask(part.as_deref().unwrap_or_default())?;
                 part?;
             }
-            Some(&LOAD) => {
-                let mut own = Vec::new();
-                for rank in 1..ranks.size() {
-                    let part = ranks.broadcast(&[])?;
-                    if rank == ranks.rank() {
-                        own = part;
-                    }
+            Some(word @ (&LOAD | &RENEW)) => {
+                let part = ranks.ask(&[])?.unwrap_or_default();
+                unpacked(&part, |section| trainer.load(section))?;
+                if *word == RENEW {
+                    trainer.renew()?;
                 }
-                unpacked(&own, |section| trainer.load(section))?;
             }
             Some(&LOAD_WEIGHTS) => {
                 let part = ranks.broadcast(&[])?;
@@ -147,9 +146,13 @@ impl Trainer for Leader {
 impl Checkpoint for Leader {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.inner.save(out)?;
-        let lost = |error: AgentError| CheckpointError::unfit(SECTION, &error);
         self.say(SAVE).map_err(lost)?;
-        let parts = self.ranks.gather(&[]).map_err(lost)?;
+        let mut parts = vec![Vec::new(); self.ranks.size()];
+        answer_all(&self.ranks, |rank, part| {
+            parts[rank] = part;
+            Vec::new()
+        })
+        .map_err(lost)?;
         let section = out.section_mut(SECTION);
         section.put("size", &self.ranks.size())?;
         for (rank, part) in parts.iter().enumerate().skip(1) {
@@ -164,27 +167,39 @@ impl Checkpoint for Leader {
         Ok(())
     }
 
+    /// If another number of ranks saved it, each takes the part of the rank whose number is the remainder, and begins
+    /// new episodes.
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        let size = saved_by(from)?;
-        if size != self.ranks.size() {
-            let reason = format!(
-                "it was saved by {size} ranks, and there are {}: start as many",
-                self.ranks.size()
-            );
-            return Err(CheckpointError::unfit(SECTION, &reason));
-        }
-        let parts = from.section(SECTION)?;
-        let parts: Vec<Vec<u8>> = (1..size)
-            .map(|rank| parts.bytes(&rank.to_string()))
-            .collect::<Result<_, _>>()?;
+        let saved = saved_by(from)?;
         self.inner.load(from)?;
-        let lost = |error: AgentError| CheckpointError::unfit(SECTION, &error);
-        self.say(LOAD).map_err(lost)?;
-        for part in &parts {
-            self.ranks.broadcast(part).map_err(lost)?;
+        // For ranks that take the part of rank 0.
+        let first = match saved < self.ranks.size() {
+            true => packed(|section| self.inner.save(section))?,
+            false => Vec::new(),
+        };
+        let mut parts = vec![first];
+        if saved > 1 {
+            let saved_parts = from.section(SECTION)?;
+            let part = |rank: usize| saved_parts.bytes(&rank.to_string());
+            for rank in 1..saved {
+                parts.push(part(rank)?);
+            }
+        }
+        let is_renewed = saved != self.ranks.size();
+        self.say(if is_renewed { RENEW } else { LOAD }).map_err(lost)?;
+        answer_all(&self.ranks, |rank, _| parts[rank % saved].clone()).map_err(lost)?;
+        if is_renewed {
+            self.inner
+                .renew()
+                .map_err(|error| CheckpointError::unfit(SECTION, &error))?;
         }
         Ok(())
     }
+}
+
+/// The error of a checkpoint that is not whole because a rank cannot be reached.
+fn lost(error: AgentError) -> CheckpointError {
+    CheckpointError::unfit(SECTION, &error)
 }
 
 /// Episodes as bytes: actor, score and steps, eight bytes each.

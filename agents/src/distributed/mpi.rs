@@ -8,10 +8,14 @@ use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives, Root};
+use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Root, Source};
 
 use super::Group;
 use crate::AgentError;
+
+/// The tags of messages between two ranks.
+const QUESTION: i32 = 1;
+const ANSWER: i32 = 2;
 
 /// The ranks of `mpirun`.
 pub struct Mpi {
@@ -92,6 +96,31 @@ impl Group for Mpi {
             .collect())
     }
 
+    fn ask(&self, question: &[u8]) -> Result<Vec<u8>, AgentError> {
+        let (_one_at_a_time, world) = self.world();
+        let first = world.process_at_rank(0);
+        send(&first, QUESTION, question);
+        let (length, _) = first.receive_with_tag(ANSWER);
+        Ok(receive(&first, ANSWER, length))
+    }
+
+    fn answer(&self, answer: &mut dyn FnMut(usize, Vec<u8>) -> Vec<u8>) -> Result<bool, AgentError> {
+        let (one_at_a_time, world) = self.world();
+        let Some((asked, status)) = world.any_process().immediate_matched_probe_with_tag(QUESTION) else {
+            return Ok(false);
+        };
+        let (length, _) = asked.matched_receive();
+        let rank = status.source_rank();
+        let other = world.process_at_rank(rank);
+        let question = receive(&other, QUESTION, length);
+        // The answer may take a while, and another thread may have to reach the others meanwhile.
+        drop(one_at_a_time);
+        let answer = answer(rank as usize, question);
+        let (_one_at_a_time, _) = self.world();
+        send(&other, ANSWER, &answer);
+        Ok(true)
+    }
+
     fn finish(&self) {
         self.universe.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -131,4 +160,22 @@ impl Group for Mpi {
         }
         Ok(())
     }
+}
+
+/// The bytes of a piece of a message, because MPI counts in 32 bits.
+const PIECE: usize = 1 << 30;
+
+/// Sends the length of a message, and its pieces.
+fn send(to: &impl Destination, tag: i32, bytes: &[u8]) {
+    to.send_with_tag(&(bytes.len() as u64), tag);
+    bytes.chunks(PIECE).for_each(|piece| to.send_with_tag(piece, tag));
+}
+
+/// Receives the pieces of a message.
+fn receive(from: &impl Source, tag: i32, length: u64) -> Vec<u8> {
+    let mut bytes = vec![0; length as usize];
+    for piece in bytes.chunks_mut(PIECE) {
+        from.receive_into_with_tag(piece, tag);
+    }
+    bytes
 }

@@ -16,11 +16,13 @@ use crate::{AgentError, CheckpointError, Section, TrainError};
 /// One step of several actors, one row each.
 #[derive(Clone, Debug)]
 pub(super) struct Transitions<O> {
-    obs: Vec<O>,
-    actions: Vec<u32>,
-    results: Vec<Step>,
+    pub(super) obs: Vec<O>,
+    pub(super) actions: Vec<u32>,
+    pub(super) results: Vec<Step>,
     /// The final observations of ended episodes, in their rows.
-    final_obs: Vec<O>,
+    pub(super) final_obs: Vec<O>,
+    /// The errors of the transitions that the step completed, of each actor, where actors compute them.
+    pub(super) errors: Vec<Vec<f32>>,
 }
 
 impl<O: Observation> Transitions<O> {
@@ -30,6 +32,7 @@ impl<O: Observation> Transitions<O> {
             actions: vec![0; actors],
             results: vec![Step::default(); actors],
             final_obs: vec![O::default(); actors * obs_len],
+            errors: Vec::new(),
         }
     }
 
@@ -49,6 +52,9 @@ impl<O: Observation> Transitions<O> {
         let rows = self.obs.chunks_exact(obs_len).zip(self.final_obs.chunks_exact(obs_len));
         for (i, (obs, final_obs)) in rows.enumerate() {
             replay.insert(first + i, obs, self.actions[i], &self.results[i], final_obs)?;
+            if let Some(errors) = self.errors.get(i) {
+                replay.prioritize_fresh(errors);
+            }
             episodes.add(first + i, &self.results[i]);
         }
         Ok(())
@@ -213,6 +219,11 @@ impl<O: Observation> Actors<O> {
         self.env.restore(&from.snapshots[own])
     }
 
+    /// The action values by which the actors last acted, if they did by a network.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// Whether the current episodes can be saved.
     pub(super) fn can_be_saved(&self) -> bool {
         self.snapshots().is_some()
@@ -220,6 +231,13 @@ impl<O: Observation> Actors<O> {
 
     fn snapshots(&self) -> Option<Vec<Vec<u8>>> {
         if self.in_step { None } else { self.env.snapshots() }
+    }
+
+    /// Draws from new streams, as the actors from index `first` on.
+    pub(super) fn renew(&mut self, first: usize, seed: u64) {
+        for (actor, rng) in (first..).zip(&mut self.streams) {
+            *rng = stream(seed, "action", actor as u64);
+        }
     }
 
     /// Starts an episode in every environment.

@@ -8,10 +8,11 @@ use coinop_envs::{EnvFactory, EnvSpec};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
+use super::distant::Distant;
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner};
 use super::trainer::{DoubleDqn, network};
 use crate::algorithm::{
-    Algorithm, LearnerWork, Preset, RunSettings, Threading, Work, Workload, act_by_values, made_up_actions,
+    Algorithm, LearnerWork, Preset, Processes, RunSettings, Threading, Work, Workload, act_by_values, made_up_actions,
     made_up_numbers, made_up_obs,
 };
 use crate::explore::EpsilonConfig;
@@ -180,6 +181,14 @@ impl Algorithm for DoubleDqnConfig {
         }
     }
 
+    fn processes(&self) -> Processes {
+        if self.asynchronous {
+            Processes::Asynchronous
+        } else {
+            Processes::Synchronous
+        }
+    }
+
     fn network(&self) -> Option<&NetworkConfig> {
         Some(&self.network)
     }
@@ -253,6 +262,9 @@ impl Algorithm for DoubleDqnConfig {
         factory: Arc<dyn EnvFactory<Obs = O>>,
         run: &RunSettings,
     ) -> Result<Box<dyn Trainer>, TrainError> {
+        if self.asynchronous && run.ranks.rank() > 0 {
+            return Ok(Box::new(Distant::new(self, factory.as_ref(), run)?));
+        }
         Ok(Box::new(DoubleDqn::new(self, factory, run)?))
     }
 

@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::config::DoubleDqnConfig;
+use crate::distributed::Ranks;
 use crate::losses::{action_value, next_value, td_loss};
 use crate::network::QNetwork;
 use crate::optim::{Optimizer, clip_grad_norm};
@@ -127,6 +128,7 @@ pub struct DoubleDqnLearner {
     double: bool,
     error_clip: Option<f64>,
     max_grad_norm: Option<f64>,
+    ranks: Ranks,
     updates: u64,
 }
 
@@ -147,8 +149,15 @@ impl DoubleDqnLearner {
             double: config.double,
             error_clip: config.error_clip,
             max_grad_norm: config.max_grad_norm,
+            ranks: Ranks::default(),
             updates: 0,
         })
+    }
+
+    /// Learns together with others: gradients are those of all ranks.
+    #[must_use]
+    pub fn with(self, ranks: Ranks) -> Self {
+        Self { ranks, ..self }
     }
 
     /// The network.
@@ -198,7 +207,7 @@ impl Learner for DoubleDqnLearner {
         let targets = self.targets(batch)?;
         let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
         let loss = td_loss(&values, &targets, &batch.weights, self.error_clip)?;
-        let mut gradient = self.network.params().gradient(&loss)?;
+        let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
         let values = values.f_detach()?;
         let mean_value = values.f_mean(Kind::Float)?;
         let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
@@ -229,6 +238,8 @@ impl Learner for DoubleDqnLearner {
         self.optimizer
             .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
         self.updates += 1;
+        self.ranks
+            .check_now_and_then(self.updates, &self.network.params().flat())?;
         Ok(stats)
     }
 }

@@ -4,6 +4,7 @@
 
 mod actors;
 mod config;
+mod distant;
 mod learner;
 mod threads;
 mod trainer;

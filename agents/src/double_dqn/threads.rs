@@ -15,16 +15,19 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use coinop_envs::rng::derive_seed;
 use coinop_envs::{EnvError, EnvFactory};
-use crossbeam::channel::{Receiver, Sender, bounded};
-use tch::Tensor;
+use crossbeam::channel::{Receiver, Sender, bounded, never};
+use crossbeam::select;
+use tch::{Device, Tensor};
 
 use super::actors::{Actors, Transitions, UnderWay};
+use super::distant::Chunk;
 use crate::network::{Observation, QNetwork};
 use crate::times::Stopwatch;
 use crate::workers::Farewell;
@@ -34,7 +37,7 @@ use crate::{AgentError, TrainError, set_torch_threads};
 const IN_CIRCULATION: usize = 2;
 
 /// What the learner broadcasts to the actors.
-struct Broadcast {
+pub(super) struct Broadcast {
     /// Counts changes of `behaviour`.
     version: AtomicU64,
     behaviour: Mutex<Behaviour>,
@@ -52,6 +55,24 @@ impl Broadcast {
         // A panic while writing has ended the run.
         self.behaviour.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What the actors `own` of another rank, which knows version `seen`, are told: their seed, the newest version,
+    /// epsilons, and the weights if there are new ones.
+    pub(super) fn answer(&self, seed: u64, seen: u64, own: Range<usize>) -> Result<Vec<u8>, AgentError> {
+        let behaviour = self.behaviour();
+        let version = self.version.load(Ordering::Acquire);
+        let mut out = seed.to_le_bytes().to_vec();
+        out.extend(version.to_le_bytes());
+        out.extend_from_slice(bytemuck::cast_slice(&behaviour.epsilons[own]));
+        if let Some(weights) = behaviour.weights.as_ref().filter(|_| version != seen) {
+            let mut numbers = vec![0.0f32; weights.numel()];
+            weights
+                .f_to_device(Device::Cpu)?
+                .f_copy_data(&mut numbers, weights.numel())?;
+            out.extend_from_slice(bytemuck::cast_slice(&numbers));
+        }
+        Ok(out)
+    }
 }
 
 /// A step of the actors of one thread.
@@ -60,6 +81,12 @@ pub(super) struct Delivery<O> {
     pub(super) transitions: Transitions<O>,
     /// The thread that the batch is returned to; `None` if it comes from a checkpoint.
     thread: Option<usize>,
+}
+
+/// What the learner takes in next.
+pub(super) enum Next<O> {
+    Step(Delivery<O>),
+    Chunk(Chunk),
 }
 
 type Message<O> = Result<Delivery<O>, TrainError>;
@@ -177,15 +204,28 @@ impl<O: Observation> Threads<O> {
         Ok(started)
     }
 
-    /// Waits for the next step of any thread.
-    pub(super) fn next(&mut self) -> Result<Delivery<O>, TrainError> {
+    /// Waits for the next step of any thread, or for a chunk of other ranks.
+    pub(super) fn next(&mut self, chunks: Option<&Receiver<Chunk>>) -> Result<Next<O>, TrainError> {
         if let Some(message) = self.pending.get_mut().pop_front() {
-            return message;
+            return message.map(Next::Step);
         }
         // A thread that ends says so, so that this is never the last that one hears.
-        self.transitions
-            .recv()
-            .unwrap_or(Err(TrainError::ActorDied { number: 0 }))
+        let died = TrainError::ActorDied { number: 0 };
+        let nobody = never();
+        select! {
+            recv(self.transitions) -> message => message.unwrap_or(Err(died)).map(Next::Step),
+            recv(chunks.unwrap_or(&nobody)) -> chunk => chunk.map(Next::Chunk).map_err(|_| died),
+        }
+    }
+
+    /// Whether no step of a thread is there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.borrow().is_empty() && self.transitions.is_empty()
+    }
+
+    /// What the actors are told.
+    pub(super) fn broadcast(&self) -> Arc<Broadcast> {
+        Arc::clone(&self.broadcast)
     }
 
     /// Returns a batch to its thread, to be reused.
@@ -230,7 +270,7 @@ impl<O: Observation> Threads<O> {
             None => behaviour.weights = Some(network.weights()?),
         }
         behaviour.epsilons.copy_from_slice(epsilons);
-        drop(behaviour);
+        // Before anyone else can see the behaviour, so that the two fit.
         self.broadcast.version.fetch_add(1, Ordering::Release);
         Ok(())
     }

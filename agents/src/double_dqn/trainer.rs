@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{EnvFactory, EnvSpec, Learned, memory};
+use coinop_envs::{EnvFactory, EnvSpec, memory};
 use tch::Device;
 
 use super::actors::{Actors, Transitions, UnderWay};
 use super::config::DoubleDqnConfig;
+use super::distant::Others;
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
-use super::threads::{Plan, Threads};
+use super::threads::{Next, Plan, Threads};
 use crate::algorithm::RunSettings;
+use crate::distributed::{JointlyLearned, Ranks, Told};
 use crate::episodes::Episodes;
 use crate::explore::Epsilons;
 use crate::network::{Observation, QNetwork};
@@ -59,8 +61,12 @@ pub struct DoubleDqn<O: Observation> {
     steps: u64,
     watch: Stopwatch,
     /// What the environments learn.
-    learned: Option<Arc<dyn Learned>>,
-    /// Steps stored in the replay memory.
+    learned: JointlyLearned,
+    /// The processes: those of an asynchronous algorithm send transitions, the others learn as this one does.
+    ranks: Ranks,
+    /// Whether the memory of every rank holds enough to learn from.
+    learning: bool,
+    /// Steps stored in the replay memories of all ranks.
     remembered: u64,
     /// Steps since the last update.
     since_update: usize,
@@ -72,6 +78,7 @@ pub struct DoubleDqn<O: Observation> {
 }
 
 /// The source of steps.
+#[expect(clippy::large_enum_variant, reason = "a trainer has one")]
 enum Source<O: Observation> {
     /// Actors that take turns with the learner.
     Turns {
@@ -89,6 +96,10 @@ enum Source<O: Observation> {
         restored: Option<UnderWay<O>>,
         /// The update after which the threads last received the weights.
         told: Option<u64>,
+        /// The other ranks, once the threads run.
+        others: Option<Others<O>>,
+        /// Whether a step of another rank is next, if there is one.
+        turn: bool,
     },
 }
 
@@ -111,7 +122,11 @@ impl<O: Observation> DoubleDqn<O> {
             ..
         } = *run;
         config.validate()?;
+        let ranks = run.ranks.clone();
         let (n, spec) = (config.num_envs, factory.spec());
+        // Of an asynchronous algorithm, rank 0 remembers the steps of all ranks, and otherwise each those of its own.
+        let all = ranks.size() * n;
+        let own = if config.asynchronous { 0..all } else { ranks.own(n) };
         let row = (spec.obs_shape.len() * size_of::<O>()) as u64;
         let what = || format!("batches of {} transitions", config.batch_size);
         // Two observations, as pixels and as floating-point numbers.
@@ -121,10 +136,20 @@ impl<O: Observation> DoubleDqn<O> {
         let mut metrics = Metrics::of(&NAMES);
         metrics.add(&Metrics::of(&["beta", "replay_steps", "replay_megabytes"]));
         Ok(Self {
-            learner: DoubleDqnLearner::new(config, network()?, network()?)?,
-            replay: Replay::new(&config.replay_config(), n, &spec)?,
+            learner: DoubleDqnLearner::new(config, network()?, network()?)?.with(match config.asynchronous {
+                true => Ranks::default(),
+                false => ranks.clone(),
+            }),
+            replay: Replay::new(&config.replay_config(), own.len(), &spec)?,
             batch: ReplayBatch::new(config.batch_size, &spec),
-            learned: factory.learned(),
+            learned: JointlyLearned::new(
+                factory.learned(),
+                // Those of an asynchronous algorithm tell each other in another way.
+                &match config.asynchronous {
+                    true => Ranks::default(),
+                    false => ranks.clone(),
+                },
+            ),
             source: if config.asynchronous {
                 Source::Threads {
                     factory,
@@ -132,19 +157,23 @@ impl<O: Observation> DoubleDqn<O> {
                     running: None,
                     restored: None,
                     told: None,
+                    others: None,
+                    turn: false,
                 }
             } else {
                 Source::Turns {
-                    actors: Actors::new(factory.make_vec(0, n, env_threads)?, 0, seed),
+                    actors: Actors::new(factory.make_vec(own.start, n, env_threads)?, own.start, seed),
                     transitions: Transitions::new(n, spec.obs_shape.len()),
-                    env_seed: Some(seed),
+                    env_seed: Some(ranks.seed(seed)),
                 }
             },
-            sample_stream: stream(seed, "sample", 0),
+            sample_stream: stream(seed, "sample", ranks.rank() as u64),
             run_frames: run.frames,
-            epsilons: Epsilons::new(config.epsilon.clone(), n, seed),
-            acting: vec![1.0; n],
-            episodes: Episodes::new(n),
+            epsilons: Epsilons::of(config.epsilon.clone(), own.clone(), all, seed),
+            acting: vec![1.0; own.len()],
+            episodes: Episodes::new(own.len()),
+            ranks,
+            learning: false,
             steps: 0,
             watch: Stopwatch::default(),
             remembered: 0,
@@ -163,10 +192,21 @@ impl<O: Observation> DoubleDqn<O> {
         self.steps.saturating_mul(u64::from(self.spec.frames_per_step))
     }
 
-    /// Whether the memory holds enough steps to start learning.
-    fn learns(&self) -> bool {
+    /// Whether several ranks learn.
+    fn is_joint(&self) -> bool {
+        !self.config.asynchronous && !self.ranks.is_alone()
+    }
+
+    /// Whether the memory of every rank holds enough steps to start learning.
+    fn learns(&mut self) -> Result<bool, AgentError> {
         let frames = self.remembered.saturating_mul(u64::from(self.spec.frames_per_step));
-        frames >= self.config.learning_starts && self.replay.len() >= self.config.batch_size
+        let learns = frames >= self.config.learning_starts && self.replay.len() >= self.config.batch_size;
+        if !self.is_joint() {
+            return Ok(learns);
+        }
+        // The ranks agree, because each update needs all of them.
+        self.learning = self.learning || self.ranks.all(learns)?;
+        Ok(self.learning)
     }
 
     /// Whether actors use the network.
@@ -174,7 +214,7 @@ impl<O: Observation> DoubleDqn<O> {
         self.frames() >= self.config.learning_starts
     }
 
-    /// Receives a step of some actors; returns their number.
+    /// Receives a step of some actors; returns their number over all ranks.
     fn act(&mut self) -> Result<usize, TrainError> {
         if self.acts() {
             self.epsilons.resample(self.frames() - self.config.learning_starts);
@@ -201,7 +241,7 @@ impl<O: Observation> DoubleDqn<O> {
                 self.watch.measure(Part::Replay, || {
                     transitions.remember(0, &mut self.replay, &mut self.episodes)
                 })?;
-                self.config.num_envs
+                self.config.num_envs * self.ranks.size()
             }
             Source::Threads {
                 factory,
@@ -209,6 +249,8 @@ impl<O: Observation> DoubleDqn<O> {
                 running,
                 restored,
                 told,
+                others,
+                turn,
             } => {
                 let running = match running {
                     Some(running) => running,
@@ -223,21 +265,47 @@ impl<O: Observation> DoubleDqn<O> {
                             network: acts.then(|| self.learner.network()),
                             from: restored.take(),
                         };
+                        let seed = plan.seed;
                         let started =
                             Threads::start(plan, || network(&self.config, &self.spec, self.seed, self.device))?;
+                        if !self.ranks.is_alone() {
+                            let broadcast = started.broadcast();
+                            let told = Told::new(factory.learned(), &self.ranks);
+                            let plan = (&self.config, &self.spec, seed);
+                            *others = Some(Others::serve(&self.ranks, plan, broadcast, told)?);
+                        }
                         running.insert(started)
                     }
                 };
-                let delivery = self.watch.measure(Part::Waiting, || running.next());
-                let delivery = delivery.map_err(|error| error.of_training(updates))?;
-                self.watch.measure(Part::Replay, || {
-                    let first = delivery.first;
-                    delivery
-                        .transitions
-                        .remember(first, &mut self.replay, &mut self.episodes)
+                // Steps of both kinds are taken in in turns, while there are both.
+                let has_chunk = others.as_ref().is_some_and(Others::has_chunk);
+                let mut delivery = None;
+                if !(has_chunk && (*turn || running.is_empty())) {
+                    let chunks = others.as_ref().filter(|_| !has_chunk).map(|others| &others.chunks);
+                    let next = self.watch.measure(Part::Waiting, || running.next(chunks));
+                    match (next.map_err(|error| error.of_training(updates))?, &mut *others) {
+                        (Next::Chunk(chunk), Some(others)) => others.take(chunk),
+                        (Next::Chunk(_), None) => {}
+                        (Next::Step(step), _) => delivery = Some(step),
+                    }
+                }
+                *turn = delivery.is_some();
+                let (replay, episodes) = (&mut self.replay, &mut self.episodes);
+                let steps = self.watch.measure(Part::Replay, || -> Result<usize, AgentError> {
+                    let (first, transitions) = match (&delivery, others) {
+                        (Some(delivery), _) => (delivery.first, &delivery.transitions),
+                        (None, Some(others)) => match others.next()? {
+                            Some(step) => step,
+                            None => return Ok(0),
+                        },
+                        (None, None) => return Ok(0),
+                    };
+                    transitions.remember(first, replay, episodes)?;
+                    Ok(transitions.len())
                 })?;
-                let steps = delivery.transitions.len();
-                running.give_back(delivery);
+                if let Some(delivery) = delivery {
+                    running.give_back(delivery);
+                }
                 if acts && *told != Some(updates) {
                     self.watch
                         .measure(Part::Copies, || running.tell(self.learner.network(), &self.acting))?;
@@ -301,13 +369,28 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
 
     /// Covers the learning thread only, not actors in threads of their own.
     fn times(&self) -> Times {
-        self.watch.times(1)
+        self.watch.times(1).waiting(self.ranks.time_of_means())
     }
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         self.learner
             .load_weights(from.section("learner")?.section("network")?)?;
-        Ok(under_way::load_learned(self.learned.as_ref(), from)?)
+        Ok(self.learned.load(from)?)
+    }
+
+    fn renew(&mut self) -> Result<(), TrainError> {
+        let seed = under_way::resumed_seed(self.seed, self.steps);
+        let n = self.config.num_envs;
+        let (all, own) = (self.ranks.size() * n, self.ranks.own(n));
+        if let Source::Turns { actors, env_seed, .. } = &mut self.source {
+            actors.renew(own.start, seed);
+            *env_seed = Some(self.ranks.seed(seed));
+        }
+        self.epsilons = Epsilons::of(self.config.epsilon.clone(), own, all, seed);
+        self.sample_stream = stream(seed, "sample", self.ranks.rank() as u64);
+        self.episodes.interrupt();
+        self.replay.interrupt();
+        Ok(())
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -315,11 +398,15 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
         self.metrics.clear();
         self.episodes.begin();
         let steps = self.act()?;
-        if self.learns() {
+        if self.learns()? {
+            // Every rank that learns has steps of its own to learn from.
+            let learners = if self.is_joint() { self.ranks.size() } else { 1 };
+            let steps_per_update = self.config.steps_per_update * learners;
             self.since_update += steps;
-            while self.since_update >= self.config.steps_per_update {
-                self.since_update -= self.config.steps_per_update;
+            while self.since_update >= steps_per_update {
+                self.since_update -= steps_per_update;
                 self.update()?;
+                self.learned.join()?;
             }
             self.metrics.record("replay_steps", self.replay.len() as f64);
             self.metrics
@@ -353,7 +440,7 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
                 }
             }
         }
-        under_way::save_learned(self.learned.as_ref(), out)?;
+        self.learned.save(out)?;
         self.replay.save(out.section_mut("replay"))?;
         out.put("remembered", &self.remembered)?;
         out.put("sample_stream", &self.sample_stream)?;
@@ -363,7 +450,17 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.in_step = false;
+        (self.in_step, self.learning) = (false, false);
+        let saved: Vec<f32> = from.section("epsilons")?.get("current")?;
+        let (saved, n) = (saved.len(), self.config.num_envs);
+        if self.config.asynchronous && saved != self.acting.len() && saved.is_multiple_of(n) {
+            let reason = format!(
+                "the memory is of {} processes, and there are {}: start as many",
+                saved / n,
+                self.ranks.size()
+            );
+            return Err(CheckpointError::unfit("replay", &reason));
+        }
         self.learner.load(from.section("learner")?)?;
         self.epsilons.load(from.section("epsilons")?)?;
         self.sample_stream = from.get("sample_stream")?;
@@ -372,20 +469,21 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
         self.next_target = from.count("next_target")?;
         self.replay.load(from.section("replay")?)?;
         self.remembered = from.count("remembered")?;
-        under_way::load_learned(self.learned.as_ref(), from)?;
+        self.learned.load(from)?;
         let goes_on = match &mut self.source {
             Source::Turns { actors, env_seed, .. } => {
                 let goes_on = actors.load(from)?;
-                *env_seed = (!goes_on).then(|| under_way::resumed_seed(self.seed, self.steps));
+                *env_seed = (!goes_on).then(|| self.ranks.seed(under_way::resumed_seed(self.seed, self.steps)));
                 goes_on
             }
             Source::Threads {
                 running,
                 restored,
                 told,
+                others,
                 ..
             } => {
-                (*running, *told) = (None, None);
+                (*running, *told, *others) = (None, None, None);
                 *restored = UnderWay::load(
                     from,
                     self.config.num_envs,
@@ -397,6 +495,11 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
         };
         if goes_on {
             self.episodes.load(from.section("episodes")?)?;
+            if self.config.asynchronous {
+                // What was under way in other ranks is not saved.
+                self.episodes.interrupt_from(self.config.num_envs);
+                self.replay.interrupt_from(self.config.num_envs);
+            }
         } else {
             self.episodes.interrupt();
             self.replay.interrupt();

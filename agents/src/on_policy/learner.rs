@@ -238,9 +238,6 @@ pub struct OnPolicyLearner {
     updates: u64,
 }
 
-/// Updates between two checks that all ranks have the same parameters.
-const CHECK: u64 = 1_000;
-
 impl OnPolicyLearner {
     /// Creates a learner for a network with its initial weights.
     ///
@@ -347,9 +344,8 @@ impl OnPolicyLearner {
         self.optimizer
             .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
         self.updates += 1;
-        if self.updates.is_multiple_of(CHECK) {
-            self.ranks.check_equal("a parameter", &self.network.params().flat())?;
-        }
+        self.ranks
+            .check_now_and_then(self.updates, &self.network.params().flat())?;
         Ok(Unread(stats))
     }
 

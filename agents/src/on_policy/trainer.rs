@@ -1,15 +1,13 @@
 //! The trainer: rollouts of all environments together, followed by updates.
 
-use std::sync::Arc;
-
-use coinop_envs::rng::{Rng, derive_seed, stream};
-use coinop_envs::{End, EnvFactory, Learned, Shape, Step, VecEnv, memory};
+use coinop_envs::rng::{Rng, stream};
+use coinop_envs::{End, EnvFactory, Shape, Step, VecEnv, memory};
 use rand::seq::SliceRandom;
 use tch::{Device, Kind, Tensor};
 
 use super::{Minibatch, OnPolicyBatch, OnPolicyConfig, OnPolicyLearner, OnPolicyStats};
 use crate::algorithm::RunSettings;
-use crate::distributed::Ranks;
+use crate::distributed::{JointlyLearned, Ranks};
 use crate::episodes::Episodes;
 use crate::explore::{Epsilons, sample_action};
 use crate::limits::check;
@@ -60,7 +58,7 @@ pub struct OnPolicy<O: Observation> {
     shuffle_stream: Rng,
     episodes: Episodes,
     /// What the environments learn, if they were made by a factory.
-    learned: Option<Arc<dyn Learned>>,
+    learned: JointlyLearned,
     steps: u64,
     watch: Stopwatch,
     /// The length of the run, which schedules span.
@@ -112,8 +110,7 @@ impl<O: Observation> OnPolicy<O> {
         let obs_len = spec.obs_shape.len();
         let network = ActorCritic::new(&config.network, &spec, &mut stream(seed, "network", 0), device)?;
         // The actors of all ranks are numbered through, so that each has a stream of its own.
-        let (all, first) = (ranks.size() * n, ranks.rank() * n);
-        let own = first..first + n;
+        let (all, own) = (ranks.size() * n, ranks.own(n));
         Ok(Self {
             state: network.initial_state(n)?,
             first_state: RecurrentState::default(),
@@ -124,11 +121,11 @@ impl<O: Observation> OnPolicy<O> {
             action_streams: own.map(|actor| stream(seed, "action", actor as u64)).collect(),
             shuffle_stream: stream(seed, "shuffle", ranks.rank() as u64),
             episodes: Episodes::new(n),
-            learned: None,
+            learned: JointlyLearned::new(None, &ranks),
             steps: 0,
             watch: Stopwatch::default(),
             run_frames: run.frames,
-            env_seed: Some(seed_of(seed, &ranks)),
+            env_seed: Some(ranks.seed(seed)),
             ranks,
             in_step: false,
             actions: vec![0; n],
@@ -153,17 +150,10 @@ impl<O: Observation> OnPolicy<O> {
         run: &RunSettings,
     ) -> Result<Self, TrainError> {
         Self::check_memory(config, factory.spec().obs_shape)?;
-        let first = run.ranks.rank() * config.num_envs;
+        let first = run.ranks.own(config.num_envs).start;
         let env = factory.make_vec(first, config.num_envs, run.env_threads)?;
         Ok(Self {
-            learned: match factory.learned() {
-                Some(_) if !run.ranks.is_alone() => {
-                    let reason = "the statistics of several ranks are not shared yet: it must be false";
-                    check(false, "env.normalize_observations", true, reason)?;
-                    None
-                }
-                learned => learned,
-            },
+            learned: JointlyLearned::new(factory.learned(), &run.ranks),
             ..Self::new(config, env, run)?
         })
     }
@@ -420,13 +410,25 @@ impl<O: Observation> Trainer for OnPolicy<O> {
     }
 
     fn times(&self) -> Times {
-        self.watch.times(1)
+        self.watch.times(1).waiting(self.ranks.time_of_means())
     }
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         let weights = from.section("learner")?.section("network")?;
         self.learner.network_mut().load(weights)?;
-        Ok(under_way::load_learned(self.learned.as_ref(), from)?)
+        Ok(self.learned.load(from)?)
+    }
+
+    fn renew(&mut self) -> Result<(), TrainError> {
+        let seed = under_way::resumed_seed(self.seed, self.steps);
+        let n = self.rollout.num_envs();
+        let (all, own) = (self.ranks.size() * n, self.ranks.own(n));
+        self.epsilons = Epsilons::of(self.config.epsilon.clone(), own.clone(), all, seed);
+        self.action_streams = own.map(|actor| stream(seed, "action", actor as u64)).collect();
+        self.shuffle_stream = stream(seed, "shuffle", self.ranks.rank() as u64);
+        self.episodes.interrupt();
+        self.env_seed = Some(self.ranks.seed(seed));
+        Ok(())
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
@@ -441,6 +443,7 @@ impl<O: Observation> Trainer for OnPolicy<O> {
         } else {
             self.update(learning_rate)?;
         }
+        self.learned.join()?;
         self.in_step = false;
         Ok(Progress {
             frames: self.frames(),
@@ -464,7 +467,7 @@ impl<O: Observation> Checkpoint for OnPolicy<O> {
         let can_continue = self.env_seed.is_none() && !self.in_step;
         let snapshots = can_continue.then(|| self.env.snapshots()).flatten();
         under_way::save_rollout(snapshots.as_deref(), &self.rollout, &self.episodes, out)?;
-        under_way::save_learned(self.learned.as_ref(), out)?;
+        self.learned.save(out)?;
         out.put("steps", &self.steps)
     }
 
@@ -475,23 +478,15 @@ impl<O: Observation> Checkpoint for OnPolicy<O> {
         self.shuffle_stream = from.get("shuffle_stream")?;
         self.steps = from.count("steps")?;
         self.in_step = false;
-        under_way::load_learned(self.learned.as_ref(), from)?;
+        self.learned.load(from)?;
         let restore = |snapshots: &[Vec<u8>]| self.env.restore(snapshots);
         if under_way::load_rollout(&mut self.rollout, &mut self.episodes, from, restore)? {
             self.state.load(from)?;
             self.env_seed = None;
         } else {
-            self.env_seed = Some(seed_of(under_way::resumed_seed(self.seed, self.steps), &self.ranks));
+            self.env_seed = Some(self.ranks.seed(under_way::resumed_seed(self.seed, self.steps)));
         }
         Ok(())
-    }
-}
-
-/// The seed of a rank's environments; that of the run for the first.
-fn seed_of(seed: u64, ranks: &Ranks) -> u64 {
-    match ranks.rank() {
-        0 => seed,
-        rank => derive_seed(seed, "rank", rank as u64),
     }
 }
 

@@ -8,7 +8,7 @@ use coinop_envs::{EnvFactory, EnvSpec};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use crate::algorithm::{Algorithm, Preset, RunSettings, Work, Workload};
+use crate::algorithm::{Algorithm, Preset, Processes, RunSettings, Work, Workload};
 use crate::explore::EpsilonConfig;
 use crate::network::{NetworkConfig, Observation};
 use crate::on_policy::{OnPolicy, OnPolicyConfig};
@@ -115,7 +115,6 @@ impl Algorithm for PaacConfig {
     const NAME: &'static str = "paac";
     const ABOUT: &'static str = "Parallel advantage actor-critic (Clemente et al. 2017)";
     const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm"];
-    const SPANS_RANKS: bool = true;
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {
@@ -134,6 +133,10 @@ impl Algorithm for PaacConfig {
 
     fn num_envs(&self) -> usize {
         self.num_envs
+    }
+
+    fn processes(&self) -> Processes {
+        Processes::Synchronous
     }
 
     fn network(&self) -> Option<&NetworkConfig> {

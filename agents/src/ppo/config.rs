@@ -8,7 +8,7 @@ use coinop_envs::{EnvFactory, EnvSpec};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Deserialize, Serialize};
 
-use crate::algorithm::{Algorithm, Preset, RunSettings, Work, Workload};
+use crate::algorithm::{Algorithm, Preset, Processes, RunSettings, Work, Workload};
 use crate::explore::EpsilonConfig;
 use crate::network::{NetworkConfig, Observation};
 use crate::on_policy::{OnPolicy, OnPolicyConfig};
@@ -136,7 +136,6 @@ impl Algorithm for PpoConfig {
     const NAME: &'static str = "ppo";
     const ABOUT: &'static str = "Proximal policy optimisation (Schulman et al. 2017)";
     const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm", "target_kl", "value_clip"];
-    const SPANS_RANKS: bool = true;
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {
@@ -155,6 +154,10 @@ impl Algorithm for PpoConfig {
 
     fn num_envs(&self) -> usize {
         self.num_envs
+    }
+
+    fn processes(&self) -> Processes {
+        Processes::Synchronous
     }
 
     fn network(&self) -> Option<&NetworkConfig> {

@@ -59,6 +59,8 @@ pub struct Replay<O> {
     frame_len: usize,
     /// The number of transitions that can be sampled.
     sampleable: usize,
+    /// Those that became so by the last step that was added.
+    fresh: Vec<Id>,
     num_actions: usize,
     /// One per gathering thread.
     openers: Vec<Opener>,
@@ -106,6 +108,7 @@ impl<O: Observation> Replay<O> {
             gamma: config.gamma as f32,
             frame_len,
             sampleable: 0,
+            fresh: Vec::new(),
             num_actions: spec.num_actions,
             openers: openers.collect::<Result<_, _>>()?,
             obs: std::marker::PhantomData,
@@ -143,8 +146,8 @@ impl<O: Observation> Replay<O> {
         first.min(end)..end
     }
 
-    /// Adds a step of an actor: the observation before it, the action, and its result. `final_obs` is the final
-    /// observation if the step ended the episode; it is read only if the episode was truncated.
+    /// Adds a step of an actor: the observation before it, or its newest frame, the action, and the result. `final_obs`
+    /// is the final observation if the step ended the episode; it is read only if the episode was truncated.
     ///
     /// # Errors
     ///
@@ -161,6 +164,7 @@ impl<O: Observation> Replay<O> {
         step: &Step,
         final_obs: &[O],
     ) -> Result<(), AgentError> {
+        self.fresh.clear();
         let terminated = step.end == End::Terminated;
         let entry = Entry {
             action,
@@ -181,10 +185,25 @@ impl<O: Observation> Replay<O> {
         Ok(())
     }
 
+    /// Sets the priorities of the transitions that the last step completed, from their errors; the last error is of the
+    /// last of them. Until then, and where an error is NaN, they have the largest priority so far.
+    pub(crate) fn prioritize_fresh(&mut self, errors: &[f32]) {
+        for (id, error) in self.fresh.iter().rev().zip(errors.iter().rev()) {
+            if error.is_finite() {
+                self.sampler.update(self.slot(id.actor as usize, id.entry), *error);
+            }
+        }
+    }
+
     /// Ends all current episodes, because they will not continue. The last step of each is discarded, as its result
     /// is missing, and the step before it becomes the end of a truncated episode.
     pub fn interrupt(&mut self) {
-        for actor in 0..self.rings.len() {
+        self.interrupt_from(0);
+    }
+
+    /// Ends those of the actors from `first` on.
+    pub fn interrupt_from(&mut self, first: usize) {
+        for actor in first..self.rings.len() {
             let end = self.rings[actor].frames.end();
             if self.rings[actor].is_first || end == 0 {
                 continue;
@@ -200,7 +219,8 @@ impl<O: Observation> Replay<O> {
     }
 
     fn push(&mut self, actor: usize, obs: &[O], entry: Entry) -> Result<(), AgentError> {
-        assert_eq!(obs.len(), self.frame_len * self.stack, "elements of an observation");
+        let is_whole = obs.len() == self.frame_len * self.stack || obs.len() == self.frame_len;
+        assert!(is_whole, "{} elements of an observation", obs.len());
         let before = self.ready(actor);
         let ring = &mut self.rings[actor];
         let frame = &obs[obs.len() - self.frame_len..];
@@ -219,6 +239,10 @@ impl<O: Observation> Replay<O> {
             if self.entry(actor, new).kind != Kind::Final {
                 self.sampler.add(self.slot(actor, new));
                 self.sampleable += 1;
+                self.fresh.push(Id {
+                    actor: actor as u32,
+                    entry: new,
+                });
             }
         }
         Ok(())

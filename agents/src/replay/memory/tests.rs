@@ -656,3 +656,44 @@ fn a_setting_that_can_not_be_is_named_with_the_reason() {
     };
     assert!(Replay::<u8>::new(&good, 3, &stacks).is_err());
 }
+
+#[test]
+fn the_newest_frame_is_enough_and_fresh_transitions_take_their_errors() {
+    let replay = || Replay::<u8>::new(&config(Store::Raw, 2, SamplerConfig::PROPORTIONAL), ACTORS, &spec()).unwrap();
+    let (mut whole, mut frames) = (replay(), replay());
+    let mut obs = [0u8; STACK * FRAME];
+    for t in 0..9u64 {
+        obs.rotate_left(FRAME);
+        obs[(STACK - 1) * FRAME..].fill(t as u8);
+        let truncated = Step {
+            end: End::Truncated,
+            ..Step::going_on(1.0)
+        };
+        let step = if t == 5 { truncated } else { Step::going_on(1.0) };
+        whole.insert(1, &obs, 3, &step, &obs).unwrap();
+        frames
+            .insert(1, &obs[(STACK - 1) * FRAME..], 3, &step, &obs[(STACK - 1) * FRAME..])
+            .unwrap();
+        // Two steps later. The truncated episode has a final observation, entry 6, which is no transition.
+        let complete: &[u64] = match t {
+            0 | 1 => &[],
+            5 => &[3, 4],
+            6 => &[5],
+            7 => &[],
+            8 => &[7],
+            _ => &[t - 2],
+        };
+        let errors: Vec<f32> = complete.iter().map(|entry| 10.0 + *entry as f32).collect();
+        let ids: Vec<Id> = complete.iter().map(|&entry| Id { actor: 1, entry }).collect();
+        whole.update_priorities(&ids, &errors, 0).unwrap();
+        frames.prioritize_fresh(&errors);
+        // An error that nobody knows leaves what it is.
+        frames.prioritize_fresh(&vec![f32::NAN; errors.len()]);
+    }
+    let sampled = |replay: &mut Replay<u8>| {
+        let (mut batch, mut rng) = (ReplayBatch::new(64, &spec()), stream(1, "sample", 0));
+        replay.sample(0.5, &mut rng, &mut batch).unwrap();
+        (batch.ids, batch.obs, batch.next_obs, batch.weights)
+    };
+    assert_eq!(sampled(&mut whole), sampled(&mut frames));
+}
