@@ -4,6 +4,7 @@
 //! main ─┬─ libtorch ─┬─ pip      downloads, verifies and unpacks wheels
 //!       ├─ roms ─────┴─ folder   locks, scratch folders, stamps: a folder is complete or not there
 //!       ├─ names                 catches a misspelt environment before anything is downloaded
+//!       ├─ wheel                 builds the Python package
 //!       ├─ sdl, mpi              what gym-rs and MPI are compiled with, for the tests
 //!       └─ cargo                 hands over to cargo
 //! ```
@@ -18,6 +19,7 @@ mod names;
 mod pip;
 mod roms;
 mod sdl;
+mod wheel;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -81,6 +83,12 @@ enum Command {
     },
     /// Set up, then kill training runs a hundred times at random instants, resume them, and compare each with an uninterrupted one (minutes)
     KillTest,
+    /// Build the wheel of the Python package coinop-atari into target/wheels
+    Wheel {
+        /// Build it with the profile dev, install it into a folder of its own, and run its tests
+        #[arg(long)]
+        test: bool,
+    },
     /// Get the ROMs, then replay all recordings of ale-py and print a table of the differences (minutes)
     Golden {
         /// The games [default: all]
@@ -126,6 +134,7 @@ fn run(command: Command) -> Result<ExitCode> {
             set_up(&root, None, false, None)?;
             cargo::kill_test()
         }
+        Command::Wheel { test } => wheel::run(&root, test),
         Command::Golden { games } => {
             say(&roms::provide(
                 &root,
