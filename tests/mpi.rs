@@ -194,6 +194,8 @@ fn a_rank_that_is_killed_ends_the_job_which_goes_on_from_its_last_checkpoint() {
         let begin = [&TRAIN[..], &["--run-dir=part", "--frames=64k", saves_often]].concat();
         let args = if part.exists() { &resume[..] } else { &begin };
         let mut job = mpirun_command(dir.path(), 2, args)
+            // The seconds that `mpirun` gives the other rank to end by itself, which it cannot.
+            .env("OMPI_MCA_odls_base_sigkill_timeout", "0")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
