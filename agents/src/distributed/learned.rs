@@ -8,6 +8,10 @@ use super::Ranks;
 use crate::under_way;
 use crate::{CheckpointError, Section, TrainError};
 
+/// Where a checkpoint has what all had learned when they last joined.
+const SECTION: &str = "jointly_learned";
+const BEFORE: &str = "before";
+
 /// What the environments of this rank learn, and of the others when the ranks [`join`](Self::join).
 pub(crate) struct JointlyLearned {
     learned: Option<Arc<dyn Learned>>,
@@ -51,10 +55,24 @@ impl JointlyLearned {
     }
 
     pub(crate) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        under_way::save_learned(self.learned.as_ref(), out)
+        under_way::save_learned(self.learned.as_ref(), out)?;
+        // What was learned since is not known to the others yet.
+        if !self.before.is_empty() {
+            out.section_mut(SECTION).put_bytes(BEFORE, [self.before.as_slice()])?;
+        }
+        Ok(())
     }
 
     pub(crate) fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
+        self.take(from)?;
+        if !self.before.is_empty() && from.has_section(SECTION) {
+            self.before = from.section(SECTION)?.bytes(BEFORE)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what the environments of another run had learned.
+    pub(crate) fn take(&mut self, from: &Section) -> Result<(), CheckpointError> {
         under_way::load_learned(self.learned.as_ref(), from)?;
         self.begin();
         Ok(())

@@ -271,6 +271,38 @@ fn all_ranks_normalise_by_the_observations_of_all() {
 }
 
 #[test]
+fn what_the_others_do_not_know_yet_is_restored_as_such() {
+    let config = DoubleDqnConfig {
+        steps_per_update: 40,
+        ..double_dqn()
+    };
+    let found = in_ranks(2, |ranks| {
+        let make =
+            |factory: &Arc<dyn EnvFactory<Obs = f32>>| config.trainer(Arc::clone(factory), &run_of(&ranks)).unwrap();
+        let normalized = || -> Arc<dyn EnvFactory<Obs = f32>> { Arc::new(NormalizeObservation::of(cart_pole())) };
+        let (factory, again) = (normalized(), normalized());
+        let mut trainer = make(&factory);
+        // Between two updates, of which there is one for every twenty steps.
+        for _ in 0..130 {
+            trainer.step().unwrap();
+        }
+        let mut saved = Section::default();
+        trainer.save(&mut saved).unwrap();
+        let mut restored = make(&again);
+        restored.load(&saved).unwrap();
+        for trainer in [&mut trainer, &mut restored] {
+            for _ in 0..100 {
+                trainer.step().unwrap();
+            }
+        }
+        [factory, again].map(|factory| factory.learned().unwrap().save())
+    });
+    for [whole, restored] in &found {
+        assert!(whole == restored, "as if nothing had happened");
+    }
+}
+
+#[test]
 fn asynchronous_ranks_tell_each_other_what_their_environments_show() {
     let a3c = A3cConfig {
         workers: 1,

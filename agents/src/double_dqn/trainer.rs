@@ -375,7 +375,7 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         self.learner
             .load_weights(from.section("learner")?.section("network")?)?;
-        Ok(self.learned.load(from)?)
+        Ok(self.learned.take(from)?)
     }
 
     fn renew(&mut self) -> Result<(), TrainError> {

@@ -416,7 +416,7 @@ impl<O: Observation> Trainer for OnPolicy<O> {
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         let weights = from.section("learner")?.section("network")?;
         self.learner.network_mut().load(weights)?;
-        Ok(self.learned.load(from)?)
+        Ok(self.learned.take(from)?)
     }
 
     fn renew(&mut self) -> Result<(), TrainError> {

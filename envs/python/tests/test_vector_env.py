@@ -277,6 +277,14 @@ def test_names_of_gymnasium() -> None:
 
     for obs_type in ("rgb", "grayscale", "ram"):
         check_env(gymnasium.make("coinop/Breakout-v5", obs_type=obs_type).unwrapped, skip_render_check=True)
+    # The same names and limits as ALE's.
+    ale_py = pytest.importorskip("ale_py")
+    gymnasium.register_envs(ale_py)
+    theirs = {name: spec for name, spec in gymnasium.registry.items() if name.startswith("ALE/") and name.endswith("-v5")}
+    ours = {name: spec for name, spec in gymnasium.registry.items() if name.startswith("coinop/")}
+    assert {name.removeprefix("coinop/") for name in ours} == {name.removeprefix("ALE/") for name in theirs}
+    limits = [spec.kwargs["max_num_frames_per_episode"] for spec in (ours["coinop/Pong-v5"], theirs["ALE/Pong-v5"])]
+    assert limits == [108_000, 108_000]
     if importlib.util.find_spec("pygame"):
         os.environ["SDL_VIDEODRIVER"] = "dummy"
         window = gymnasium.make("coinop/Breakout-v5", render_mode="human")
