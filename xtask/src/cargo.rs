@@ -10,27 +10,20 @@ pub(crate) fn train(env: &str, args: &[String]) -> Result<ExitCode> {
     become_cargo(&["run", "--release", "--package", "coinop", "--", "train", env], args)
 }
 
-/// Runs all tests of the workspace, with those of training over MPI if that can be compiled.
-pub(crate) fn test(args: &[String], mpi: bool) -> Result<ExitCode> {
-    let features: &[&str] = if mpi { &["--features", MPI] } else { &[] };
-    become_cargo(&[&["test", "--workspace"], features].concat(), args)
+/// Runs all tests of the workspace, with the optional features `features`.
+pub(crate) fn test(features: &str, args: &[String]) -> Result<ExitCode> {
+    become_cargo(&["test", "--workspace", "--features", features], args)
 }
 
-/// The feature of training over MPI.
-const MPI: &str = "mpi";
-
-/// Runs the tests that need gym-rs; returns whether they pass.
-pub(crate) fn test_gym_rs(mpi: bool) -> Result<bool> {
-    // `--workspace` gives dependencies the same features as in `test`, so they are compiled once.
-    let gym_rs = "coinop-envs/gym-rs";
-    let features = if mpi {
-        format!("{gym_rs},{MPI}")
-    } else {
-        gym_rs.to_owned()
-    };
-    let args = ["test", "--workspace", "--features", &features, "--test", "gym_rs"];
-    let status = Command::new(program()).args(args).status();
-    Ok(status.context(CANNOT_START)?.success())
+/// The optional features that can be tested here, separated by commas.
+pub(crate) fn testable(gym_rs: bool, mpi: bool) -> String {
+    let features = [(gym_rs, "gym-rs"), (mpi, "mpi")];
+    let there: Vec<_> = features
+        .iter()
+        .filter(|(there, _)| *there)
+        .map(|&(_, name)| name)
+        .collect();
+    there.join(",")
 }
 
 /// Runs the test of `tests/resume.rs` that takes minutes.
@@ -70,8 +63,8 @@ pub(crate) fn golden(games: &[String]) -> Result<ExitCode> {
 
 /// The build that [`train()`] performs.
 pub(crate) const TRAIN: &[&str] = &["build", "--release", "--package", "coinop"];
-/// The build that [`test()`] performs.
-pub(crate) const TEST: &[&str] = &["build", "--workspace", "--all-targets"];
+/// The build that [`test()`] performs, without its features.
+pub(crate) const TEST: [&str; 4] = ["build", "--workspace", "--all-targets", "--features"];
 
 /// A cargo that compiles ahead until this is dropped: everything that does not need libtorch.
 pub(crate) struct Ahead(Option<Child>);

@@ -122,13 +122,12 @@ fn run(command: Command) -> Result<ExitCode> {
             cargo::train(&env, &args)
         }
         Command::Test { args } => {
-            set_up(&root, None, false, Some(cargo::TEST))?;
             // With arguments, the user selects the tests.
-            let mpi = args.is_empty() && mpi::is_there();
-            if args.is_empty() && sdl::is_there() && !cargo::test_gym_rs(mpi)? {
-                return Ok(ExitCode::FAILURE);
-            }
-            cargo::test(&args, mpi)
+            let all = args.is_empty();
+            let features = cargo::testable(all && sdl::is_there(), all && mpi::is_there());
+            let build = [&cargo::TEST[..], &[&features]].concat();
+            set_up(&root, None, false, Some(&build))?;
+            cargo::test(&features, &args)
         }
         Command::KillTest => {
             set_up(&root, None, false, None)?;
