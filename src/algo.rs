@@ -10,14 +10,16 @@ use coinop_agents::async_q::{NStepQ, OneStepQ, OneStepSarsa};
 use coinop_agents::double_dqn::DoubleDqnConfig;
 use coinop_agents::paac::PaacConfig;
 use coinop_agents::ppo::PpoConfig;
+use coinop_agents::pqn::PqnConfig;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The built-in algorithms; the first is the default.
-static BUILT_IN: [Algo; 7] = [
+static BUILT_IN: [Algo; 8] = [
     Algo(AlgorithmInfo::of::<PpoConfig>()),
     Algo(AlgorithmInfo::of::<PaacConfig>()),
     Algo(AlgorithmInfo::of::<DoubleDqnConfig>()),
+    Algo(AlgorithmInfo::of::<PqnConfig>()),
     Algo(AlgorithmInfo::of::<A3cConfig>()),
     Algo(AlgorithmInfo::of::<OneStepQ>()),
     Algo(AlgorithmInfo::of::<OneStepSarsa>()),

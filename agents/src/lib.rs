@@ -28,6 +28,7 @@ pub mod paac;
 pub mod params;
 mod policy;
 pub mod ppo;
+pub mod pqn;
 pub mod replay;
 pub mod returns;
 pub mod rollout;

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::AgentError;
 
 /// Named metrics, each the mean of its recorded values.
 ///
@@ -72,6 +75,33 @@ macro_rules! statistics {
     };
 }
 pub(crate) use statistics;
+
+/// The statistics of one update, which a GPU may still be computing.
+#[derive(Debug)]
+pub(crate) struct Unread(Tensor);
+
+impl Unread {
+    /// Statistics from scalars, in order.
+    pub(crate) fn of(scalars: &[Tensor]) -> Result<Self, AgentError> {
+        Ok(Self(Tensor::f_stack(scalars, 0)?.f_detach()?))
+    }
+
+    /// Whether they can be read without waiting.
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.device() == Device::Cpu
+    }
+
+    /// Reads the numbers of several updates, waiting for a GPU only once.
+    pub(crate) fn read<const N: usize>(updates: &[Self]) -> Result<Vec<[f64; N]>, AgentError> {
+        let rows: Vec<&Tensor> = updates.iter().map(|Self(row)| row).collect();
+        let rows = Tensor::f_stack(&rows, 0)?
+            .f_to_device(Device::Cpu)?
+            .f_to_kind(Kind::Double)?;
+        let mut out = vec![[0.0; N]; updates.len()];
+        rows.f_copy_data(out.as_flattened_mut(), updates.len() * N)?;
+        Ok(out)
+    }
+}
 
 impl Metrics {
     /// Creates a row with these names, in this order, and without values.

@@ -38,6 +38,26 @@ pub struct Rewards<'a> {
     pub values: &'a [f32],
 }
 
+impl Rewards<'_> {
+    /// Panics unless all slices have `len` steps.
+    fn assert_steps(&self, len: usize) {
+        let lens = [
+            self.rewards.len(),
+            self.discounts.len(),
+            self.ends.len(),
+            self.final_values.len(),
+        ];
+        assert_eq!(lens, [len; 4], "steps of a rollout");
+        let n = self.num_envs;
+        let values = self.values.len();
+        assert_eq!(
+            values,
+            len + n,
+            "values of a rollout of {len} steps of {n} environments"
+        );
+    }
+}
+
 /// Writes the advantages of a rollout by generalised advantage estimation (Schulman 2016, arXiv 1506.02438, equation
 /// 16):
 ///
@@ -73,23 +93,8 @@ pub struct Rewards<'a> {
 ///
 /// If a slice does not have the length of `advantages`.
 pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &mut [f32]) {
-    let n = rollout.num_envs;
-    let len = advantages.len();
-    assert_eq!(
-        [
-            rollout.rewards.len(),
-            rollout.discounts.len(),
-            rollout.ends.len(),
-            rollout.final_values.len()
-        ],
-        [len; 4],
-        "steps of a rollout"
-    );
-    assert_eq!(
-        rollout.values.len(),
-        len + n,
-        "values of a rollout of {len} steps of {n} environments"
-    );
+    let (n, len) = (rollout.num_envs, advantages.len());
+    rollout.assert_steps(len);
     for i in (0..len).rev() {
         let discount = gamma * rollout.discounts[i];
         let (next_value, next_advantage) = match rollout.ends[i] {
@@ -100,6 +105,51 @@ pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &m
         };
         let delta = rollout.rewards[i] + discount * next_value - rollout.values[i];
         advantages[i] = delta + discount * lambda * next_advantage;
+    }
+}
+
+/// Writes the Q(lambda) returns of a rollout (Peng and Williams 1996; Gallici et al. 2024, arXiv 2407.04811):
+///
+/// ```text
+/// R_t = r_t + gamma d_t ((1 - lambda) V(s_t+1) + lambda R_t+1),    V(s) = max_a Q(s, a)
+/// ```
+///
+/// where `values` of the rollout are V. After the last step of the rollout, R is V of the next observation; after that of
+/// an episode, it is V of the final observation, which counts only if the episode was truncated. The return goes on
+/// beyond exploratory actions, which is Peng's form. With `lambda` 0, it is the target of one-step Q-learning.
+///
+/// ```
+/// use coinop_agents::returns::{Rewards, lambda_returns};
+/// use coinop_envs::End;
+///
+/// let rollout = Rewards {
+///     num_envs: 1,
+///     rewards: &[1.0, 0.0],
+///     discounts: &[1.0, 1.0],
+///     ends: &[End::No, End::No],
+///     final_values: &[0.0, 0.0],
+///     values: &[9.0, 4.0, 2.0],
+/// };
+/// let mut returns = [0.0; 2];
+/// lambda_returns(&rollout, 0.5, 0.5, &mut returns);
+/// // 0 + 0.5 · 2, and 1 + 0.5 (0.5 · 4 + 0.5 · 1).
+/// assert_eq!(returns, [2.25, 1.0]);
+/// ```
+///
+/// # Panics
+///
+/// If a slice does not have the length of `returns`.
+pub fn lambda_returns(rollout: &Rewards<'_>, gamma: f32, lambda: f32, returns: &mut [f32]) {
+    let (n, len) = (rollout.num_envs, returns.len());
+    rollout.assert_steps(len);
+    for i in (0..len).rev() {
+        let following = match rollout.ends[i] {
+            End::No if i + n < len => (1.0 - lambda) * rollout.values[i + n] + lambda * returns[i + n],
+            End::No => rollout.values[i + n],
+            End::Terminated => 0.0,
+            End::Truncated => rollout.final_values[i],
+        };
+        returns[i] = rollout.rewards[i] + gamma * rollout.discounts[i] * following;
     }
 }
 
@@ -191,6 +241,31 @@ mod tests {
     }
 
     #[test]
+    fn q_lambda_returns_mix_the_next_return_with_the_best_next_value() {
+        let returns = |discounts: [f32; 2], ends: [End; 2], lambda| {
+            let rollout = Rewards {
+                num_envs: 1,
+                rewards: &[1.0, 4.0],
+                discounts: &discounts,
+                ends: &ends,
+                final_values: &[6.0, f32::NAN],
+                values: &VALUES,
+            };
+            let mut out = [0.0; 2];
+            lambda_returns(&rollout, 0.5, lambda, &mut out);
+            out
+        };
+        // R_1 = 4 + .5·8 = 8; R_0 = 1 + .5·20, 1 + .5·8, or the mean of both.
+        assert_eq!(returns([1.0, 1.0], GOES_ON, 0.0), [11.0, 8.0]);
+        assert_eq!(returns([1.0, 1.0], GOES_ON, 1.0), [5.0, 8.0]);
+        assert_eq!(returns([1.0, 1.0], GOES_ON, 0.5), [8.0, 8.0]);
+        // A lost life, the end of an episode, and one that was truncated: 1 + .5·6.
+        assert_eq!(returns([0.0, 1.0], GOES_ON, 0.5), [1.0, 8.0]);
+        assert_eq!(returns([0.0, 1.0], [End::Terminated, End::No], 0.5), [1.0, 8.0]);
+        assert_eq!(returns([1.0, 1.0], [End::Truncated, End::No], 0.5), [4.0, 8.0]);
+    }
+
+    #[test]
     fn values_explain_all_none_or_less_than_none_of_the_variance() {
         let returns = [1.0, 2.0, 3.0];
         assert_eq!(explained_variance(&returns, &returns), 1.0);
@@ -225,6 +300,44 @@ mod tests {
                     j += n;
                 }
                 prop_assert!((out - sum).abs() < 1e-4, "{out} instead of {sum}");
+            }
+            // With V = max Q, the Q(lambda) return is the advantage and the value.
+            let mut returns = vec![0.0; len];
+            lambda_returns(&Rewards { num_envs: n, rewards: &rewards, discounts: &discounts, ends: &ends, final_values: &final_values, values: &values }, 0.9, lambda, &mut returns);
+            for (i, found) in returns.iter().enumerate() {
+                prop_assert!((found - out[i] - values[i]).abs() < 1e-4, "{found} instead of {} + {}", out[i], values[i]);
+            }
+        }
+
+        /// The definition: the mean of all n-step returns, weighted by `(1 - lambda) lambda^(n-1)`, and the longest one by what is left.
+        #[test]
+        fn q_lambda_returns_are_the_weighted_mean_of_all_n_step_returns(
+            steps in prop::collection::vec((-1.0f32..1.0, 0u8..5, -2.0f32..2.0, -2.0f32..2.0), 1..12), lambda in 0.0f32..1.0,
+        ) {
+            let len = steps.len();
+            let rewards: Vec<f32> = steps.iter().map(|s| s.0).collect();
+            let ends: Vec<End> = steps.iter().map(|s| [End::Terminated, End::Truncated, End::No, End::No, End::No][usize::from(s.1)]).collect();
+            let discounts: Vec<f32> = ends.iter().map(|end| if *end == End::Terminated { 0.0 } else { 1.0 }).collect();
+            let final_values: Vec<f32> = steps.iter().map(|s| s.2).collect();
+            let values: Vec<f32> = (0..=len).map(|i| steps[i % len].3).collect();
+            let rollout = Rewards { num_envs: 1, rewards: &rewards, discounts: &discounts, ends: &ends, final_values: &final_values, values: &values };
+            let mut out = vec![0.0; len];
+            lambda_returns(&rollout, 0.9, lambda, &mut out);
+            for (t, out) in out.iter().enumerate() {
+                let (mut mean, mut left, mut sum, mut discount) = (0.0, 1.0, 0.0, 1.0);
+                for k in t..len {
+                    sum += discount * rewards[k];
+                    discount *= 0.9;
+                    let bootstrap = if ends[k].is_over() { final_values[k] } else { values[k + 1] };
+                    let n_step = sum + discount * discounts[k] * bootstrap;
+                    if ends[k].is_over() || k + 1 == len {
+                        mean += left * n_step;
+                        break;
+                    }
+                    mean += left * (1.0 - lambda) * n_step;
+                    left *= lambda;
+                }
+                prop_assert!((out - mean).abs() < 1e-4, "{out} instead of {mean}");
             }
         }
     }

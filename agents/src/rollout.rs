@@ -211,15 +211,30 @@ impl<O: Copy + Default> Rollout<O> {
 
     /// Computes the advantages of a complete rollout.
     pub fn finish(&mut self, gamma: f32, lambda: f32) {
-        let rewards = Rewards {
+        let mut advantages = std::mem::take(&mut self.advantages);
+        crate::returns::advantages(&self.rewards(), gamma, lambda, &mut advantages);
+        self.advantages = advantages;
+    }
+
+    /// The Q(lambda) returns of a complete rollout whose `values` are the largest action values: see
+    /// [`lambda_returns`](crate::returns::lambda_returns).
+    #[must_use]
+    pub fn lambda_returns(&self, gamma: f32, lambda: f32) -> Vec<f32> {
+        let mut returns = vec![0.0; self.actions.len()];
+        crate::returns::lambda_returns(&self.rewards(), gamma, lambda, &mut returns);
+        returns
+    }
+
+    /// What returns are computed from.
+    fn rewards(&self) -> Rewards<'_> {
+        Rewards {
             num_envs: self.num_envs,
             rewards: &self.rewards,
             discounts: &self.discounts,
             ends: &self.ends,
             final_values: &self.final_values,
             values: &self.values,
-        };
-        crate::returns::advantages(&rewards, gamma, lambda, &mut self.advantages);
+        }
     }
 
     /// The returns of a complete rollout: the targets of the values.

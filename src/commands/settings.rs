@@ -332,6 +332,7 @@ mod tests {
             "paac",
             "a3c",
             "double-dqn",
+            "pqn",
             "async-q",
             "async-sarsa",
             "async-nstep-q",

@@ -111,11 +111,7 @@ impl ActorCritic {
 
     /// The same over the observations of several ranks, equally many in each.
     pub(crate) fn center_over(&mut self, obs: &Tensor, ranks: &Ranks) -> Result<(), AgentError> {
-        self.body.center(obs)?;
-        if !ranks.is_alone() {
-            self.body.map_center(|center| ranks.mean(center))?;
-        }
-        Ok(())
+        self.body.center_over(obs, ranks)
     }
 
     /// Whether means are subtracted from pixels.

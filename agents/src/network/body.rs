@@ -22,6 +22,7 @@ use super::onnx::{Computed, Graph, Name, int, normalized};
 use super::torso::{Sequence, Torso, find};
 use super::{BodyKind, NetworkConfig, Observation, Precision};
 use crate::device::upload;
+use crate::distributed::Ranks;
 use crate::params::Params;
 use crate::{AgentError, CheckpointError, Section};
 
@@ -360,14 +361,13 @@ impl Body {
         self.set_center(&obs.f_mean_dim(0i64, true, Kind::Float)?)
     }
 
-    /// Changes the means.
-    pub(super) fn map_center(
-        &mut self,
-        change: impl FnOnce(Tensor) -> Result<Tensor, AgentError>,
-    ) -> Result<(), AgentError> {
-        if let Some(center) = self.center.take() {
-            let center = change(center)?;
-            self.set_center(&center)?;
+    /// The same over the observations of several ranks, equally many in each.
+    pub(super) fn center_over(&mut self, obs: &Tensor, ranks: &Ranks) -> Result<(), AgentError> {
+        self.center(obs)?;
+        if !ranks.is_alone()
+            && let Some(center) = self.center.take()
+        {
+            self.set_center(&ranks.mean(center)?)?;
         }
         Ok(())
     }

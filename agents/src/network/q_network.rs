@@ -11,6 +11,7 @@ use super::NetworkConfig;
 use super::body::Body;
 use super::layer::{HIDDEN_GAIN, HeadLayer, TorsoBuilder};
 use super::onnx::{Graph, int, ints};
+use crate::distributed::Ranks;
 use crate::params::Params;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -166,6 +167,18 @@ impl QNetwork {
         self.num_actions
     }
 
+    /// Subtracts from every pixel its mean over these observations `[n, obs_shape…]`, `u8`, of all ranks from now on.
+    /// Static parts of the screen become 0, so that the network sees what moves.
+    pub(crate) fn center_over(&mut self, obs: &Tensor, ranks: &Ranks) -> Result<(), AgentError> {
+        self.body.center_over(obs, ranks)
+    }
+
+    /// Whether means are subtracted from pixels.
+    #[must_use]
+    pub fn is_centered(&self) -> bool {
+        self.body.is_centered()
+    }
+
     /// Returns action values `[n, actions]` of observations `[n, obs_shape…]`, `u8` or `f32`.
     ///
     /// # Errors
@@ -239,10 +252,12 @@ impl QNetwork {
 
 impl Checkpoint for QNetwork {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        self.params.save(out)
+        self.params.save(out)?;
+        self.body.save(out)
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.params.load(from)
+        self.params.load(from)?;
+        self.body.load(from)
     }
 }

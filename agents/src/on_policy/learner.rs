@@ -1,6 +1,8 @@
 //! The update of the synchronous actor-critic.
 
-use tch::{Device, Kind, Tensor};
+use std::slice;
+
+use tch::{Kind, Tensor};
 
 use super::OnPolicyConfig;
 use crate::device::upload;
@@ -9,7 +11,7 @@ use crate::losses::{
     clipped_policy_loss, clipped_value_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss,
     value_loss,
 };
-use crate::metrics::statistics;
+use crate::metrics::{Unread, statistics};
 use crate::network::{ActorCritic, RecurrentState, rows};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
@@ -167,15 +169,6 @@ statistics! {
 }
 
 impl OnPolicyStats {
-    /// From a tensor of its numbers, in order.
-    fn read(numbers: &Tensor) -> Result<Self, AgentError> {
-        let mut out = [0.0; Self::NAMES.len()];
-        numbers
-            .f_to_kind(Kind::Double)?
-            .f_copy_data(&mut out, Self::NAMES.len())?;
-        Ok(Self::of(out))
-    }
-
     /// Returns an error if the update diverged; `updates` came before it.
     fn check(&self, updates: u64) -> Result<(), AgentError> {
         for (what, value) in [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)] {
@@ -294,10 +287,6 @@ impl Learner for OnPolicyLearner {
     }
 }
 
-/// Statistics of one update, still on the device.
-#[derive(Debug)]
-pub(super) struct Unread(Tensor);
-
 impl OnPolicyLearner {
     /// Starts an update; a GPU may still be computing it when this returns.
     ///
@@ -337,29 +326,26 @@ impl OnPolicyLearner {
             approx_kl,
             clip_fraction,
         ];
-        let stats = Tensor::f_stack(&stats, 0)?.f_detach()?;
-        if stats.device() == Device::Cpu {
-            OnPolicyStats::read(&stats)?.check(self.updates)?;
+        let stats = Unread::of(&stats)?;
+        if stats.is_there() {
+            OnPolicyStats::of(Unread::read(slice::from_ref(&stats))?[0]).check(self.updates)?;
         }
         self.optimizer
             .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
         self.updates += 1;
         self.ranks
             .check_now_and_then(self.updates, &self.network.params().flat())?;
-        Ok(Unread(stats))
+        Ok(stats)
     }
 
     /// Reads the statistics of the last updates, waiting for a GPU only once.
     pub(super) fn read(&self, updates: &[Unread]) -> Result<Vec<OnPolicyStats>, AgentError> {
-        let stats: Vec<&Tensor> = updates.iter().map(|Unread(stats)| stats).collect();
-        let stats = Tensor::f_stack(&stats, 0)?.f_to_device(Device::Cpu)?;
         let first = self.updates - updates.len() as u64;
-        let read = |i: usize| {
-            let stats = OnPolicyStats::read(&stats.f_get(i as i64)?)?;
-            stats.check(first + i as u64)?;
-            Ok(stats)
-        };
-        (0..updates.len()).map(read).collect()
+        let numbers = Unread::read(updates)?.into_iter().map(OnPolicyStats::of);
+        (first..)
+            .zip(numbers)
+            .map(|(before, stats)| stats.check(before).map(|()| stats))
+            .collect()
     }
 }
 

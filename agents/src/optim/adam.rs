@@ -51,6 +51,29 @@ impl AdamConfig {
             epsilon: self.epsilon as f32,
         }
     }
+
+    /// Prepares update `number` of RAdam. While too few gradients are averaged to tell their variance, the step is the
+    /// mean gradient; afterwards it is Adam's, shortened by the rectification (Liu et al. 2020, algorithm 2).
+    fn rectified_update(&self, number: u64, learning_rate: f64) -> AdamUpdate {
+        match self.rectification(number) {
+            Some(rectification) => self.update(number, learning_rate * rectification),
+            None => AdamUpdate {
+                inverse: 0.0,
+                epsilon: 1.0,
+                ..self.update(number, learning_rate)
+            },
+        }
+    }
+
+    /// `r_t` of RAdam; `None` while the averages are of too few gradients. The paper rectifies from a length above 4 on,
+    /// PyTorch and Optax from one above 5 on, and so does this.
+    fn rectification(&self, number: u64) -> Option<f64> {
+        let longest = 2.0 / (1.0 - self.beta2) - 1.0;
+        let power = self.beta2.powf(number as f64);
+        let length = longest - 2.0 * number as f64 * power / (1.0 - power);
+        let variance = |length: f64| (length - 4.0) * (length - 2.0) / length;
+        (length > 5.0).then(|| (variance(length) / variance(longest)).sqrt())
+    }
 }
 
 /// One update by Algorithm 1 of the paper, for a single parameter.
@@ -90,6 +113,7 @@ impl AdamUpdate {
 #[derive(Debug)]
 pub struct Adam {
     config: AdamConfig,
+    rectified: bool,
     mean: Tensor,
     mean_square: Tensor,
     updates: u64,
@@ -104,10 +128,34 @@ impl Adam {
     pub fn new(config: AdamConfig, params: &Tensor) -> Result<Self, TchError> {
         Ok(Self {
             config,
+            rectified: false,
             mean: params.f_zeros_like()?,
             mean_square: params.f_zeros_like()?,
             updates: 0,
         })
+    }
+
+    /// Makes it RAdam (Liu et al. 2020, arXiv 1908.03265), whose steps are shorter while the average of squared gradients
+    /// is of a few only.
+    ///
+    /// ```
+    /// use coinop_agents::optim::{Adam, AdamConfig};
+    /// use coinop_agents::tch::Tensor;
+    ///
+    /// let config = AdamConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    /// let mut weights = Tensor::from_slice(&[1.0f32]);
+    /// let mut optimizer = Adam::new(config, &weights)?.rectified();
+    /// optimizer.step(&mut weights, &Tensor::from_slice(&[0.5f32]), 0.1)?;
+    /// // The first step is the gradient times the learning rate.
+    /// assert!((weights.double_value(&[0]) - 0.95).abs() < 1e-6);
+    /// # Ok::<(), coinop_agents::tch::TchError>(())
+    /// ```
+    #[must_use]
+    pub fn rectified(self) -> Self {
+        Self {
+            rectified: true,
+            ..self
+        }
     }
 
     /// Updates `params` in place.
@@ -125,21 +173,32 @@ impl Adam {
     }
 
     fn at_once(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
-        let update = self.config.update(self.updates, learning_rate);
+        let update = self.update(learning_rate);
         let changed = [params, &mut self.mean, &mut self.mean_square];
         fused::update(changed, gradient, |numbers, gradient| update.apply(numbers, gradient))
     }
 
     fn by_tensors(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
-        let AdamConfig { beta1, beta2, epsilon } = self.config;
-        let [first, second] = self.config.corrections(self.updates);
+        let AdamConfig { beta1, beta2, .. } = self.config;
+        let AdamUpdate {
+            step, inverse, epsilon, ..
+        } = self.update(learning_rate);
         no_grad(|| {
             let _ = self.mean.f_lerp_(gradient, 1.0 - beta1)?;
             let _ = self.mean_square.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-            let divisor = self.mean_square.f_div_scalar(second)?.f_sqrt()?.f_add_scalar(epsilon)?;
-            let step = self.mean.f_mul_scalar(-learning_rate / first)?;
+            let divisor = self.mean_square.f_mul_scalar(f64::from(inverse))?.f_sqrt()?;
+            let divisor = divisor.f_add_scalar(f64::from(epsilon))?;
+            let step = self.mean.f_mul_scalar(f64::from(-step))?;
             params.f_addcdiv_(&step, &divisor).map(drop)
         })
+    }
+
+    fn update(&self, learning_rate: f64) -> AdamUpdate {
+        if self.rectified {
+            self.config.rectified_update(self.updates, learning_rate)
+        } else {
+            self.config.update(self.updates, learning_rate)
+        }
     }
 }
 
@@ -207,6 +266,46 @@ mod tests {
             "{}",
             params.double_value(&[0])
         );
+    }
+
+    #[test]
+    fn ten_steps_of_radam_are_those_of_pytorch() {
+        // torch.optim.RAdam of PyTorch 2.11 in double precision, with an epsilon of 1e-12.
+        const EXPECTED: [[f64; 2]; 10] = [
+            [1.100_000_000, 0.990_000_000],
+            [1.042_105_263, 0.974_736_842],
+            [0.931_773_160, 0.954_035_735],
+            [0.882_601_889, 0.927_722_853],
+            [0.796_599_105, 0.895_625_713],
+            [0.794_954_568, 0.893_104_456],
+            [0.793_563_237, 0.889_873_089],
+            [0.791_442_398, 0.886_005_263],
+            [0.788_633_374, 0.881_548_794],
+            [0.786_348_243, 0.876_537_584],
+        ];
+        let config = AdamConfig {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-12,
+        };
+        for at_once in [true, false] {
+            let mut params = Tensor::from_slice(&[1.0f32, 1.0]);
+            let mut optimizer = Adam::new(config, &params).unwrap().rectified();
+            for (t, expected) in (0u8..).zip(EXPECTED) {
+                let sign = if t % 3 == 0 { -1.0 } else { 2.0 };
+                let gradient = Tensor::from_slice(&[sign, 0.1 * (f32::from(t) + 1.0)]);
+                optimizer.updates += 1;
+                if at_once {
+                    optimizer.at_once(&mut params, &gradient, 0.1).unwrap();
+                } else {
+                    optimizer.by_tensors(&mut params, &gradient, 0.1).unwrap();
+                }
+                for (i, expected) in expected.into_iter().enumerate() {
+                    let found = params.double_value(&[i as i64]);
+                    assert!((found - expected).abs() < 3e-6, "{found} instead of {expected}");
+                }
+            }
+        }
     }
 
     #[test]

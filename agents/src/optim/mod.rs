@@ -28,6 +28,9 @@ pub enum OptimizerConfig {
     RmsProp(RmsPropConfig),
     /// Adam.
     Adam(AdamConfig),
+    /// RAdam (Liu et al. 2020, arXiv 1908.03265): Adam whose first steps are shorter.
+    #[serde(rename = "radam")]
+    RAdam(AdamConfig),
 }
 
 impl OptimizerConfig {
@@ -39,7 +42,7 @@ impl OptimizerConfig {
     pub fn validate(&self) -> Result<(), AgentError> {
         match self {
             Self::RmsProp(config) => config.validate(),
-            Self::Adam(config) => config.validate(),
+            Self::Adam(config) | Self::RAdam(config) => config.validate(),
         }
     }
 }
@@ -62,7 +65,7 @@ impl OptimizerConfig {
 pub enum Optimizer {
     /// RMSProp.
     RmsProp(RmsProp),
-    /// Adam.
+    /// Adam or RAdam.
     Adam(Adam),
 }
 
@@ -76,6 +79,7 @@ impl Optimizer {
         Ok(match config {
             OptimizerConfig::RmsProp(config) => Self::RmsProp(RmsProp::new(config, params)?),
             OptimizerConfig::Adam(config) => Self::Adam(Adam::new(config, params)?),
+            OptimizerConfig::RAdam(config) => Self::Adam(Adam::new(config, params)?.rectified()),
         })
     }
 
