@@ -341,6 +341,17 @@ fn what_verify_resume_shows() {
         printed.starts_with("double-dqn on classic/cartpole: the two are equal bit for bit: "),
         "{printed}"
     );
+    let printed = verify(&["--algo=pqn"]);
+    assert!(
+        printed.starts_with("pqn on classic/cartpole: the two are equal bit for bit: "),
+        "{printed}"
+    );
+    let c51 = "--set=distribution={kind='c51', atoms=21, low=0.0, high=50.0}";
+    let printed = verify(&["--algo=double-dqn", c51]);
+    assert!(
+        printed.starts_with("double-dqn on classic/cartpole: the two are equal bit for bit: "),
+        "{printed}"
+    );
     let printed = verify(&["--algo=a3c"]);
     assert!(
         printed.contains("everything is restored except the timing of threads"),

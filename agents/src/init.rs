@@ -66,7 +66,7 @@ fn orthogonal(rows: i64, columns: i64, rng: &mut Rng) -> Result<Tensor, TchError
 }
 
 /// Draws a standard normal number (Box-Muller).
-fn gaussian(rng: &mut Rng) -> f64 {
+pub(crate) fn gaussian(rng: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }

@@ -239,6 +239,239 @@ pub fn td_loss(
     losses.f_mul(weights)?.f_mean(Kind::Float)
 }
 
+/// The outputs `[n, k]` of actions `[n]`, from those of all actions `[n, actions, k]`.
+///
+/// ```
+/// use coinop_agents::losses::action_distribution;
+/// use coinop_agents::tch::Tensor;
+///
+/// let all = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0]).reshape([1, 2, 2]);
+/// let chosen = action_distribution(&all, &Tensor::from_slice(&[1i64]))?;
+/// assert_eq!(chosen, Tensor::from_slice2(&[[3.0f32, 4.0]]));
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because an action does not exist.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn action_distribution(distributions: &Tensor, actions: &Tensor) -> Result<Tensor, TchError> {
+    let size = distributions.size();
+    assert_eq!(size.len(), 3, "distributions are [n, actions, k], not {size:?}");
+    assert_eq!(actions.size(), size[..1], "as many actions as rows");
+    let index = actions.f_view([-1, 1, 1])?.f_expand([size[0], 1, size[2]], false)?;
+    distributions.f_gather(1, &index, false)?.f_squeeze_dim(1)
+}
+
+/// Projects the distribution of `R + g Z` onto the atoms of `Z` (Bellemare et al. 2017, arXiv 1707.06887, equation 7):
+/// probabilities `[n, atoms]` of the next return, rewards `R` `[n]`, discounts `g` `[n]`, and the evenly spaced returns
+/// of the atoms `[atoms]` give probabilities `[n, atoms]`.
+///
+/// ```
+/// use coinop_agents::losses::project_distribution;
+/// use coinop_agents::tch::Tensor;
+///
+/// let atoms = Tensor::from_slice(&[0.0f32, 1.0, 2.0]);
+/// // The next return is 2 for certain: 0.25 + 0.5 · 2 lies between the second atom and the third.
+/// let next = Tensor::from_slice2(&[[0.0f32, 0.0, 1.0]]);
+/// let out = project_distribution(&next, &Tensor::from_slice(&[0.25f32]), &Tensor::from_slice(&[0.5f32]), &atoms)?;
+/// assert_eq!(out, Tensor::from_slice2(&[[0.0f32, 0.75, 0.25]]));
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because memory is exhausted.
+///
+/// # Panics
+///
+/// If a shape is wrong, or there is only one atom.
+pub fn project_distribution(
+    probabilities: &Tensor,
+    rewards: &Tensor,
+    discounts: &Tensor,
+    atoms: &Tensor,
+) -> Result<Tensor, TchError> {
+    assert_rows(probabilities, &[rewards, discounts]);
+    let k = atoms.size()[0];
+    assert_eq!(probabilities.size()[1], k, "a probability for each atom");
+    assert!(k > 1, "one atom has no distance from another");
+    let (low, high) = (atoms.f_narrow(0, 0, 1)?, atoms.f_narrow(0, k - 1, 1)?);
+    let spacing = high.f_sub(&low)?.f_div_scalar((k - 1) as f64)?;
+    let moved = atoms
+        .f_mul(&discounts.f_unsqueeze(1)?)?
+        .f_add(&rewards.f_unsqueeze(1)?)?;
+    let moved = moved.f_clamp_tensor(Some(&low), Some(&high))?;
+    // [n, to, from]: the share of each moved atom that falls to each atom.
+    let distance = moved
+        .f_unsqueeze(1)?
+        .f_sub(&atoms.f_view([1, -1, 1])?)?
+        .f_div(&spacing)?;
+    let share = distance.f_abs()?.f_neg()?.f_add_scalar(1.0)?.f_clamp_min(0.0)?;
+    share.f_matmul(&probabilities.f_unsqueeze(2)?)?.f_squeeze_dim(2)
+}
+
+/// The cross-entropy `-sum_i m_i log p_i` `[n]` of predicted distributions, given as logits `[n, atoms]`, from target
+/// probabilities `m` `[n, atoms]` (Bellemare et al. 2017, arXiv 1707.06887, algorithm 1).
+///
+/// ```
+/// use coinop_agents::losses::categorical_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// let even = Tensor::from_slice2(&[[0.0f32, 0.0]]);
+/// let loss = categorical_loss(&even, &Tensor::from_slice2(&[[1.0f32, 0.0]]))?;
+/// assert!((loss.double_value(&[0]) - 2f64.ln()).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because memory is exhausted.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn categorical_loss(logits: &Tensor, targets: &Tensor) -> Result<Tensor, TchError> {
+    assert_rows(logits, &[]);
+    assert_eq!(logits.size(), targets.size(), "as many atoms in both distributions");
+    logits
+        .f_log_softmax(1, Kind::Float)?
+        .f_mul(targets)?
+        .f_sum_dim_intlist(1i64, false, Kind::Float)?
+        .f_neg()
+}
+
+/// The quantile Huber loss `[n]` of quantiles `theta` `[n, N]` at fractions `tau` `[n, N]`, or `[1, N]` for all alike, for
+/// samples of the target `[n, M]` (Dabney et al. 2017, arXiv 1710.10044, equations 9 and 10):
+///
+/// ```text
+/// sum_i mean_j |tau_i - 1{u_ij < 0}| L(u_ij) / kappa,    u_ij = target_j - theta_i
+/// ```
+///
+/// where `L` is the Huber loss with the threshold `kappa`; without one, it is `|u_ij|`, and nothing is divided.
+///
+/// ```
+/// use coinop_agents::losses::quantile_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// // The only quantile is the median; the target lies 3 above it: 0.5 (3 - 0.5).
+/// let [quantile, half, target] = [1.0f32, 0.5, 4.0].map(|number| Tensor::from_slice2(&[[number]]));
+/// let loss = quantile_loss(&quantile, &half, &target, Some(1.0))?;
+/// assert_eq!(loss.double_value(&[0]), 1.25);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because memory is exhausted.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn quantile_loss(
+    quantiles: &Tensor,
+    fractions: &Tensor,
+    targets: &Tensor,
+    kappa: Option<f64>,
+) -> Result<Tensor, TchError> {
+    assert_rows(quantiles, &[]);
+    assert_rows(targets, &[]);
+    let [n, count] = [quantiles.size()[0], quantiles.size()[1]];
+    assert_eq!(targets.size()[0], n, "as many samples of targets as of quantiles");
+    let fits = fractions.size() == [n, count] || fractions.size() == [1, count];
+    assert!(fits, "a fraction for each quantile");
+    let errors = targets.f_unsqueeze(1)?.f_sub(&quantiles.f_unsqueeze(2)?)?;
+    let distances = match kappa {
+        Some(kappa) => errors
+            .f_huber_loss(&errors.f_zeros_like()?, tch::Reduction::None, kappa)?
+            .f_div_scalar(kappa)?,
+        None => errors.f_abs()?,
+    };
+    let is_below = errors.f_lt(0.0)?.f_to_kind(Kind::Float)?;
+    let weights = fractions.f_unsqueeze(2)?.f_sub(&is_below)?.f_abs()?;
+    weights
+        .f_mul(&distances)?
+        .f_mean_dim(2i64, false, Kind::Float)?
+        .f_sum_dim_intlist(1i64, false, Kind::Float)
+}
+
+/// The bonus of Munchausen reinforcement learning `[n]` (Vieillard et al. 2020, arXiv 2007.14430, equation 1):
+/// `alpha max(tau log pi(a|s), low)`, where `pi` is the softmax of the action values `[n, actions]` divided by the
+/// temperature `tau`, for actions `[n]`.
+///
+/// ```
+/// use coinop_agents::losses::munchausen_bonus;
+/// use coinop_agents::tch::Tensor;
+///
+/// let values = Tensor::from_slice2(&[[1.0f32, 1.0]]);
+/// let bonus = munchausen_bonus(&values, &Tensor::from_slice(&[0i64]), 0.5, 2.0, -9.0)?;
+/// assert!((bonus.double_value(&[0]) - 0.5 * 2.0 * 0.5f64.ln()).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because memory is exhausted.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn munchausen_bonus(
+    values: &Tensor,
+    actions: &Tensor,
+    alpha: f64,
+    temperature: f64,
+    low: f64,
+) -> Result<Tensor, TchError> {
+    assert_rows(values, &[actions]);
+    let log_policy = values.f_div_scalar(temperature)?.f_log_softmax(1, Kind::Float)?;
+    action_value(&log_policy, actions)?
+        .f_mul_scalar(temperature)?
+        .f_clamp(low, 0.0)?
+        .f_mul_scalar(alpha)
+}
+
+/// The soft value of the outputs `[n, actions, k]` of all actions, `sum_a pi(a) (z_a - tau log pi(a))` `[n, k]`, where
+/// `pi` is the softmax of the action values `[n, actions]` divided by the temperature `tau` (Vieillard et al. 2020,
+/// arXiv 2007.14430, equation 1 for values, its appendix for quantiles).
+///
+/// ```
+/// use coinop_agents::losses::soft_value;
+/// use coinop_agents::tch::Tensor;
+///
+/// // Two actions worth 1: the entropy of an even choice is ln 2.
+/// let values = Tensor::from_slice2(&[[1.0f32, 1.0]]);
+/// let soft = soft_value(&values.unsqueeze(2), &values, 0.5)?;
+/// assert!((soft.double_value(&[0, 0]) - (1.0 + 0.5 * 2f64.ln())).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because memory is exhausted.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn soft_value(outputs: &Tensor, values: &Tensor, temperature: f64) -> Result<Tensor, TchError> {
+    assert_rows(values, &[]);
+    assert_eq!(
+        outputs.size()[..2],
+        values.size(),
+        "outputs and a value for each action"
+    );
+    let log_policy = values
+        .f_div_scalar(temperature)?
+        .f_log_softmax(1, Kind::Float)?
+        .f_unsqueeze(2)?;
+    let soft = outputs.f_sub(&log_policy.f_mul_scalar(temperature)?)?;
+    soft.f_mul(&log_policy.f_exp()?)?
+        .f_sum_dim_intlist(1i64, false, Kind::Float)
+}
+
 /// Two diagnostics of how far a policy has moved since it chose the actions, without gradient, from tensors `[n]`:
 /// `mean(r - 1 - log r)` in nats, an unbiased and never negative estimate of the Kullback-Leibler divergence
 /// (Schulman 2020, <http://joschu.net/blog/kl-approx.html>, k3), and the fraction of ratios `r` beyond `1 ±
@@ -423,6 +656,104 @@ mod tests {
         let (loss, gradient_of_square) = gradient(None);
         assert!((loss - (0.125 + 0.5 * 4.5 + 0.25 * 2.0) / 4.0).abs() < 1e-6, "{loss}");
         assert_near(&gradient_of_square, &[0.125, -0.375, 0.125, 0.0]);
+    }
+
+    /// Numbers between 0 and 1.
+    fn made_up(shape: [i64; 2], phase: f64) -> Tensor {
+        let count = shape[0] * shape[1];
+        let numbers = Tensor::arange(count, (Kind::Float, tch::Device::Cpu)) * 1.7 + phase;
+        numbers.sin().square().reshape(shape)
+    }
+
+    #[test]
+    fn a_projected_distribution_is_the_one_that_each_atom_is_shared_out_to() {
+        let (n, k) = (5usize, 7usize);
+        let atoms = Tensor::linspace(-1.5, 1.5, k as i64, (Kind::Float, tch::Device::Cpu));
+        let probabilities = made_up([n as i64, k as i64], 0.3).softmax(1, Kind::Float);
+        // Within the atoms, beyond either end, and the end of an episode on an atom.
+        let (rewards, discounts) = ([0.2f32, 9.0, -9.0, 0.5, -0.4], [0.9f32, 0.9, 0.9, 0.0, 1.0]);
+        let found = project_distribution(
+            &probabilities,
+            &Tensor::from_slice(&rewards),
+            &Tensor::from_slice(&discounts),
+            &atoms,
+        )
+        .unwrap();
+        // Algorithm 1 of the paper, atom by atom.
+        for row in 0..n {
+            let mut expected = vec![0.0; k];
+            for j in 0..k {
+                let z = -1.5 + 0.5 * j as f64;
+                let moved = (f64::from(rewards[row]) + f64::from(discounts[row]) * z).clamp(-1.5, 1.5);
+                let b = ((moved + 1.5) / 0.5 * 1e6).round() / 1e6;
+                let (lower, upper) = (b.floor(), b.ceil());
+                let p = probabilities.double_value(&[row as i64, j as i64]);
+                if lower == upper {
+                    expected[lower as usize] += p;
+                } else {
+                    expected[lower as usize] += p * (upper - b);
+                    expected[upper as usize] += p * (b - lower);
+                }
+            }
+            assert_near(&found.get(row as i64), &expected);
+        }
+        // By hand: the whole mass is on the last atom, on the first one, and on the return 0.5.
+        assert_near(&found.get(1), &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+        assert_near(&found.get(2), &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_near(&found.get(3), &[0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_gradient_of_the_categorical_loss_is_the_difference_of_the_distributions() {
+        let logits = made_up([3, 4], 0.1).set_requires_grad(true);
+        let targets = made_up([3, 4], 0.9).softmax(1, Kind::Float);
+        let loss = categorical_loss(&logits, &targets).unwrap();
+        loss.sum(Kind::Float).backward();
+        let difference = logits.softmax(1, Kind::Float) - &targets;
+        let off = (logits.grad() - difference).abs().max().double_value(&[]);
+        assert!(off < 1e-6, "{off}");
+    }
+
+    #[test]
+    fn the_quantile_loss_weights_errors_by_the_side_that_they_are_on() {
+        let quantiles = Tensor::from_slice2(&[[0.0f32, 1.0]]).set_requires_grad(true);
+        let targets = Tensor::from_slice2(&[[0.5f32, 3.0]]);
+        let fractions = Tensor::from_slice2(&[[0.25f32, 0.75]]);
+        // tau .25: errors .5 and 3: .25 (.125 + 2.5) / 2. tau .75: errors -.5 and 2: (.25 · .125 + .75 · 1.5) / 2.
+        let loss = quantile_loss(&quantiles, &fractions, &targets, Some(1.0)).unwrap();
+        assert_near(&loss, &[0.25 * 2.625 / 2.0 + (0.25 * 0.125 + 0.75 * 1.5) / 2.0]);
+        loss.sum(Kind::Float).backward();
+        // -weight · clipped error, on average: -.25 (.5 + 1) / 2, and -(.25 · -.5 + .75 · 1) / 2.
+        assert_near(&quantiles.grad(), &[-0.187_5, -0.312_5]);
+        // A larger threshold, divided by it: errors .5 and 3 cost .0625 and 2, errors -.5 and 2 .0625 and 1.
+        let loss = quantile_loss(&quantiles, &fractions, &targets, Some(2.0)).unwrap();
+        assert_near(&loss, &[0.25 * 2.062_5 / 2.0 + (0.25 * 0.062_5 + 0.75) / 2.0]);
+        // None: the absolute errors.
+        let loss = quantile_loss(&quantiles, &fractions, &targets, None).unwrap();
+        assert_near(&loss, &[0.25 * 3.5 / 2.0 + (0.25 * 0.5 + 0.75 * 2.0) / 2.0]);
+    }
+
+    #[test]
+    fn munchausens_targets_are_those_of_two_actions_by_hand() {
+        // exp(2) / (exp(1) + exp(2)) = .731059, whose logarithm is -.313262; the other's is -1.313262, cut to -1.
+        let values = Tensor::from_slice2(&[[1.0f32, 2.0], [1.0, 2.0]]);
+        let bonus = munchausen_bonus(&values, &Tensor::from_slice(&[1i64, 0]), 0.9, 1.0, -1.0).unwrap();
+        assert_near(&bonus, &[-0.9 * 0.313_262, -0.9]);
+        let soft = soft_value(&values.unsqueeze(2), &values, 1.0).unwrap();
+        // .268941 (1 + 1.313262) + .731059 (2 + .313262), which is ln(e + e²).
+        assert_near(&soft, &[2.313_262, 2.313_262]);
+        // In another way, with a small temperature: tau ln sum exp(q / tau).
+        let values = made_up([5, 6], 0.4);
+        let soft = soft_value(&values.unsqueeze(2), &values, 0.03).unwrap().squeeze_dim(1);
+        let expected = (&values / 0.03).logsumexp([1i64], false) * 0.03;
+        assert!((soft - expected).abs().max().double_value(&[]) < 1e-6);
+    }
+
+    #[test]
+    fn the_distribution_of_an_action_is_taken_from_those_of_all() {
+        let all = Tensor::arange(12, (Kind::Float, tch::Device::Cpu)).reshape([2, 3, 2]);
+        let chosen = action_distribution(&all, &Tensor::from_slice(&[2i64, 0])).unwrap();
+        assert_near(&chosen, &[4.0, 5.0, 6.0, 7.0]);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 )]
 
 use coinop_agents::init::Init;
-use coinop_agents::network::{ActorCritic, BodyKind, Core, Head, NetworkConfig, Observation, Precision, QNetwork};
+use coinop_agents::network::{
+    ActorCritic, BodyKind, Core, Distribution, Head, NetworkConfig, Observation, Precision, QHead, QNetwork,
+};
 use coinop_agents::tch::Tensor;
 use coinop_agents::{AgentError, Device};
 use coinop_envs::normalize::Normalization;
@@ -140,6 +142,33 @@ fn every_network_for_pictures_computes_the_same() {
         let onnx = network.to_onnx(Observations::Pixels, None, &[]).unwrap();
         let found = outputs(onnx, vec![("obs", input())], &["action_values"]);
         assert_close(&found[0], &values, &format!("{head:?}"));
+    }
+    let c51 = Distribution::C51 {
+        atoms: 5,
+        low: -1.0,
+        high: 3.0,
+    };
+    let iqn = Distribution::Iqn {
+        cosines: 8,
+        samples: 1,
+        target_samples: 1,
+        policy_samples: 3,
+    };
+    for distribution in [c51, Distribution::Quantile { quantiles: 4 }, iqn] {
+        for (head, noisy) in [(Head::Plain, None), (Head::Dueling, None), (Head::Plain, Some(0.5))] {
+            let (config, mut rng) = (network("\"a3c\"", Core::None), stream(1, "network", 0));
+            let head = QHead {
+                head,
+                distribution: Some(distribution),
+                noisy,
+            };
+            let network = QNetwork::with_head(&config, head, &spec, &mut rng, Device::Cpu).unwrap();
+            stir(&network.params().flat(), &mut stream(3, "stir", 0));
+            let values = network.infer(&network.body().input(&obs).unwrap()).unwrap();
+            let onnx = network.to_onnx(Observations::Pixels, None, &[]).unwrap();
+            let found = outputs(onnx, vec![("obs", input())], &["action_values"]);
+            assert_close(&found[0], &values, &format!("{head:?} {distribution:?}"));
+        }
     }
 }
 

@@ -269,12 +269,14 @@ impl<O: Observation> Actors<O> {
     pub(super) fn step(
         &mut self,
         watch: &Stopwatch,
-        network: Option<&QNetwork>,
+        mut network: Option<&mut QNetwork>,
         epsilons: &[f32],
         transitions: &mut Transitions<O>,
     ) -> Result<(), TrainError> {
         let num_actions = self.env.spec().num_actions;
-        if let Some(network) = network {
+        if let Some(network) = &mut network {
+            // One noise for all actors, as DQN Zoo has one for a batch.
+            network.draw_noise(&mut self.streams[0])?;
             let obs = watch.measure(Part::Copies, || network.body().input(&self.obs))?;
             watch.measure(Part::Inference, || {
                 let values = network.infer(&obs)?;
@@ -282,7 +284,7 @@ impl<O: Observation> Actors<O> {
             })?;
         }
         for (i, (action, rng)) in transitions.actions.iter_mut().zip(&mut self.streams).enumerate() {
-            *action = match network {
+            *action = match &network {
                 None => rng.random_range(0..num_actions as u32),
                 Some(_) => {
                     let values = &self.values[i * num_actions..(i + 1) * num_actions];

@@ -17,7 +17,7 @@ use crate::algorithm::{
 };
 use crate::explore::EpsilonConfig;
 use crate::limits::{above_0, at_least_0, check, if_given, unit, up_to_10_000};
-use crate::network::{Head, NetworkConfig, Observation};
+use crate::network::{Distribution, Head, NetworkConfig, Observation, QHead};
 use crate::optim::OptimizerConfig;
 use crate::replay::{ReplayConfig, SamplerConfig, Store};
 use crate::schedule::Schedule;
@@ -26,8 +26,34 @@ use crate::{AgentError, Device, Policy, Section, TrainError, Trainer, ValuePolic
 const FAST: Preset = Preset::new("fast", include_str!("../../presets/double-dqn-fast.toml"));
 const PRIORITIZED: Preset = Preset::new("prioritized", include_str!("../../presets/prioritized.toml"));
 const TUNED: Preset = Preset::new("double-dqn-tuned", include_str!("../../presets/double-dqn-tuned.toml"));
+const C51: Preset = Preset::new("c51", include_str!("../../presets/c51.toml"));
+const IQN: Preset = Preset::new("iqn", include_str!("../../presets/iqn.toml"));
+const RAINBOW: Preset = Preset::new("rainbow", include_str!("../../presets/rainbow.toml"));
+const QR_DQN: Preset = Preset::new("qr-dqn", include_str!("../../presets/qr-dqn.toml"));
 const NATURE: Preset = Preset::new("dqn-nature", include_str!("../../presets/dqn-nature.toml"));
 const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/double-dqn-classic.toml"));
+
+/// The settings of Munchausen reinforcement learning (Vieillard et al. 2020, arXiv 2007.14430), which adds the log-policy to
+/// rewards and the policy's entropy to values; the policy is the softmax of the target network's action values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Munchausen {
+    /// The weight of the log-policy; 0.9 in the paper.
+    pub alpha: f64,
+    /// The temperature of the softmax, tau; 0.03 in the paper.
+    pub temperature: f64,
+    /// The lower bound of the log-policy times the temperature; -1 in the paper.
+    pub low: f64,
+}
+
+impl Munchausen {
+    fn validate(self) -> Result<(), AgentError> {
+        unit("munchausen.alpha", self.alpha)?;
+        above_0("munchausen.temperature", self.temperature)?;
+        let reason = "it must be a number from -1e30 to 0";
+        check((-1e30..=0.0).contains(&self.low), "munchausen.low", self.low, reason)
+    }
+}
 
 /// The settings of Double-DQN.
 ///
@@ -64,7 +90,8 @@ pub struct DoubleDqnConfig {
     pub n_step: usize,
     /// Discount per agent step.
     pub gamma: f64,
-    /// The bound on an error's gradient; `None` for none.
+    /// The bound on an error's gradient, with quantiles the threshold kappa of the Huber loss; `None` for none. C51 does
+    /// not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_clip: Option<f64>,
     /// The maximum global norm of the gradient; `None` for none.
@@ -78,6 +105,18 @@ pub struct DoubleDqnConfig {
     pub network: NetworkConfig,
     /// The head of the network.
     pub head: Head,
+    /// The distribution of returns that is learned in place of action values; `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// The initial deviation `sigma_0` of noisy layers (Fortunato et al. 2017, arXiv 1706.10295): all fully connected layers
+    /// draw noise for every step and every update, and learn how much of it. It explores in place of an epsilon, which should
+    /// be 0 then. `None` for layers without noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noisy: Option<f64>,
+    /// The log-policy in rewards and values; `None` for none. With n-step returns it is added to the first reward. It has
+    /// no next action to select, so that `double` must be false, and no targets for C51.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub munchausen: Option<Munchausen>,
     /// How transitions are sampled.
     pub sampler: SamplerConfig,
     /// The optimiser.
@@ -87,6 +126,16 @@ pub struct DoubleDqnConfig {
 }
 
 impl DoubleDqnConfig {
+    /// Everything that follows the body of the network.
+    #[must_use]
+    pub fn q_head(&self) -> QHead {
+        QHead {
+            head: self.head,
+            distribution: self.distribution,
+            noisy: self.noisy,
+        }
+    }
+
     /// The settings of the replay memory.
     #[must_use]
     pub fn replay_config(&self) -> ReplayConfig {
@@ -123,6 +172,30 @@ impl DoubleDqnConfig {
         NATURE.built_in()
     }
 
+    /// The preset `c51`: Bellemare et al. 2017.
+    #[must_use]
+    pub fn c51() -> Self {
+        C51.built_in()
+    }
+
+    /// The preset `qr-dqn`: Dabney et al. 2017.
+    #[must_use]
+    pub fn qr_dqn() -> Self {
+        QR_DQN.built_in()
+    }
+
+    /// The preset `iqn`: Dabney et al. 2018.
+    #[must_use]
+    pub fn iqn() -> Self {
+        IQN.built_in()
+    }
+
+    /// The preset `rainbow`: Hessel et al. 2017.
+    #[must_use]
+    pub fn rainbow() -> Self {
+        RAINBOW.built_in()
+    }
+
     /// The preset for features, tuned on CartPole.
     #[must_use]
     pub fn classic() -> Self {
@@ -134,11 +207,18 @@ impl Algorithm for DoubleDqnConfig {
     const NAME: &'static str = "double-dqn";
     const ABOUT: &'static str =
         "Action values from replay, and DQN itself (Mnih et al. 2015, van Hasselt et al. 2015, Schaul et al. 2015)";
-    const OPTIONAL: &'static [&'static str] = &["error_clip", "learning_rate.frames", "max_grad_norm"];
+    const OPTIONAL: &'static [&'static str] = &[
+        "distribution",
+        "error_clip",
+        "learning_rate.frames",
+        "max_grad_norm",
+        "munchausen",
+        "noisy",
+    ];
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {
-            Observations::Pixels => vec![FAST, PRIORITIZED, TUNED, NATURE],
+            Observations::Pixels => vec![FAST, PRIORITIZED, TUNED, NATURE, C51, QR_DQN, IQN, RAINBOW],
             Observations::Features => vec![CLASSIC],
         }
     }
@@ -165,6 +245,15 @@ impl Algorithm for DoubleDqnConfig {
         unit("eval_epsilon", self.eval_epsilon)?;
         self.network.validate()?;
         self.network.check_feed_forward()?;
+        self.q_head().validate()?;
+        if let Some(munchausen) = self.munchausen {
+            munchausen.validate()?;
+            let reason = "munchausen averages over all next actions: it must be false";
+            check(!self.double, "double", true, reason)?;
+            let is_c51 = matches!(self.distribution, Some(Distribution::C51 { .. }));
+            let reason = "munchausen has no targets for it: it must be quantile, or left out";
+            check(!is_c51, "distribution.kind", "c51", reason)?;
+        }
         self.optimizer.validate()?;
         self.epsilon.validate()
     }

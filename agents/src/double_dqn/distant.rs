@@ -410,7 +410,7 @@ impl<O: Observation> Trainer for Distant<O> {
         let frame_len = self.spec.obs_shape.len() / self.spec.stacked_frames;
         for _ in 0..STEPS {
             let Some(actors) = &mut self.actors else { break };
-            let network = self.has_weights.then_some(&self.network);
+            let network = self.has_weights.then_some(&mut self.network);
             actors.step(&self.watch, network, &self.epsilons, &mut self.transitions)?;
             self.note_errors()?;
             self.transitions.write(frame_len, &self.errors, &mut self.chunk);

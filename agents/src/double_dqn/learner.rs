@@ -1,11 +1,16 @@
 //! The update of Double-DQN.
 
+use coinop_envs::rng::{Rng, stream};
+use rand::RngExt;
 use tch::{Device, Kind, Tensor};
 
-use super::config::DoubleDqnConfig;
+use super::config::{DoubleDqnConfig, Munchausen};
 use crate::distributed::Ranks;
-use crate::losses::{action_value, next_value, td_loss};
-use crate::network::QNetwork;
+use crate::losses::{
+    action_distribution, action_value, categorical_loss, munchausen_bonus, next_value, project_distribution,
+    quantile_loss, soft_value, td_loss,
+};
+use crate::network::{Distribution, QNetwork, midpoints};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::policy::not_finite;
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Metrics, Section, TrainError};
@@ -65,7 +70,8 @@ pub struct DoubleDqnStats {
     pub mean_value: f64,
     /// The norm of the gradient before clipping.
     pub grad_norm: f64,
-    /// The TD error of each transition: target minus value.
+    /// The TD error of each transition: target minus value; with C51, the Kullback-Leibler divergence of the predicted
+    /// distribution from the target.
     pub errors: Vec<f32>,
 }
 
@@ -87,7 +93,7 @@ impl DoubleDqnStats {
 
 /// The network of Double-DQN, its target network and its optimiser.
 ///
-/// The target of `Q(s, a)` is `y = R + γⁿ Q'(s', argmax_b Q(s', b))`, a constant to the loss `mean(w L(y - Q(s, a)))` (van Hasselt 2015, arXiv
+/// With a [distribution](DoubleDqnConfig::distribution) of returns, the losses are those of C51 or QR-DQN. Without one, the target of `Q(s, a)` is `y = R + γⁿ Q'(s', argmax_b Q(s', b))`, a constant to the loss `mean(w L(y - Q(s, a)))` (van Hasselt 2015, arXiv
 /// 1509.06461, equation 4; for `L` and `w` see [`td_loss`]).
 ///
 /// ```
@@ -128,6 +134,9 @@ pub struct DoubleDqnLearner {
     double: bool,
     error_clip: Option<f64>,
     max_grad_norm: Option<f64>,
+    munchausen: Option<Munchausen>,
+    /// What the fractions of IQN are drawn from; another number for each update.
+    fraction_seed: u64,
     ranks: Ranks,
     updates: u64,
 }
@@ -149,6 +158,8 @@ impl DoubleDqnLearner {
             double: config.double,
             error_clip: config.error_clip,
             max_grad_norm: config.max_grad_norm,
+            munchausen: config.munchausen,
+            fraction_seed: 0,
             ranks: Ranks::default(),
             updates: 0,
         })
@@ -164,6 +175,20 @@ impl DoubleDqnLearner {
     #[must_use]
     pub fn network(&self) -> &QNetwork {
         &self.network
+    }
+
+    /// The network, for actors that draw its noise.
+    pub(super) fn network_mut(&mut self) -> &mut QNetwork {
+        &mut self.network
+    }
+
+    /// Draws new noise for both networks, if they are noisy, and the seed of the fractions of IQN.
+    pub(super) fn draw_noise(&mut self, rng: &mut Rng) -> Result<(), AgentError> {
+        if let Some(Distribution::Iqn { .. }) = self.network.distribution() {
+            self.fraction_seed = rng.random();
+        }
+        self.network.draw_noise(rng)?;
+        self.target.draw_noise(rng)
     }
 
     /// The number of updates so far.
@@ -187,16 +212,134 @@ impl DoubleDqnLearner {
         self.target.copy_from(&self.network)
     }
 
-    /// `R + γⁿ Q'(s', …)`.
-    fn targets(&self, batch: &DoubleDqnBatch) -> Result<Tensor, AgentError> {
+    /// The losses of the transitions.
+    fn losses(&self, batch: &DoubleDqnBatch) -> Result<Losses, AgentError> {
+        match (self.network.distribution(), self.network.support()) {
+            (None, _) => self.losses_of_values(batch),
+            (Some(_), Some(atoms)) => self.losses_of_atoms(batch, atoms),
+            (Some(distribution), None) => self.losses_of_quantiles(batch, distribution),
+        }
+    }
+
+    fn losses_of_values(&self, batch: &DoubleDqnBatch) -> Result<Losses, AgentError> {
         let target_values = self.target.infer(&batch.next_obs)?;
-        let next_value = if self.double {
+        let next_value = if let Some(Munchausen { temperature, .. }) = self.munchausen {
+            soft_value(&target_values.f_unsqueeze(2)?, &target_values, temperature)?.f_squeeze_dim(1)?
+        } else if self.double {
             next_value(&target_values, &self.network.infer(&batch.next_obs)?)?
         } else {
             next_value(&target_values, &target_values)?
         };
-        Ok(next_value.f_mul(&batch.discounts)?.f_add(&batch.returns)?)
+        // R + γⁿ Q'(s', …).
+        let targets = next_value.f_mul(&batch.discounts)?.f_add(&self.returns(batch)?)?;
+        let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
+        let loss = td_loss(&values, &targets, &batch.weights, self.error_clip)?;
+        let values = values.f_detach()?;
+        let errors = targets.f_sub(&values)?;
+        Ok(Losses { loss, values, errors })
     }
+
+    /// C51. Priorities are Kullback-Leibler divergences, as in Rainbow (Hessel et al. 2017, arXiv 1710.02298): the
+    /// cross-entropies without the entropies of the targets.
+    fn losses_of_atoms(&self, batch: &DoubleDqnBatch, atoms: &Tensor) -> Result<Losses, AgentError> {
+        let next = self.target.infer_distributions(&batch.next_obs)?;
+        let next = self.next_distribution(batch, &next)?.f_softmax(1, Kind::Float)?;
+        let targets = project_distribution(&next, &batch.returns, &batch.discounts, atoms)?;
+        let logits = action_distribution(&self.network.forward_distributions(&batch.obs)?, &batch.actions)?;
+        let losses = categorical_loss(&logits, &targets)?;
+        let loss = losses.f_mul(&batch.weights)?.f_mean(Kind::Float)?;
+        let values = logits.f_detach()?.f_softmax(1, Kind::Float)?.f_matmul(atoms)?;
+        let errors =
+            losses
+                .f_detach()?
+                .f_add(&targets.f_xlogy(&targets)?.f_sum_dim_intlist(1i64, false, Kind::Float)?)?;
+        Ok(Losses { loss, values, errors })
+    }
+
+    /// QR-DQN and IQN. Priorities are the errors of the means, as without distributions.
+    fn losses_of_quantiles(&self, batch: &DoubleDqnBatch, distribution: Distribution) -> Result<Losses, AgentError> {
+        let (fractions, outputs, next) = match distribution {
+            Distribution::Iqn {
+                samples,
+                target_samples,
+                ..
+            } => {
+                let [fractions, of_targets] = self.fractions(batch.returns.numel(), [samples, target_samples])?;
+                let next = self.target.infer_quantiles(&batch.next_obs, &of_targets)?;
+                let outputs = self.network.forward_quantiles(&batch.obs, &fractions)?;
+                (fractions, outputs, next)
+            }
+            _ => (
+                midpoints(distribution.outputs(), batch.returns.device())?,
+                self.network.forward_distributions(&batch.obs)?,
+                self.target.infer_distributions(&batch.next_obs)?,
+            ),
+        };
+        let targets = self
+            .next_distribution(batch, &next)?
+            .f_mul(&batch.discounts.f_unsqueeze(1)?)?
+            .f_add(&self.returns(batch)?.f_unsqueeze(1)?)?;
+        let quantiles = action_distribution(&outputs, &batch.actions)?;
+        let losses = quantile_loss(&quantiles, &fractions, &targets, self.error_clip)?;
+        let loss = losses.f_mul(&batch.weights)?.f_mean(Kind::Float)?;
+        let mean = |quantiles: &Tensor| quantiles.f_mean_dim(1i64, false, Kind::Float);
+        let values = mean(&quantiles.f_detach()?)?;
+        let errors = mean(&targets)?.f_sub(&values)?;
+        Ok(Losses { loss, values, errors })
+    }
+
+    /// Draws the fractions of IQN for `n` transitions, `[n, samples]` each.
+    fn fractions(&self, n: usize, samples: [usize; 2]) -> Result<[Tensor; 2], AgentError> {
+        let mut rng = stream(self.fraction_seed, "fractions", 0);
+        let mut drawn = |samples: usize| -> Result<Tensor, AgentError> {
+            let numbers: Vec<f32> = (0..n * samples).map(|_| rng.random()).collect();
+            Ok(self
+                .network
+                .body()
+                .numbers(&numbers)?
+                .f_view([n as i64, samples as i64])?)
+        };
+        Ok([drawn(samples[0])?, drawn(samples[1])?])
+    }
+
+    /// The returns `[n]`, with the bonus of Munchausen.
+    fn returns(&self, batch: &DoubleDqnBatch) -> Result<Tensor, AgentError> {
+        let Some(Munchausen {
+            alpha,
+            temperature,
+            low,
+        }) = self.munchausen
+        else {
+            return Ok(batch.returns.shallow_clone());
+        };
+        let values = self.target.infer(&batch.obs)?;
+        let bonus = munchausen_bonus(&values, &batch.actions, alpha, temperature, low)?;
+        Ok(batch.returns.f_add(&bonus)?)
+    }
+
+    /// Selects from the target network's outputs `[n, actions, outputs]` those of the best next actions `[n, outputs]`, or
+    /// averages over all actions with Munchausen.
+    fn next_distribution(&self, batch: &DoubleDqnBatch, next: &Tensor) -> Result<Tensor, AgentError> {
+        if let Some(Munchausen { temperature, .. }) = self.munchausen {
+            return Ok(soft_value(next, &self.target.values(next)?, temperature)?);
+        }
+        let values = if self.double {
+            self.network.infer(&batch.next_obs)?
+        } else {
+            self.target.values(next)?
+        };
+        Ok(action_distribution(next, &values.f_argmax(1, false)?)?)
+    }
+}
+
+/// The losses of a batch.
+struct Losses {
+    /// Their weighted mean.
+    loss: Tensor,
+    /// The values of the actions `[n]`.
+    values: Tensor,
+    /// The error of each transition `[n]`, by which it is prioritised.
+    errors: Tensor,
 }
 
 impl Learner for DoubleDqnLearner {
@@ -204,14 +347,10 @@ impl Learner for DoubleDqnLearner {
     type Stats = DoubleDqnStats;
 
     fn learn(&mut self, batch: &DoubleDqnBatch) -> Result<DoubleDqnStats, AgentError> {
-        let targets = self.targets(batch)?;
-        let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
-        let loss = td_loss(&values, &targets, &batch.weights, self.error_clip)?;
+        let Losses { loss, values, errors } = self.losses(batch)?;
         let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
-        let values = values.f_detach()?;
         let mean_value = values.f_mean(Kind::Float)?;
         let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
-        let errors = targets.f_sub(&values)?;
         let numbers = Tensor::f_stack(&[loss.f_detach()?, mean_value, grad_norm], 0)?;
         // All in one piece: a GPU is waited for once.
         let mut numbers = Vec::<f32>::try_from(Tensor::f_cat(&[numbers, errors], 0)?.f_to_device(Device::Cpu)?)?;

@@ -9,7 +9,7 @@ mod learner;
 mod threads;
 mod trainer;
 
-pub use config::DoubleDqnConfig;
+pub use config::{DoubleDqnConfig, Munchausen};
 pub use learner::{DoubleDqnBatch, DoubleDqnLearner, DoubleDqnStats};
 pub use trainer::DoubleDqn;
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::algorithm::RunSettings;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
-use crate::network::{BodyKind, Core, Head, NetworkConfig, Precision, QNetwork};
+use crate::network::{BodyKind, Core, Distribution, Head, NetworkConfig, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
 use crate::schedule::Schedule;
@@ -35,6 +35,9 @@ fn config() -> DoubleDqnConfig {
         n_step: 1,
         gamma: 0.5,
         error_clip: Some(1.0),
+        distribution: None,
+        munchausen: None,
+        noisy: None,
         max_grad_norm: Some(10.0),
         learning_rate: 0.003.into(),
         eval_epsilon: 0.0,
@@ -56,6 +59,41 @@ fn config() -> DoubleDqnConfig {
             high: 0.1,
             resample_frames: 400,
         },
+    }
+}
+
+/// A bit is worth at most 2: `1 + 0.5 + 0.25 + …`.
+const C51: Distribution = Distribution::C51 {
+    atoms: 11,
+    low: 0.0,
+    high: 2.0,
+};
+const QUANTILE: Distribution = Distribution::Quantile { quantiles: 8 };
+
+const IQN: Distribution = Distribution::Iqn {
+    cosines: 8,
+    samples: 6,
+    target_samples: 5,
+    policy_samples: 4,
+};
+
+/// The paper's.
+const MUNCHAUSEN: Munchausen = Munchausen {
+    alpha: 0.9,
+    temperature: 0.03,
+    low: -1.0,
+};
+
+/// All of its parts.
+fn rainbow() -> DoubleDqnConfig {
+    DoubleDqnConfig {
+        noisy: Some(0.5),
+        epsilon: EpsilonConfig::Fixed { value: 0.0 },
+        distribution: Some(C51),
+        head: Head::Dueling,
+        sampler: SamplerConfig::PROPORTIONAL,
+        n_step: 3,
+        ..config()
     }
 }
 
@@ -100,6 +138,38 @@ fn each_variant_learns_to_name_the_bit() {
             n_step: 3,
             sampler: SamplerConfig::PROPORTIONAL,
             store: Store::Compressed,
+            ..config()
+        },
+        DoubleDqnConfig {
+            distribution: Some(C51),
+            sampler: SamplerConfig::PROPORTIONAL,
+            ..config()
+        },
+        DoubleDqnConfig {
+            distribution: Some(QUANTILE),
+            head: Head::Dueling,
+            ..config()
+        },
+        DoubleDqnConfig {
+            distribution: Some(IQN),
+            ..config()
+        },
+        rainbow(),
+        DoubleDqnConfig {
+            noisy: Some(0.5),
+            epsilon: EpsilonConfig::Fixed { value: 0.0 },
+            ..config()
+        },
+        DoubleDqnConfig {
+            munchausen: Some(MUNCHAUSEN),
+            double: false,
+            n_step: 3,
+            ..config()
+        },
+        DoubleDqnConfig {
+            munchausen: Some(MUNCHAUSEN),
+            double: false,
+            distribution: Some(QUANTILE),
             ..config()
         },
     ];
@@ -278,7 +348,7 @@ fn learner(config: &DoubleDqnConfig) -> DoubleDqnLearner {
     let network = || {
         let spec = envs().spec();
         let mut rng = stream(5, "network", 0);
-        QNetwork::new(&config.network, config.head, &spec, &mut rng, Device::Cpu).unwrap()
+        QNetwork::with_head(&config.network, config.q_head(), &spec, &mut rng, Device::Cpu).unwrap()
     };
     DoubleDqnLearner::new(config, network(), network()).unwrap()
 }
@@ -476,4 +546,182 @@ fn each_actor_has_the_environment_of_its_number_in_turns_and_in_threads() {
             }
         }
     }
+}
+
+#[test]
+fn distributions_of_returns_are_learned_and_their_errors_vanish() {
+    for distribution in [C51, QUANTILE, IQN] {
+        let config = DoubleDqnConfig {
+            distribution: Some(distribution),
+            ..config()
+        };
+        let mut learner = learner(&config);
+        // One return of 0.6, again and again, which is that of an atom.
+        let first = learner.learn(&batch(&[0.6; 4], 0.0)).unwrap();
+        for _ in 0..600 {
+            learner.learn(&batch(&[0.6; 4], 0.0)).unwrap();
+        }
+        let last = learner.learn(&batch(&[0.6; 4], 0.0)).unwrap();
+        assert!((last.mean_value - 0.6).abs() < 0.02, "{last:?}");
+        assert!(
+            first.errors[0].abs() > 0.2 && last.errors[0].abs() < 0.05,
+            "{first:?} {last:?}"
+        );
+        let obs = Tensor::from_slice2(&[[1.0f32, 0.0]]);
+        let outputs = learner.network().infer_distributions(&obs).unwrap();
+        assert_eq!(outputs.size(), [1, 3, distribution.outputs() as i64]);
+        let values = learner.network().infer(&obs).unwrap();
+        assert!((values.double_value(&[0, 0]) - 0.6).abs() < 0.02);
+    }
+}
+
+#[test]
+fn quantiles_of_two_returns_are_their_quantiles() {
+    let config = DoubleDqnConfig {
+        distribution: Some(QUANTILE),
+        error_clip: None,
+        ..config()
+    };
+    let mut learner = learner(&config);
+    for _ in 0..3_000 {
+        let mut batch = batch(&[1.0, 1.0, 1.0, 3.0], 0.0);
+        batch.learning_rate = 0.001;
+        learner.learn(&batch).unwrap();
+    }
+    let obs = Tensor::from_slice2(&[[1.0f32, 0.0]]);
+    let outputs = learner.network().infer_distributions(&obs).unwrap();
+    let found = Vec::<f32>::try_from(outputs.get(0).get(0)).unwrap();
+    // Three quarters are 1: the quantiles at 1/16, 3/16, … 11/16. The others, at 13/16 and 15/16, are 3.
+    for (i, quantile) in found.iter().enumerate() {
+        let expected = if i < 6 { 1.0 } else { 3.0 };
+        assert!((quantile - expected).abs() < 0.1, "{i}: {quantile} in {found:?}");
+    }
+}
+
+#[test]
+fn a_restored_trainer_of_distributions_goes_on_as_the_saved_one() {
+    for distribution in [C51, QUANTILE, IQN] {
+        let config = DoubleDqnConfig {
+            distribution: Some(distribution),
+            sampler: SamplerConfig::PROPORTIONAL,
+            ..config()
+        };
+        assert_goes_on_exactly(|seed| trainer(&config, seed), 60, 20);
+    }
+    assert_goes_on_exactly(|seed| trainer(&rainbow(), seed), 60, 20);
+}
+
+#[test]
+fn invalid_distributions_are_refused() {
+    let with = |distribution, head| DoubleDqnConfig {
+        distribution: Some(distribution),
+        head,
+        ..config()
+    };
+    let c51 = |atoms, low, high| Distribution::C51 { atoms, low, high };
+    let cases = [
+        (
+            with(c51(1, 0.0, 1.0), Head::Plain),
+            "distribution.atoms = 1: it must be at least 2",
+        ),
+        (
+            with(c51(5, 1.0, 1.0), Head::Plain),
+            "distribution.low = 1: it must be below distribution.high",
+        ),
+        (
+            with(c51(5, f64::NAN, 1.0), Head::Plain),
+            "distribution.low = NaN: it must be below distribution.high",
+        ),
+        (
+            with(Distribution::Quantile { quantiles: 0 }, Head::Plain),
+            "distribution.quantiles = 0: it must be between 1 and 10000",
+        ),
+        (
+            DoubleDqnConfig {
+                munchausen: Some(MUNCHAUSEN),
+                ..config()
+            },
+            "double = true: munchausen averages over all next actions: it must be false",
+        ),
+        (
+            DoubleDqnConfig {
+                munchausen: Some(MUNCHAUSEN),
+                double: false,
+                ..with(C51, Head::Plain)
+            },
+            "distribution.kind = c51: munchausen has no targets for it: it must be quantile, or left out",
+        ),
+        (
+            with(QUANTILE, Head::SharedBias),
+            "head = shared_bias: distributions and noisy layers share no bias: it must be plain or dueling",
+        ),
+    ];
+    for (config, text) in cases {
+        assert_eq!(config.validate().unwrap_err().to_string(), text);
+    }
+}
+
+#[test]
+fn the_target_of_munchausen_has_the_log_policy_and_the_entropy() {
+    let config = DoubleDqnConfig {
+        munchausen: Some(MUNCHAUSEN),
+        double: false,
+        ..config()
+    };
+    let mut learner = learner(&config);
+    let values = |obs: [f32; 2]| {
+        let values = learner.network().infer(&Tensor::from_slice(&obs).unsqueeze(0)).unwrap();
+        Vec::<f32>::try_from(values.squeeze()).unwrap()
+    };
+    let (now, next) = (values([1.0, 0.0]), values([0.0, 1.0]));
+    let soft = |values: &[f32]| {
+        let sum: f64 = values.iter().map(|value| (f64::from(*value) / 0.03).exp()).sum();
+        0.03 * sum.ln()
+    };
+    // tau log pi(a|s) = q(s, a) - tau ln sum exp(q / tau).
+    let bonus = 0.9 * (f64::from(now[0]) - soft(&now)).max(-1.0);
+    let expected = 3.0 + bonus + 0.5 * soft(&next) - f64::from(now[0]);
+    let found = learner.learn(&batch(&[3.0], 0.5)).unwrap().errors[0];
+    assert!(
+        (f64::from(found) - expected).abs() < 1e-5,
+        "{found} instead of {expected}"
+    );
+}
+
+#[test]
+fn noise_is_that_of_factors_and_none_in_an_agent_that_is_loaded() {
+    let config = DoubleDqnConfig {
+        noisy: Some(0.5),
+        network: NetworkConfig {
+            body: BodyKind::layers_of(&[], &[4]),
+            ..config().network
+        },
+        ..config()
+    };
+    let spec = envs().spec();
+    let make = || {
+        let mut rng = stream(1, "network", 0);
+        QNetwork::with_head(&config.network, config.q_head(), &spec, &mut rng, Device::Cpu).unwrap()
+    };
+    let obs = Tensor::from_slice2(&[[1.0f32, 0.0]]);
+    let values = |network: &QNetwork| Vec::<f32>::try_from(network.infer(&obs).unwrap().squeeze()).unwrap();
+    let (mut network, silent) = (make(), make());
+    // 2·4 + 4 and 4·3 + 3 means, and as many deviations.
+    assert_eq!(network.params().numel(), 2 * (12 + 15));
+    assert_eq!(values(&network), values(&silent));
+    // Over many draws, the values of one layer vary around their means as the deviations say.
+    let mut rng = stream(2, "noise", 0);
+    let mut draws = Vec::new();
+    for _ in 0..2_000 {
+        network.draw_noise(&mut rng).unwrap();
+        draws.push(values(&network)[0]);
+    }
+    let mean = draws.iter().sum::<f32>() / 2_000.0;
+    let deviation = (draws.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 2_000.0).sqrt();
+    assert!(deviation > 0.1 && deviation < 2.0, "{deviation}");
+    network.draw_noise(&mut stream(3, "noise", 0)).unwrap();
+    let first = values(&network);
+    network.draw_noise(&mut stream(3, "noise", 0)).unwrap();
+    assert_eq!(values(&network), first, "the same stream draws the same noise");
+    assert_ne!(first, values(&silent));
 }

@@ -326,7 +326,7 @@ impl<O: Observation> Worker<O> {
                 self.epsilons.copy_from_slice(&behaviour.epsilons[own]);
                 version = newest;
             }
-            let network = has_weights.then_some(&self.network);
+            let network = has_weights.then_some(&mut self.network);
             let stepped = actors.step(&Stopwatch::default(), network, &self.epsilons, &mut transitions);
             stepped.map_err(|error| match error {
                 TrainError::Env(error) => error.counted_from(self.first).into(),

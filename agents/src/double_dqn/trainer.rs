@@ -233,7 +233,7 @@ impl<O: Observation> DoubleDqn<O> {
                 }
                 let acted = actors.step(
                     &self.watch,
-                    acts.then(|| self.learner.network()),
+                    acts.then(|| self.learner.network_mut()),
                     &self.acting,
                     transitions,
                 );
@@ -331,6 +331,7 @@ impl<O: Observation> DoubleDqn<O> {
             self.replay.sample(beta, &mut self.sample_stream, &mut self.batch)
         })?;
         let tensors = self.watch.measure(Part::Copies, || self.tensors())?;
+        self.learner.draw_noise(&mut self.sample_stream)?;
         let stats = self.watch.measure(Part::Learning, || self.learner.learn(&tensors))?;
         self.watch.measure(Part::Replay, || {
             self.replay
@@ -516,5 +517,5 @@ pub(super) fn network(
     device: Device,
 ) -> Result<QNetwork, AgentError> {
     let mut rng = stream(seed, "network", 0);
-    QNetwork::new(&config.network, config.head, spec, &mut rng, device)
+    QNetwork::with_head(&config.network, config.q_head(), spec, &mut rng, device)
 }

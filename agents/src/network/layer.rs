@@ -405,7 +405,22 @@ impl<'a> TorsoBuilder<'a> {
         Ok(HeadLayer { weight })
     }
 
-    /// The same, with one bias for all outputs.
+    /// Adds the deviations of a noisy head layer: all of them `value` at first.
+    pub(super) fn deviations(
+        &mut self,
+        name: &str,
+        outputs: i64,
+        inputs: i64,
+        value: f64,
+    ) -> Result<HeadLayer, AgentError> {
+        let weight = self.add(name, &[outputs, inputs], 1.0)?;
+        for (_, values) in &mut self.values[weight..] {
+            let _ = values.f_fill_(value)?;
+        }
+        Ok(HeadLayer { weight })
+    }
+
+    /// The same as [`head`](Self::head), with one bias for all outputs.
     pub(super) fn head_with_one_bias(
         &mut self,
         name: &str,

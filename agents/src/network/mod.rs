@@ -16,7 +16,7 @@
 //!
 //! heads
 //! ActorCritic    logits [n, actions] and value [n]
-//! QNetwork       action values [n, actions], in one piece or dueling
+//! QNetwork       action values [n, actions], in one piece or dueling, or distributions of returns [n, actions, outputs]
 //! ```
 //!
 //! Pixels are scaled to the range 0 to 1.
@@ -26,6 +26,7 @@
 mod actor_critic;
 mod body;
 mod core;
+mod distribution;
 mod layer;
 mod onnx;
 mod precision;
@@ -51,10 +52,12 @@ pub use actor_critic::ActorCritic;
 pub use body::{Body, Pass};
 pub(crate) use body::{joined, rows};
 pub use core::{Core, RecurrentState};
+pub use distribution::Distribution;
+pub(crate) use distribution::midpoints;
 pub use layer::{Buffer, Convolution, Layer, Norm, TorsoBuilder};
 pub use onnx::OPSET;
 pub use precision::Precision;
-pub use q_network::{Head, QNetwork};
+pub use q_network::{Head, QHead, QNetwork};
 pub use torso::{Activation, Torso, register};
 
 /// The architecture of a network, independent of the shape of observations and the number of actions.
