@@ -16,8 +16,9 @@ use coinop_agents::algorithm::RunSettings;
 use coinop_agents::async_q::{AsyncQConfig, NStepQ, OneStepQ, OneStepSarsa};
 use coinop_agents::double_dqn::DoubleDqnConfig;
 use coinop_agents::init::Init;
-use coinop_agents::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
+use coinop_agents::network::{ActorCritic, BodyKind, Core, Distribution, NetworkConfig, Precision, RecurrentState};
 use coinop_agents::ppo::PpoConfig;
+use coinop_agents::pqn::PqnConfig;
 use coinop_agents::tch::{Kind, Tensor};
 use coinop_agents::{Algorithm, Device, Mode, Section, Trainer};
 use coinop_envs::classic::CartPole;
@@ -127,6 +128,33 @@ fn double_dqn_learns_in_turns_and_with_threads() {
     for asynchronous in [false, true] {
         let config = DoubleDqnConfig {
             asynchronous,
+            ..DoubleDqnConfig::classic()
+        };
+        learns(trainer(&config).as_mut(), 300_000);
+    }
+}
+
+#[test]
+#[ignore = "it needs a GPU"]
+fn pqn_and_every_distribution_of_returns_learn() {
+    learns(trainer(&PqnConfig::classic()).as_mut(), 300_000);
+    for distribution in [
+        Distribution::C51 {
+            atoms: 51,
+            low: 0.0,
+            high: 100.0,
+        },
+        Distribution::Quantile { quantiles: 32 },
+        Distribution::Iqn {
+            cosines: 32,
+            samples: 16,
+            target_samples: 16,
+            policy_samples: 32,
+        },
+    ] {
+        let config = DoubleDqnConfig {
+            distribution: Some(distribution),
+            noisy: Some(0.5),
             ..DoubleDqnConfig::classic()
         };
         learns(trainer(&config).as_mut(), 300_000);

@@ -10,7 +10,13 @@ use anyhow::{Context, Result, bail};
 use crate::say;
 
 /// What the package's tests need besides it.
-const FOR_TESTS: [&str; 4] = ["ale-py==0.12.1", "gymnasium==1.4.0", "numpy", "pytest"];
+const FOR_TESTS: [&str; 5] = [
+    "ale-py==0.12.1",
+    "gymnasium==1.4.0",
+    "numpy",
+    "opencv-python-headless",
+    "pytest",
+];
 
 /// Builds the wheel, and runs its tests if `test`.
 pub(crate) fn run(root: &Path, test: bool) -> Result<ExitCode> {

@@ -372,6 +372,7 @@ impl Algorithm for DoubleDqnConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optim::AdamConfig;
 
     #[test]
     fn a_run_that_ends_before_it_learns_is_warned_of() {
@@ -423,5 +424,76 @@ mod tests {
             ..tuned
         };
         assert_eq!(prioritized, of_tuned);
+    }
+
+    #[test]
+    fn the_presets_of_distributions_differ_from_dqn_as_their_papers_do() {
+        // DQN Zoo's run_atari.py of c51, qrdqn and iqn; Hessel et al. 2017, table 1.
+        let nature = DoubleDqnConfig::nature();
+        let adam = |epsilon| {
+            OptimizerConfig::Adam(AdamConfig {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon,
+            })
+        };
+        let c51 = DoubleDqnConfig {
+            error_clip: None,
+            max_grad_norm: Some(10.0),
+            eval_epsilon: 0.001,
+            distribution: Some(Distribution::C51 {
+                atoms: 51,
+                low: -10.0,
+                high: 10.0,
+            }),
+            optimizer: adam(0.01 / 32.0),
+            epsilon: EpsilonConfig::Linear {
+                from: 1.0,
+                to: 0.01,
+                frames: 4_000_000,
+            },
+            ..nature
+        };
+        assert_eq!(DoubleDqnConfig::c51(), c51);
+        let qr_dqn = DoubleDqnConfig {
+            error_clip: Some(1.0),
+            max_grad_norm: None,
+            learning_rate: 0.000_05.into(),
+            distribution: Some(Distribution::Quantile { quantiles: 201 }),
+            ..c51.clone()
+        };
+        assert_eq!(DoubleDqnConfig::qr_dqn(), qr_dqn);
+        let iqn = DoubleDqnConfig {
+            learning_starts: 80_000,
+            distribution: Some(Distribution::Iqn {
+                cosines: 64,
+                samples: 64,
+                target_samples: 64,
+                policy_samples: 64,
+            }),
+            ..qr_dqn
+        };
+        assert_eq!(DoubleDqnConfig::iqn(), iqn);
+        let rainbow = DoubleDqnConfig::rainbow();
+        assert!(matches!(
+            rainbow.sampler,
+            SamplerConfig::Proportional { alpha: 0.5, .. }
+        ));
+        let of_c51 = DoubleDqnConfig {
+            max_grad_norm: None,
+            learning_starts: 80_000,
+            target_frames: 32_000,
+            double: true,
+            n_step: 3,
+            learning_rate: 0.000_062_5.into(),
+            eval_epsilon: 0.0,
+            head: Head::Dueling,
+            noisy: Some(0.5),
+            sampler: rainbow.sampler,
+            optimizer: adam(0.000_15),
+            epsilon: EpsilonConfig::Fixed { value: 0.0 },
+            ..c51
+        };
+        assert_eq!(rainbow, of_c51);
     }
 }

@@ -81,3 +81,25 @@ def test_single_games_equal_ales(game: str, obs_type: str, ale_steps: int) -> No
         assert our_info == {name: their_info[name] for name in our_info}
         if our_results[1]:
             np.testing.assert_array_equal(ours.reset()[0], theirs.reset()[0])
+
+
+@pytest.mark.parametrize("game", ["pong", "breakout", "ms_pacman"])
+def test_preprocessed_games_equal_gymnasiums(game: str, ale_steps: int) -> None:
+    pytest.importorskip("cv2")
+    from gymnasium.wrappers import AtariPreprocessing
+
+    single = pytest.importorskip("ale_py.env").AtariEnv(game, frameskip=1, repeat_action_probability=0.0)
+    theirs = AtariPreprocessing(single, noop_max=0, frame_skip=4, screen_size=84)
+    ours = AtariVectorEnv(game, 1, noop_max=0, stack_num=1, use_fire_reset=False, reward_clipping=False)
+    np.testing.assert_array_equal(ours.reset(seed=1)[0][0, 0], theirs.reset(seed=2)[0])
+    random = np.random.default_rng(0)
+    for _ in range(4 * ale_steps):
+        action = int(random.integers(ours.single_action_space.n))
+        our_obs, our_rewards, our_terminated, our_truncated, _ = ours.step(np.array([action]))
+        their_obs, *their_results, _ = theirs.step(action)
+        assert [our_rewards[0], our_terminated[0], our_truncated[0]] == their_results
+        if our_terminated[0] or our_truncated[0]:
+            # The next step of the vector environment only begins the next episode.
+            our_obs = ours.step(np.array([0]))[0]
+            their_obs = theirs.reset()[0]
+        np.testing.assert_array_equal(our_obs[0, 0], their_obs)
