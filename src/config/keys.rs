@@ -350,6 +350,13 @@ const OF_OTHER_TOOLS: &[(&str, &str)] = &[
     ("train_frequency", "steps_per_update"),
     ("target_update_interval", "target_frames"),
     ("target_network_frequency", "target_frames"),
+    ("gae_lambda", "lambda"),
+    ("q_lambda", "lambda"),
+    ("n_atoms", "distribution.atoms"),
+    ("num_atoms", "distribution.atoms"),
+    ("v_min", "distribution.low"),
+    ("v_max", "distribution.high"),
+    ("n_quantiles", "distribution.quantiles"),
 ];
 
 /// Returns our name for another tool's `key`, if the algorithm has it.
