@@ -133,7 +133,7 @@ fn every_algorithm_trains_in_three_ranks_and_goes_on_with_them() {
 #[test]
 fn another_number_of_ranks_goes_on_with_new_episodes_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    for algorithm in [&["--algo=ppo"][..], OTHERS[1]] {
+    for algorithm in [&["--algo=ppo"][..], OTHERS[1], OTHERS[2]] {
         let name = algorithm[0].trim_start_matches("--algo=");
         let run = format!("--run-dir={name}");
         let mut args = vec![
@@ -171,7 +171,7 @@ fn another_number_of_ranks_goes_on_with_new_episodes_and_says_so() {
             "--run-dir=async",
             SMALL_NETWORK,
         ],
-        OTHERS[2],
+        OTHERS[3],
     ]
     .concat();
     assert!(mpirun(dir.path(), 2, &args).status.success());
