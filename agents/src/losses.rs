@@ -398,7 +398,7 @@ pub fn quantile_loss(
         .f_sum_dim_intlist(1i64, false, Kind::Float)
 }
 
-/// The bonus of Munchausen reinforcement learning `[n]` (Vieillard et al. 2020, arXiv 2007.14430, equation 1):
+/// The bonus of Munchausen reinforcement learning `[n]` (Vieillard et al. 2020, arXiv 2007.14430):
 /// `alpha max(tau log pi(a|s), low)`, where `pi` is the softmax of the action values `[n, actions]` divided by the
 /// temperature `tau`, for actions `[n]`.
 ///
@@ -436,7 +436,7 @@ pub fn munchausen_bonus(
 
 /// The soft value of the outputs `[n, actions, k]` of all actions, `sum_a pi(a) (z_a - tau log pi(a))` `[n, k]`, where
 /// `pi` is the softmax of the action values `[n, actions]` divided by the temperature `tau` (Vieillard et al. 2020,
-/// arXiv 2007.14430, equation 1 for values, its appendix for quantiles).
+/// arXiv 2007.14430). With `k` 1, the outputs are the values.
 ///
 /// ```
 /// use coinop_agents::losses::soft_value;

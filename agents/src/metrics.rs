@@ -76,6 +76,14 @@ macro_rules! statistics {
 }
 pub(crate) use statistics;
 
+/// Returns an error if an update diverged, which these numbers of it say; `updates` came before it.
+pub(crate) fn check_finite(numbers: &[(&'static str, f64)], updates: u64) -> Result<(), AgentError> {
+    let diverged = numbers.iter().find(|(_, value)| !value.is_finite());
+    diverged.map_or(Ok(()), |&(what, value)| {
+        Err(AgentError::NotFinite { what, value, updates })
+    })
+}
+
 /// The statistics of one update, which a GPU may still be computing.
 #[derive(Debug)]
 pub(crate) struct Unread(Tensor);

@@ -251,7 +251,7 @@ impl Algorithm for DoubleDqnConfig {
             let reason = "munchausen averages over all next actions: it must be false";
             check(!self.double, "double", true, reason)?;
             let is_c51 = matches!(self.distribution, Some(Distribution::C51 { .. }));
-            let reason = "munchausen has no targets for it: it must be quantile, or left out";
+            let reason = "munchausen has no targets for it: it must be quantile or iqn, or left out";
             check(!is_c51, "distribution.kind", "c51", reason)?;
         }
         self.optimizer.validate()?;

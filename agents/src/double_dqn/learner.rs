@@ -93,7 +93,7 @@ impl DoubleDqnStats {
 
 /// The network of Double-DQN, its target network and its optimiser.
 ///
-/// With a [distribution](DoubleDqnConfig::distribution) of returns, the losses are those of C51 or QR-DQN. Without one, the target of `Q(s, a)` is `y = R + γⁿ Q'(s', argmax_b Q(s', b))`, a constant to the loss `mean(w L(y - Q(s, a)))` (van Hasselt 2015, arXiv
+/// With a [distribution](DoubleDqnConfig::distribution) of returns, the losses are those of C51, QR-DQN or IQN. Without one, the target of `Q(s, a)` is `y = R + γⁿ Q'(s', argmax_b Q(s', b))`, a constant to the loss `mean(w L(y - Q(s, a)))` (van Hasselt 2015, arXiv
 /// 1509.06461, equation 4; for `L` and `w` see [`td_loss`]).
 ///
 /// ```

@@ -649,7 +649,7 @@ fn invalid_distributions_are_refused() {
                 double: false,
                 ..with(C51, Head::Plain)
             },
-            "distribution.kind = c51: munchausen has no targets for it: it must be quantile, or left out",
+            "distribution.kind = c51: munchausen has no targets for it: it must be quantile or iqn, or left out",
         ),
         (
             with(QUANTILE, Head::SharedBias),

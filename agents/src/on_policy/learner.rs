@@ -11,7 +11,7 @@ use crate::losses::{
     clipped_policy_loss, clipped_value_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss,
     value_loss,
 };
-use crate::metrics::{Unread, statistics};
+use crate::metrics::{Unread, check_finite, statistics};
 use crate::network::{ActorCritic, RecurrentState, rows};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
@@ -171,12 +171,8 @@ statistics! {
 impl OnPolicyStats {
     /// Returns an error if the update diverged; `updates` came before it.
     fn check(&self, updates: u64) -> Result<(), AgentError> {
-        for (what, value) in [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)] {
-            if !value.is_finite() {
-                return Err(AgentError::NotFinite { what, value, updates });
-            }
-        }
-        Ok(())
+        let numbers = [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)];
+        check_finite(&numbers, updates)
     }
 }
 

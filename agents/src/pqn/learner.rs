@@ -8,7 +8,7 @@ use super::PqnConfig;
 use crate::device::upload;
 use crate::distributed::Ranks;
 use crate::losses::{action_value, td_loss};
-use crate::metrics::{Unread, statistics};
+use crate::metrics::{Unread, check_finite, statistics};
 use crate::network::{QNetwork, rows};
 use crate::optim::{Optimizer, clip_grad_norm};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
@@ -65,12 +65,8 @@ statistics! {
 impl PqnStats {
     /// Returns an error if the update diverged; `updates` came before it.
     fn check(&self, updates: u64) -> Result<(), AgentError> {
-        for (what, value) in [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)] {
-            if !value.is_finite() {
-                return Err(AgentError::NotFinite { what, value, updates });
-            }
-        }
-        Ok(())
+        let numbers = [("the loss", self.loss), ("the norm of the gradient", self.grad_norm)];
+        check_finite(&numbers, updates)
     }
 }
 
