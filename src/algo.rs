@@ -8,6 +8,7 @@ use coinop_agents::a3c::A3cConfig;
 use coinop_agents::algorithm::{Algorithm, AlgorithmInfo};
 use coinop_agents::async_q::{NStepQ, OneStepQ, OneStepSarsa};
 use coinop_agents::double_dqn::DoubleDqnConfig;
+use coinop_agents::impala::ImpalaConfig;
 use coinop_agents::paac::PaacConfig;
 use coinop_agents::ppo::PpoConfig;
 use coinop_agents::pqn::PqnConfig;
@@ -15,11 +16,12 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The built-in algorithms; the first is the default.
-static BUILT_IN: [Algo; 8] = [
+static BUILT_IN: [Algo; 9] = [
     Algo(AlgorithmInfo::of::<PpoConfig>()),
     Algo(AlgorithmInfo::of::<PaacConfig>()),
     Algo(AlgorithmInfo::of::<DoubleDqnConfig>()),
     Algo(AlgorithmInfo::of::<PqnConfig>()),
+    Algo(AlgorithmInfo::of::<ImpalaConfig>()),
     Algo(AlgorithmInfo::of::<A3cConfig>()),
     Algo(AlgorithmInfo::of::<OneStepQ>()),
     Algo(AlgorithmInfo::of::<OneStepSarsa>()),

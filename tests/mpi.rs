@@ -83,7 +83,7 @@ fn a_run_of_two_ranks_resumes_exactly_and_counts_the_frames_of_both() {
 }
 
 /// Settings that make a short run of each other algorithm.
-const OTHERS: [&[&str]; 6] = [
+const OTHERS: [&[&str]; 7] = [
     &["--algo=paac", "--set=num_envs=2"],
     &["--algo=pqn", "--set=num_envs=2"],
     &[
@@ -100,6 +100,7 @@ const OTHERS: [&[&str]; 6] = [
         "--set=asynchronous=true",
     ],
     &["--algo=a3c", "--set=workers=2"],
+    &["--algo=impala", "--set=envs_per_actor=1", "--set=rollout_steps=8"],
     &["--algo=async-nstep-q", "--set=workers=2"],
 ];
 

@@ -357,6 +357,11 @@ fn what_verify_resume_shows() {
         printed.contains("everything is restored except the timing of threads"),
         "{printed}"
     );
+    let printed = verify(&["--algo=impala"]);
+    assert!(
+        printed.contains("everything is restored except the timing of threads"),
+        "{printed}"
+    );
     let printed = verify(&["--algo=double-dqn", "--set=asynchronous=true"]);
     assert!(
         printed.contains("everything is restored except the timing of threads"),

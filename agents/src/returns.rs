@@ -108,6 +108,79 @@ pub fn advantages(rollout: &Rewards<'_>, gamma: f32, lambda: f32, advantages: &m
     }
 }
 
+/// The settings of [`v_trace`].
+#[derive(Clone, Copy, Debug)]
+pub struct VTrace {
+    /// Discount per agent step.
+    pub gamma: f32,
+    /// A factor of the trace; 1 in the paper's experiments.
+    pub lambda: f32,
+    /// The most that a ratio counts in an error, rho-bar: what the values converge to depends on it.
+    pub rho_clip: f32,
+    /// The most that a ratio counts in the trace, c-bar: how fast they converge depends on it.
+    pub c_clip: f32,
+}
+
+/// Writes the targets of the values and the advantages of a rollout that another policy played, mu, for the policy pi
+/// that learns, by V-trace (Espeholt et al. 2018, arXiv 1802.01561, equation 1 and remark 1, and the policy gradient of
+/// section 4.2):
+///
+/// ```text
+/// rho_t = min(rho-bar, pi(a_t|s_t) / mu(a_t|s_t)),    c_t = lambda min(c-bar, pi(a_t|s_t) / mu(a_t|s_t))
+/// v_t   = V(s_t) + rho_t (r_t + gamma d_t V(s_t+1) - V(s_t)) + gamma d_t c_t (v_t+1 - V(s_t+1))
+/// A_t   = rho_t (r_t + gamma d_t v_t+1 - V(s_t))
+/// ```
+///
+/// where `ratios` are pi / mu before they are clipped, and nothing crosses the end of an episode: after its last step,
+/// both V and v are the value of its final observation, which counts only if it was truncated, because `d_t` is 1 then.
+/// After the last step of the rollout, v is V. If the policies are equal and nothing is clipped below 1, `v_t` is the
+/// n-step return.
+///
+/// ```
+/// use coinop_agents::returns::{Rewards, VTrace, v_trace};
+/// use coinop_envs::End;
+///
+/// let rollout = Rewards {
+///     num_envs: 1,
+///     rewards: &[0.0, 1.0],
+///     discounts: &[1.0, 1.0],
+///     ends: &[End::No, End::No],
+///     final_values: &[0.0, 0.0],
+///     values: &[1.0, 2.0, 4.0],
+/// };
+/// let settings = VTrace { gamma: 0.5, lambda: 1.0, rho_clip: 1.0, c_clip: 1.0 };
+/// let (mut targets, mut gains) = ([0.0; 2], [0.0; 2]);
+/// // The first action is half as probable as it was, the second three times.
+/// v_trace(&rollout, &[0.5, 3.0], settings, &mut targets, &mut gains);
+/// // 2 + (1 + 0.5 · 4 - 2), and 1 + 0.5 (0 + 0.5 · 2 - 1) + 0.5 · 0.5 (3 - 2).
+/// assert_eq!(targets, [1.25, 3.0]);
+/// // 1 + 0.5 · 4 - 2, and 0.5 (0 + 0.5 · 3 - 1).
+/// assert_eq!(gains, [0.25, 1.0]);
+/// ```
+///
+/// # Panics
+///
+/// If a slice does not have the length of `targets`.
+pub fn v_trace(rollout: &Rewards<'_>, ratios: &[f32], by: VTrace, targets: &mut [f32], advantages: &mut [f32]) {
+    let (n, len) = (rollout.num_envs, targets.len());
+    rollout.assert_steps(len);
+    assert_eq!((ratios.len(), advantages.len()), (len, len), "steps of a rollout");
+    for i in (0..len).rev() {
+        let discount = by.gamma * rollout.discounts[i];
+        let (next_value, next_target) = match rollout.ends[i] {
+            End::No if i + n < len => (rollout.values[i + n], targets[i + n]),
+            End::No => (rollout.values[i + n], rollout.values[i + n]),
+            End::Terminated => (0.0, 0.0),
+            End::Truncated => (rollout.final_values[i], rollout.final_values[i]),
+        };
+        let (reward, value) = (rollout.rewards[i], rollout.values[i]);
+        let (rho, c) = (ratios[i].min(by.rho_clip), by.lambda * ratios[i].min(by.c_clip));
+        let error = rho * (reward + discount * next_value - value);
+        targets[i] = value + error + discount * c * (next_target - next_value);
+        advantages[i] = rho * (reward + discount * next_target - value);
+    }
+}
+
 /// Writes the Q(lambda) returns of a rollout (Peng and Williams 1996; Gallici et al. 2024, arXiv 2407.04811):
 ///
 /// ```text
@@ -266,6 +339,37 @@ mod tests {
     }
 
     #[test]
+    fn v_trace_weighs_errors_by_clipped_ratios_and_stops_where_the_episode_does() {
+        let v_trace = |discounts: [f32; 2], ends: [End; 2], ratios: [f32; 2]| {
+            let rollout = Rewards {
+                num_envs: 1,
+                rewards: &[1.0, 4.0],
+                discounts: &discounts,
+                ends: &ends,
+                final_values: &[6.0, f32::NAN],
+                values: &VALUES,
+            };
+            let by = VTrace {
+                gamma: 0.5,
+                lambda: 0.5,
+                rho_clip: 2.0,
+                c_clip: 1.0,
+            };
+            let (mut targets, mut advantages) = ([0.0; 2], [0.0; 2]);
+            super::v_trace(&rollout, &ratios, by, &mut targets, &mut advantages);
+            (targets, advantages)
+        };
+        // Errors 4 + .5·8 - 20 = -12 and 1 + .5·20 - 10 = 1. v_1 = 20 - .25·12 = 17;
+        // v_0 = 10 + 2·1 + .5·.5·1 (17 - 20) = 11.25; A_0 = 2 (1 + .5·17 - 10).
+        assert_eq!(v_trace([1.0, 1.0], GOES_ON, [3.0, 0.25]), ([11.25, 17.0], [-1.0, -3.0]));
+        // A lost life: 10 + 1 - 10; an end: the same; a truncation: 10 + (1 + .5·6 - 10).
+        assert_eq!(v_trace([0.0, 1.0], GOES_ON, [1.0; 2]).0, [1.0, 8.0]);
+        assert_eq!(v_trace([0.0, 1.0], [End::Terminated, End::No], [1.0; 2]).0, [1.0, 8.0]);
+        let truncated = v_trace([1.0, 1.0], [End::Truncated, End::No], [1.0; 2]);
+        assert_eq!(truncated, ([4.0, 8.0], [-6.0, -12.0]));
+    }
+
+    #[test]
     fn values_explain_all_none_or_less_than_none_of_the_variance() {
         let returns = [1.0, 2.0, 3.0];
         assert_eq!(explained_variance(&returns, &returns), 1.0);
@@ -338,6 +442,50 @@ mod tests {
                     left *= lambda;
                 }
                 prop_assert!((out - mean).abs() < 1e-4, "{out} instead of {mean}");
+            }
+        }
+
+        /// Equation 1 of the paper, which is a sum over the rest of the rollout. Where the policies are equal, the target is the n-step return.
+        #[test]
+        fn v_trace_is_the_sum_of_the_paper(
+            steps in prop::collection::vec((-1.0f32..1.0, 0u8..6, -2.0f32..2.0, 0.0f32..4.0), 1..20),
+            rho_clip in 0.5f32..3.0, c_clip in 0.5f32..3.0, lambda in 0.0f32..1.0,
+        ) {
+            let len = steps.len();
+            let rewards: Vec<f32> = steps.iter().map(|s| s.0).collect();
+            let ends: Vec<End> = steps.iter().map(|s| [End::Terminated, End::Truncated, End::No].get(usize::from(s.1)).copied().unwrap_or(End::No)).collect();
+            let discounts: Vec<f32> = ends.iter().map(|end| if *end == End::Terminated { 0.0 } else { 1.0 }).collect();
+            let final_values: Vec<f32> = steps.iter().map(|s| s.2).collect();
+            let values: Vec<f32> = (0..=len).map(|i| steps[i % len].2).collect();
+            let ratios: Vec<f32> = steps.iter().map(|s| s.3).collect();
+            let rollout = Rewards { num_envs: 1, rewards: &rewards, discounts: &discounts, ends: &ends, final_values: &final_values, values: &values };
+            let by = VTrace { gamma: 0.9, lambda, rho_clip, c_clip };
+            let (mut targets, mut gains) = (vec![0.0; len], vec![0.0; len]);
+            v_trace(&rollout, &ratios, by, &mut targets, &mut gains);
+            let next = |t: usize| if ends[t].is_over() { final_values[t] } else { values[t + 1] };
+            let naive = |s: usize| {
+                let (mut sum, mut product) = (values[s], 1.0);
+                for t in s..len {
+                    let error = rewards[t] + 0.9 * discounts[t] * next(t) - values[t];
+                    sum += product * ratios[t].min(rho_clip) * error;
+                    product *= 0.9 * discounts[t] * lambda * ratios[t].min(c_clip);
+                    if ends[t].is_over() { break; }
+                }
+                sum
+            };
+            for t in 0..len {
+                prop_assert!((targets[t] - naive(t)).abs() < 1e-3, "{} instead of {}", targets[t], naive(t));
+                let following = if ends[t].is_over() { final_values[t] } else if t + 1 < len { naive(t + 1) } else { values[t + 1] };
+                let gain = ratios[t].min(rho_clip) * (rewards[t] + 0.9 * discounts[t] * following - values[t]);
+                prop_assert!((gains[t] - gain).abs() < 1e-3, "{} instead of {gain}", gains[t]);
+            }
+            let by = VTrace { gamma: 0.9, lambda: 1.0, rho_clip: 1.0, c_clip: 1.0 };
+            v_trace(&rollout, &vec![1.0; len], by, &mut targets, &mut gains);
+            let mut n_step = vec![0.0; len];
+            advantages(&rollout, 0.9, 1.0, &mut n_step);
+            for t in 0..len {
+                prop_assert!((targets[t] - n_step[t] - values[t]).abs() < 1e-4);
+                prop_assert!((gains[t] - n_step[t]).abs() < 1e-4);
             }
         }
     }

@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use coinop_envs::{End, Step};
 
 use crate::returns::Rewards;
+use crate::{CheckpointError, Section};
 
 /// The storage of an on-policy learner. All slices are allocated once.
 ///
@@ -200,6 +201,40 @@ impl<O: Copy + Default> Rollout<O> {
         )
     }
 
+    /// Makes the observations after the last step of `other` those after the last step of this one, so that
+    /// [`begin`](Self::begin) goes on from there.
+    pub(crate) fn follow(&mut self, other: &Self) {
+        self.resize(self.most_steps);
+        let (obs, is_first) = self.following();
+        obs.copy_from_slice(other.obs(other.steps));
+        is_first.copy_from_slice(other.is_first(other.steps));
+    }
+
+    /// Copies `other`, which has as many steps, to the environments from `first` on. Advantages are not copied.
+    pub(crate) fn place(&mut self, first: usize, other: &Self) {
+        let (all, n, len) = (self.num_envs, other.num_envs, self.obs_len);
+        for t in 0..=self.steps {
+            let (to, from) = (t * all + first, t * n);
+            self.obs[to * len..(to + n) * len].copy_from_slice(other.obs(t));
+            self.is_first[to..to + n].copy_from_slice(other.is_first(t));
+            self.values[to..to + n].copy_from_slice(&other.values[from..from + n]);
+            if t == self.steps {
+                break;
+            }
+            self.actions[to..to + n].copy_from_slice(&other.actions[from..from + n]);
+            self.ends[to..to + n].copy_from_slice(&other.ends[from..from + n]);
+            for (to_all, from_all) in [
+                (&mut self.epsilons, &other.epsilons),
+                (&mut self.log_probabilities, &other.log_probabilities),
+                (&mut self.rewards, &other.rewards),
+                (&mut self.discounts, &other.discounts),
+                (&mut self.final_values, &other.final_values),
+            ] {
+                to_all[to..to + n].copy_from_slice(&from_all[from..from + n]);
+            }
+        }
+    }
+
     /// Stores the result of step `t` of environment `i`.
     pub fn remember(&mut self, t: usize, i: usize, step: &Step) {
         let at = t * self.num_envs + i;
@@ -226,7 +261,7 @@ impl<O: Copy + Default> Rollout<O> {
     }
 
     /// What returns are computed from.
-    fn rewards(&self) -> Rewards<'_> {
+    pub(crate) fn rewards(&self) -> Rewards<'_> {
         Rewards {
             num_envs: self.num_envs,
             rewards: &self.rewards,
@@ -263,6 +298,84 @@ impl<O: Copy + Default> Rollout<O> {
     }
 }
 
+/// A complete rollout, for a checkpoint.
+impl<O: bytemuck::Pod + Default> Rollout<O> {
+    pub(crate) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
+        let is_first: Vec<u8> = self.is_first.iter().map(|is_first| u8::from(*is_first)).collect();
+        let ends: Vec<u8> = self.ends.iter().map(|end| *end as u8).collect();
+        out.put_numbers("obs", &self.obs)?;
+        out.put_numbers("is_first", &is_first)?;
+        out.put_numbers("actions", &self.actions)?;
+        out.put_numbers("ends", &ends)?;
+        for (name, numbers) in NAMES.into_iter().zip(self.numbers()) {
+            out.put_numbers(name, numbers)?;
+        }
+        Ok(())
+    }
+
+    /// Restores a rollout of the same lengths, in an environment of `num_actions` actions.
+    pub(crate) fn load(&mut self, num_actions: usize, from: &Section) -> Result<(), CheckpointError> {
+        let (mut is_first, mut ends) = (vec![0u8; self.is_first.len()], vec![0u8; self.ends.len()]);
+        from.load_numbers("obs", &mut self.obs)?;
+        from.load_numbers("is_first", &mut is_first)?;
+        from.load_numbers("actions", &mut self.actions)?;
+        from.load_numbers("ends", &mut ends)?;
+        if !self
+            .actions
+            .iter()
+            .all(|action| (0..num_actions as i64).contains(action))
+        {
+            return Err(CheckpointError::unfit("actions", &"there is no such action"));
+        }
+        for (is_first, saved) in self.is_first.iter_mut().zip(is_first) {
+            *is_first = saved != 0;
+        }
+        for (end, saved) in self.ends.iter_mut().zip(ends) {
+            *end = End::of(saved).ok_or_else(|| CheckpointError::unfit("ends", &"there is no such end"))?;
+        }
+        for (name, numbers) in NAMES.into_iter().zip(self.numbers_mut()) {
+            from.load_numbers(name, numbers)?;
+            if !numbers.iter().all(|number| number.is_finite()) {
+                return Err(CheckpointError::unfit(name, &"a number is not finite"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of [`NAMES`].
+    fn numbers(&self) -> [&[f32]; NAMES.len()] {
+        [
+            &self.epsilons,
+            &self.log_probabilities,
+            &self.rewards,
+            &self.discounts,
+            &self.final_values,
+            &self.values,
+        ]
+    }
+
+    fn numbers_mut(&mut self) -> [&mut [f32]; NAMES.len()] {
+        [
+            &mut self.epsilons,
+            &mut self.log_probabilities,
+            &mut self.rewards,
+            &mut self.discounts,
+            &mut self.final_values,
+            &mut self.values,
+        ]
+    }
+}
+
+/// The names of the numbers in a checkpoint.
+const NAMES: [&str; 6] = [
+    "epsilons",
+    "log_probabilities",
+    "rewards",
+    "discounts",
+    "final_values",
+    "values",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,6 +401,74 @@ mod tests {
         assert_eq!(rollout.obs(0), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
         assert_eq!(rollout.is_first(0), [false, true, true]);
         assert_eq!(rollout.all_obs().len(), 24);
+    }
+
+    /// Three steps of two environments of two numbers; whatever a step holds is told by `from`.
+    fn numbered(from: f32) -> Rollout<f32> {
+        let mut rollout = Rollout::<f32>::new(3, 2, 2);
+        let mut count = from;
+        let mut next = || {
+            count += 1.0;
+            count
+        };
+        rollout.obs.fill_with(&mut next);
+        for i in 0..6 {
+            rollout.actions[i] = (next() as i64) % 3;
+            rollout.ends[i] = [End::No, End::Terminated, End::Truncated][i % 3];
+            rollout.is_first[i] = i % 2 == 0;
+        }
+        for numbers in rollout.numbers_mut() {
+            numbers.fill_with(&mut next);
+        }
+        rollout
+    }
+
+    #[test]
+    fn a_placed_rollout_is_found_among_the_environments_of_the_other() {
+        let parts = [numbered(0.0), numbered(1_000.0)];
+        let mut all = Rollout::<f32>::new(3, 4, 2);
+        for (i, part) in parts.iter().enumerate() {
+            all.place(2 * i, part);
+        }
+        for (i, part) in parts.iter().enumerate() {
+            for t in 0..3 {
+                assert_eq!(all.obs(t)[4 * i..][..4], *part.obs(t));
+                assert_eq!(all.is_first(t)[2 * i..][..2], *part.is_first(t));
+                let (at, of) = (4 * t + 2 * i, 2 * t);
+                assert_eq!(all.actions[at..at + 2], part.actions[of..of + 2]);
+                assert_eq!(all.ends[at..at + 2], part.ends[of..of + 2]);
+                for (all, part) in all.numbers().into_iter().zip(part.numbers()) {
+                    assert_eq!(all[at..at + 2], part[of..of + 2]);
+                }
+            }
+            assert_eq!(all.obs(3)[4 * i..][..4], *part.obs(3));
+        }
+        let mut next = Rollout::<f32>::new(3, 2, 2);
+        next.follow(&parts[0]);
+        next.begin();
+        assert_eq!((next.obs(0), next.is_first(0)), (parts[0].obs(3), parts[0].is_first(3)));
+    }
+
+    #[test]
+    fn a_saved_rollout_is_restored_and_one_that_can_not_be_is_refused() {
+        let saved = numbered(0.0);
+        let mut section = Section::default();
+        saved.save(&mut section).unwrap();
+        let mut restored = Rollout::<f32>::new(3, 2, 2);
+        restored.load(3, &section).unwrap();
+        let mut again = Section::default();
+        restored.save(&mut again).unwrap();
+        assert!(again.differences(&section, &|_| false).is_empty());
+        let refused = |rollout: &mut Rollout<f32>, section: &Section| rollout.load(3, section).unwrap_err().to_string();
+        let mut spoilt = numbered(0.0);
+        spoilt.actions[4] = 3;
+        spoilt.save(&mut again).unwrap();
+        assert!(refused(&mut restored, &again).contains("there is no such action"));
+        let mut spoilt = numbered(0.0);
+        spoilt.rewards[4] = f32::NAN;
+        spoilt.save(&mut again).unwrap();
+        assert!(refused(&mut restored, &again).contains("a number is not finite"));
+        assert!(refused(&mut Rollout::new(3, 1, 2), &section).contains("obs"));
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub(crate) fn remember_the_bit() -> RememberTheBit {
 }
 
 /// Eight of them, one after the other.
-pub(crate) fn envs() -> Box<dyn VecEnv<Obs = f32>> {
+pub(crate) fn envs() -> Box<dyn VecEnv<Obs = f32> + Send> {
     Box::new(Serial::new(vec![name_the_bit(); 8]))
 }
 

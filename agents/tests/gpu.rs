@@ -15,6 +15,7 @@ use coinop_agents::a3c::A3cConfig;
 use coinop_agents::algorithm::RunSettings;
 use coinop_agents::async_q::{AsyncQConfig, NStepQ, OneStepQ, OneStepSarsa};
 use coinop_agents::double_dqn::DoubleDqnConfig;
+use coinop_agents::impala::ImpalaConfig;
 use coinop_agents::init::Init;
 use coinop_agents::network::{ActorCritic, BodyKind, Core, Distribution, NetworkConfig, Precision, RecurrentState};
 use coinop_agents::ppo::PpoConfig;
@@ -136,7 +137,8 @@ fn double_dqn_learns_in_turns_and_with_threads() {
 
 #[test]
 #[ignore = "it needs a GPU"]
-fn pqn_and_every_distribution_of_returns_learn() {
+fn pqn_impala_and_every_distribution_of_returns_learn() {
+    learns(trainer(&ImpalaConfig::classic()).as_mut(), 300_000);
     learns(trainer(&PqnConfig::classic()).as_mut(), 300_000);
     for distribution in [
         Distribution::C51 {

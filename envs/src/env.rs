@@ -187,6 +187,20 @@ impl End {
     pub fn is_over(self) -> bool {
         self != End::No
     }
+
+    /// The end that is `number` as an integer, such as one that was saved.
+    ///
+    /// ```
+    /// use coinop_envs::End;
+    ///
+    /// assert_eq!((End::of(End::Truncated as u8), End::of(3)), (Some(End::Truncated), None));
+    /// ```
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        [End::No, End::Terminated, End::Truncated]
+            .get(usize::from(number))
+            .copied()
+    }
 }
 
 /// The result of one agent step. Its four values are easily confused:

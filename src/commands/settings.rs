@@ -333,6 +333,7 @@ mod tests {
             "a3c",
             "double-dqn",
             "pqn",
+            "impala",
             "async-q",
             "async-sarsa",
             "async-nstep-q",

@@ -351,6 +351,16 @@ fn announce(config: &Config, ranks: &Ranks, what: &str) -> anyhow::Result<()> {
                 *env_threads.max(torch_threads)
             }
         }
+        Threading::Actors(actors) => {
+            say(&format!(
+                "{} of {} each and libtorch on {torch_threads} ({device}), at the same time, on {}",
+                counted(actors, "actor"),
+                counted(envs / actors, "environment"),
+                counted(cores, "core")
+            ));
+            // A learner that is waited for leaves its cores to the actors.
+            0
+        }
         Threading::Workers => {
             say(&format!(
                 "{}, each with a thread and an environment, on {}",

@@ -33,6 +33,12 @@ impl Config {
                 run.torch_threads = cores().saturating_sub(run.env_threads).max(1);
             }
         }
+        // Actors leave at least half of the cores to the learner, which all of them wait for.
+        if let Threading::Actors(actors) = self.algo.threading()
+            && run.torch_threads == 0
+        {
+            run.torch_threads = cores().saturating_sub(actors).max(cores() / 2).max(1);
+        }
         run.env_threads = threads_or_cores(run.env_threads);
         run.torch_threads = threads_or_cores(run.torch_threads);
     }

@@ -283,6 +283,8 @@ pub enum Threading {
     AtOnce,
     /// Each worker thread steps its environment and learns.
     Workers,
+    /// So many actor threads step environments, while libtorch learns with threads of its own.
+    Actors(usize),
 }
 
 /// How several processes train together.

@@ -11,6 +11,7 @@ use super::{Ranks, Threads, assist};
 use crate::a3c::A3cConfig;
 use crate::algorithm::{Algorithm, RunSettings};
 use crate::double_dqn::{DoubleDqnBatch, DoubleDqnConfig, DoubleDqnLearner};
+use crate::impala::ImpalaConfig;
 use crate::network::QNetwork;
 use crate::ppo::PpoConfig;
 use crate::{Episode, Learner, Section, Trainer};
@@ -140,6 +141,30 @@ fn two_ranks_learn_from_half_of_the_transitions_each_as_one_from_all() {
         most(&Vec::<f32>::try_from(network().weights().unwrap()).unwrap()) > 1e-3,
         "it learned"
     );
+}
+
+#[test]
+fn ranks_of_impala_have_the_same_weights_and_actors_of_their_own() {
+    let config = ImpalaConfig {
+        envs_per_actor: 2,
+        ..ImpalaConfig::classic()
+    };
+    let normalized = || Arc::new(NormalizeObservation::new(FromFn::new(|| Ok(CartPole::v1())).unwrap()));
+    let found = in_ranks(3, |ranks| {
+        let mut trainer = config.trainer(normalized(), &run_of(&ranks)).unwrap();
+        let (mut frames, mut episodes) = (0, Vec::new());
+        for _ in 0..20 {
+            let progress = trainer.step().unwrap();
+            frames = progress.frames;
+            episodes.extend_from_slice(progress.episodes);
+        }
+        assert!(episodes.iter().all(|episode| episode.score == episode.steps as f64));
+        (network_of(trainer.as_ref(), "1_hidden_weight"), frames, episodes)
+    });
+    assert_eq!((&found[0].0, &found[0].0), (&found[1].0, &found[2].0));
+    // 20 batches of 16 steps of two environments in each of three ranks.
+    assert_eq!(found[2].1, 20 * 16 * 2 * 3);
+    assert_ne!(found[0].2, found[1].2);
 }
 
 /// The episodes and updates of an asynchronous algorithm in three ranks.

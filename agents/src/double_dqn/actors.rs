@@ -90,10 +90,7 @@ impl<O: Observation> Transitions<O> {
             return Err(CheckpointError::unfit("results", &"a number is not finite"));
         }
         for (i, ([reward, score, discount], end)) in results.into_iter().zip(ends).enumerate() {
-            let end = [End::No, End::Terminated, End::Truncated]
-                .get(usize::from(end))
-                .copied();
-            let end = end.ok_or_else(|| CheckpointError::unfit("ends", &"there is no such end"))?;
+            let end = End::of(end).ok_or_else(|| CheckpointError::unfit("ends", &"there is no such end"))?;
             self.results[i] = Step {
                 reward,
                 score,

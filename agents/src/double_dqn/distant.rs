@@ -160,9 +160,7 @@ impl<O: Observation> Transitions<O> {
             let mut end = [0];
             take(from, &mut end)?;
             let [reward, score, discount] = numbers;
-            let end = [End::No, End::Terminated, End::Truncated]
-                .get(usize::from(end[0]))
-                .copied()?;
+            let end = End::of(end[0])?;
             *step = Step {
                 reward,
                 score,

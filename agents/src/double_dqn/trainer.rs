@@ -293,7 +293,7 @@ impl<O: Observation> DoubleDqn<O> {
                 let (replay, episodes) = (&mut self.replay, &mut self.episodes);
                 let steps = self.watch.measure(Part::Replay, || -> Result<usize, AgentError> {
                     let (first, transitions) = match (&delivery, others) {
-                        (Some(delivery), _) => (delivery.first, &delivery.transitions),
+                        (Some(full), _) => (full.batch.first, &full.batch.transitions),
                         (None, Some(others)) => match others.next()? {
                             Some(step) => step,
                             None => return Ok(0),

@@ -384,6 +384,11 @@ impl Body {
         Ok(())
     }
 
+    /// Takes over the means of another body.
+    pub(super) fn take_center(&mut self, other: &Self) {
+        self.center = other.center.as_ref().map(Tensor::shallow_clone);
+    }
+
     pub(super) fn is_centered(&self) -> bool {
         self.center.is_some()
     }

@@ -97,6 +97,22 @@ impl RecurrentState {
         })
     }
 
+    /// The rows of several states, one after the other.
+    pub(crate) fn joined(states: &[Self]) -> Result<Self, AgentError> {
+        let states: Vec<&LstmState> = states.iter().filter_map(|state| state.0.as_ref()).collect();
+        if states.is_empty() {
+            return Ok(Self::default());
+        }
+        let join = |part: fn(&LstmState) -> &Tensor| {
+            let parts: Vec<&Tensor> = states.iter().map(|state| part(state)).collect();
+            Tensor::f_cat(&parts, 0)
+        };
+        Ok(Self(Some(LstmState {
+            hidden: join(|state| &state.hidden)?,
+            cell: join(|state| &state.cell)?,
+        })))
+    }
+
     pub(crate) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         let Some(state) = &self.0 else { return Ok(()) };
         let out = out.section_mut(SECTION);
