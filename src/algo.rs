@@ -7,6 +7,7 @@ use clap::builder::PossibleValue;
 use coinop_agents::a3c::A3cConfig;
 use coinop_agents::algorithm::{Algorithm, AlgorithmInfo};
 use coinop_agents::async_q::{NStepQ, OneStepQ, OneStepSarsa};
+use coinop_agents::distill::DistillConfig;
 use coinop_agents::double_dqn::DoubleDqnConfig;
 use coinop_agents::impala::ImpalaConfig;
 use coinop_agents::paac::PaacConfig;
@@ -16,7 +17,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The built-in algorithms; the first is the default.
-static BUILT_IN: [Algo; 9] = [
+static BUILT_IN: [Algo; 10] = [
     Algo(AlgorithmInfo::of::<PpoConfig>()),
     Algo(AlgorithmInfo::of::<PaacConfig>()),
     Algo(AlgorithmInfo::of::<DoubleDqnConfig>()),
@@ -26,6 +27,7 @@ static BUILT_IN: [Algo; 9] = [
     Algo(AlgorithmInfo::of::<OneStepQ>()),
     Algo(AlgorithmInfo::of::<OneStepSarsa>()),
     Algo(AlgorithmInfo::of::<NStepQ>()),
+    Algo(AlgorithmInfo::of::<DistillConfig>()),
 ];
 
 /// The built-in and the registered algorithms, once one has been registered. Each list is leaked; there are few.

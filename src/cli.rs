@@ -34,6 +34,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Train an agent; all files go into a run folder
     Train(TrainArgs),
+    /// Train a network to do what a trained agent does, and compare their scores
+    Distill(DistillArgs),
     /// Verify that an interrupted and resumed run equals an uninterrupted one
     VerifyResume(VerifyArgs),
     /// Play episodes with a trained agent and report its scores
@@ -157,6 +159,73 @@ pub(crate) struct TrainArgs {
     /// With several processes: let MPI choose the order of gradient sums, which is faster but may not be reproducible
     #[arg(long)]
     pub(crate) fast_reduce: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DistillArgs {
+    /// The run of the agent to learn from: a folder, or its name under runs/
+    #[arg(value_name = "RUN")]
+    pub(crate) teacher: PathBuf,
+    /// The body of the student's network, e.g. `a3c` or `{layers={convolutions=[], hidden=[32]}}` [default: the preset's]
+    #[arg(long)]
+    pub(crate) body: Option<String>,
+    /// Emulator frames that the student plays, over all environments, e.g. 1M [default: the preset's]
+    #[arg(long, value_parser = parse_count, allow_negative_numbers = true)]
+    pub(crate) frames: Option<u64>,
+    /// The seed; the same seed gives the same run
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// The preset of `distill` to start from
+    #[arg(long)]
+    pub(crate) preset: Option<String>,
+    /// A TOML file whose settings override the preset's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A setting, e.g. `temperature=0.1`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<Setting>,
+    /// The run folder of the student, which must not exist [default: runs/ENV-distill-N]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// The name of the run folder under runs/
+    #[arg(long, conflicts_with = "run_dir")]
+    pub(crate) name: Option<String>,
+    /// Episodes that teacher and student play afterwards
+    #[arg(long, default_value = "30", value_parser = parse_episodes, allow_negative_numbers = true)]
+    pub(crate) episodes: usize,
+    /// Take the most probable actions in these episodes instead of sampling
+    #[arg(long)]
+    pub(crate) greedy: bool,
+    /// Print a JSON object for each of the two
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Threads that step environments [default: all cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) env_threads: Option<usize>,
+    /// Threads that libtorch uses [default: all cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) torch_threads: Option<usize>,
+    /// The device of the networks: `cpu`, `cuda` or `cuda:1`
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// The ROM folder [default: the teacher's]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) roms: Option<PathBuf>,
+    /// Show the dashboard of `coinop watch` while training
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+impl DistillArgs {
+    /// What of it `coinop train` takes, too.
+    pub(crate) fn training(&self) -> TrainArgs {
+        TrainArgs {
+            run_dir: self.run_dir.clone(),
+            name: self.name.clone(),
+            watch: self.watch,
+            ..TrainArgs::default()
+        }
+    }
 }
 
 #[derive(Args)]
@@ -637,8 +706,9 @@ const FLAGS_OF_OTHERS: [(&[&str], &str); 13] = [
 ];
 
 /// Other names of algorithms and our equivalents.
-const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 6] = [
-    (&["ppo2", "appo"], "ppo"),
+const ALGORITHMS_OF_OTHERS: [(&[&str], &str); 7] = [
+    (&["ppo2"], "ppo"),
+    (&["appo", "vtrace", "v-trace"], "impala"),
     (
         &["a2c", "acktr", "actor-critic"],
         "paac, which updates once per rollout, too",

@@ -17,8 +17,8 @@ use coinop_envs::{Elem, Env, EnvError, EnvFactory, FromFn, registry};
 
 use crate::cli::{self, AtariCommand, Command};
 use crate::commands::{
-    atari, bench, check, doctor, envs, eval, export, play, plot, report, runs, settings, shell, suite, table, train,
-    tune, verify_resume, watch,
+    atari, bench, check, distill, doctor, envs, eval, export, play, plot, report, runs, settings, shell, suite, table,
+    train, tune, verify_resume, watch,
 };
 use crate::output::{self, OutputError};
 use crate::{algo, process_settings, run, signals};
@@ -118,10 +118,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Train(args) => {
             process_settings::apply();
-            return Ok(match train::run(&args)? {
-                run::Outcome::Finished | run::Outcome::Paused => ExitCode::SUCCESS,
-                run::Outcome::Stopped { signal } => ExitCode::from(signals::exit_code(signal)),
-            });
+            return Ok(exit_code(&train::run(&args)?));
+        }
+        Command::Distill(args) => {
+            process_settings::apply();
+            return Ok(exit_code(&distill::run(&args)?));
         }
         Command::VerifyResume(args) => {
             process_settings::apply();
@@ -183,6 +184,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         } => atari::trace(&args)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The exit code of training.
+fn exit_code(outcome: &run::Outcome) -> ExitCode {
+    match outcome {
+        run::Outcome::Finished | run::Outcome::Paused => ExitCode::SUCCESS,
+        run::Outcome::Stopped { signal } => ExitCode::from(signals::exit_code(*signal)),
+    }
 }
 
 /// Every error message is complete, so its sources are not printed.

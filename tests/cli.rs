@@ -362,7 +362,7 @@ fn a_wrong_command_is_one_line_that_names_the_way_out() {
         ),
         (
             "train pong --algo pac",
-            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: ppo, paac, double-dqn, pqn, impala, a3c, async-q, async-sarsa, async-nstep-q]; tip: ",
+            "error: invalid value 'pac' for '--algo <ALGO>'; [possible values: ppo, paac, double-dqn, pqn, impala, a3c, async-q, async-sarsa, async-nstep-q, distill]; tip: ",
         ),
         (
             "train pong --frames ten",

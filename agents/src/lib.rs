@@ -12,6 +12,7 @@ pub mod async_q;
 pub mod checkpoint;
 mod collect;
 mod device;
+pub mod distill;
 pub mod distributed;
 pub mod double_dqn;
 mod episodes;

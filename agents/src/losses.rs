@@ -510,6 +510,39 @@ pub fn policy_change(
     })
 }
 
+/// The distillation loss `mean(sum_a q ln(q / pi))`, the Kullback-Leibler divergence of a policy with `logits`
+/// `[n, actions]` from the probabilities `targets` `[n, actions]` of a teacher (Rusu et al. 2015, arXiv 1511.06295,
+/// where `q` is a softmax of action values over a temperature).
+///
+/// ```
+/// use coinop_agents::losses::distillation_loss;
+/// use coinop_agents::tch::Tensor;
+///
+/// // A student that knows nothing: ln 2 minus the entropy of the teacher.
+/// let loss = distillation_loss(&Tensor::from_slice2(&[[0.0f32, 0.0]]), &Tensor::from_slice2(&[[0.75f32, 0.25]]))?;
+/// assert!((loss.double_value(&[]) - (2f64.ln() - 0.562_335)).abs() < 1e-6);
+/// # Ok::<(), coinop_agents::tch::TchError>(())
+/// ```
+///
+/// # Errors
+///
+/// If libtorch fails, for example because memory is exhausted.
+///
+/// # Panics
+///
+/// If a shape is wrong.
+pub fn distillation_loss(logits: &Tensor, targets: &Tensor) -> Result<Tensor, TchError> {
+    assert_rows(logits, &[]);
+    assert_eq!(logits.size(), targets.size(), "as many probabilities as logits");
+    // Where q is 0, so is its part.
+    let of_teacher = targets.f_xlogy(targets)?;
+    let of_student = targets.f_mul(&logits.f_log_softmax(1, Kind::Float)?)?;
+    of_teacher
+        .f_sub(&of_student)?
+        .f_sum_dim_intlist(1i64, false, Kind::Float)?
+        .f_mean(Kind::Float)
+}
+
 /// The entropy `[n]`, in nats, of distributions given as log-probabilities `[n, actions]`.
 ///
 /// Pass a log-softmax: the logarithm of a softmax that underflowed to 0 would be infinite.

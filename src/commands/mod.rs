@@ -3,6 +3,7 @@
 pub(crate) mod atari;
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod distill;
 pub(crate) mod doctor;
 pub(crate) mod envs;
 pub(crate) mod eval;

@@ -337,6 +337,7 @@ mod tests {
             "async-q",
             "async-sarsa",
             "async-nstep-q",
+            "distill",
         ] {
             let algo = Algo::find(algo).unwrap();
             for env in ["pong", "cartpole", "bricks"] {

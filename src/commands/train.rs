@@ -1,6 +1,6 @@
 //! `coinop train`: from the command line to a run folder with a trained agent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{anyhow, bail};
@@ -11,6 +11,7 @@ use coinop_envs::AnyFactory;
 use tracing::info;
 
 use crate::cli::TrainArgs;
+use crate::commands::distill;
 use crate::commands::eval::last_checkpoint;
 use crate::config::{Config, RunConfig, cores};
 use crate::count::{counted, short};
@@ -26,7 +27,7 @@ use crate::{log, ranks, signals};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let outcome = match &args.resume {
-        None => begin(args),
+        None => begin(args, || Config::new_run(&args.request())).map(|(outcome, _)| outcome),
         Some(run) => resume(args, run),
     };
     let outcome = outcome.inspect_err(ranks::end_all);
@@ -34,21 +35,24 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     outcome
 }
 
-/// Starts a new run.
-fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
+/// Starts a new run with the settings that `config` resolves; returns its folder, if it got so far.
+pub(crate) fn begin(
+    args: &TrainArgs,
+    config: impl FnOnce() -> anyhow::Result<Config>,
+) -> anyhow::Result<(Outcome, Option<PathBuf>)> {
     // Before anything slow, so that Ctrl-C ends it in order from the first second on.
     let stop = listen()?;
     let ranks = ranks::ranks(args.fast_reduce)?;
-    let config = Config::new_run(&args.request())?;
+    let config = config()?;
     check_until(args, &config, 0)?;
     let config = ranks::agree(&ranks, config)?;
     if ranks.rank() > 0 {
-        return follow_rank_0(&config, &ranks);
+        return Ok((follow_rank_0(&config, &ranks)?, None));
     }
     // Everything that can be wrong with the environments and the settings is found before a folder is made.
     let trainer = new_trainer_of(&config, &ranks)?;
     if let Some(signal) = stop.signal() {
-        return Ok(Outcome::Stopped { signal });
+        return Ok((Outcome::Stopped { signal }, None));
     }
     let dir = match (&args.run_dir, &args.name) {
         (Some(path), _) => RunDir::create(path)?,
@@ -58,7 +62,8 @@ fn begin(args: &TrainArgs) -> anyhow::Result<Outcome> {
     log::start(&dir.log())?;
     let run = Run::create(config, trainer, dir)?;
     announce(&run.config, &ranks, &format!("into {}", run.dir.path().display()))?;
-    play(run, &stop, args)
+    let folder = run.dir.path().to_owned();
+    Ok((play(run, &stop, args)?, Some(folder)))
 }
 
 /// Resumes a run.
@@ -305,6 +310,7 @@ pub(crate) fn trainer(config: &Config) -> anyhow::Result<Box<dyn Trainer>> {
 pub(crate) fn trainer_of(config: &Config, ranks: &Ranks) -> anyhow::Result<Box<dyn Trainer>> {
     let mut run = config.run_settings()?;
     run.ranks = ranks.clone();
+    run.teacher = distill::teacher(&config.algo)?;
     coinop_agents::set_torch_threads(config.run.torch_threads);
     Ok(match config.env_info()?.factory(&config.env)? {
         AnyFactory::Pixels(factory) => config.algo.trainer(factory, &run)?,

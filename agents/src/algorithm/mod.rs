@@ -13,6 +13,7 @@ mod workload;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::distill::Teacher;
 use crate::distributed::Ranks;
 use coinop_envs::Observations;
 use coinop_envs::rng::Rng;
@@ -251,6 +252,8 @@ pub struct RunSettings {
     pub device: Device,
     /// The processes that train together, for algorithms that [can](Algorithm::processes).
     pub ranks: Ranks,
+    /// The agent to learn from, for [distillation](crate::distill).
+    pub teacher: Option<Teacher>,
 }
 
 impl RunSettings {
@@ -263,6 +266,7 @@ impl RunSettings {
             env_threads: 1,
             device: Device::Cpu,
             ranks: Ranks::default(),
+            teacher: None,
         }
     }
 }

@@ -314,6 +314,17 @@ impl Section {
             .get(name)
             .ok_or_else(|| CheckpointError::Missing(name.to_owned()))
     }
+
+    /// Removes the section `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Missing`].
+    pub fn take_section(&mut self, name: &str) -> Result<Section, CheckpointError> {
+        self.sections
+            .remove(name)
+            .ok_or_else(|| CheckpointError::Missing(name.to_owned()))
+    }
 }
 
 /// The keys of either map.

@@ -9,7 +9,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Ranks, Threads, assist};
 use crate::a3c::A3cConfig;
-use crate::algorithm::{Algorithm, RunSettings};
+use crate::algorithm::{Algorithm, AnyAlgorithm, RunSettings};
+use crate::distill::{DistillConfig, Teacher};
 use crate::double_dqn::{DoubleDqnBatch, DoubleDqnConfig, DoubleDqnLearner};
 use crate::impala::ImpalaConfig;
 use crate::network::QNetwork;
@@ -165,6 +166,28 @@ fn ranks_of_impala_have_the_same_weights_and_actors_of_their_own() {
     // 20 batches of 16 steps of two environments in each of three ranks.
     assert_eq!(found[2].1, 20 * 16 * 2 * 3);
     assert_ne!(found[0].2, found[1].2);
+}
+
+#[test]
+fn students_of_all_ranks_are_one() {
+    let ppo = PpoConfig::classic();
+    let trained = ppo.trainer(cart_pole(), &RunSettings::new(1_000, 5)).unwrap();
+    let mut section = Section::default();
+    trained.save(&mut section).unwrap();
+    let teacher = Teacher::new(AnyAlgorithm::new(ppo), section);
+    let config = DistillConfig {
+        num_envs: 2,
+        ..DistillConfig::classic()
+    };
+    let found = in_ranks(2, |ranks| {
+        let mut run = run_of(&ranks);
+        run.teacher = Some(teacher.clone());
+        let mut trainer = config.trainer(cart_pole(), &run).unwrap();
+        let frames = [(); 5].map(|()| trainer.step().unwrap().frames);
+        (network_of(trainer.as_ref(), "1_hidden_weight"), frames[4])
+    });
+    assert_eq!(found[0], found[1]);
+    assert_eq!(found[0].1, 5 * 8 * 2 * 2);
 }
 
 /// The episodes and updates of an asynchronous algorithm in three ranks.

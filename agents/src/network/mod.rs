@@ -376,13 +376,22 @@ fn wrong_shape(kind: &BodyKind, shape: Shape, reason: &'static str) -> AgentErro
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum AnyNetwork<'a> {
-    /// Of PPO, PAAC and A3C.
+    /// Of PPO, PAAC, IMPALA and A3C.
     ActorCritic(&'a ActorCritic),
     /// Of methods that learn the values of actions.
     QNetwork(&'a QNetwork),
 }
 
 impl AnyNetwork<'_> {
+    /// Whether it has a recurrent core.
+    #[must_use]
+    pub fn is_recurrent(&self) -> bool {
+        match self {
+            Self::ActorCritic(network) => network.is_recurrent(),
+            Self::QNetwork(_) => false,
+        }
+    }
+
     /// See [`ActorCritic::to_onnx`] and [`QNetwork::to_onnx`].
     ///
     /// # Errors
