@@ -18,7 +18,7 @@ use crate::run::dir::RunDir;
 
 pub(crate) fn run(args: &DistillArgs) -> anyhow::Result<Outcome> {
     let teacher = files::absolute(RunDir::open(&args.teacher)?.path())?;
-    let (outcome, student) = train::begin(&args.training(), || config(args, &teacher))?;
+    let (outcome, student) = train::with_ranks(|| train::begin(&args.training(), || config(args, &teacher)))?;
     if let (Outcome::Finished, Some(student)) = (&outcome, student) {
         eval::run(&EvalArgs {
             runs: vec![teacher, student],

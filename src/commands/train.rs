@@ -26,11 +26,15 @@ use crate::watch::Beside;
 use crate::{log, ranks, signals};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
-    let outcome = match &args.resume {
-        None => begin(args, || Config::new_run(&args.request())).map(|(outcome, _)| outcome),
+    with_ranks(|| match &args.resume {
+        None => Ok(begin(args, || Config::new_run(&args.request()))?.0),
         Some(run) => resume(args, run),
-    };
-    let outcome = outcome.inspect_err(ranks::end_all);
+    })
+}
+
+/// Trains, perhaps in several processes, which leave each other at the end, or all end if this one fails.
+pub(crate) fn with_ranks<T>(train: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let outcome = train().inspect_err(ranks::end_all);
     ranks::finish();
     outcome
 }
