@@ -202,7 +202,7 @@ impl<O: Copy + Default> Rollout<O> {
     }
 
     /// Makes the observations after the last step of `other` those after the last step of this one, so that
-    /// [`begin`](Self::begin) goes on from there.
+    /// [`begin`](Self::begin) continues from there.
     pub(crate) fn follow(&mut self, other: &Self) {
         self.resize(self.most_steps);
         let (obs, is_first) = self.following();
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_rollout_is_restored_and_one_that_can_not_be_is_refused() {
+    fn a_saved_rollout_is_restored_and_an_invalid_one_is_refused() {
         let saved = numbered(0.0);
         let mut section = Section::default();
         saved.save(&mut section).unwrap();

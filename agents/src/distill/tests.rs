@@ -91,7 +91,7 @@ fn a_smaller_network_learns_what_the_teacher_does_without_rewards() {
 }
 
 #[test]
-fn a_restored_student_goes_on_as_the_saved_one() {
+fn a_restored_student_continues_as_the_saved_one() {
     let teacher = teacher_of(Core::None);
     assert_goes_on_exactly(|seed| student(&config(), &teacher, seed), 20, 10);
     let recurrent = DistillConfig {
@@ -240,7 +240,7 @@ fn the_loss_is_the_divergence_and_the_error_of_the_values() {
     assert!((stats.divergence - 1.123_521).abs() < 1e-5, "{stats:?}");
     assert_eq!((stats.loss, stats.value_loss), (stats.divergence, 0.0));
     assert_eq!(stats.agreement, 0.5);
-    // Values 2 and 4, of which 1 and 6 are wanted: (1 + 4) / 2, over (1 + 36) / 2, by one half.
+    // The values are 2 and 4, the targets 1 and 6: (1 + 4) / 2, over (1 + 36) / 2, by one half.
     let stats = learner.learn(&batch(Some(Tensor::from_slice(&[1.0f32, 6.0])))).unwrap();
     assert!((stats.value_loss - 5.0 / 37.0).abs() < 1e-6, "{stats:?}");
     assert!((stats.loss - 1.123_521 - 2.5 / 37.0).abs() < 1e-5, "{stats:?}");

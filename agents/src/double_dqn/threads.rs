@@ -72,7 +72,7 @@ impl Broadcast {
     }
 }
 
-/// A step of the actors of one thread, the first of which is `first`.
+/// A step of the actors of one thread, from actor `first` on.
 pub(super) struct Steps<O> {
     pub(super) first: usize,
     pub(super) transitions: Transitions<O>,

@@ -91,7 +91,7 @@ statistics! {
 /// let config = ImpalaConfig::classic();
 /// let spec = CartPole::v1().spec();
 /// let network = ActorCritic::new(&config.network, &spec, &mut stream(1, "network", 0), Device::Cpu)?;
-/// // One step of eight environments, each of which ends.
+/// // One step of eight environments, which ends every episode.
 /// let n = 8;
 /// let batch = ImpalaBatch {
 ///     obs: network.body().input(&vec![0.1f32; 2 * n * 4])?,

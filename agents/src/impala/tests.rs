@@ -141,7 +141,7 @@ fn learner(config: &ImpalaConfig) -> ImpalaLearner {
     ImpalaLearner::new(config, trainer::network(config, &spec, 7, Device::Cpu).unwrap()).unwrap()
 }
 
-/// Two steps of two environments, the second of which ends with its first step.
+/// Two steps of two environments; the second environment ends its episode with the first step.
 fn batch(network: &ActorCritic, log_probabilities: Vec<f32>) -> ImpalaBatch {
     ImpalaBatch {
         obs: Tensor::from_slice2(&[
@@ -286,7 +286,7 @@ fn episodes(trainer: &mut Impala<f32>, steps: u64) -> Vec<Vec<Episode>> {
 }
 
 #[test]
-fn every_actor_goes_on_where_it_was() {
+fn every_actor_continues_where_it_was() {
     // With weights that stay as they are, what an actor does depends on no other thread.
     let config = ImpalaConfig {
         learning_rate: Schedule::from(1e-30),
@@ -304,7 +304,7 @@ fn every_actor_goes_on_where_it_was() {
         found.extend(more);
     }
     for (actor, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        // How many rollouts of which actor are learned from is a matter of time.
+        // Thread timing decides how many rollouts of each actor are learned from.
         let both = found.len().min(expected.len());
         assert!(both >= 10, "{both} episodes of {actor}");
         assert_eq!(found[..both], expected[..both], "actor {actor}");

@@ -252,7 +252,7 @@ impl<O: Observation> Impala<O> {
     }
 }
 
-/// The seed of the environments of an actor, the first of which is `first`.
+/// The seed of an actor's environments, from environment `first` on.
 fn env_seed(seed: u64, first: usize) -> u64 {
     derive_seed(seed, "actors", first as u64)
 }
@@ -261,7 +261,7 @@ fn env_seed(seed: u64, first: usize) -> u64 {
 fn check_memory<O: Observation>(config: &ImpalaConfig, spec: &EnvSpec) -> Result<(), TrainError> {
     let row = ((config.rollout_steps + 1) * spec.obs_shape.len()) as u64;
     let bytes = |envs: usize, each: usize| (envs as u64).saturating_mul(row).saturating_mul(each as u64);
-    // Those of the actors, what their networks have seen, and the batch, of which one copy has floating-point numbers.
+    // The rollouts of the actors, what their networks have seen, and the batch with a copy in floating point.
     let rollouts = config.num_envs().saturating_mul(config.queue_rollouts + 3);
     let needed = bytes(rollouts, size_of::<O>()).saturating_add(bytes(config.batch_envs(), 2 * size_of::<O>() + 4));
     let what = || format!("rollouts of {} steps", config.rollout_steps);
