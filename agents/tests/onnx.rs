@@ -124,6 +124,10 @@ fn every_network_for_pictures_computes_the_same() {
             Core::None,
         ),
         (
+            "{\"impala\": {\"channels\": [4], \"hidden\": 16, \"norm\": \"spectral\", \"max_pool\": 4}}",
+            Core::None,
+        ),
+        (
             "{\"layers\": {\"convolutions\": [[4, 8, 8], [4, 1, 1]], \"hidden\": [16, 16], \"skip\": true, \"norm\": \"layer\", \"activation\": \"gelu\"}}",
             Core::PeepholeLstm,
         ),

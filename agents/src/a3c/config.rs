@@ -128,7 +128,7 @@ impl Algorithm for A3cConfig {
         at_least_0("value_weight", self.value_weight)?;
         if_given("max_grad_norm", self.max_grad_norm, above_0)?;
         self.network.validate()?;
-        self.network.check_no_batch_norm()?;
+        self.network.check_for_workers()?;
         self.optimizer.validate()?;
         self.epsilon.validate()
     }

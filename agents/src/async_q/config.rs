@@ -117,7 +117,7 @@ impl AsyncQConfig {
         if_given("max_grad_norm", self.max_grad_norm, above_0)?;
         unit("eval_epsilon", self.eval_epsilon)?;
         self.network.validate()?;
-        self.network.check_no_batch_norm()?;
+        self.network.check_for_workers()?;
         self.network.check_feed_forward()?;
         self.optimizer.validate()?;
         self.epsilon.validate()

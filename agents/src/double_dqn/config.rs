@@ -30,6 +30,7 @@ const C51: Preset = Preset::new("c51", include_str!("../../presets/c51.toml"));
 const IQN: Preset = Preset::new("iqn", include_str!("../../presets/iqn.toml"));
 const RAINBOW: Preset = Preset::new("rainbow", include_str!("../../presets/rainbow.toml"));
 const QR_DQN: Preset = Preset::new("qr-dqn", include_str!("../../presets/qr-dqn.toml"));
+const BTR: Preset = Preset::new("btr", include_str!("../../presets/btr.toml"));
 const NATURE: Preset = Preset::new("dqn-nature", include_str!("../../presets/dqn-nature.toml"));
 const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/double-dqn-classic.toml"));
 
@@ -196,6 +197,12 @@ impl DoubleDqnConfig {
         RAINBOW.built_in()
     }
 
+    /// The preset `btr`: Clark et al. 2024, Beyond The Rainbow.
+    #[must_use]
+    pub fn btr() -> Self {
+        BTR.built_in()
+    }
+
     /// The preset for features, tuned on CartPole.
     #[must_use]
     pub fn classic() -> Self {
@@ -218,7 +225,7 @@ impl Algorithm for DoubleDqnConfig {
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {
-            Observations::Pixels => vec![FAST, PRIORITIZED, TUNED, NATURE, C51, QR_DQN, IQN, RAINBOW],
+            Observations::Pixels => vec![FAST, PRIORITIZED, TUNED, NATURE, C51, QR_DQN, IQN, RAINBOW, BTR],
             Observations::Features => vec![CLASSIC],
         }
     }
@@ -495,5 +502,47 @@ mod tests {
             ..c51
         };
         assert_eq!(rainbow, of_c51);
+        // Clark et al. 2024, the authors' program.
+        let btr = DoubleDqnConfig::btr();
+        let of_rainbow = DoubleDqnConfig {
+            num_envs: 64,
+            capacity: 1 << 20,
+            learning_starts: 4 * 200_000,
+            batch_size: 256,
+            steps_per_update: 64,
+            target_frames: 4 * 500 * 64,
+            double: false,
+            gamma: 0.997,
+            error_clip: Some(1.0),
+            max_grad_norm: Some(10.0),
+            learning_rate: 0.0001.into(),
+            eval_epsilon: 0.01,
+            distribution: Some(Distribution::Iqn {
+                cosines: 64,
+                samples: 8,
+                target_samples: 8,
+                policy_samples: 8,
+            }),
+            munchausen: Some(Munchausen {
+                alpha: 0.9,
+                temperature: 0.03,
+                low: -1.0,
+            }),
+            network: btr.network.clone(),
+            sampler: SamplerConfig::Proportional {
+                alpha: 0.2,
+                beta: Schedule::over_run(0.4, 1.0),
+                priority_epsilon: 1e-6,
+                normalize: crate::replay::Normalize::Batch,
+            },
+            optimizer: adam(0.005 / 256.0),
+            epsilon: EpsilonConfig::Linear {
+                from: 1.0,
+                to: 0.01,
+                frames: 8_000_000,
+            },
+            ..rainbow
+        };
+        assert_eq!(btr, of_rainbow);
     }
 }

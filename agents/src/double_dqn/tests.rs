@@ -11,7 +11,7 @@ use super::*;
 use crate::algorithm::RunSettings;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
-use crate::network::{BodyKind, Core, Distribution, Head, NetworkConfig, Precision, QNetwork};
+use crate::network::{BodyKind, Core, Distribution, Head, Layers, NetworkConfig, Norm, Precision, QNetwork};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
 use crate::schedule::Schedule;
@@ -97,6 +97,30 @@ fn rainbow() -> DoubleDqnConfig {
     }
 }
 
+/// All that it has, with layers for features.
+fn btr() -> DoubleDqnConfig {
+    let layers = Layers {
+        hidden: vec![32, 32, 32],
+        norm: Norm::Spectral,
+        dropout: Some(0.05),
+        ..Layers::default()
+    };
+    DoubleDqnConfig {
+        noisy: Some(0.5),
+        distribution: Some(IQN),
+        munchausen: Some(MUNCHAUSEN),
+        double: false,
+        head: Head::Dueling,
+        sampler: SamplerConfig::PROPORTIONAL,
+        n_step: 3,
+        network: NetworkConfig {
+            body: BodyKind::Layers(layers),
+            ..config().network
+        },
+        ..config()
+    }
+}
+
 fn run_of(env_threads: usize, seed: u64) -> RunSettings {
     let mut run = RunSettings::new(4_000, seed);
     run.env_threads = env_threads;
@@ -155,6 +179,7 @@ fn each_variant_learns_to_name_the_bit() {
             ..config()
         },
         rainbow(),
+        btr(),
         DoubleDqnConfig {
             noisy: Some(0.5),
             epsilon: EpsilonConfig::Fixed { value: 0.0 },
@@ -608,7 +633,26 @@ fn a_restored_trainer_of_distributions_goes_on_as_the_saved_one() {
         };
         assert_goes_on_exactly(|seed| trainer(&config, seed), 60, 20);
     }
-    assert_goes_on_exactly(|seed| trainer(&rainbow(), seed), 60, 20);
+    for config in [rainbow(), btr()] {
+        assert_goes_on_exactly(|seed| trainer(&config, seed), 60, 20);
+    }
+}
+
+#[test]
+fn the_network_of_btr_has_the_papers_parameters_and_a_vector_for_each_spectral_norm() {
+    let (config, spec) = (
+        DoubleDqnConfig::btr(),
+        coinop_envs::EnvSpec::new(Shape::new(&[4, 84, 84]), 6),
+    );
+    let network = super::trainer::network(&config, &spec, 1, Device::Cpu).unwrap();
+    let conv = |inputs: usize, outputs: usize| (inputs * 9 + 1) * outputs;
+    // Sections of 32, 64 and 64 channels, of which four convolutions each have a vector.
+    let section = |inputs: usize, outputs: usize| conv(inputs, outputs) + 4 * (conv(outputs, outputs) + outputs);
+    // Pooled to 6x6 pixels; cosines of fractions; two streams, with deviations.
+    let features = 64 * 6 * 6;
+    let streams = (features + 1) * 512 * 2 + 513 + 513 * 6;
+    let expected = section(4, 32) + section(32, 64) + section(64, 64) + 65 * features + 2 * streams;
+    assert_eq!(network.params().numel(), expected);
 }
 
 #[test]

@@ -13,7 +13,9 @@
 use std::cell::{OnceCell, RefCell};
 
 use coinop_envs::normalize::Normalization;
+use coinop_envs::rng::Rng;
 use coinop_envs::{Observations, Shape};
+use rand::RngExt;
 use tch::kind::Element;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
@@ -31,6 +33,9 @@ const PIXEL_SCALE: f64 = 1.0 / 255.0;
 
 /// The parameter name of the means subtracted from pixels.
 const CENTER: &str = "center";
+
+/// The name of the random stream of dropout in checkpoints.
+const DROPOUT: &str = "dropout";
 
 /// The converted weights of all layers, valid as long as the parameters do not change: for the outputs of other layers,
 /// and for observations.
@@ -104,6 +109,26 @@ impl Pass<'_> {
     /// If libtorch fails.
     pub fn buffer(&self, buffer: Buffer) -> Result<Tensor, TchError> {
         buffer.values(self.params)?.f_to_kind(self.body.kind())
+    }
+
+    /// Dropout (Srivastava et al. 2014): where there is a gradient, each number becomes 0 with this probability, and the
+    /// others are divided by one minus it; without a gradient, `x` stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If libtorch fails.
+    pub fn dropout(&self, x: &Tensor, probability: f64) -> Result<Tensor, TchError> {
+        if !self.has_gradient() {
+            return Ok(x.shallow_clone());
+        }
+        let kept = (1.0 / (1.0 - probability)) as f32;
+        let mut masks = self.body.masks.borrow_mut();
+        masks.are_drawn = true;
+        let mask: Vec<f32> = (0..x.numel())
+            .map(|_| if masks.rng.random_bool(probability) { 0.0 } else { kept })
+            .collect();
+        let mask = upload(&mask, &x.size(), self.body.device)?;
+        x.f_mul(&mask.f_to_kind(x.kind())?)
     }
 
     /// Whether this pass is for a gradient.
@@ -181,6 +206,15 @@ pub struct Body {
     kept: RefCell<Option<Kept>>,
     /// The means `[1, obs_shape…]` subtracted from pixels, `f32`.
     center: Option<Tensor>,
+    masks: RefCell<Masks>,
+}
+
+/// What the masks of dropout are drawn from. It is part of checkpoints, so that a resumed run draws the same ones.
+#[derive(Debug)]
+struct Masks {
+    rng: Rng,
+    /// Whether there is anything to save.
+    are_drawn: bool,
 }
 
 impl Body {
@@ -214,6 +248,10 @@ impl Body {
             precision: config.precision.resolved(device),
             kept: RefCell::new(None),
             center: None,
+            masks: RefCell::new(Masks {
+                rng: builder.another_rng(),
+                are_drawn: false,
+            }),
         })
     }
 
@@ -273,8 +311,8 @@ impl Body {
 
     /// The features `[n, width]`, in `f32`, of observations `[n, obs_shape…]`, `u8` or `f32`.
     pub(super) fn forward(&self, params: &Params, obs: &Tensor) -> Result<Tensor, AgentError> {
-        if self.layers.iter().any(Spec::averages_batches) {
-            // This pass changes the averages, which libtorch does not count as a new version.
+        if self.layers.iter().any(Spec::is_changed_by_passes) {
+            // libtorch does not count what this pass changes as a new version.
             self.kept.replace(None);
         }
         Ok(self.compute(params, obs, None)?)
@@ -394,10 +432,14 @@ impl Body {
     }
 
     pub(super) fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
-        match &self.center {
-            Some(center) => out.put_tensor(CENTER, center),
-            None => Ok(()),
+        if let Some(center) = &self.center {
+            out.put_tensor(CENTER, center)?;
         }
+        let masks = self.masks.borrow();
+        if masks.are_drawn {
+            out.put(DROPOUT, &masks.rng)?;
+        }
+        Ok(())
     }
 
     pub(super) fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
@@ -407,6 +449,9 @@ impl Body {
             let mut center = Tensor::f_zeros(self.size(1).as_slice(), (Kind::Float, self.device)).map_err(unfit)?;
             from.load_tensor(CENTER, &mut center)?;
             self.set_center(&center).map_err(unfit)?;
+        }
+        if let Ok(rng) = from.get(DROPOUT) {
+            self.masks.replace(Masks { rng, are_drawn: true });
         }
         Ok(())
     }

@@ -4,11 +4,11 @@ use coinop_envs::memory;
 use coinop_envs::rng::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use super::onnx::{Computed, Graph, Name, float, int, ints};
 use crate::AgentError;
-use crate::init::Init;
+use crate::init::{Init, gaussian};
 use crate::params::Params;
 
 /// The gain of orthogonal weights in layers followed by a rectifier.
@@ -16,6 +16,12 @@ pub(super) const HIDDEN_GAIN: f64 = std::f64::consts::SQRT_2;
 
 /// Added to variances before their root.
 const NORM_EPSILON: f64 = 1e-5;
+
+/// What is divided by instead of a smaller norm.
+const SMALLEST_NORM: f64 = 1e-12;
+
+/// The steps of power iteration when a weight has just been drawn.
+const FIRST_STEPS: usize = 15;
 
 /// The weight of a batch in the running statistics of batch normalisation.
 const NORM_MOMENTUM: f64 = 0.1;
@@ -49,6 +55,9 @@ pub enum Norm {
     /// Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167). With a gradient it uses the statistics of the
     /// batch, and averages them; without, it uses the averages, which are absorbed into the layer's weights.
     Batch,
+    /// Spectral normalisation (Miyato et al. 2018, arXiv 1802.05957), of the weight instead of the outputs: it is divided
+    /// by its largest singular value. That is estimated by power iteration, one step in each pass with a gradient.
+    Spectral,
 }
 
 /// What a layer computes, and where its parameters are.
@@ -66,12 +75,14 @@ enum Op {
     Linear,
 }
 
-/// Where the parameters of a normalisation are: gain and bias, and for batches the averaged mean and variance.
+/// Where the parameters of a normalisation are: gain and bias, and for batches the averaged mean and variance; or the
+/// first left singular vector of the weight.
 #[derive(Clone, Copy, Debug)]
 enum NormSpec {
     None,
     Layer { gain: usize },
     Batch { gain: usize, mean: usize },
+    Spectral { vector: usize },
 }
 
 /// The parameters of a layer, ready to compute with.
@@ -84,7 +95,7 @@ pub(super) struct Weights {
 
 #[derive(Debug)]
 enum NormWeights {
-    /// None, or one that is absorbed into the weights.
+    /// None, or one within the weights.
     None,
     Layer {
         gain: Tensor,
@@ -103,12 +114,13 @@ impl Spec {
         matches!(self.op, Op::Conv { .. })
     }
 
-    pub(super) fn averages_batches(&self) -> bool {
-        matches!(self.norm, NormSpec::Batch { .. })
+    /// Whether a pass with a gradient changes its averages, or its singular vector.
+    pub(super) fn is_changed_by_passes(&self) -> bool {
+        matches!(self.norm, NormSpec::Batch { .. } | NormSpec::Spectral { .. })
     }
 
     /// The layer's parameters as `kind`; the weight is multiplied by `scale`. `for_gradient` is false where batch
-    /// normalisation uses its averages.
+    /// normalisation uses its averages, and spectral normalisation its singular vector as it is.
     pub(super) fn weights(
         &self,
         params: &Params,
@@ -120,12 +132,20 @@ impl Spec {
             params.leaf(self.weight).shallow_clone(),
             params.leaf(self.weight + 1).shallow_clone(),
         );
+        if let NormSpec::Spectral { vector } = self.norm {
+            let vector = params.leaf(vector);
+            if for_gradient {
+                // Changed without a new version, which would forbid the gradient of an earlier pass.
+                iterate_power(&weight, &mut vector.f_data()?, 1)?;
+            }
+            weight = weight.f_div(&largest_singular_value(&weight, vector)?)?;
+        }
         if let Some(scale) = scale {
             weight = weight.f_mul_scalar(scale)?;
         }
         let leaf = |at: usize| params.leaf(at).f_to_kind(kind);
         let norm = match self.norm {
-            NormSpec::None => NormWeights::None,
+            NormSpec::None | NormSpec::Spectral { .. } => NormWeights::None,
             NormSpec::Layer { gain } => NormWeights::Layer {
                 gain: leaf(gain)?,
                 bias: leaf(gain + 1)?,
@@ -218,7 +238,7 @@ impl Spec {
             }
         };
         let NormWeights::Layer { gain, bias } = norm else {
-            // That of batches is absorbed.
+            // The others are within the weights.
             return Ok(Computed { name, is_picture });
         };
         let turned = |graph: &mut Graph, x: &Name, order: &[i64]| match is_picture {
@@ -232,6 +252,37 @@ impl Spec {
         let name = turned(graph, &x, &[0, 3, 1, 2]);
         Ok(Computed { name, is_picture })
     }
+}
+
+/// A weight as a matrix with a row for each output.
+fn matrix(weight: &Tensor) -> Result<Tensor, TchError> {
+    weight.f_flatten(1, -1)
+}
+
+/// Takes steps of power iteration: they bring `vector` `[outputs]` closer to the first left singular vector of a weight
+/// (Miyato et al. 2018, algorithm 1).
+fn iterate_power(weight: &Tensor, vector: &mut Tensor, steps: usize) -> Result<(), TchError> {
+    let unit = |x: Tensor| x.f_div(&x.f_norm()?.f_clamp_min(SMALLEST_NORM)?);
+    no_grad(|| {
+        let matrix = matrix(weight)?;
+        for _ in 0..steps {
+            let right = unit(matrix.f_tr()?.f_mv(vector)?)?;
+            vector.f_copy_(&unit(matrix.f_mv(&right)?)?)?;
+        }
+        Ok(())
+    })
+}
+
+/// The largest singular value of a weight `W` with the first left singular vector `u`: `|Wᵀu|`, whose gradient is `u vᵀ`
+/// with the first right singular vector `v`, as in Miyato et al. 2018.
+fn largest_singular_value(weight: &Tensor, vector: &Tensor) -> Result<Tensor, TchError> {
+    // A copy, because later passes change the vector and the gradient needs that of this one.
+    let vector = no_grad(|| vector.f_detach_copy())?;
+    matrix(weight)?
+        .f_tr()?
+        .f_mv(&vector)?
+        .f_norm()?
+        .f_clamp_min(SMALLEST_NORM)
 }
 
 /// Flattens each sample, pictures pixel by pixel.
@@ -389,9 +440,26 @@ impl<'a> TorsoBuilder<'a> {
                 push("variance", 1.0)?;
                 NormSpec::Batch { gain, mean }
             }
+            Norm::Spectral => {
+                // Among the parameters like the averages of batches, for the same reasons.
+                let numbers: Vec<f32> = (0..outputs).map(|_| gaussian(self.rng) as f32).collect();
+                let mut values = Tensor::f_from_slice(&numbers)?;
+                iterate_power(&self.values[weight].1, &mut values, FIRST_STEPS)?;
+                self.values.push((format!("{number}_norm_vector"), values));
+                NormSpec::Spectral {
+                    vector: self.values.len() - 1,
+                }
+            }
         };
         self.layers.push(Spec { op, weight, norm });
         Ok(Layer(self.layers.len() - 1))
+    }
+
+    /// Another stream of random numbers. Initial weights do not depend on whether there is one.
+    pub(super) fn another_rng(&self) -> Rng {
+        let mut rng = self.rng.clone();
+        rng.long_jump();
+        rng
     }
 
     /// The torso's layers so far.

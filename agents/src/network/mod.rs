@@ -76,7 +76,7 @@ pub use torso::{Activation, Torso, register};
 /// assert!(matches!(config.body, BodyKind::Layers(_)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// The body.
@@ -95,16 +95,27 @@ impl NetworkConfig {
         let is_size = |size: &i64| (1..=65_536).contains(size);
         match &self.body {
             BodyKind::Registered(name) => torso::find(name).map(drop),
-            BodyKind::Impala(Impala { channels, hidden, .. }) => {
+            BodyKind::Impala(Impala {
+                channels,
+                hidden,
+                max_pool,
+                ..
+            }) => {
                 let good = !channels.is_empty() && channels.iter().all(is_size);
                 let reason = "it must be at least one number, each from 1 to 65536";
                 check(good, "network.body.impala.channels", format!("{channels:?}"), reason)?;
                 let reason = "it must be between 1 and 65536";
-                check(is_size(hidden), "network.body.impala.hidden", hidden, reason)
+                check(is_size(hidden), "network.body.impala.hidden", hidden, reason)?;
+                let size = max_pool.unwrap_or(1);
+                let reason = "it must be between 1 and 256";
+                check((1..=256).contains(&size), "network.body.impala.max_pool", size, reason)
             }
             kind => {
                 let Layers {
-                    convolutions, hidden, ..
+                    convolutions,
+                    hidden,
+                    dropout,
+                    ..
                 } = kind.layers();
                 let good = convolutions
                     .iter()
@@ -118,7 +129,11 @@ impl NetworkConfig {
                 )?;
                 let good = !hidden.is_empty() && hidden.iter().all(is_size);
                 let reason = "it must be at least one number, each from 1 to 65536";
-                check(good, "network.body.layers.hidden", format!("{hidden:?}"), reason)
+                check(good, "network.body.layers.hidden", format!("{hidden:?}"), reason)?;
+                let probability = dropout.unwrap_or(0.0);
+                let reason = "it must be at least 0 and less than 1";
+                let good = (0.0..1.0).contains(&probability);
+                check(good, "network.body.layers.dropout", probability, reason)
             }
         }
     }
@@ -129,15 +144,20 @@ impl NetworkConfig {
         check(self.core == Core::None, "network.core", "lstm", reason)
     }
 
-    /// Checks that there is no batch normalisation, which workers with networks of their own could not share.
-    pub(crate) fn check_no_batch_norm(&self) -> Result<(), AgentError> {
-        let norm = match &self.body {
-            BodyKind::Impala(impala) => impala.norm,
-            BodyKind::Layers(layers) => layers.norm,
-            _ => Norm::None,
+    /// Checks that a pass with a gradient changes nothing in the network: workers do not share what it would change.
+    pub(crate) fn check_for_workers(&self) -> Result<(), AgentError> {
+        let (name, norm, dropout) = match &self.body {
+            BodyKind::Impala(impala) => ("network.body.impala.norm", impala.norm, None),
+            BodyKind::Layers(layers) => ("network.body.layers.norm", layers.norm, layers.dropout),
+            _ => return Ok(()),
         };
         let reason = "workers learn from one environment each, which are no batches: it must be none or layer";
-        check(norm != Norm::Batch, "network.body.layers.norm", "batch", reason)
+        check(norm != Norm::Batch, name, "batch", reason)?;
+        let reason = "workers do not share their estimates of singular values: it must be none or layer";
+        check(norm != Norm::Spectral, name, "spectral", reason)?;
+        let probability = dropout.unwrap_or(0.0);
+        let reason = "workers have no dropout: it must be left out";
+        check(dropout.is_none(), "network.body.layers.dropout", probability, reason)
     }
 }
 
@@ -155,7 +175,7 @@ impl NetworkConfig {
 /// assert_eq!(wide, BodyKind::Impala(Impala { channels: vec![32, 64, 64], ..Impala::default() }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BodyKind {
     /// The network of the Nature DQN paper (Mnih et al. 2015).
@@ -187,8 +207,12 @@ pub struct Impala {
     pub channels: Vec<i64>,
     /// The width of the fully connected layer.
     pub hidden: i64,
-    /// What normalises the outputs of its layers.
+    /// What normalises its layers; `spectral` only the convolutions of residual blocks.
     pub norm: Norm,
+    /// Pools the last section's pictures to this height and width, whatever their size (adaptive max-pooling); `None` for
+    /// pictures as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pool: Option<i64>,
 }
 
 impl Default for Impala {
@@ -197,6 +221,7 @@ impl Default for Impala {
             channels: vec![16, 32, 32],
             hidden: 256,
             norm: Norm::None,
+            max_pool: None,
         }
     }
 }
@@ -210,7 +235,7 @@ impl Default for Impala {
 /// assert_eq!((layers.norm, layers.convolutions.len()), (Norm::Layer, 0));
 /// # Ok::<(), toml::de::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Layers {
     /// Convolutions without padding, in order: filters, kernel size, stride. With convolutions, observations must have
@@ -228,6 +253,11 @@ pub struct Layers {
     /// Whether the input of a layer is added to its output where both have the same size.
     #[serde(default)]
     pub skip: bool,
+    /// The probability of dropout after each fully connected layer (Srivastava et al. 2014): where a gradient is computed,
+    /// outputs become 0 with this probability, and the others are divided by one minus it. A recurrent core has none
+    /// between its steps (Zaremba et al. 2014, arXiv 1409.2329). `None` for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
 }
 
 impl BodyKind {

@@ -324,7 +324,7 @@ fn a_residual_block_adds_what_it_computes_to_its_input() {
     let impala = BodyKind::Impala(Impala {
         channels: vec![2],
         hidden: 3,
-        norm: Norm::None,
+        ..Impala::default()
     });
     let network = network(impala, &[1, 6, 6]).unwrap();
     let params = network.params();
@@ -462,6 +462,198 @@ fn a_batch_norm_is_absorbed_into_weights_where_there_is_no_gradient() {
 }
 
 #[test]
+fn a_spectral_norm_divides_weights_by_the_largest_singular_values_that_power_iteration_finds() {
+    let kind = BodyKind::Layers(Layers {
+        hidden: vec![2],
+        norm: Norm::Spectral,
+        ..Layers::default()
+    });
+    let network = network(kind.clone(), &[3]).unwrap();
+    let params = network.params();
+    let named = |name: &str| params.named().find(|(known, _)| *known == name).unwrap().1;
+    let set = |name: &str, values: &[f32]| {
+        let values = Tensor::from_slice(values).view_as(named(name));
+        no_grad(|| named(name).shallow_clone().copy_(&values));
+    };
+    set("1_hidden_weight", &[1.0, 2.0, -3.0, -1.0, 0.5, 1.0]);
+    set("1_hidden_bias", &[0.0, 0.0]);
+    set("1_norm_vector", &[0.6, 0.8]);
+    let x = Tensor::from_slice(&[1.0f32, 0.0, 0.0]).view([1, 3]);
+    let divisor = |features: Tensor| 1.0 / features.double_value(&[0, 0]);
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-5, "{a} is not {b}");
+    // By hand: Wᵀu = (-.2, 1.6, -1), which W maps to (6, 0), so that u = (1, 0) and |Wᵀu| = sqrt(14). The others are those of
+    // PyTorch's torch.nn.utils.parametrizations.spectral_norm.
+    for expected in [14f64.sqrt(), 3.835_807, 3.836_867] {
+        near(divisor(network.body().forward(params, &x).unwrap()), expected);
+        // Without a gradient, no step is taken.
+        near(divisor(network.body().infer(params, &x).unwrap()), expected);
+    }
+    // The gradient through the divisor is PyTorch's, too.
+    let units = Tensor::eye(3, (Kind::Float, Device::Cpu));
+    let features = network.body().forward(params, &units).unwrap();
+    let factors = Tensor::arange_start(1, 7, (Kind::Float, Device::Cpu)).view([3, 2]);
+    let gradient = params.gradient(&(features * factors).sum(Kind::Float)).unwrap();
+    for (i, expected) in [-0.050_756, 0.309_918, 0.813_512, 0.074_814, 1.155_909, 1.368_316]
+        .into_iter()
+        .enumerate()
+    {
+        near(gradient.double_value(&[i as i64]), expected);
+    }
+    // Neither has the vector a gradient: 6 weights, 2 biases, then the vector.
+    assert_eq!(gradient.narrow(0, 8, 2).abs().max().double_value(&[]), 0.0);
+}
+
+#[test]
+fn a_spectral_norm_ends_at_the_singular_value_and_is_copied_and_saved_with_the_weights() {
+    let kind = BodyKind::Impala(Impala {
+        channels: vec![4],
+        hidden: 6,
+        norm: Norm::Spectral,
+        max_pool: Some(3),
+    });
+    let shape = [3, 10, 8];
+    let network = network(kind.clone(), &shape).unwrap();
+    let params = network.params();
+    let input = network.body().input(&pixels(2, &shape)).unwrap();
+    for _ in 0..500 {
+        let _ = answer(&network, &input);
+    }
+    let named = |name: &str| params.named().find(|(known, _)| *known == name).unwrap().1;
+    // Of the five convolutions, the first one is outside of the residual blocks: it and the hidden layer are as they are.
+    let conv = |number: usize, x: &Tensor| {
+        let weight = named(&format!("{number}_conv_weight"));
+        let weight = match number {
+            1 => weight.shallow_clone(),
+            _ => weight / weight.flatten(1, -1).svd(true, true).1.max(),
+        };
+        let bias = named(&format!("{number}_conv_bias"));
+        x.conv2d(&weight, Some(bias), [1, 1], [1, 1], [1, 1], 1)
+    };
+    let x = conv(1, &(input.to_kind(Kind::Float) / 255.0)).max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+    let x = &x + conv(3, &conv(2, &x.relu()).relu());
+    let x = &x + conv(5, &conv(4, &x.relu()).relu());
+    let x = x
+        .relu()
+        .adaptive_max_pool2d([3, 3])
+        .0
+        .permute([0, 2, 3, 1])
+        .flatten(1, -1);
+    let expected = x.linear(named("6_hidden_weight"), Some(named("6_hidden_bias"))).relu();
+    let found = network.body().infer(params, &input).unwrap();
+    assert!(largest_difference(&found, &expected) < 1e-4);
+    // Its vectors go wherever the weights go.
+    let head = Head::Plain;
+    let (online, mut target) = (q_network(kind.clone(), head, &shape), q_network(kind, head, &shape));
+    for _ in 0..3 {
+        let _ = online.forward(&input).unwrap();
+    }
+    assert_ne!(online.infer(&input).unwrap(), target.infer(&input).unwrap());
+    target.copy_from(&online).unwrap();
+    assert_eq!(online.infer(&input).unwrap(), target.infer(&input).unwrap());
+}
+
+#[test]
+fn adaptive_pooling_takes_the_largest_pixels_of_regions_that_cover_the_picture() {
+    // Without channels of its own to compute with, a section of one channel whose convolution copies the picture, and whose
+    // blocks are 0: what is left is pooled twice. Each side of 9 becomes 5, and 5 becomes 2: pixels 0 to 2, and 2 to 4.
+    let kind = BodyKind::Impala(Impala {
+        channels: vec![1],
+        hidden: 3,
+        max_pool: Some(2),
+        ..Impala::default()
+    });
+    let network = network(kind, &[1, 9, 9]).unwrap();
+    let params = network.params();
+    no_grad(|| {
+        for i in 0..10 {
+            let _ = params.leaf(i).shallow_clone().zero_();
+        }
+        let _ = params.leaf(0).get(0).get(0).get(1).get(1).fill_(255.0);
+    });
+    // One pixel is 7, in the column and the row that pooling makes 3: the last region has it.
+    let mut picture = vec![1u8; 81];
+    picture[9 * 6 + 6] = 7;
+    let x = network.body().input(&picture).unwrap();
+    let pooled = Tensor::from_slice(&[1.0f32, 1.0, 1.0, 7.0]).view([1, 4]);
+    let expected = pooled.linear(params.leaf(10), Some(params.leaf(11))).relu();
+    let found = network.body().forward(params, &x).unwrap();
+    assert!(largest_difference(&found, &expected) < 1e-5);
+}
+
+#[test]
+fn dropout_is_for_gradients_alone_keeps_the_mean_and_goes_on_from_a_checkpoint() {
+    let kind = |dropout| {
+        BodyKind::Layers(Layers {
+            hidden: vec![4_000],
+            dropout,
+            ..Layers::default()
+        })
+    };
+    let make = |dropout| network(kind(dropout), &[3]).unwrap();
+    let (dropped, plain) = (make(Some(0.25)), make(None));
+    // The initial weights do not depend on it.
+    assert_eq!(dropped.params().flat(), plain.params().flat());
+    let x = dropped.body().input(&[1.0f32, -2.0, 0.5]).unwrap();
+    let features = |network: &ActorCritic| network.body().forward(network.params(), &x).unwrap().detach();
+    let whole = features(&plain);
+    assert_eq!(dropped.body().infer(dropped.params(), &x).unwrap(), whole);
+    let first = features(&dropped);
+    let positive = whole.gt(0.0);
+    let zeros = first
+        .eq(0.0)
+        .logical_and(&positive)
+        .to_kind(Kind::Float)
+        .sum(Kind::Float)
+        .double_value(&[]);
+    let share = zeros / positive.to_kind(Kind::Float).sum(Kind::Float).double_value(&[]);
+    // Of about 2,000 outputs above 0; the standard deviation is 0.01.
+    assert!((share - 0.25).abs() < 0.05, "{share}");
+    let kept = first.ne(0.0).to_kind(Kind::Float);
+    assert!(largest_difference(&first, &(&whole * kept / 0.75)) < 1e-5);
+    // Masks differ from pass to pass, and a restored network draws those that would have come next.
+    let mut section = crate::Section::default();
+    crate::Checkpoint::save(&dropped, &mut section).unwrap();
+    let next = features(&dropped);
+    assert_ne!(next, first);
+    let mut restored = make(Some(0.25));
+    crate::Checkpoint::load(&mut restored, &section).unwrap();
+    assert_eq!(features(&restored), next);
+    let error = network(kind(Some(1.0)), &[3]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "network.body.layers.dropout = 1: it must be at least 0 and less than 1"
+    );
+}
+
+#[test]
+fn what_workers_do_not_share_is_refused_for_them() {
+    let error = |body: &str| {
+        let kind: BodyKind =
+            toml::from_str::<std::collections::BTreeMap<String, BodyKind>>(body).unwrap()["body"].clone();
+        config(kind, Precision::Float32)
+            .check_for_workers()
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(error("body = { layers = { hidden = [9], norm = 'layer' } }"), Ok(()));
+    for (body, expected) in [
+        (
+            "body = { layers = { hidden = [9], norm = 'batch' } }",
+            "network.body.layers.norm = batch: workers learn from one environment each, which are no batches: it must be none or layer",
+        ),
+        (
+            "body = { impala = { norm = 'spectral' } }",
+            "network.body.impala.norm = spectral: workers do not share their estimates of singular values: it must be none or layer",
+        ),
+        (
+            "body = { layers = { hidden = [9], dropout = 0.5 } }",
+            "network.body.layers.dropout = 0.5: workers have no dropout: it must be left out",
+        ),
+    ] {
+        assert_eq!(error(body), Err(expected.to_owned()));
+    }
+}
+
+#[test]
 fn a_registered_torso_is_whatever_its_closure_computes() {
     // Two convolutions side by side, added to constants: nothing that is a list of layers.
     let kind = registered("side-by-side", |builder| {
@@ -520,6 +712,8 @@ fn a_body_is_written_as_it_is_read() {
         "\"impala\"",
         "\"something\"",
         r#"{"impala":{"channels":[8],"hidden":32,"norm":"layer"}}"#,
+        r#"{"impala":{"channels":[8],"hidden":32,"norm":"spectral","max_pool":6}}"#,
+        r#"{"layers":{"convolutions":[],"hidden":[9],"activation":"relu","norm":"none","skip":false,"dropout":0.1}}"#,
         r#"{"layers":{"convolutions":[[8,3,1]],"hidden":[9],"activation":"elu","norm":"none","skip":true}}"#,
     ] {
         let body: BodyKind = serde_json::from_str(text).unwrap();

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
 use super::body::{Observed, Pass};
-use super::layer::{Convolution, Layer, Spec, TorsoBuilder};
-use super::onnx::{Computed, Graph, ints};
+use super::layer::{Convolution, Layer, Norm, Spec, TorsoBuilder};
+use super::onnx::{Computed, Graph, Name, int, ints};
 use super::{BodyKind, wrong_shape};
 use crate::AgentError;
 use crate::params::Params;
@@ -160,6 +160,26 @@ impl Activation {
     }
 }
 
+/// Adds adaptive max-pooling to a graph, for which ONNX has no operator: first of the rows of each region, then of its
+/// columns. Region `i` of `to` on a side of `n` pixels has those from `floor(i n / to)` to `ceil((i + 1) n / to) - 1`,
+/// as in libtorch.
+fn adaptive_max_pool(graph: &mut Graph, x: &Name, from: [i64; 2], to: i64) -> Name {
+    let mut x = x.clone();
+    for (axis, n) in [2, 3].into_iter().zip(from) {
+        let mut regions = Vec::new();
+        for i in 0..to {
+            let [start, end, axes] =
+                [i * n / to, ((i + 1) * n + to - 1) / to, axis].map(|value| graph.lengths(&[value]));
+            let region = graph.node("Slice", &[&x, &start, &end, &axes], Vec::new());
+            let attributes = vec![ints("axes", &[axis]), int("keepdims", 1)];
+            regions.push(graph.node("ReduceMax", &[&region], attributes));
+        }
+        let regions: Vec<&Name> = regions.iter().collect();
+        x = graph.node("Concat", &regions, vec![int("axis", axis)]);
+    }
+    x
+}
+
 /// A step of a [`Sequence`].
 enum Step {
     /// A layer and its activation.
@@ -168,6 +188,13 @@ enum Step {
     Skip(Layer, Activation),
     /// The largest of 3x3 pixels, with a stride of 2 and padding.
     MaxPool,
+    /// The largest pixels of `to` times `to` regions that cover a picture of this height and width.
+    AdaptiveMaxPool {
+        from: [i64; 2],
+        to: i64,
+    },
+    /// Dropout with this probability, where there is a gradient.
+    Dropout(f64),
     Activation(Activation),
     /// Layers whose output is added to their input.
     Residual(Sequence),
@@ -267,6 +294,7 @@ impl Sequence {
             let layer = builder.normalized_linear(width, self.flat(), list.norm)?;
             self.size = Size::Flat(width);
             self.add(layer, before, list);
+            self.steps.extend(list.dropout.map(Step::Dropout));
         }
         Ok(self)
     }
@@ -289,14 +317,18 @@ impl Sequence {
         without: usize,
         builder: &mut TorsoBuilder<'_>,
     ) -> Result<Self, AgentError> {
-        let convolution = Convolution {
+        let convolution = |norm: Norm| Convolution {
             padding: 1,
-            norm: impala.norm,
+            norm,
             ..Convolution::new(3, 1)
+        };
+        let outer_norm = match impala.norm {
+            Norm::Spectral => Norm::None,
+            norm => norm,
         };
         let too_small = |builder: &TorsoBuilder<'_>| wrong_shape(kind, builder.obs_shape(), "it is no picture");
         for &channels in &impala.channels {
-            let layer = self.convolve(channels, convolution, builder)?;
+            let layer = self.convolve(channels, convolution(outer_norm), builder)?;
             let layer = layer.ok_or_else(|| too_small(builder))?;
             self.steps.push(Step::Layer(layer, None));
             self.pool();
@@ -307,7 +339,7 @@ impl Sequence {
                 };
                 for _ in 0..2 {
                     block.steps.push(Step::Activation(Activation::Relu));
-                    let layer = block.convolve(channels, convolution, builder)?;
+                    let layer = block.convolve(channels, convolution(impala.norm), builder)?;
                     let layer = layer.ok_or_else(|| too_small(builder))?;
                     block.steps.push(Step::Layer(layer, None));
                 }
@@ -315,8 +347,9 @@ impl Sequence {
             }
         }
         self.steps.push(Step::Activation(Activation::Relu));
+        self.pool_to(impala.max_pool);
         if without == 0 {
-            let layer = builder.normalized_linear(impala.hidden, self.flat(), impala.norm)?;
+            let layer = builder.normalized_linear(impala.hidden, self.flat(), outer_norm)?;
             self.size = Size::Flat(impala.hidden);
             self.steps.push(Step::Layer(layer, Some(Activation::Relu)));
         }
@@ -328,6 +361,15 @@ impl Sequence {
             (*height, *width) = ((*height + 1) / 2, (*width + 1) / 2);
         }
         self.steps.push(Step::MaxPool);
+    }
+
+    /// Pools the picture to `size` times `size` pixels.
+    fn pool_to(&mut self, size: Option<i64>) {
+        if let (Size::Picture { height, width, .. }, Some(to)) = (&mut self.size, size) {
+            let from = [*height, *width];
+            (*height, *width) = (to, to);
+            self.steps.push(Step::AdaptiveMaxPool { from, to });
+        }
     }
 
     pub(super) fn into_torso(self) -> Torso {
@@ -386,6 +428,14 @@ impl Sequence {
                         ..before
                     }
                 }
+                Step::AdaptiveMaxPool { from, to } => {
+                    let before = input(graph, &x);
+                    Computed {
+                        name: adaptive_max_pool(graph, &before.name, *from, *to),
+                        ..before
+                    }
+                }
+                Step::Dropout(_) => input(graph, &x),
                 Step::Activation(activation) => {
                     let before = input(graph, &x);
                     activation.onnx(graph, before)
@@ -420,6 +470,8 @@ impl Sequence {
                     out.f_add(&input()?)?
                 }
                 Step::MaxPool => input()?.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?,
+                Step::AdaptiveMaxPool { to, .. } => input()?.f_adaptive_max_pool2d([*to, *to])?.0,
+                Step::Dropout(probability) => pass.dropout(&input()?, *probability)?,
                 Step::Activation(activation) => activation.apply(&input()?)?,
                 Step::Residual(block) => {
                     let input = input()?;

@@ -9,7 +9,7 @@ use super::*;
 use crate::algorithm::RunSettings;
 use crate::explore::EpsilonConfig;
 use crate::init::Init;
-use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Precision, RecurrentState};
+use crate::network::{ActorCritic, BodyKind, Core, Layers, NetworkConfig, Norm, Precision, RecurrentState};
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
 use crate::schedule::Schedule;
 use crate::test_help::{
@@ -150,6 +150,13 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
     let recurrent = OnPolicyConfig {
         network: NetworkConfig {
             core: Core::Lstm,
+            // With what a pass with a gradient changes.
+            body: BodyKind::Layers(Layers {
+                hidden: vec![16, 16],
+                norm: Norm::Spectral,
+                dropout: Some(0.1),
+                ..Layers::default()
+            }),
             ..config.network
         },
         ..config
