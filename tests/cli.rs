@@ -600,7 +600,7 @@ fn an_environment_of_features_is_trained_and_evaluated_and_has_no_protocol() {
         ),
         (
             "train cartpole --set network.body={layers={width=64}}",
-            "error: unknown field `width`, expected one of `convolutions`, `hidden`, `activation`, `norm`, `skip` in `ppo.network.body.layers.width`",
+            "error: unknown field `width`, expected one of `convolutions`, `hidden`, `activation`, `norm`, `skip`, `dropout` in `ppo.network.body.layers.width`",
         ),
         (
             "bench replay --env=cartpole",
