@@ -65,7 +65,7 @@ pub struct A3cConfig {
     pub entropy_weight: f64,
     /// Weight of the value loss.
     pub value_weight: f64,
-    /// The maximum norm of a rollout's gradient, which is a sum over its steps; `None` for none.
+    /// Clips the norm of a rollout's gradient, a sum over its steps, to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The network.

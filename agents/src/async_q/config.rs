@@ -64,7 +64,7 @@ pub struct AsyncQConfig {
     /// seed, as in the paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_learning_rate: Option<f64>,
-    /// The maximum norm of a rollout's gradient, which is a sum over its steps; `None` for none.
+    /// Clips the norm of a rollout's gradient, a sum over its steps, to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The probability of a random action in evaluations that sample.

@@ -53,7 +53,7 @@ pub struct DistillConfig {
     pub learning_rate: Schedule,
     /// Weight of the squared error between the values of student and teacher, relative to these, if the teacher has any.
     pub value_weight: f64,
-    /// The maximum global norm of the gradient; `None` for none.
+    /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The student's network.

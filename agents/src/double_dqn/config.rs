@@ -91,11 +91,10 @@ pub struct DoubleDqnConfig {
     pub n_step: usize,
     /// Discount per agent step.
     pub gamma: f64,
-    /// The bound on an error's gradient, with quantiles the threshold kappa of the Huber loss; `None` for none. C51 does
-    /// not use it.
+    /// Bounds the gradient of an error, if given; with quantiles, the threshold kappa of the Huber loss. C51 does not use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_clip: Option<f64>,
-    /// The maximum global norm of the gradient; `None` for none.
+    /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The learning rate.
@@ -106,16 +105,16 @@ pub struct DoubleDqnConfig {
     pub network: NetworkConfig,
     /// The head of the network.
     pub head: Head,
-    /// The distribution of returns that is learned in place of action values; `None` for none.
+    /// Learns distributions of returns instead of action values, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distribution: Option<Distribution>,
-    /// The initial deviation `sigma_0` of noisy layers (Fortunato et al. 2017, arXiv 1706.10295): all fully connected layers
-    /// draw noise for every step and every update, and learn how much of it. It explores in place of an epsilon, which should
-    /// be 0 then. `None` for layers without noise.
+    /// Makes all fully connected layers noisy, if given (Fortunato et al. 2017, arXiv 1706.10295): they draw noise for every
+    /// step and every update, with deviations that are learned and begin at this `sigma_0 / sqrt(inputs)`. Noise explores
+    /// instead of an epsilon, which should then be 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noisy: Option<f64>,
-    /// The log-policy in rewards and values; `None` for none. With n-step returns it is added to the first reward. It has
-    /// no next action to select, so that `double` must be false, and no targets for C51.
+    /// Adds the log-policy to rewards and values, if given; with n-step returns, to the first reward. It averages over next
+    /// actions instead of selecting one, so `double` must be false. It cannot be combined with C51.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub munchausen: Option<Munchausen>,
     /// How transitions are sampled.

@@ -40,24 +40,24 @@ const CLASSIC: Preset = Preset::new("fast", include_str!("../../presets/impala-c
 pub struct ImpalaConfig {
     /// The number of actors, each a thread with a copy of the network.
     pub actors: usize,
-    /// Environments of each actor, which step together.
+    /// Environments per actor, stepped together.
     pub envs_per_actor: usize,
     /// Whether to subtract from every pixel its mean over the first batch, which is not learned from. The background
     /// becomes 0, so that the network sees what moves. For pixels only.
     pub center_pixels: bool,
     /// Agent steps per environment and rollout.
     pub rollout_steps: usize,
-    /// Rollouts of actors in the batch of an update: `envs_per_actor` trajectories each.
+    /// Rollouts per update, of `envs_per_actor` trajectories each.
     pub batch_rollouts: usize,
-    /// How many rollouts of an actor may wait for the learner. With more, nobody waits as often, and policies are older.
+    /// Rollouts of each actor that may wait in the queue. With more, actors and learner wait less, but policies are older.
     pub queue_rollouts: usize,
     /// Discount per agent step.
     pub gamma: f64,
-    /// A factor of the trace of V-trace; 1 is the paper's.
+    /// A factor of V-trace's coefficients `c`; 1 in the paper.
     pub lambda: f64,
-    /// The most that the ratio of the policies counts in an error of the values and in the policy's gradient, rho-bar.
+    /// The upper bound of the importance ratio in temporal-difference errors and in the policy gradient, rho-bar.
     pub rho_clip: f64,
-    /// The most that it counts in the trace, c-bar.
+    /// The upper bound of the importance ratio in V-trace's coefficients `c`, c-bar.
     pub c_clip: f64,
     /// The learning rate.
     pub learning_rate: Schedule,
@@ -65,16 +65,16 @@ pub struct ImpalaConfig {
     pub entropy_weight: f64,
     /// Weight of the value loss.
     pub value_weight: f64,
-    /// A factor of the total loss, which is a mean over the batch.
+    /// Multiplies the total loss, which is a mean over the batch.
     pub loss_scale: f64,
-    /// The maximum global norm of the gradient; `None` for none.
+    /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
-    /// Exploration in addition to the policy's own randomness. V-trace corrects for it: the policy without it learns.
+    /// Exploration in addition to the policy's own randomness; V-trace corrects for it.
     pub epsilon: EpsilonConfig,
 }
 

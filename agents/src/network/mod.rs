@@ -255,7 +255,7 @@ pub struct Layers {
     pub skip: bool,
     /// The probability of dropout after each fully connected layer (Srivastava et al. 2014): where a gradient is computed,
     /// outputs become 0 with this probability, and the others are divided by one minus it. A recurrent core has none
-    /// between its steps (Zaremba et al. 2014, arXiv 1409.2329). `None` for none.
+    /// between its steps (Zaremba et al. 2014, arXiv 1409.2329).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
 }

@@ -57,7 +57,7 @@ pub struct OnPolicyConfig {
     pub value_weight: f64,
     /// A factor of the total loss.
     pub loss_scale: f64,
-    /// The maximum global norm of the gradient; `None` for none.
+    /// Clips the global norm of the gradient to this maximum, if given.
     pub max_grad_norm: Option<f64>,
     /// The network.
     pub network: NetworkConfig,

@@ -54,7 +54,7 @@ pub struct PaacConfig {
     pub value_weight: f64,
     /// A factor of the total loss. Use it for papers that sum over a rollout where others average.
     pub loss_scale: f64,
-    /// The maximum global norm of the gradient; `None` for none.
+    /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The network.

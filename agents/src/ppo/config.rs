@@ -69,7 +69,7 @@ pub struct PpoConfig {
     pub entropy_weight: f64,
     /// Weight of the value loss.
     pub value_weight: f64,
-    /// The maximum global norm of the gradient; `None` for none.
+    /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The network.

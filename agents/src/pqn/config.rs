@@ -55,7 +55,7 @@ pub struct PqnConfig {
     pub lambda: f64,
     /// The learning rate.
     pub learning_rate: Schedule,
-    /// The maximum global norm of the gradient; `None` for none.
+    /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
     /// The epsilon of evaluations that sample.
