@@ -278,19 +278,23 @@ impl<O: Copy + Default> Rollout<O> {
         self.advantages.iter().zip(&self.values).map(|(a, v)| a + v).collect()
     }
 
-    /// Normalises the advantages to mean 0 and standard deviation 1.
-    pub fn normalize_advantages(&mut self) {
-        // In double precision: a rollout of many environments has tens of thousands of samples.
-        let Ok(()) = self.normalize_advantages_over(Ok::<f64, Infallible>);
+    /// Normalises the advantages to mean 0 and standard deviation 1, or less if their deviation is less than `min_std`.
+    pub fn normalize_advantages(&mut self, min_std: f64) {
+        let Ok(()) = self.normalize_advantages_over(min_std, Ok::<f64, Infallible>);
     }
 
     /// The same over the rollouts of several ranks: `mean_of` is the mean of a number over all of them.
-    pub(crate) fn normalize_advantages_over<E>(&mut self, mean_of: impl Fn(f64) -> Result<f64, E>) -> Result<(), E> {
+    pub(crate) fn normalize_advantages_over<E>(
+        &mut self,
+        min_std: f64,
+        mean_of: impl Fn(f64) -> Result<f64, E>,
+    ) -> Result<(), E> {
+        // In double precision: a rollout of many environments has tens of thousands of samples.
         let wide = || self.advantages.iter().copied().map(f64::from);
         let n = self.advantages.len() as f64;
         let mean = mean_of(wide().sum::<f64>() / n)?;
         let variance = mean_of(wide().map(|advantage| (advantage - mean).powi(2)).sum::<f64>() / n)?;
-        let scale = 1.0 / (variance.sqrt() + 1e-8);
+        let scale = 1.0 / (variance.sqrt() + 1e-8).max(min_std);
         self.advantages
             .iter_mut()
             .for_each(|advantage| *advantage = ((f64::from(*advantage) - mean) * scale) as f32);
@@ -475,7 +479,10 @@ mod tests {
     fn normalized_advantages_have_mean_0_and_deviation_1() {
         let mut rollout = Rollout::<u8>::new(2, 2, 1);
         rollout.advantages.copy_from_slice(&[1.0, 3.0, 1.0, 3.0]);
-        rollout.normalize_advantages();
+        rollout.normalize_advantages(0.5);
         assert_eq!(rollout.advantages, [-1.0, 1.0, -1.0, 1.0]);
+        // Of a deviation of 1, divided by 4.
+        rollout.normalize_advantages(4.0);
+        assert_eq!(rollout.advantages, [-0.25, 0.25, -0.25, 0.25]);
     }
 }

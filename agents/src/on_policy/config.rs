@@ -49,6 +49,8 @@ pub struct OnPolicyConfig {
     pub gae_lambda: f64,
     /// Whether to normalise the advantages of a rollout to mean 0 and standard deviation 1.
     pub normalize_advantages: bool,
+    /// The least standard deviation that advantages are divided by, if given.
+    pub min_advantage_std: Option<f64>,
     /// The learning rate.
     pub learning_rate: Schedule,
     /// Weight of the entropy bonus.
@@ -90,6 +92,7 @@ impl OnPolicyConfig {
             ("clip_ratio", self.clip_ratio),
             ("value_clip", self.value_clip),
             ("max_grad_norm", self.max_grad_norm),
+            ("min_advantage_std", self.min_advantage_std),
         ] {
             if_given(name, value, above_0)?;
         }

@@ -31,6 +31,7 @@ pub(super) fn config() -> OnPolicyConfig {
         gamma: 0.9,
         gae_lambda: 1.0,
         normalize_advantages: false,
+        min_advantage_std: None,
         learning_rate: Schedule::over_run(0.01, 0.0),
         entropy_weight: 0.01,
         value_weight: 0.5,

@@ -184,8 +184,8 @@ impl<O: Observation> OnPolicy<O> {
         let len = rollout.actions.len();
         let returns = rollout.returns();
         if self.config.normalize_advantages {
-            let ranks = &self.ranks;
-            rollout.normalize_advantages_over(|number| ranks.mean_number(number))?;
+            let (least, ranks) = (self.config.min_advantage_std.unwrap_or(0.0), &self.ranks);
+            rollout.normalize_advantages_over(least, |number| ranks.mean_number(number))?;
         }
         let whole = self
             .watch

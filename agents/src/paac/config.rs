@@ -46,6 +46,10 @@ pub struct PaacConfig {
     pub gae_lambda: f64,
     /// Whether to normalise the advantages of a rollout to mean 0 and standard deviation 1.
     pub normalize_advantages: bool,
+    /// The least standard deviation that advantages are divided by, if given. Without rewards, advantages are nothing but
+    /// the noise of the values, and dividing by their own deviation would enlarge it to that of good advantages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_advantage_std: Option<f64>,
     /// The learning rate.
     pub learning_rate: Schedule,
     /// Weight of the entropy bonus, beta.
@@ -99,6 +103,7 @@ impl From<&PaacConfig> for OnPolicyConfig {
             gamma: config.gamma,
             gae_lambda: config.gae_lambda,
             normalize_advantages: config.normalize_advantages,
+            min_advantage_std: config.min_advantage_std,
             learning_rate: config.learning_rate,
             entropy_weight: config.entropy_weight,
             value_weight: config.value_weight,
@@ -114,7 +119,7 @@ impl From<&PaacConfig> for OnPolicyConfig {
 impl Algorithm for PaacConfig {
     const NAME: &'static str = "paac";
     const ABOUT: &'static str = "Parallel advantage actor-critic (Clemente et al. 2017)";
-    const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm"];
+    const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm", "min_advantage_std"];
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {

@@ -63,6 +63,10 @@ pub struct PpoConfig {
     pub gae_lambda: f64,
     /// Whether to normalise the advantages of a rollout to mean 0 and standard deviation 1.
     pub normalize_advantages: bool,
+    /// The least standard deviation that advantages are divided by, if given. Without rewards, advantages are nothing but
+    /// the noise of the values, and dividing by their own deviation would enlarge it to that of good advantages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_advantage_std: Option<f64>,
     /// The learning rate.
     pub learning_rate: Schedule,
     /// Weight of the entropy bonus.
@@ -120,6 +124,7 @@ impl From<&PpoConfig> for OnPolicyConfig {
             gamma: config.gamma,
             gae_lambda: config.gae_lambda,
             normalize_advantages: config.normalize_advantages,
+            min_advantage_std: config.min_advantage_std,
             learning_rate: config.learning_rate,
             entropy_weight: config.entropy_weight,
             value_weight: config.value_weight,
@@ -135,7 +140,13 @@ impl From<&PpoConfig> for OnPolicyConfig {
 impl Algorithm for PpoConfig {
     const NAME: &'static str = "ppo";
     const ABOUT: &'static str = "Proximal policy optimisation (Schulman et al. 2017)";
-    const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm", "target_kl", "value_clip"];
+    const OPTIONAL: &'static [&'static str] = &[
+        "learning_rate.frames",
+        "max_grad_norm",
+        "min_advantage_std",
+        "target_kl",
+        "value_clip",
+    ];
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {
