@@ -49,7 +49,7 @@ pub struct OnPolicyConfig {
     pub gae_lambda: f64,
     /// Whether to normalise the advantages of a rollout to mean 0 and standard deviation 1.
     pub normalize_advantages: bool,
-    /// The least standard deviation that advantages are divided by, if given.
+    /// The smallest standard deviation that advantages are divided by, if given.
     pub min_advantage_std: Option<f64>,
     /// The learning rate.
     pub learning_rate: Schedule,

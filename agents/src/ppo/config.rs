@@ -63,8 +63,9 @@ pub struct PpoConfig {
     pub gae_lambda: f64,
     /// Whether to normalise the advantages of a rollout to mean 0 and standard deviation 1.
     pub normalize_advantages: bool,
-    /// The least standard deviation that advantages are divided by, if given. Without rewards, advantages are nothing but
-    /// the noise of the values, and dividing by their own deviation would enlarge it to that of good advantages.
+    /// The smallest standard deviation that advantages are divided by, if given. Without rewards, advantages consist of the
+    /// noise of the values, and normalising them amplifies it. A limit below the deviation of rewarded rollouts, such as
+    /// 0.01, prevents that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_advantage_std: Option<f64>,
     /// The learning rate.
