@@ -136,7 +136,7 @@ impl Spec {
             let vector = params.leaf(vector);
             if for_gradient {
                 // Changed without a new version, which would forbid the gradient of an earlier pass.
-                iterate_power(&weight, &mut vector.f_data()?, 1)?;
+                power_iteration(&weight, &mut vector.f_data()?, 1)?;
             }
             weight = weight.f_div(&largest_singular_value(&weight, vector)?)?;
         }
@@ -261,7 +261,7 @@ fn matrix(weight: &Tensor) -> Result<Tensor, TchError> {
 
 /// Takes steps of power iteration: they bring `vector` `[outputs]` closer to the first left singular vector of a weight
 /// (Miyato et al. 2018, algorithm 1).
-fn iterate_power(weight: &Tensor, vector: &mut Tensor, steps: usize) -> Result<(), TchError> {
+fn power_iteration(weight: &Tensor, vector: &mut Tensor, steps: usize) -> Result<(), TchError> {
     let unit = |x: Tensor| x.f_div(&x.f_norm()?.f_clamp_min(SMALLEST_NORM)?);
     no_grad(|| {
         let matrix = matrix(weight)?;
@@ -444,7 +444,7 @@ impl<'a> TorsoBuilder<'a> {
                 // Among the parameters like the averages of batches, for the same reasons.
                 let numbers: Vec<f32> = (0..outputs).map(|_| gaussian(self.rng) as f32).collect();
                 let mut values = Tensor::f_from_slice(&numbers)?;
-                iterate_power(&self.values[weight].1, &mut values, FIRST_STEPS)?;
+                power_iteration(&self.values[weight].1, &mut values, FIRST_STEPS)?;
                 self.values.push((format!("{number}_norm_vector"), values));
                 NormSpec::Spectral {
                     vector: self.values.len() - 1,

@@ -7,7 +7,7 @@
 //! | no-ops at the start | 1 to 30 | none | 1 to 30 |
 //! | a lost life ends the return | yes | no | yes |
 //! | a NOOP step after a lost life | no | no | yes |
-//! | FIRE at the start and after a lost life | no | no | in games that need it |
+//! | FIRE at the start and after a lost life | no | no | in games with the action FIRE |
 //! | actions | the game's minimal set | all 18 | the game's minimal set |
 //! | rewards for learning | sign | sign | sign |
 //!
