@@ -10,8 +10,12 @@
 //! Threads do not share it: concurrent writes to one number are undefined behaviour. `shared.rs` explains what
 //! Hogwild needs instead, within Rust's rules; numbers are copied between there and here.
 
-use crate::{Checkpoint, CheckpointError, Section};
+use std::ops::Range;
+
 use tch::{Device, Kind, TchError, Tensor, no_grad};
+
+use crate::distributed::Ranks;
+use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// Named views of one flat tensor.
 ///
@@ -40,6 +44,8 @@ pub struct Params {
     flat: Tensor,
     names: Vec<String>,
     leaves: Vec<Tensor>,
+    /// The parts of `flat` that are averages of batches.
+    averages: Vec<Range<i64>>,
 }
 
 impl Params {
@@ -61,7 +67,24 @@ impl Params {
             offset += len;
         }
         let names = values.into_iter().map(|(name, _)| name).collect();
-        Ok(Self { flat, names, leaves })
+        Ok(Self {
+            flat,
+            names,
+            leaves,
+            averages: Vec::new(),
+        })
+    }
+
+    /// Says which leaves are averages of batches: no gradient changes them, and those of several ranks differ.
+    #[must_use]
+    pub(crate) fn with_averages(mut self, leaves: &[usize]) -> Self {
+        let part = |&leaf: &usize| {
+            let len = |leaf: &Tensor| leaf.numel() as i64;
+            let start = self.leaves[..leaf].iter().map(len).sum();
+            start..start + len(&self.leaves[leaf])
+        };
+        self.averages = leaves.iter().map(part).collect();
+        self
     }
 
     /// The number of parameters.
@@ -117,6 +140,28 @@ impl Params {
         };
         let gradients: Result<Vec<Tensor>, _> = gradients.into_iter().zip(&self.leaves).map(or_0).collect();
         concatenate(&gradients?)
+    }
+
+    /// Like [`gradient`](Self::gradient), averaged over all ranks. Averages of batches are averaged over the ranks, too.
+    pub(crate) fn mean_gradient(&self, loss: &Tensor, ranks: &Ranks) -> Result<Tensor, AgentError> {
+        let gradient = self.gradient(loss)?;
+        if ranks.is_alone() {
+            return Ok(gradient);
+        }
+        // The averages have no gradient, so they travel in its place.
+        let part = |of: &Tensor, part: &Range<i64>| of.f_narrow(0, part.start, part.end - part.start);
+        for average in &self.averages {
+            part(&gradient, average)?.f_copy_(&part(&self.flat, average)?)?;
+        }
+        let mean = ranks.mean(gradient)?;
+        no_grad(|| {
+            for average in &self.averages {
+                let mut sent = part(&mean, average)?;
+                part(&self.flat, average)?.f_copy_(&sent)?;
+                let _ = sent.f_zero_()?;
+            }
+            Ok(mean)
+        })
     }
 }
 

@@ -160,7 +160,7 @@ impl Learner for DistillLearner {
             None => values.f_zeros_like()?.f_mean(Kind::Float)?,
         };
         let loss = divergence.f_add(&value_loss.f_mul_scalar(self.value_weight)?)?;
-        let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
+        let mut gradient = self.network.params().mean_gradient(&loss, &self.ranks)?;
         let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
         let logits = logits.f_detach()?;
         let same = logits

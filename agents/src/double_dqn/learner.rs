@@ -348,7 +348,7 @@ impl Learner for DoubleDqnLearner {
 
     fn learn(&mut self, batch: &DoubleDqnBatch) -> Result<DoubleDqnStats, AgentError> {
         let Losses { loss, values, errors } = self.losses(batch)?;
-        let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
+        let mut gradient = self.network.params().mean_gradient(&loss, &self.ranks)?;
         let mean_value = values.f_mean(Kind::Float)?;
         let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
         let numbers = Tensor::f_stack(&[loss.f_detach()?, mean_value, grad_norm], 0)?;

@@ -215,7 +215,7 @@ impl Learner for ImpalaLearner {
             .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?
             .f_mul_scalar(self.loss_scale)?;
-        let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
+        let mut gradient = self.network.params().mean_gradient(&loss, &self.ranks)?;
         let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
         let [loss, policy_loss, value_loss, entropy, grad_norm] =
             numbers([&loss, &policy_loss, &value_loss, &entropy, &grad_norm])?;

@@ -347,6 +347,8 @@ impl HeadLayer {
 /// ```
 pub struct TorsoBuilder<'a> {
     values: Vec<(String, Tensor)>,
+    /// Those that are averages of batches.
+    averages: Vec<usize>,
     layers: Vec<Spec>,
     init: Init,
     obs_shape: coinop_envs::Shape,
@@ -357,6 +359,7 @@ impl<'a> TorsoBuilder<'a> {
     pub(super) fn new(init: Init, obs_shape: coinop_envs::Shape, rng: &'a mut Rng) -> Self {
         Self {
             values: Vec::new(),
+            averages: Vec::new(),
             layers: Vec::new(),
             init,
             obs_shape,
@@ -437,7 +440,8 @@ impl<'a> TorsoBuilder<'a> {
                 // Averages are among the parameters, so that whatever copies or saves these copies and saves them. They have no
                 // gradient, and no optimiser here changes what never had one.
                 let mean = push("mean", 0.0)?;
-                push("variance", 1.0)?;
+                let variance = push("variance", 1.0)?;
+                self.averages.extend([mean, variance]);
                 NormSpec::Batch { gain, mean }
             }
             Norm::Spectral => {
@@ -542,7 +546,7 @@ impl<'a> TorsoBuilder<'a> {
 
     /// Returns the parameters of all layers on `device`.
     pub(super) fn finish(self, device: Device) -> Result<Params, TchError> {
-        Params::new(self.values, device)
+        Ok(Params::new(self.values, device)?.with_averages(&self.averages))
     }
 }
 

@@ -306,7 +306,7 @@ impl OnPolicyLearner {
             .f_sub(&entropy.f_mul_scalar(self.entropy_weight)?)?
             .f_add(&value_loss.f_mul_scalar(self.value_weight)?)?
             .f_mul_scalar(self.loss_scale)?;
-        let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
+        let mut gradient = self.network.params().mean_gradient(&loss, &self.ranks)?;
         let (approx_kl, clip_fraction) = policy_change(
             &chosen,
             &batch.log_probabilities,

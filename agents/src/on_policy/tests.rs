@@ -688,6 +688,22 @@ fn ranks_have_the_same_parameters_and_count_the_frames_of_all() {
 }
 
 #[test]
+fn ranks_average_the_statistics_of_batch_normalization() {
+    let layers = Layers {
+        hidden: vec![8],
+        norm: Norm::Batch,
+        ..Layers::default()
+    };
+    let mut config = config();
+    config.network.body = BodyKind::Layers(layers);
+    let found = in_ranks(2, &config, 3);
+    assert_eq!(found[0], found[1]);
+    // Weights and biases of two inputs, gains and biases; then the means, which are 0 in a network that has seen nothing.
+    let means = &found[0].0[2 * 8 + 8 + 8 + 8..][..8];
+    assert!(means.iter().any(|bits| f32::from_bits(*bits) != 0.0));
+}
+
+#[test]
 fn one_rank_is_a_run_without_ranks_bit_for_bit() {
     let config = OnPolicyConfig {
         normalize_advantages: true,

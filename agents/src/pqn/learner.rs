@@ -153,7 +153,7 @@ impl PqnLearner {
     pub(super) fn update(&mut self, batch: &PqnBatch) -> Result<Unread, AgentError> {
         let values = action_value(&self.network.forward(&batch.obs)?, &batch.actions)?;
         let loss = td_loss(&values, &batch.returns, &batch.returns.f_ones_like()?, None)?;
-        let mut gradient = self.ranks.mean(self.network.params().gradient(&loss)?)?;
+        let mut gradient = self.network.params().mean_gradient(&loss, &self.ranks)?;
         let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
         let stats = Unread::of(&[loss.f_to_kind(Kind::Float)?, grad_norm])?;
         if stats.is_there() {
