@@ -1,5 +1,7 @@
 //! Curves of runs, a column of `metrics.csv` over frames or time, as an SVG.
 
+use std::collections::BTreeMap;
+
 use clap::ValueEnum;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -216,26 +218,22 @@ pub(crate) fn draw(curves: &[Curve], over: Over, title: &str, y: &str) -> Result
         for (panel, axis) in panels.split_evenly((1, axes.len())).iter().zip(&axes) {
             draw_panel(panel, &shown, axis, y, None)?;
         }
-        let names: Vec<&str> = curves.iter().map(|curve| curve.name.as_str()).collect();
-        draw_legend(&legend, &names)?;
+        let names = curves.iter().map(|curve| curve.name.as_str()).enumerate();
+        draw_legend(&legend, names)?;
         area.present()?;
     }
     Ok(svg)
 }
 
-/// A panel of a grid: its title, and its curves, each with the number of its name in the legend.
+/// A panel of a grid: its title, and its curves, each with a number that decides its colour.
 pub(crate) struct Panel {
     pub(crate) title: String,
     pub(crate) curves: Vec<(usize, Curve)>,
 }
 
-/// Draws panels side by side, with one legend for all. Each panel has at least one curve, and each curve one point.
-pub(crate) fn draw_grid(
-    panels: &[Panel],
-    names: &[&str],
-    over: Over,
-    y: &str,
-) -> Result<String, Box<dyn std::error::Error>> {
+/// Draws panels side by side, with one legend for all, where curves with the same number share a line. Each panel has at
+/// least one curve, and each curve one point.
+pub(crate) fn draw_grid(panels: &[Panel], over: Over, y: &str) -> Result<String, Box<dyn std::error::Error>> {
     let cells: Vec<(&Panel, Axis)> = panels
         .iter()
         .flat_map(|panel| {
@@ -243,6 +241,8 @@ pub(crate) fn draw_grid(
             over.axes(&curves).into_iter().map(move |axis| (panel, axis))
         })
         .collect();
+    let curves = panels.iter().flat_map(|panel| &panel.curves);
+    let names: BTreeMap<usize, &str> = curves.map(|(number, curve)| (*number, curve.name.as_str())).collect();
     // Frames and time of a panel stand side by side, and four panels are a square.
     let most = if over == Over::Both || cells.len() == 4 { 2 } else { 3 };
     let columns = cells.len().clamp(1, most);
@@ -256,7 +256,7 @@ pub(crate) fn draw_grid(
         area.fill(&WHITE)?;
         let (grid, legend) = area.split_vertically(height);
         for (place, (panel, axis)) in grid.split_evenly((rows, columns)).iter().zip(&cells) {
-            let shown: Vec<(usize, &Curve)> = panel.curves.iter().map(|(name, curve)| (*name, curve)).collect();
+            let shown: Vec<(usize, &Curve)> = panel.curves.iter().map(|(number, curve)| (*number, curve)).collect();
             draw_panel(place, &shown, axis, y, Some(&panel.title))?;
         }
         draw_legend(&legend, names)?;
@@ -269,14 +269,17 @@ fn color(curve: usize) -> RGBColor {
     COLORS[curve % COLORS.len()]
 }
 
-/// Draws the legend below the panels, one line per curve.
-fn draw_legend(area: &DrawingArea<SVGBackend<'_>, Shift>, names: &[&str]) -> Result<(), Box<dyn std::error::Error>> {
+/// Draws the legend below the panels, one line per curve, each with its number.
+fn draw_legend<'a>(
+    area: &DrawingArea<SVGBackend<'_>, Shift>,
+    names: impl IntoIterator<Item = (usize, &'a str)>,
+) -> Result<(), Box<dyn std::error::Error>> {
     const LEFT: i32 = 80;
-    for (i, name) in names.iter().enumerate() {
+    for (i, (number, name)) in names.into_iter().enumerate() {
         let y = (LEGEND_LINE * i as u32 + LEGEND_LINE / 2) as i32;
         let line = vec![(LEFT, y), (LEFT + 24, y)];
-        area.draw(&PathElement::new(line, color(i).stroke_width(2)))?;
-        area.draw(&Text::new((*name).to_owned(), (LEFT + 32, y - 7), FONT))?;
+        area.draw(&PathElement::new(line, color(number).stroke_width(2)))?;
+        area.draw(&Text::new(name.to_owned(), (LEFT + 32, y - 7), FONT))?;
     }
     Ok(())
 }
@@ -385,7 +388,6 @@ mod tests {
         };
         let svg = draw_grid(
             &["pong", "boxing", "qbert", "breakout"].map(panel),
-            &["ppo", "dqn"],
             Over::Frames,
             "score",
         )
@@ -395,21 +397,23 @@ mod tests {
             (
                 count("\npong\n"),
                 count("\nbreakout\n"),
-                count("\nppo\n"),
+                count("\ndqn\n"),
                 count("<polygon")
             ),
             (1, 1, 1, 4)
         );
-        let both = draw_grid(&["pong", "boxing"].map(panel), &["ppo", "dqn"], Over::Both, "score").unwrap();
+        // The second colour, although there is no first curve.
+        assert_eq!([count("#0072B2"), count("#D55E00")], [0, 9]);
+        let both = draw_grid(&["pong", "boxing"].map(panel), Over::Both, "score").unwrap();
         assert_eq!(
             (both.matches("\npong\n").count(), both.matches("<polygon").count()),
             (2, 4)
         );
         // Two rows and the legend; three columns of five panels.
-        assert!(svg.contains("width=\"840\" height=\"655\""), "{svg}");
+        assert!(svg.contains("width=\"840\" height=\"633\""), "{svg}");
         let five = ["pong", "boxing", "qbert", "breakout", "freeway"].map(panel);
-        let svg = draw_grid(&five, &["ppo", "dqn"], Over::Frames, "score").unwrap();
-        assert!(svg.contains("width=\"1260\" height=\"655\""), "{svg}");
+        let svg = draw_grid(&five, Over::Frames, "score").unwrap();
+        assert!(svg.contains("width=\"1260\" height=\"633\""), "{svg}");
     }
 
     #[test]

@@ -32,6 +32,5 @@ pub(crate) fn svg(suite: &SuiteFile, jobs: &[Job], over: Over) -> anyhow::Result
     if panels.is_empty() {
         bail!("no run in `{}` has a score yet", suite.runs.display());
     }
-    let names: Vec<&str> = suite.agents.iter().map(|agent| agent.name.as_str()).collect();
-    draw_grid(&panels, &names, over, &series.title()).map_err(|error| anyhow!("can't draw the curves: {error}"))
+    draw_grid(&panels, over, &series.title()).map_err(|error| anyhow!("can't draw the curves: {error}"))
 }
