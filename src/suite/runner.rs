@@ -13,6 +13,7 @@ use super::file::Evaluation;
 use super::ledger::{Ledger, Line};
 use super::plan::{Job, State};
 use crate::bench::Machine;
+use crate::count::counted;
 use crate::files;
 use crate::output::say;
 use crate::processes::{last_words, output, program, threads, wait};
@@ -167,7 +168,7 @@ fn play(job: &Job, state: &State, evaluation: &Evaluation, how: &How, stop: &Sto
         best_sample,
         best_frames: best,
         revision: machine.commit,
-        machine: format!("{}, {} cores", machine.processor, machine.cores),
+        machine: format!("{}, {}", machine.processor, counted(machine.cores, "core")),
     })))
 }
 
