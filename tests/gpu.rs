@@ -1,7 +1,7 @@
 //! What a GPU computes is what the CPU computes, and every trainer learns on one.
 //!
 //! ```console
-//! $ LIBTORCH=/path/to/libtorch-with-cuda cargo test --release -p coinop-agents --test gpu -- --ignored
+//! $ LIBTORCH=/path/to/libtorch-with-cuda cargo test --release --test gpu -- --ignored
 //! ```
 
 #![expect(
@@ -11,24 +11,24 @@
 
 use std::sync::Arc;
 
-use coinop_agents::a3c::A3cConfig;
-use coinop_agents::algorithm::RunSettings;
-use coinop_agents::async_q::{AsyncQConfig, NStepQ, OneStepQ, OneStepSarsa};
-use coinop_agents::double_dqn::DoubleDqnConfig;
-use coinop_agents::impala::ImpalaConfig;
-use coinop_agents::init::Init;
-use coinop_agents::network::{ActorCritic, BodyKind, Core, Distribution, NetworkConfig, Precision, RecurrentState};
-use coinop_agents::ppo::PpoConfig;
-use coinop_agents::pqn::PqnConfig;
-use coinop_agents::tch::{Kind, Tensor};
-use coinop_agents::{Algorithm, Device, Mode, Section, Trainer};
-use coinop_envs::classic::CartPole;
-use coinop_envs::rng::stream;
-use coinop_envs::{EnvFactory, EnvSpec, FromFn, Shape};
+use coinop::agents::a3c::A3cConfig;
+use coinop::agents::algorithm::RunSettings;
+use coinop::agents::async_q::{AsyncQConfig, NStepQ, OneStepQ, OneStepSarsa};
+use coinop::agents::double_dqn::DoubleDqnConfig;
+use coinop::agents::impala::ImpalaConfig;
+use coinop::agents::init::Init;
+use coinop::agents::network::{ActorCritic, BodyKind, Core, Distribution, NetworkConfig, Precision, RecurrentState};
+use coinop::agents::ppo::PpoConfig;
+use coinop::agents::pqn::PqnConfig;
+use coinop::agents::tch::{Kind, Tensor};
+use coinop::agents::{Algorithm, Device, Mode, Section, Trainer};
+use coinop::envs::classic::CartPole;
+use coinop::envs::rng::stream;
+use coinop::envs::{EnvFactory, EnvSpec, FromFn, Shape};
 
 /// The first one.
 fn gpu() -> Device {
-    coinop_agents::device("cuda").unwrap()
+    coinop::agents::device("cuda").unwrap()
 }
 
 fn cartpole() -> Arc<dyn EnvFactory<Obs = f32>> {
