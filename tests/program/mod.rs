@@ -19,6 +19,16 @@ pub(crate) const SMALL: &[&str] = &[
     "--set=minibatches=1",
 ];
 
+/// Without these, the program would start itself again with them, and load libtorch twice.
+pub(crate) const PROCESS_SETTINGS: [(&str, &str); 6] = [
+    ("OMP_WAIT_POLICY", "PASSIVE"),
+    ("GOMP_SPINCOUNT", "10000"),
+    ("MALLOC_MMAP_THRESHOLD_", "1000000000"),
+    ("MALLOC_TRIM_THRESHOLD_", "1000000000"),
+    ("SDL_VIDEODRIVER", "dummy"),
+    ("SDL_RENDER_DRIVER", "software"),
+];
+
 /// The program, to be run in `dir`.
 pub(crate) fn coinop(dir: &Path) -> Command {
     of_program(Path::new(env!("CARGO_BIN_EXE_coinop")), dir)
@@ -30,15 +40,7 @@ pub(crate) fn of_program(program: &Path, dir: &Path) -> Command {
     command.current_dir(dir).stdin(Stdio::null()).env("COINOP_ROMS", roms());
     // As it is started without cargo, whose commands it would print.
     command.env_remove("CARGO_MANIFEST_DIR");
-    // What it would start itself again for, and load libtorch twice.
-    command.envs([
-        ("OMP_WAIT_POLICY", "PASSIVE"),
-        ("GOMP_SPINCOUNT", "10000"),
-        ("MALLOC_MMAP_THRESHOLD_", "1000000000"),
-        ("MALLOC_TRIM_THRESHOLD_", "1000000000"),
-        ("SDL_VIDEODRIVER", "dummy"),
-        ("SDL_RENDER_DRIVER", "software"),
-    ]);
+    command.envs(PROCESS_SETTINGS);
     command
 }
 
