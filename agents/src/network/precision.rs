@@ -1,5 +1,6 @@
 //! The precision of a network's computation, and which one suits this machine.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use coinop_envs::EnvSpec;
@@ -13,8 +14,10 @@ use crate::AgentError;
 
 /// The maximum number of samples in a trial.
 const MOST: usize = 512;
-/// Runs per precision. The fastest counts, because other load on the machine only adds time.
+/// The maximum number of runs per precision. The fastest counts, because other load on the machine only adds time.
 const TRIES: usize = 5;
+/// The number of runs after which a ratio of times outside [`UNCLEAR`] decides.
+const FEWEST_TRIES: usize = 3;
 /// The minimum cosine between the two gradients. Rounding alone stays above 0.99; a broken convolution, which some
 /// versions of libtorch have on some processors, can give anything.
 const LEAST_COSINE: f64 = 0.98;
@@ -22,6 +25,8 @@ const LEAST_COSINE: f64 = 0.98;
 /// 1.6 times as long. The limit lies where no processor is expected to, so that the choice, and with it the run, is the
 /// same another time.
 const MOST_TIMES: f64 = 0.9;
+/// The times relative to `float32` that take all runs to decide.
+const UNCLEAR: RangeInclusive<f64> = 0.65..=1.3;
 
 /// The precision with which a network's hidden layers process pixels. Parameters, heads, losses and optimisers are
 /// always `f32`.
@@ -65,7 +70,7 @@ impl Precision {
     /// Resolves [`Precision::Auto`] for a network by a trial: `bfloat16` if the processor has instructions for it, and
     /// its gradient of a batch takes at most 0.9 of the time of `float32` and points in the same direction, which with
     /// some versions of libtorch on some processors it does not. `batch` is the size of the learner's batches; a trial
-    /// takes as long as a dozen updates.
+    /// takes as long as eight to twelve updates.
     ///
     /// ```
     /// # use coinop_agents::Device;
@@ -101,11 +106,16 @@ impl Precision {
         if cosine.is_nan() || cosine < LEAST_COSINE {
             return Ok(Self::Float32);
         }
-        for _ in 0..TRIES {
+        let mut ratio = f64::INFINITY;
+        for tries in 1..=TRIES {
             exact.time()?;
             rough.time()?;
+            ratio = rough.fastest.div_duration_f64(exact.fastest);
+            if tries >= FEWEST_TRIES && !UNCLEAR.contains(&ratio) {
+                break;
+            }
         }
-        Ok(if rough.fastest > exact.fastest.mul_f64(MOST_TIMES) {
+        Ok(if ratio > MOST_TIMES {
             Self::Float32
         } else {
             Self::Bfloat16
