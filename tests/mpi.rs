@@ -108,7 +108,7 @@ const OTHERS: [&[&str]; 7] = [
 #[test]
 fn every_algorithm_trains_in_ranks_and_goes_on_with_them() {
     for (i, algorithm) in OTHERS.iter().enumerate() {
-        // Those that take turns repeat themselves, which the order of three sums could spoil.
+        // Synchronous algorithms repeat themselves, whatever the order in which three gradients arrive.
         let (takes_turns, ranks) = if i < 3 { (true, 3) } else { (false, 2) };
         let dir = tempfile::tempdir().unwrap();
         let train = |more: &[&str]| {
