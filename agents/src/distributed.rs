@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use coinop_envs::rng::derive_seed;
+use coinop_envs::rng::{Rng, derive_seed, stream};
 use tch::{Kind, Tensor};
 
 use crate::AgentError;
@@ -270,6 +270,11 @@ impl Ranks {
             0 => seed,
             rank => derive_seed(seed, "rank", rank as u64),
         }
+    }
+
+    /// A random stream of this rank, for what must differ between ranks.
+    pub(crate) fn stream(&self, seed: u64, label: &str) -> Rng {
+        stream(seed, label, self.rank() as u64)
     }
 
     /// The actors of this rank among those of all, if each has `actors`.

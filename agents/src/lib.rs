@@ -38,6 +38,7 @@ pub mod returns;
 pub mod rollout;
 pub mod schedule;
 mod shared;
+mod sync_actors;
 #[cfg(test)]
 mod test_help;
 pub mod times;

@@ -7,12 +7,12 @@ use tch::Device;
 use super::teacher::Answers;
 use super::{DistillBatch, DistillConfig, DistillLearner, DistillStats};
 use crate::algorithm::{Algorithm, RunSettings};
-use crate::collect::{self, Actors, Collector, Player, PolicyMemory, PolicyPlayer, check_center};
-use crate::distributed::{JointlyLearned, Ranks};
+use crate::collect::{self, Actors, Player, PolicyMemory, PolicyPlayer, check_center};
+use crate::distributed::JointlyLearned;
 use crate::network::{ActorCritic, Observation, joined};
 use crate::rollout::Rollout;
+use crate::sync_actors::SyncActors;
 use crate::times::{Part, Stopwatch, Times};
-use crate::under_way;
 use crate::{
     AgentError, Checkpoint, CheckpointError, Learner, Metrics, Progress, Resumption, Section, TrainError, Trainer,
 };
@@ -34,18 +34,11 @@ pub(super) fn network(
 /// [`Teacher`](super::Teacher) for an example.
 pub struct Distill<O: Observation> {
     config: DistillConfig,
-    seed: u64,
     learner: DistillLearner,
-    collector: Collector<O>,
+    actors: SyncActors<O>,
     memory: PolicyMemory,
     teacher: Answers,
-    /// What the environments learn.
-    learned: JointlyLearned,
-    steps: u64,
     watch: Stopwatch,
-    /// The length of the run, which schedules span.
-    run_frames: u64,
-    ranks: Ranks,
     metrics: Metrics,
 }
 
@@ -91,8 +84,12 @@ impl<O: Observation> Distill<O> {
         factory: &dyn EnvFactory<Obs = O>,
         run: &RunSettings,
     ) -> Result<Self, TrainError> {
-        let RunSettings { seed, device, .. } = *run;
-        let ranks = run.ranks.clone();
+        let RunSettings {
+            seed,
+            device,
+            ref ranks,
+            ..
+        } = *run;
         config.validate()?;
         check_center::<O>(config.center_pixels)?;
         let Some(teacher) = &run.teacher else {
@@ -105,42 +102,26 @@ impl<O: Observation> Distill<O> {
         };
         let (n, spec) = (config.num_envs, factory.spec());
         collect::require_memory::<O>(n, config.rollout_steps, 1, spec.obs_shape)?;
-        let mut learned = JointlyLearned::new(factory.learned(), &ranks);
+        let mut learned = JointlyLearned::new(factory.learned(), ranks);
         learned.take(&teacher.trainer())?;
         let env = factory.make_vec(ranks.own(n).start, n, run.env_threads)?;
         let network = network(config, &spec, seed, device)?;
         let watch = Stopwatch::default();
-        let plan = collect::Plan {
-            rollout_steps: config.rollout_steps,
-            epsilon: &config.epsilon,
-            own: ranks.own(n),
-            all: ranks.size() * n,
-            seed,
-            env_seed: ranks.seed(seed),
-        };
+        let mut actors = SyncActors::new(config.rollout_steps, &config.epsilon, env, run, &watch);
+        actors.learned = learned;
         Ok(Self {
             memory: PolicyMemory::new(&network, n)?,
             learner: DistillLearner::new(config, network)?.with(ranks.clone()),
-            collector: Collector::new(plan, env, &watch),
+            actors,
             teacher: Answers::new(teacher.policy::<O>(&spec, device)?, config.temperature),
-            learned,
-            steps: 0,
             watch,
-            run_frames: run.frames,
-            ranks,
             metrics: Metrics::of(&[DistillStats::NAMES, &NAMES].concat()),
             config: config.clone(),
-            seed,
         })
     }
 
-    fn frames(&self) -> u64 {
-        self.steps.saturating_mul(self.collector.frames_per_step())
-    }
-
-    /// Fills the rollout, and hears what the teacher says of it. Its steps are counted once it is complete.
+    /// Fills the rollout, and asks the teacher about each step.
     fn collect(&mut self) -> Result<(), TrainError> {
-        let frames = self.frames();
         let updates = self.learner.updates();
         let mut pupil = Pupil {
             student: PolicyPlayer {
@@ -152,16 +133,12 @@ impl<O: Observation> Distill<O> {
             teacher: &mut self.teacher,
             watch: &self.watch,
         };
-        let steps = (self.collector.num_envs() * self.ranks.size()) as u64;
-        let frames_per_step = steps * self.collector.frames_per_step();
-        self.collector.collect(&mut pupil, frames, frames_per_step)?;
-        self.steps = self.steps.saturating_add(steps * self.config.rollout_steps as u64);
-        Ok(())
+        self.actors.collect(&mut pupil)
     }
 
     /// Copies the rollout and the teacher's answers to the network's device.
     fn batch(&self, learning_rate: f64) -> Result<DistillBatch, AgentError> {
-        let (network, rollout) = (self.learner.network(), &self.collector.rollout);
+        let (network, rollout) = (self.learner.network(), &self.actors.collector.rollout);
         let (body, len) = (network.body(), rollout.actions.len());
         let size = [len as i64, network.num_actions() as i64];
         // A teacher of another crate may have values only now and then.
@@ -182,14 +159,15 @@ impl<O: Observation> Trainer for Distill<O> {
         match self.teacher.is_recurrent() {
             // What it remembers of the episodes is not saved.
             true => Resumption::NewEpisodes,
-            false => self
-                .collector
-                .resumption(self.learner.network().body().device() == Device::Cpu),
+            false => {
+                let is_exact = self.learner.network().body().device() == Device::Cpu;
+                self.actors.collector.resumption(is_exact)
+            }
         }
     }
 
     fn times(&self) -> Times {
-        self.watch.times(1).waiting(self.ranks.time_of_means())
+        self.actors.times()
     }
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
@@ -198,35 +176,26 @@ impl<O: Observation> Trainer for Distill<O> {
     }
 
     fn renew(&mut self) -> Result<(), TrainError> {
-        let seed = under_way::resumed_seed(self.seed, self.steps);
-        self.collector.renew(seed, self.ranks.seed(seed));
+        self.actors.renew();
         Ok(())
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
-        let learning_rate = self.config.learning_rate.at(self.frames(), self.run_frames);
+        let learning_rate = self.actors.now(&self.config.learning_rate);
         self.collect()?;
         self.metrics.clear();
         if self.config.center_pixels && !self.learner.network().is_centered() {
             let seen = joined(&self.memory.seen).map_err(AgentError::from)?;
-            self.learner.network_mut().center_over(&seen, &self.ranks)?;
+            self.learner.network_mut().center_over(&seen, &self.actors.ranks)?;
         } else {
             let batch = self.watch.measure(Part::Copies, || self.batch(learning_rate))?;
             let stats = self.watch.measure(Part::Learning, || self.learner.learn(&batch))?;
             stats.record(&mut self.metrics);
             self.metrics.record("learning_rate", learning_rate);
         }
-        self.learned.join()?;
-        self.collector.end();
-        Ok(Progress {
-            frames: self.frames(),
-            steps: self.steps,
-            updates: self.learner.updates(),
-            episodes: self.collector.episodes.finished(),
-            metrics: &self.metrics,
-            epsilons: self.collector.epsilons(),
-        })
+        self.actors.end()?;
+        Ok(self.actors.progress(self.learner.updates(), &self.metrics))
     }
 }
 
@@ -234,24 +203,17 @@ impl<O: Observation> Trainer for Distill<O> {
 impl<O: Observation> Checkpoint for Distill<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
-        self.collector.save(out)?;
-        self.memory.state.save(out)?;
-        self.learned.save(out)?;
-        out.put("steps", &self.steps)
+        self.actors.save(out)?;
+        self.memory.state.save(out)
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.learner.load(from.section("learner")?)?;
-        self.steps = from.count("steps")?;
-        self.learned.load(from)?;
-        let seed = under_way::resumed_seed(self.seed, self.steps);
-        let env_seed = self.ranks.seed(seed);
-        let goes_on = self.collector.load(from, env_seed)?;
-        if goes_on {
+        if self.actors.load(from)? {
             self.memory.state.load(from)?;
         }
         if self.teacher.is_recurrent() {
-            self.collector.renew(seed, env_seed);
+            self.actors.renew();
         }
         Ok(())
     }

@@ -135,8 +135,9 @@ impl<O: Observation> DoubleDqn<O> {
         let network = || network(config, &spec, seed, device);
         let mut metrics = Metrics::of(&NAMES);
         metrics.add(&Metrics::of(&["beta", "replay_steps", "replay_megabytes"]));
+        let online = network()?;
         Ok(Self {
-            learner: DoubleDqnLearner::new(config, network()?, network()?)?.with(match config.asynchronous {
+            learner: DoubleDqnLearner::new(config, online, network()?)?.with(match config.asynchronous {
                 true => Ranks::default(),
                 false => ranks.clone(),
             }),
@@ -167,7 +168,7 @@ impl<O: Observation> DoubleDqn<O> {
                     env_seed: Some(ranks.seed(seed)),
                 }
             },
-            sample_stream: stream(seed, "sample", ranks.rank() as u64),
+            sample_stream: ranks.stream(seed, "sample"),
             run_frames: run.frames,
             epsilons: Epsilons::of(config.epsilon.clone(), own.clone(), all, seed),
             acting: vec![1.0; own.len()],
@@ -388,7 +389,7 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
             *env_seed = Some(self.ranks.seed(seed));
         }
         self.epsilons = Epsilons::of(self.config.epsilon.clone(), own, all, seed);
-        self.sample_stream = stream(seed, "sample", self.ranks.rank() as u64);
+        self.sample_stream = self.ranks.stream(seed, "sample");
         self.episodes.interrupt();
         self.replay.interrupt();
         Ok(())

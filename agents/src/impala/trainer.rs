@@ -134,8 +134,9 @@ impl<O: Observation> Impala<O> {
             )?)
         };
         let actors: Vec<Actor<O>> = (0..config.actors).map(actor).collect::<Result<_, _>>()?;
+        let network = network(config, &spec, seed, device)?;
         Ok(Self {
-            learner: ImpalaLearner::new(config, network(config, &spec, seed, device)?)?.with(ranks.clone()),
+            learner: ImpalaLearner::new(config, network)?.with(ranks.clone()),
             batch: Rollout::new(config.rollout_steps, config.batch_envs(), spec.obs_shape.len()),
             learned: JointlyLearned::new(factory.learned(), &ranks),
             steps: 0,

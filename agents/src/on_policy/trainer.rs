@@ -7,13 +7,13 @@ use tch::Device;
 
 use super::{Minibatch, OnPolicyBatch, OnPolicyConfig, OnPolicyLearner, OnPolicyStats};
 use crate::algorithm::RunSettings;
-use crate::collect::{self, Collector, PolicyMemory, PolicyPlayer, check_center};
-use crate::distributed::{JointlyLearned, Ranks};
+use crate::collect::{self, PolicyMemory, PolicyPlayer, check_center};
+use crate::distributed::JointlyLearned;
 use crate::limits::check;
 use crate::network::{ActorCritic, Observation, joined};
 use crate::returns::{explained_variance, mean};
+use crate::sync_actors::SyncActors;
 use crate::times::{Part, Stopwatch, Times};
-use crate::under_way;
 use crate::{AgentError, Checkpoint, CheckpointError, Metrics, Progress, Resumption, Section, TrainError, Trainer};
 
 /// The names of the metrics that the trainer adds to those of [`OnPolicyStats`]. A rollout that is not learned from
@@ -38,19 +38,12 @@ const NAMES: [&str; 4] = ["epochs", "learning_rate", "mean_value", "explained_va
 /// ```
 pub struct OnPolicy<O: Observation> {
     config: OnPolicyConfig,
-    seed: u64,
     learner: OnPolicyLearner,
-    collector: Collector<O>,
+    actors: SyncActors<O>,
     memory: PolicyMemory,
     /// Shuffles samples into minibatches.
     shuffle_stream: Rng,
-    /// What the environments learn, if they were made by a factory.
-    learned: JointlyLearned,
-    steps: u64,
     watch: Stopwatch,
-    /// The length of the run, which schedules span.
-    run_frames: u64,
-    ranks: Ranks,
     metrics: Metrics,
 }
 
@@ -66,8 +59,12 @@ impl<O: Observation> OnPolicy<O> {
         env: Box<dyn VecEnv<Obs = O> + Send>,
         run: &RunSettings,
     ) -> Result<Self, TrainError> {
-        let RunSettings { seed, device, .. } = *run;
-        let ranks = run.ranks.clone();
+        let RunSettings {
+            seed,
+            device,
+            ref ranks,
+            ..
+        } = *run;
         config.validate()?;
         check_center::<O>(config.center_pixels)?;
         let n = env.num_envs();
@@ -77,27 +74,14 @@ impl<O: Observation> OnPolicy<O> {
         Self::check_memory(config, spec.obs_shape)?;
         let network = ActorCritic::new(&config.network, &spec, &mut stream(seed, "network", 0), device)?;
         let watch = Stopwatch::default();
-        let plan = collect::Plan {
-            rollout_steps: config.rollout_steps,
-            epsilon: &config.epsilon,
-            own: ranks.own(n),
-            all: ranks.size() * n,
-            seed,
-            env_seed: ranks.seed(seed),
-        };
         Ok(Self {
             memory: PolicyMemory::new(&network, n)?,
             learner: OnPolicyLearner::new(config, network)?.with(ranks.clone()),
-            collector: Collector::new(plan, env, &watch),
-            shuffle_stream: stream(seed, "shuffle", ranks.rank() as u64),
-            learned: JointlyLearned::new(None, &ranks),
-            steps: 0,
+            actors: SyncActors::new(config.rollout_steps, &config.epsilon, env, run, &watch),
+            shuffle_stream: ranks.stream(seed, "shuffle"),
             watch,
-            run_frames: run.frames,
-            ranks,
             metrics: Metrics::of(&[OnPolicyStats::NAMES, &NAMES].concat()),
             config: config.clone(),
-            seed,
         })
     }
 
@@ -115,10 +99,9 @@ impl<O: Observation> OnPolicy<O> {
         Self::check_memory(config, factory.spec().obs_shape)?;
         let first = run.ranks.own(config.num_envs).start;
         let env = factory.make_vec(first, config.num_envs, run.env_threads)?;
-        Ok(Self {
-            learned: JointlyLearned::new(factory.learned(), &run.ranks),
-            ..Self::new(config, env, run)?
-        })
+        let mut trainer = Self::new(config, env, run)?;
+        trainer.actors.learned = JointlyLearned::new(factory.learned(), &run.ranks);
+        Ok(trainer)
     }
 
     /// The learner.
@@ -130,18 +113,14 @@ impl<O: Observation> OnPolicy<O> {
     /// The actions of the rollout.
     #[cfg(test)]
     pub(super) fn rollout_actions(&self) -> Vec<u32> {
-        self.collector
-            .rollout
-            .actions
-            .iter()
-            .map(|action| *action as u32)
-            .collect()
+        let actions = &self.actors.collector.rollout.actions;
+        actions.iter().map(|action| *action as u32).collect()
     }
 
     /// The values of the final observations of truncated episodes.
     #[cfg(test)]
     pub(super) fn final_values(&self) -> &[f32] {
-        &self.collector.rollout.final_values
+        &self.actors.collector.rollout.final_values
     }
 
     /// Checks that there is enough memory for the rollout, which is nearly all that a trainer allocates.
@@ -155,42 +134,35 @@ impl<O: Observation> OnPolicy<O> {
         Ok(())
     }
 
-    fn frames(&self) -> u64 {
-        self.steps.saturating_mul(self.collector.frames_per_step())
-    }
-
-    /// Fills the rollout. Its steps are counted once it is complete.
+    /// Fills the rollout.
     pub(super) fn collect(&mut self) -> Result<(), TrainError> {
-        let frames = self.frames();
         let mut player = PolicyPlayer {
             network: self.learner.network(),
             memory: &mut self.memory,
             updates: self.learner.updates(),
             watch: &self.watch,
         };
-        let steps = (self.collector.num_envs() * self.ranks.size()) as u64;
-        let frames_per_step = steps * self.collector.frames_per_step();
-        self.collector.collect(&mut player, frames, frames_per_step)?;
-        self.collector.estimate(&mut player)?;
+        self.actors.collect(&mut player)?;
+        self.actors.collector.estimate(&mut player)?;
         let (gamma, lambda) = (self.config.gamma as f32, self.config.gae_lambda as f32);
-        self.collector.rollout.finish(gamma, lambda);
-        self.steps = self.steps.saturating_add(steps * self.config.rollout_steps as u64);
+        self.actors.collector.rollout.finish(gamma, lambda);
         Ok(())
     }
 
     /// Updates the network from the rollout.
     fn update(&mut self, learning_rate: f64) -> Result<(), AgentError> {
-        let rollout = &mut self.collector.rollout;
+        let SyncActors { collector, ranks, .. } = &mut self.actors;
+        let rollout = &mut collector.rollout;
         let len = rollout.actions.len();
         let returns = rollout.returns();
         if self.config.normalize_advantages {
-            let (least, ranks) = (self.config.min_advantage_std.unwrap_or(0.0), &self.ranks);
+            let least = self.config.min_advantage_std.unwrap_or(0.0);
             rollout.normalize_advantages_over(least, |number| ranks.mean_number(number))?;
         }
         let whole = self
             .watch
             .measure(Part::Copies, || self.whole_batch(&returns, learning_rate))?;
-        let values = &self.collector.rollout.values[..len];
+        let values = &self.actors.collector.rollout.values[..len];
         let (mean_value, explained_variance) = (mean(values), explained_variance(values, &returns));
         for epoch in 1..=self.config.epochs {
             let mut unread = Vec::new();
@@ -207,7 +179,7 @@ impl<O: Observation> OnPolicy<O> {
                 stats.record(&mut self.metrics);
                 moved += stats.approx_kl / updates;
             }
-            let moved = self.ranks.mean_number(moved)?;
+            let moved = self.actors.ranks.mean_number(moved)?;
             let is_far = self.config.target_kl.is_some_and(|most| moved > most);
             if is_far || epoch == self.config.epochs {
                 self.metrics.record("epochs", epoch as f64);
@@ -222,7 +194,7 @@ impl<O: Observation> OnPolicy<O> {
 
     /// Copies all samples of the rollout to the network's device.
     fn whole_batch(&self, returns: &[f32], learning_rate: f64) -> Result<OnPolicyBatch, AgentError> {
-        let rollout = &self.collector.rollout;
+        let rollout = &self.actors.collector.rollout;
         let body = self.learner.network().body();
         Ok(OnPolicyBatch {
             obs: joined(&self.memory.seen)?,
@@ -244,7 +216,7 @@ impl<O: Observation> OnPolicy<O> {
         if minibatches == 1 {
             return vec![None];
         }
-        let n = self.collector.num_envs();
+        let n = self.actors.collector.num_envs();
         // What a recurrent network remembers is a matter of all steps of an environment, which stay together.
         let recurrent = self.learner.network().is_recurrent();
         let mut numbers: Vec<i64> = (0..if recurrent { n } else { len } as i64).collect();
@@ -269,48 +241,39 @@ impl<O: Observation> OnPolicy<O> {
 
 impl<O: Observation> Trainer for OnPolicy<O> {
     fn resumption(&self) -> Resumption {
-        self.collector
-            .resumption(self.learner.network().body().device() == Device::Cpu)
+        let is_exact = self.learner.network().body().device() == Device::Cpu;
+        self.actors.collector.resumption(is_exact)
     }
 
     fn times(&self) -> Times {
-        self.watch.times(1).waiting(self.ranks.time_of_means())
+        self.actors.times()
     }
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         let weights = from.section("learner")?.section("network")?;
         self.learner.network_mut().load(weights)?;
-        Ok(self.learned.take(from)?)
+        Ok(self.actors.learned.take(from)?)
     }
 
     fn renew(&mut self) -> Result<(), TrainError> {
-        let seed = under_way::resumed_seed(self.seed, self.steps);
-        self.collector.renew(seed, self.ranks.seed(seed));
-        self.shuffle_stream = stream(seed, "shuffle", self.ranks.rank() as u64);
+        let seed = self.actors.renew();
+        self.shuffle_stream = self.actors.ranks.stream(seed, "shuffle");
         Ok(())
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
-        let learning_rate = self.config.learning_rate.at(self.frames(), self.run_frames);
+        let learning_rate = self.actors.now(&self.config.learning_rate);
         self.collect()?;
         self.metrics.clear();
         if self.config.center_pixels && !self.learner.network().is_centered() {
             let seen = joined(&self.memory.seen).map_err(AgentError::from)?;
-            self.learner.network_mut().center_over(&seen, &self.ranks)?;
+            self.learner.network_mut().center_over(&seen, &self.actors.ranks)?;
         } else {
             self.update(learning_rate)?;
         }
-        self.learned.join()?;
-        self.collector.end();
-        Ok(Progress {
-            frames: self.frames(),
-            steps: self.steps,
-            updates: self.learner.updates(),
-            episodes: self.collector.episodes.finished(),
-            metrics: &self.metrics,
-            epsilons: self.collector.epsilons(),
-        })
+        self.actors.end()?;
+        Ok(self.actors.progress(self.learner.updates(), &self.metrics))
     }
 }
 
@@ -318,20 +281,15 @@ impl<O: Observation> Trainer for OnPolicy<O> {
 impl<O: Observation> Checkpoint for OnPolicy<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
-        self.collector.save(out)?;
+        self.actors.save(out)?;
         out.put("shuffle_stream", &self.shuffle_stream)?;
-        self.memory.state.save(out)?;
-        self.learned.save(out)?;
-        out.put("steps", &self.steps)
+        self.memory.state.save(out)
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.learner.load(from.section("learner")?)?;
         self.shuffle_stream = from.get("shuffle_stream")?;
-        self.steps = from.count("steps")?;
-        self.learned.load(from)?;
-        let env_seed = self.ranks.seed(under_way::resumed_seed(self.seed, self.steps));
-        if self.collector.load(from, env_seed)? {
+        if self.actors.load(from)? {
             self.memory.state.load(from)?;
         }
         Ok(())

@@ -7,15 +7,15 @@ use tch::{Device, Tensor};
 
 use super::{PqnBatch, PqnConfig, PqnLearner, PqnStats};
 use crate::algorithm::{Algorithm, RunSettings};
-use crate::collect::{self, Actors, Collector, Player, check_center, check_finite, copy_to};
-use crate::distributed::{JointlyLearned, Ranks};
+use crate::collect::{self, Actors, Player, check_center, check_finite, copy_to};
+use crate::distributed::JointlyLearned;
 use crate::explore::epsilon_greedy;
 use crate::limits::check;
 use crate::network::{Observation, QNetwork, joined};
 use crate::returns::{explained_variance, mean};
 use crate::rollout::Rollout;
+use crate::sync_actors::SyncActors;
 use crate::times::{Part, Stopwatch, Times};
-use crate::under_way;
 use crate::{AgentError, Checkpoint, CheckpointError, Metrics, Progress, Resumption, Section, TrainError, Trainer};
 
 /// The names of the metrics that the trainer adds to those of [`PqnStats`]. A rollout that is not learned from has none.
@@ -52,20 +52,13 @@ pub(super) fn network(config: &PqnConfig, spec: &EnvSpec, seed: u64, device: Dev
 /// ```
 pub struct Pqn<O: Observation> {
     config: PqnConfig,
-    seed: u64,
     learner: PqnLearner,
-    /// The values of its rollout are those of the best actions.
-    collector: Collector<O>,
+    /// The values of their rollout are those of the best actions.
+    actors: SyncActors<O>,
     memory: Memory,
     /// Shuffles samples into minibatches.
     shuffle_stream: Rng,
-    /// What the environments learn, if they were made by a factory.
-    learned: JointlyLearned,
-    steps: u64,
     watch: Stopwatch,
-    /// The length of the run, which schedules span.
-    run_frames: u64,
-    ranks: Ranks,
     metrics: Metrics,
 }
 
@@ -152,8 +145,12 @@ impl<O: Observation> Pqn<O> {
         env: Box<dyn VecEnv<Obs = O> + Send>,
         run: &RunSettings,
     ) -> Result<Self, TrainError> {
-        let RunSettings { seed, device, .. } = *run;
-        let ranks = run.ranks.clone();
+        let RunSettings {
+            seed,
+            device,
+            ref ranks,
+            ..
+        } = *run;
         config.validate()?;
         check_center::<O>(config.center_pixels)?;
         let n = env.num_envs();
@@ -162,32 +159,20 @@ impl<O: Observation> Pqn<O> {
         let spec = env.spec();
         let (steps, minibatches) = (config.rollout_steps, config.minibatches);
         collect::require_memory::<O>(n, steps, minibatches, spec.obs_shape)?;
+        let network = network(config, &spec, seed, device)?;
         let watch = Stopwatch::default();
-        let plan = collect::Plan {
-            rollout_steps: steps,
-            epsilon: &config.epsilon,
-            own: ranks.own(n),
-            all: ranks.size() * n,
-            seed,
-            env_seed: ranks.seed(seed),
-        };
         Ok(Self {
-            learner: PqnLearner::new(config, network(config, &spec, seed, device)?)?.with(ranks.clone()),
-            collector: Collector::new(plan, env, &watch),
+            learner: PqnLearner::new(config, network)?.with(ranks.clone()),
+            actors: SyncActors::new(steps, &config.epsilon, env, run, &watch),
             memory: Memory {
                 action_values: vec![0.0; steps * n],
                 seen: Vec::new(),
                 answers: vec![0.0; n * spec.num_actions],
             },
-            shuffle_stream: stream(seed, "shuffle", ranks.rank() as u64),
-            learned: JointlyLearned::new(None, &ranks),
-            steps: 0,
+            shuffle_stream: ranks.stream(seed, "shuffle"),
             watch,
-            run_frames: run.frames,
-            ranks,
             metrics: Metrics::of(&[PqnStats::NAMES, &NAMES].concat()),
             config: config.clone(),
-            seed,
         })
     }
 
@@ -206,10 +191,9 @@ impl<O: Observation> Pqn<O> {
         collect::require_memory::<O>(n, steps, config.minibatches, factory.spec().obs_shape)?;
         let first = run.ranks.own(config.num_envs).start;
         let env = factory.make_vec(first, config.num_envs, run.env_threads)?;
-        Ok(Self {
-            learned: JointlyLearned::new(factory.learned(), &run.ranks),
-            ..Self::new(config, env, run)?
-        })
+        let mut trainer = Self::new(config, env, run)?;
+        trainer.actors.learned = JointlyLearned::new(factory.learned(), &run.ranks);
+        Ok(trainer)
     }
 
     /// The learner.
@@ -218,31 +202,22 @@ impl<O: Observation> Pqn<O> {
         &self.learner
     }
 
-    fn frames(&self) -> u64 {
-        self.steps.saturating_mul(self.collector.frames_per_step())
-    }
-
-    /// Fills the rollout. Its steps are counted once it is complete.
+    /// Fills the rollout.
     fn collect(&mut self) -> Result<(), TrainError> {
-        let frames = self.frames();
         let mut player = ValuePlayer {
             network: self.learner.network(),
             memory: &mut self.memory,
             updates: self.learner.updates(),
             watch: &self.watch,
         };
-        let steps = (self.collector.num_envs() * self.ranks.size()) as u64;
-        let frames_per_step = steps * self.collector.frames_per_step();
-        self.collector.collect(&mut player, frames, frames_per_step)?;
-        self.collector.estimate(&mut player)?;
-        self.steps = self.steps.saturating_add(steps * self.config.rollout_steps as u64);
-        Ok(())
+        self.actors.collect(&mut player)?;
+        Ok(self.actors.collector.estimate(&mut player)?)
     }
 
     /// Updates the network from the rollout.
     fn update(&mut self, learning_rate: f64) -> Result<(), AgentError> {
         let (gamma, lambda) = (self.config.gamma as f32, self.config.lambda as f32);
-        let rollout = &self.collector.rollout;
+        let rollout = &self.actors.collector.rollout;
         let returns = rollout.lambda_returns(gamma, lambda);
         let body = self.learner.network().body();
         let whole = self.watch.measure(Part::Copies, || -> Result<_, AgentError> {
@@ -276,48 +251,39 @@ impl<O: Observation> Pqn<O> {
 
 impl<O: Observation> Trainer for Pqn<O> {
     fn resumption(&self) -> Resumption {
-        self.collector
-            .resumption(self.learner.network().body().device() == Device::Cpu)
+        let is_exact = self.learner.network().body().device() == Device::Cpu;
+        self.actors.collector.resumption(is_exact)
     }
 
     fn times(&self) -> Times {
-        self.watch.times(1).waiting(self.ranks.time_of_means())
+        self.actors.times()
     }
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         let weights = from.section("learner")?.section("network")?;
         self.learner.network_mut().load(weights)?;
-        Ok(self.learned.take(from)?)
+        Ok(self.actors.learned.take(from)?)
     }
 
     fn renew(&mut self) -> Result<(), TrainError> {
-        let seed = under_way::resumed_seed(self.seed, self.steps);
-        self.collector.renew(seed, self.ranks.seed(seed));
-        self.shuffle_stream = stream(seed, "shuffle", self.ranks.rank() as u64);
+        let seed = self.actors.renew();
+        self.shuffle_stream = self.actors.ranks.stream(seed, "shuffle");
         Ok(())
     }
 
     fn step(&mut self) -> Result<Progress<'_>, TrainError> {
         // Taken before the rollout's frames are counted, so that the first has all of it and the last still learns.
-        let learning_rate = self.config.learning_rate.at(self.frames(), self.run_frames);
+        let learning_rate = self.actors.now(&self.config.learning_rate);
         self.collect()?;
         self.metrics.clear();
         if self.config.center_pixels && !self.learner.network().is_centered() {
             let seen = joined(&self.memory.seen).map_err(AgentError::from)?;
-            self.learner.network_mut().center_over(&seen, &self.ranks)?;
+            self.learner.network_mut().center_over(&seen, &self.actors.ranks)?;
         } else {
             self.update(learning_rate)?;
         }
-        self.learned.join()?;
-        self.collector.end();
-        Ok(Progress {
-            frames: self.frames(),
-            steps: self.steps,
-            updates: self.learner.updates(),
-            episodes: self.collector.episodes.finished(),
-            metrics: &self.metrics,
-            epsilons: self.collector.epsilons(),
-        })
+        self.actors.end()?;
+        Ok(self.actors.progress(self.learner.updates(), &self.metrics))
     }
 }
 
@@ -325,19 +291,14 @@ impl<O: Observation> Trainer for Pqn<O> {
 impl<O: Observation> Checkpoint for Pqn<O> {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {
         self.learner.save(out.section_mut("learner"))?;
-        self.collector.save(out)?;
-        out.put("shuffle_stream", &self.shuffle_stream)?;
-        self.learned.save(out)?;
-        out.put("steps", &self.steps)
+        self.actors.save(out)?;
+        out.put("shuffle_stream", &self.shuffle_stream)
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
         self.learner.load(from.section("learner")?)?;
         self.shuffle_stream = from.get("shuffle_stream")?;
-        self.steps = from.count("steps")?;
-        self.learned.load(from)?;
-        let env_seed = self.ranks.seed(under_way::resumed_seed(self.seed, self.steps));
-        self.collector.load(from, env_seed)?;
+        self.actors.load(from)?;
         Ok(())
     }
 }
