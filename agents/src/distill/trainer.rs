@@ -106,6 +106,7 @@ impl<O: Observation> Distill<O> {
         learned.take(&teacher.trainer())?;
         let env = factory.make_vec(ranks.own(n).start, n, run.env_threads)?;
         let network = network(config, &spec, seed, device)?;
+        network.body().draw_masks_from(ranks.stream(seed, "dropout"));
         let watch = Stopwatch::default();
         let mut actors = SyncActors::new(config.rollout_steps, &config.epsilon, env, run, &watch);
         actors.learned = learned;
@@ -176,7 +177,11 @@ impl<O: Observation> Trainer for Distill<O> {
     }
 
     fn renew(&mut self) -> Result<(), TrainError> {
-        self.actors.renew();
+        let seed = self.actors.renew();
+        self.learner
+            .network()
+            .body()
+            .draw_masks_from(self.actors.ranks.stream(seed, "dropout"));
         Ok(())
     }
 

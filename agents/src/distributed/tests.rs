@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use coinop_envs::classic::CartPole;
 use coinop_envs::normalize::NormalizeObservation;
+use coinop_envs::rng::Rng;
 use coinop_envs::{Env, EnvError, EnvFactory, FromFn, Shape, Step};
 use tch::{Device, Kind, Tensor};
 
@@ -13,8 +14,9 @@ use crate::algorithm::{Algorithm, AnyAlgorithm, RunSettings};
 use crate::distill::{DistillConfig, Teacher};
 use crate::double_dqn::{DoubleDqnBatch, DoubleDqnConfig, DoubleDqnLearner};
 use crate::impala::ImpalaConfig;
-use crate::network::QNetwork;
+use crate::network::{BodyKind, Layers, NetworkConfig, QNetwork};
 use crate::ppo::PpoConfig;
+use crate::pqn::PqnConfig;
 use crate::{Episode, Learner, Section, Trainer};
 
 /// Calls `f` in every rank, and returns what comes of it in the order of ranks.
@@ -188,6 +190,53 @@ fn students_of_all_ranks_are_one() {
     });
     assert_eq!(found[0], found[1]);
     assert_eq!(found[0].1, 5 * 8 * 2 * 2);
+}
+
+/// Whether two ranks of an algorithm, which have learned in `steps` steps, draw the same masks of dropout next.
+fn draw_the_same_masks(config: &impl Algorithm, steps: usize) -> bool {
+    let found = in_ranks(2, |ranks| {
+        let mut trainer = config.trainer(cart_pole(), &run_of(&ranks)).unwrap();
+        for _ in 0..steps {
+            trainer.step().unwrap();
+        }
+        let mut section = Section::default();
+        trainer.save(&mut section).unwrap();
+        let network = section.section("learner").unwrap().section("network").unwrap();
+        network.get::<Rng>("dropout").unwrap()
+    });
+    found[0] == found[1]
+}
+
+#[test]
+fn each_rank_has_its_own_masks_of_dropout() {
+    let network = NetworkConfig {
+        body: BodyKind::Layers(Layers {
+            hidden: vec![8],
+            dropout: Some(0.5),
+            ..Layers::default()
+        }),
+        ..PpoConfig::classic().network
+    };
+    let ppo = PpoConfig {
+        network: network.clone(),
+        ..PpoConfig::classic()
+    };
+    assert!(!draw_the_same_masks(&ppo, 1));
+    let pqn = PqnConfig {
+        network: network.clone(),
+        ..PqnConfig::classic()
+    };
+    assert!(!draw_the_same_masks(&pqn, 1));
+    let impala = ImpalaConfig {
+        network: network.clone(),
+        ..ImpalaConfig::classic()
+    };
+    assert!(!draw_the_same_masks(&impala, 1));
+    let double_dqn = DoubleDqnConfig {
+        network,
+        ..double_dqn()
+    };
+    assert!(!draw_the_same_masks(&double_dqn, 100));
 }
 
 /// The episodes and updates of an asynchronous algorithm in three ranks.

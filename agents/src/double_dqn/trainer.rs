@@ -136,6 +136,7 @@ impl<O: Observation> DoubleDqn<O> {
         let mut metrics = Metrics::of(&NAMES);
         metrics.add(&Metrics::of(&["beta", "replay_steps", "replay_megabytes"]));
         let online = network()?;
+        online.body().draw_masks_from(ranks.stream(seed, "dropout"));
         Ok(Self {
             learner: DoubleDqnLearner::new(config, online, network()?)?.with(match config.asynchronous {
                 true => Ranks::default(),
@@ -390,6 +391,10 @@ impl<O: Observation> Trainer for DoubleDqn<O> {
         }
         self.epsilons = Epsilons::of(self.config.epsilon.clone(), own, all, seed);
         self.sample_stream = self.ranks.stream(seed, "sample");
+        self.learner
+            .network()
+            .body()
+            .draw_masks_from(self.ranks.stream(seed, "dropout"));
         self.episodes.interrupt();
         self.replay.interrupt();
         Ok(())

@@ -135,6 +135,7 @@ impl<O: Observation> Impala<O> {
         };
         let actors: Vec<Actor<O>> = (0..config.actors).map(actor).collect::<Result<_, _>>()?;
         let network = network(config, &spec, seed, device)?;
+        network.body().draw_masks_from(ranks.stream(seed, "dropout"));
         Ok(Self {
             learner: ImpalaLearner::new(config, network)?.with(ranks.clone()),
             batch: Rollout::new(config.rollout_steps, config.batch_envs(), spec.obs_shape.len()),
@@ -303,6 +304,10 @@ impl<O: Observation> Trainer for Impala<O> {
         let first = self.ranks.own(self.config.num_envs()).start;
         let n = self.config.envs_per_actor;
         self.stop();
+        self.learner
+            .network()
+            .body()
+            .draw_masks_from(self.ranks.stream(seed, "dropout"));
         if let Actors::Idle { actors, queue } = &mut self.actors {
             queue.clear();
             for (number, actor) in actors.iter_mut().enumerate() {

@@ -255,6 +255,11 @@ impl Body {
         })
     }
 
+    /// Draws the masks of dropout from `rng` from now on.
+    pub(crate) fn draw_masks_from(&self, rng: Rng) {
+        self.masks.borrow_mut().rng = rng;
+    }
+
     /// The shape of one observation.
     #[must_use]
     pub fn obs_shape(&self) -> Shape {

@@ -73,6 +73,7 @@ impl<O: Observation> OnPolicy<O> {
         let spec = env.spec();
         Self::check_memory(config, spec.obs_shape)?;
         let network = ActorCritic::new(&config.network, &spec, &mut stream(seed, "network", 0), device)?;
+        network.body().draw_masks_from(ranks.stream(seed, "dropout"));
         let watch = Stopwatch::default();
         Ok(Self {
             memory: PolicyMemory::new(&network, n)?,
@@ -258,6 +259,10 @@ impl<O: Observation> Trainer for OnPolicy<O> {
     fn renew(&mut self) -> Result<(), TrainError> {
         let seed = self.actors.renew();
         self.shuffle_stream = self.actors.ranks.stream(seed, "shuffle");
+        self.learner
+            .network()
+            .body()
+            .draw_masks_from(self.actors.ranks.stream(seed, "dropout"));
         Ok(())
     }
 

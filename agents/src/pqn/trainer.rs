@@ -160,6 +160,7 @@ impl<O: Observation> Pqn<O> {
         let (steps, minibatches) = (config.rollout_steps, config.minibatches);
         collect::require_memory::<O>(n, steps, minibatches, spec.obs_shape)?;
         let network = network(config, &spec, seed, device)?;
+        network.body().draw_masks_from(ranks.stream(seed, "dropout"));
         let watch = Stopwatch::default();
         Ok(Self {
             learner: PqnLearner::new(config, network)?.with(ranks.clone()),
@@ -268,6 +269,10 @@ impl<O: Observation> Trainer for Pqn<O> {
     fn renew(&mut self) -> Result<(), TrainError> {
         let seed = self.actors.renew();
         self.shuffle_stream = self.actors.ranks.stream(seed, "shuffle");
+        self.learner
+            .network()
+            .body()
+            .draw_masks_from(self.actors.ranks.stream(seed, "dropout"));
         Ok(())
     }
 
