@@ -1,9 +1,12 @@
-//! How fast networks answer and are learned from, in both precisions, and how fast optimisers are, with as many threads of libtorch as there are cores.
+//! The speed of inference, gradients and optimisers, with as many threads of libtorch as there are cores, and of libtorch
+//! alone in one thread.
+
+use std::hint::black_box;
 
 use coinop::agents::init::Init;
 use coinop::agents::network::{ActorCritic, BodyKind, Core, Impala, NetworkConfig, Norm, Precision, RecurrentState};
 use coinop::agents::optim::{AdamConfig, Optimizer, OptimizerConfig, RmsPropConfig};
-use coinop::agents::tch::{Device, Kind, no_grad};
+use coinop::agents::tch::{self, Device, Kind, Tensor, no_grad};
 use coinop::envs::rng::stream;
 use coinop::envs::{EnvSpec, Shape};
 use coinop::process_settings;
@@ -128,7 +131,68 @@ fn optimizer(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, infer, gradient, optimizer);
+/// What no worker of A3C on libtorch can be faster than: five answers to one observation and the gradient of its loss of
+/// all five, with the A3C network, in one thread, and nothing else: no copies, random numbers, optimiser or environment.
+fn worker_floor(c: &mut Criterion) {
+    tch::set_num_threads(1);
+    let mut group = c.benchmark_group("worker floor");
+    group.throughput(Throughput::Elements(5));
+    let shapes: [&[i64]; 10] = [
+        &[16, 4, 8, 8],
+        &[16],
+        &[32, 16, 4, 4],
+        &[32],
+        &[256, 2_592],
+        &[256],
+        &[6, 256],
+        &[6],
+        &[1, 256],
+        &[1],
+    ];
+    for (layout, channels_last) in [("channels last", true), ("channels first", false)] {
+        let arranged = |tensor: Tensor| match tensor.dim() {
+            4 if channels_last => tensor.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
+            _ => tensor,
+        };
+        let weights: Vec<Tensor> = shapes
+            .iter()
+            .map(|shape| arranged(Tensor::full(*shape, 0.01, (Kind::Float, Device::Cpu))).set_requires_grad(true))
+            .collect();
+        let forward = |x: &Tensor| {
+            let w = &weights;
+            let convolve = |x: &Tensor, i: usize, stride: i64| {
+                x.conv2d(&w[i], Some(&w[i + 1]), [stride; 2], [0; 2], [1; 2], 1).relu()
+            };
+            let x = convolve(&convolve(x, 0, 4), 2, 2).flatten(1, -1);
+            let x = x.linear(&w[4], Some(&w[5])).relu();
+            let values = x.linear(&w[8], Some(&w[9])).flatten(0, -1);
+            (x.linear(&w[6], Some(&w[7])), values)
+        };
+        let one = arranged(Tensor::full([1, 4, 84, 84], 0.5, (Kind::Float, Device::Cpu)));
+        let five = arranged(Tensor::full([5, 4, 84, 84], 0.5, (Kind::Float, Device::Cpu)));
+        let actions = Tensor::zeros([5, 1], (Kind::Int64, Device::Cpu));
+        let returns = Tensor::ones([5], (Kind::Float, Device::Cpu));
+        group.bench_function(layout, |b| {
+            b.iter(|| {
+                for _ in 0..5 {
+                    let (logits, values) = no_grad(|| forward(&one));
+                    let _ = black_box((logits.softmax(1, Kind::Float), values));
+                }
+                let (logits, values) = forward(&five);
+                let log_probabilities = logits.log_softmax(1, Kind::Float);
+                let errors = &returns - values;
+                let chosen = log_probabilities.gather(1, &actions, false).flatten(0, -1);
+                let entropy = -(log_probabilities.exp() * log_probabilities).sum(Kind::Float);
+                let loss =
+                    errors.square().sum(Kind::Float) - (chosen * errors.detach()).sum(Kind::Float) - entropy * 0.01;
+                Tensor::run_backward(&[loss], &weights, false, false)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, infer, gradient, optimizer, worker_floor);
 
 fn main() {
     process_settings::apply();

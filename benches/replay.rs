@@ -1,5 +1,5 @@
-//! How fast the replay memory is when it is full: 1,000,000 steps of Seaquest, of 8 actors who play at random, with stacks of 4 frames. Needs
-//! ROMs, and 8 GB of memory for the raw store.
+//! The speed of a full replay memory: 1,000,000 steps of Seaquest by 8 actors that play at random, with stacks of 4 frames.
+//! Needs ROMs, and 8 GB of memory for the raw store.
 
 use std::time::Duration;
 

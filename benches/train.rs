@@ -1,5 +1,5 @@
-//! How fast PPO trains: one rollout and the updates from it, with the settings of the preset `pong`. Needs ROMs and libtorch.
-//! Throughput is in emulator frames.
+//! The speed of PPO, in emulator frames: one rollout and the updates from it, with the settings of the preset `pong`.
+//! Needs ROMs and libtorch.
 
 use coinop::agents::on_policy::{OnPolicy, OnPolicyConfig};
 use coinop::agents::ppo::PpoConfig;

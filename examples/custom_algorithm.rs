@@ -1,4 +1,4 @@
-//! An algorithm of one's own, with the whole command line of coinop:
+//! An algorithm of your own, with the whole command line of coinop:
 //!
 //! ```console
 //! $ cargo run --release --example custom_algorithm -- train cartpole --algo reinforce
@@ -7,8 +7,8 @@
 //! ```
 //!
 //! REINFORCE with a learned baseline (Williams 1992; Sutton and Barto 2018, section 13.4): play an episode, and make each action more
-//! probable by how much more came after it than was expected. Networks, optimiser, losses, accounts of episodes and checkpoints are
-//! coinop's; what is here is the algorithm.
+//! probable by how much more reward followed it than was expected. Networks, optimiser, losses, episode statistics and checkpoints are
+//! coinop's; only the algorithm is here.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A network of layers of one's own, trained with PAAC through the library: `cargo run --release --example custom_network`.
+//! A network of your own layers, trained with PAAC through the library: `cargo run --release --example custom_network`.
 //!
 //! Catch: a ball falls from the top of a board, one row per step, and the paddle in the last row moves to be below it. The board is a picture of
 //! 10x5 pixels, which is too small for the networks of the Atari. On the command line the same network is

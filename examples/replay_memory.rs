@@ -1,4 +1,4 @@
-//! How many bytes a step takes in the replay memory: plays a game with random actions, and prints a row of a Markdown table.
+//! Bytes per step of the replay memory: plays a game with random actions, and prints a row of a Markdown table.
 //!
 //!     cargo run --release --example replay_memory -- pong 200k
 //!

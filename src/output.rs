@@ -91,7 +91,7 @@ fn is_silent() -> bool {
     SILENCES.load(Ordering::Relaxed) > 0
 }
 
-/// Writes one line to standard error. If that fails, there is no one to tell.
+/// Writes one line to standard error. If that fails, it cannot be reported.
 pub(crate) fn say(line: &str) {
     if is_silent() {
         return;

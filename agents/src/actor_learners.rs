@@ -278,7 +278,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
         let (shared, entered) = (Arc::clone(&self.shared), Arc::clone(&gate));
         let mut told = Told::new(self.learned.clone(), &self.ranks);
         let answer = move |rank, question: &[u8]| match question {
-            // A report that cannot be read, or that nobody wants any more, ends whoever sent it.
+            // A report that cannot be read, or that is no longer wanted, ends its sender.
             [question::REPORT, report @ ..] => {
                 send.send(serde_json::from_slice(report).ok()?).ok()?;
                 Some(Vec::new())

@@ -43,7 +43,7 @@ pub(crate) use serve::Server;
 pub use serve::assist;
 pub use threads::Threads;
 
-/// The variables by which Open MPI, MPICH, Intel MPI and Slurm tell a process that there are others.
+/// The variables that Open MPI, MPICH, Intel MPI and Slurm set in the processes of a job.
 const STARTED: [&str; 4] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MPI_LOCALNRANKS"];
 
 /// The variables by which they say how many of these are on this machine.
@@ -98,7 +98,7 @@ pub trait Group: Send + Sync + fmt::Debug {
     /// Leaves the group. Every rank must call this before it ends, and nothing afterwards.
     fn finish(&self) {}
 
-    /// Ends all ranks, because this one cannot go on.
+    /// Ends all ranks, because this one cannot continue.
     fn abort(&self) -> ! {
         std::process::abort()
     }

@@ -49,7 +49,7 @@ pub enum AgentError {
     UnknownNetwork {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The names that exist.
         known: Vec<String>,
     },
     /// The processes of a run no longer have the same weights.

@@ -95,7 +95,7 @@ impl<P: Producer> Producers<P> {
     pub(crate) fn next(&mut self) -> Message<P::Batch> {
         match self.pending() {
             Some(message) => message,
-            // A thread that ends says so, so that this is never the last that one hears.
+            // A thread that ends sends a message, so a message always follows.
             None => self.full.recv().unwrap_or(Err(TrainError::ActorDied { number: 0 })),
         }
     }

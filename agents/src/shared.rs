@@ -122,7 +122,7 @@ pub(crate) struct SharedParams {
     updates: AtomicU64,
     /// Agent steps played by all threads, including those of rollouts not yet received.
     steps: AtomicU64,
-    /// The ranks, of which rank 0 has the weights and the optimiser; the others have copies of its weights.
+    /// The ranks. Rank 0 has the weights and the optimiser; the others have copies of its weights.
     ranks: Ranks,
 }
 
@@ -196,7 +196,7 @@ impl SharedParams {
     }
 
     fn ask(&self, question: &[u8]) -> Result<(), AgentError> {
-        // After the end, the weights stay as they are, and nobody looks at them.
+        // After the end, the weights stay as they are and are not read.
         let Some(answer) = self.ranks.ask(question)? else {
             return Ok(());
         };

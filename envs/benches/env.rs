@@ -1,5 +1,5 @@
-//! How fast one agent step of the Atari is: four frames, the picture and the stack. Needs ROMs. Throughput is in emulator frames. And how fast the
-//! rules of the arcade games are, without pictures.
+//! The speed of an agent step of the Atari (four frames, the picture and the stack), in emulator frames, which needs ROMs;
+//! and of the rules of the arcade games, without pictures.
 
 use coinop_envs::Env;
 use coinop_envs::arcade::{ArcadeGame, Bricks, Catch, Invaders, Snake};

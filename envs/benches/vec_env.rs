@@ -1,4 +1,4 @@
-//! How fast sets of environments are, by how they are stepped: sixteen environments on two threads. Throughput is in frames. Games of the Atari need ROMs.
+//! The speed of each kind of vectorised environment, in frames: sixteen environments on two threads. Atari games need ROMs.
 
 use coinop_envs::arcade::{Bricks, trained};
 use coinop_envs::atari::{AtariEnv, Protocol};

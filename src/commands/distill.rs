@@ -1,4 +1,4 @@
-//! `coinop distill`: trains a network to do what a trained agent does, and compares their scores.
+//! `coinop distill`: trains a network to imitate a trained agent, and compares their scores.
 
 use std::path::Path;
 

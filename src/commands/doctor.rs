@@ -1,4 +1,4 @@
-//! `coinop doctor`: whether everything that coinop needs is there and works, and how to mend what does not.
+//! `coinop doctor`: checks that everything coinop needs is there and works, and says how to fix what does not.
 
 use std::fmt;
 use std::io::IsTerminal;

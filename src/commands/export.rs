@@ -1,4 +1,4 @@
-//! `coinop export`: a trained network for other programs, as ONNX or safetensors, with a card that says what it is.
+//! `coinop export`: a trained network for other programs, as ONNX or safetensors, with a card that describes it.
 
 use std::collections::HashMap;
 use std::path::Path;

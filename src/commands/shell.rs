@@ -1,4 +1,4 @@
-//! `coinop completions` and `coinop man`: what shells and manuals know about the command line.
+//! `coinop completions` and `coinop man`: shell completions and manual pages.
 
 use std::ffi::OsStr;
 use std::path::Path;

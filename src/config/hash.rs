@@ -1,4 +1,4 @@
-//! Which runs differ in their seed alone.
+//! A hash of settings, equal for runs that differ only in their seed.
 
 use toml::{Table, Value};
 use xxhash_rust::xxh3::xxh3_64;

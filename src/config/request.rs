@@ -1,4 +1,4 @@
-//! From what a user asks for to a configuration: preset, then file, then flags and settings.
+//! Builds the configuration that a user asks for: preset, then file, then flags and settings.
 
 use std::path::{Path, PathBuf};
 

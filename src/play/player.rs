@@ -1,4 +1,4 @@
-//! One environment in which an agent or a person plays, and what is to be seen of it.
+//! One environment in which an agent or a person plays, and its picture.
 
 use coinop_agents::{AnyPolicy, Mode, Outputs, Policy, Section};
 use coinop_envs::rng::{Rng, stream};

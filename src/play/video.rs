@@ -76,7 +76,7 @@ pub(crate) fn create(path: &Path, plan: Plan) -> anyhow::Result<Box<dyn Video>> 
     })
 }
 
-/// A file beside its place, so that nobody sees a part of it.
+/// A temporary file in the same folder, so that a partial video is never visible.
 struct Aside {
     file: BufWriter<NamedTempFile>,
     path: PathBuf,

@@ -68,7 +68,7 @@ impl RunDir {
                 .parse()
                 .ok()
         };
-        // A number that nobody counts up to is not one of ours.
+        // A number too large to be reached is not one of ours.
         let numbers = entries
             .flatten()
             .filter_map(number)
@@ -148,7 +148,7 @@ impl RunDir {
                 "another process is training in the run folder `{}`: wait until it has ended, or stop it",
                 self.path.display()
             ),
-            // Some file systems have no locks; then nobody can tell.
+            // Some file systems have no locks; then it is unknown.
             Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
         }
     }
@@ -278,7 +278,7 @@ impl RunDir {
     fn entries(&self) -> anyhow::Result<Vec<String>> {
         let path = self.path.join(CHECKPOINTS);
         let entries = match fs::read_dir(&path) {
-            // Somebody removed it: there are none.
+            // It was removed: there are none.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(failed("can't list the folder", &path))?,
         };
@@ -329,7 +329,7 @@ mod tests {
         }
         let run = RunDir::create_numbered(base.path(), "pong-ppo").unwrap();
         assert_eq!(run.path(), base.path().join("pong-ppo-11"));
-        // What nobody counted up to, and what does not fit into a number at all.
+        // A number too large to be reached, and one that does not fit into an integer.
         for name in ["pong-ppo-18446744073709551615", "pong-ppo-99999999999999999999"] {
             fs::create_dir(base.path().join(name)).unwrap();
         }
@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(run.checkpoints().unwrap(), [200, 400, 2_000_000_000_000]);
         // No run resumes from an old one: it is kept for its weights.
         assert_eq!(bytes.map(|path| path.exists()), [false, true]);
-        // What is not a checkpoint is somebody else's.
+        // Files that are not checkpoints are left alone.
         let left = ["mine", "12"].map(|name| other(name).exists());
         assert_eq!((left, run.entries().unwrap().len()), ([true; 2], 5));
     }

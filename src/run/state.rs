@@ -1,4 +1,4 @@
-//! The state of a run, as its folder tells it.
+//! The state of a run, read from its folder.
 
 use super::dir::RunDir;
 use crate::config::Config;

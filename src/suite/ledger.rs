@@ -1,4 +1,4 @@
-//! The ledger of a suite: a line a finished run, in CSV, so that results accumulate and each says what it is of.
+//! The ledger of a suite: one line of CSV per finished run, with the revision and the settings that it is a result of.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};

@@ -169,7 +169,7 @@ impl Space {
         self.budgets.iter().map(Count::frames).collect()
     }
 
-    /// How many of `count` samples go on.
+    /// How many of `count` samples continue.
     pub(crate) fn kept(&self, count: usize) -> usize {
         ((count as f64 * self.keep).ceil() as usize).clamp(1, count.max(1))
     }

@@ -1,4 +1,4 @@
-//! What the files of a run tell, read again and again while it trains.
+//! The numbers in a run's files, read again and again while it trains.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The dashboard: what is drawn where.
+//! Draws the dashboard.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

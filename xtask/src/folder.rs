@@ -1,4 +1,4 @@
-//! Folders that are complete or not there.
+//! Folders that are either complete or absent.
 //!
 //! ```text
 //! .libtorch               the finished folder; its file .complete says what it holds

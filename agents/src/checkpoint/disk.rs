@@ -776,7 +776,7 @@ mod tests {
             assert!(matches!(read(&path), Err(CheckpointError::Damaged { .. })));
             fs::write(&file, &good).unwrap();
         }
-        // Byte strings are looked at when they are asked for, and their length at once.
+        // Byte strings are checked when they are read, their length at once.
         let file = path.join(BYTES);
         let good = fs::read(&file).unwrap();
         let names = ["memory", "numbers"];

@@ -80,7 +80,7 @@ pub(super) struct Answers {
     policy: AnyPolicy,
     /// The temperature, if it is set.
     temperature: Option<f64>,
-    /// The actions that it would take, which nobody does.
+    /// The actions that it would take, which are not taken.
     actions: Vec<u32>,
     /// The probabilities of all actions of all observations since [`begin`](Self::begin), softened.
     pub(super) targets: Vec<f32>,

@@ -56,7 +56,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.is_ending.store(true, Ordering::Release);
         if let Some(handle) = self.handle.take() {
-            // It does not panic unless the library does, and then nobody is left to be told.
+            // It does not panic unless the library does, and then nothing is left to receive the error.
             let _ = handle.join();
         }
     }
@@ -135,7 +135,7 @@ mod tests {
                     while let Some(answer) = ranks.ask(&[answers.len() as u8]).unwrap() {
                         answers.push(answer);
                     }
-                    // It asks nobody any more.
+                    // It asks no more.
                     assert!(ranks.has_ended() && ranks.ask(&[]).unwrap().is_none());
                     answers
                 }

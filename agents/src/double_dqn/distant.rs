@@ -75,7 +75,7 @@ impl<O: Observation> Others<O> {
             };
             let (seen, packed) = question.split_first_chunk()?;
             if !packed.is_empty() {
-                // A chunk that cannot be opened, or that nobody wants any more, ends whoever sent it.
+                // A chunk that cannot be opened, or that is no longer wanted, ends its sender.
                 let bytes = decompress(packed, longest).ok()?;
                 let first = rank * n;
                 send.send(Chunk { first, bytes, at: 0 }).ok()?;

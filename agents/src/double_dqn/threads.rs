@@ -169,7 +169,7 @@ impl<O: Observation> Threads<O> {
         if let Some(message) = self.producers.pending() {
             return message.map(Next::Step);
         }
-        // A thread that ends says so, so that this is never the last that one hears.
+        // A thread that ends sends a message, so a message always follows.
         let died = TrainError::ActorDied { number: 0 };
         let nobody = never();
         select! {

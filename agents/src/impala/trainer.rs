@@ -244,7 +244,7 @@ impl<O: Observation> Impala<O> {
         })
     }
 
-    /// Tells the other ranks what the environments have learned, and hears it of them.
+    /// Exchanges what the environments have learned with the other ranks.
     fn join(&mut self) -> Result<(), TrainError> {
         match &self.actors {
             // No environment may learn more meanwhile.

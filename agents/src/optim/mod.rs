@@ -263,7 +263,7 @@ mod tests {
             assert_eq!(clip(&mut none, 2.0), 0.0);
             assert_eq!(none, none.zeros_like());
         }
-        // Where nobody has seen the norm yet, nothing may be learned.
+        // Where the norm has not been read yet, nothing may be learned.
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut gradient = Tensor::from_slice(&[3.0f32, bad]);
             assert!(!elsewhere(&mut gradient, 2.0).is_finite());

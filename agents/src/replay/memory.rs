@@ -81,7 +81,7 @@ impl<O: Observation> Replay<O> {
         let bytes = frame_len * size_of::<O>();
         let of_frames = match config.store {
             Store::Raw => config.capacity as u64 * bytes as u64,
-            // As it usually is; nobody knows before.
+            // An estimate: the exact size is not known before.
             Store::Compressed => config.capacity as u64 * bytes as u64 / 14,
         };
         let what = || format!("a replay memory of {} steps", config.capacity);

@@ -1,4 +1,4 @@
-//! How fast the machine is: a frame that nobody looks at, one that is looked at, a reset, and what a copy costs. Needs ROMs.
+//! The speed of the machine: a frame with and without its screen, a reset, and a copy. Needs ROMs.
 
 use coinop_atari::{Atari, AtariSettings, Rom, find_game};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

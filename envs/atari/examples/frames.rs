@@ -1,4 +1,4 @@
-//! How many frames per second the machine alone makes, with random minimal actions and the grayscale screen read every fourth frame:
+//! Frames per second of the machine alone, with random minimal actions and the grayscale screen read every fourth frame:
 //! `cargo run --release -p coinop-atari --example frames -- pong 20000`.
 
 use std::time::Instant;

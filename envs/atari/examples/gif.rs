@@ -1,4 +1,4 @@
-//! Plays a game at random and writes what it looks like as a GIF:
+//! Plays a game at random and saves it as a GIF:
 //! `cargo run --release -p coinop-atari --example gif -- space_invaders 600 space_invaders.gif` (game, frames, file).
 
 use std::fs::File;

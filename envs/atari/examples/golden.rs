@@ -1,4 +1,4 @@
-//! Plays everything that was recorded of ale-py 0.12.1 and prints a table: `cargo xtask golden [GAME...]`.
+//! Replays all recordings of ale-py 0.12.1 and prints a table: `cargo xtask golden [GAME...]`.
 
 #![allow(
     clippy::unwrap_used,

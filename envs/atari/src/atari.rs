@@ -264,7 +264,7 @@ impl Atari {
     }
 
     /// Palette indices of the last complete frame: [`Atari::height`] lines of [`Atari::WIDTH`] pixels. They are drawn
-    /// on demand, so frames that nobody looks at cost less.
+    /// on demand, so frames that are not observed cost less.
     pub fn screen(&mut self) -> &[u8] {
         self.console.screen()
     }

@@ -1,4 +1,4 @@
-//! Names that are nearly right.
+//! Suggestions for misspelt names.
 
 /// How alike two names are, from 0 to 1: 1 less the share of characters that must be inserted, removed, replaced or swapped.
 ///

@@ -314,10 +314,10 @@ impl AtariSet {
             let text = "reset_mask: it needs a reset of all environments before, and batch_size = num_envs";
             return Err(PyValueError::new_err(text));
         }
-        // What is under way is waited for, and not looked at.
+        // What is under way is waited for and discarded.
         py.detach(|| {
             while !inner.set.is_complete() {
-                // An error of a step that nobody wants any more.
+                // An error of a step that was discarded.
                 let _ = inner.set.receive();
             }
         });

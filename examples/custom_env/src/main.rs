@@ -1,7 +1,7 @@
-//! An environment of one's own, with everything that coinop can do for it:
+//! An environment of your own, with coinop's whole command line:
 //!
 //! ```console
-//! $ cargo run --release -- check courier                        # is it what an environment must be?
+//! $ cargo run --release -- check courier                        # does it obey the contract of `Env`?
 //! $ cargo run --release -- train courier                        # PPO
 //! $ cargo run --release -- train courier --algo a3c
 //! $ cargo run --release -- train courier --algo double-dqn

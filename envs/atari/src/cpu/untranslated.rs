@@ -1,4 +1,4 @@
-//! What stands for the translator where the crate is built without its feature `translate`: there are no translations.
+//! Replaces the translator in builds without the feature `translate`: nothing is translated.
 
 use super::Cpu;
 use crate::bus::Bus;

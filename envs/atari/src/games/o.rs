@@ -11,7 +11,7 @@ pub(super) const OTHELLO: Game = Game {
     difficulties: &[0, 2],
     step: |ram, state| {
         let reward = state.gain(ram.bcd(0xCE) - ram.bcd(0xD0));
-        // The frames in which nobody is to move.
+        // The frames in which neither player may move.
         let [quiet, ..] = &mut state.counters;
         *quiet = if ram.get(0xC0) == 0 { *quiet + 1 } else { 0 };
         Outcome::new(reward, *quiet > 50, 1)

@@ -1,8 +1,8 @@
-//! Writes, logged until somebody wants to know what they did.
+//! Writes, logged and replayed only where their result is observable.
 //!
-//! Of the four frames of an agent's step two are looked at, and of many games' frames no collision is read. So a write to a register
-//! that only the picture depends on goes into the log of its frame, which costs next to nothing, and is played later: with pixels if
-//! the screen is asked for, for the collisions alone if those are, and else just for the registers.
+//! An agent observes two of the four frames of a step, and many games never read collisions. So a write to a register that
+//! only the picture depends on goes into the log of its frame, which costs next to nothing, and is replayed later: with
+//! pixels if the screen is read, for collisions alone if only those are read, and otherwise just for the registers.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,8 @@
-//! Which frames are looked at.
+//! Which frames are observed.
 //!
-//! A frame whose collisions are read is played while it runs, and once more if its screen is asked for afterwards. Agents look at frames in a
-//! rhythm: every fourth, or the last two of four. A frame that will probably be looked at is played once, with its pixels.
+//! A frame whose collisions are read is replayed while it runs, and again if its screen is read afterwards. Agents observe
+//! frames in a rhythm: every fourth, or the last two of four. A frame that will probably be observed is replayed once, with
+//! its pixels.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,7 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Starts a frame; returns whether it will be looked at if the rhythm continues.
+    /// Starts a frame; returns whether it will be observed if the rhythm continues.
     pub(super) fn expect(&mut self) -> bool {
         self.since = self.since.saturating_add(1);
         self.since == self.distances[0]

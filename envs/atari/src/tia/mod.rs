@@ -135,7 +135,7 @@ pub(crate) struct Tia {
     screens: [ByteBuf; 2],
     shown: usize,
     looks: Looks,
-    /// This frame is probably going to be looked at.
+    /// This frame will probably be observed.
     expected: bool,
 }
 
@@ -261,7 +261,7 @@ impl Tia {
         self.begun = true;
     }
 
-    /// The same while this frame runs. If it is going to be looked at, what is played from now on has its pixels at once.
+    /// The same while this frame runs. If it will be observed, what is replayed from now on has its pixels at once.
     fn begin_early<C: Canvas>(&mut self, canvas: &mut C) {
         self.begin(canvas);
         self.frames[0].drawn = self.expected;

@@ -1,4 +1,4 @@
-//! What translated code calls: everything that happens outside RAM and ROM.
+//! Functions that translated code calls, for everything that happens outside RAM and ROM.
 //!
 //! Numbers are passed and returned in whole words, which every calling convention agrees about.
 

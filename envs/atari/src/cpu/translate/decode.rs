@@ -1,4 +1,4 @@
-//! What the translator knows of the opcodes. Those it does not know are left to the interpreter.
+//! The opcodes that the translator knows. The interpreter executes the others.
 
 use crate::cpu::Op;
 

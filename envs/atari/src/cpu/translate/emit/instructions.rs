@@ -16,7 +16,7 @@ impl Emitter<'_> {
     pub(super) fn instruction(&mut self, pc: u16, instruction: Instruction, region: &Region) {
         let Instruction { op, operation, next } = instruction;
         self.switched = None;
-        // What may make this an instruction for the interpreter is looked at before anything is done.
+        // Whatever may leave this instruction to the interpreter is checked before anything is done.
         match operation {
             Operation::Read(read, mode) => {
                 self.check_pointer(mode, &instruction, pc);

@@ -149,7 +149,7 @@ impl Emitter<'_> {
     }
 
     pub(super) fn load_fixed(&mut self, address: u16, latch: Value) -> Value {
-        // The joysticks and the switches are there to be looked at.
+        // Joysticks and switches are only read.
         let port = match address & 0x1287 {
             0x280 => Some(offset_of!(Bus, riot.port_a)),
             0x282 => Some(offset_of!(Bus, riot.port_b)),
