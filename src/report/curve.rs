@@ -176,8 +176,8 @@ fn range(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     low - margin..high + margin
 }
 
-/// Formats the label of a tick on an axis that spans `span`. Sums of steps such as 0.1 have errors far behind what anybody
-/// reads.
+/// Formats the label of a tick on an axis that spans `span`. Sums of steps such as 0.1 have rounding errors, far below what is
+/// displayed.
 fn tick(value: f64, span: f64) -> String {
     let text = format!("{value:.*}", decimals(span / 1e5));
     let text = match text.contains('.') {

@@ -67,7 +67,7 @@ impl Default for Evaluation {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Agent {
-    /// What it is called in folders and tables.
+    /// Its name in folders and tables.
     pub(crate) name: String,
     pub(crate) algo: String,
     #[serde(default)]

@@ -24,7 +24,7 @@ pub(crate) struct Line {
     pub(crate) frames: u64,
     /// Seconds of training, evaluations included.
     pub(crate) seconds: f64,
-    /// Whether nothing else ran meanwhile, so that the seconds say something about the program.
+    /// Whether nothing else ran meanwhile, so that the seconds measure the program.
     pub(crate) timed: bool,
     /// The mean score of the last 100 episodes of training, if any ended.
     pub(crate) training: Option<f64>,
@@ -50,7 +50,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads a ledger; one that does not exist is empty. Half a line, which a program that was killed left, is not read.
+    /// Reads a ledger; one that does not exist is empty. An incomplete last line, left by a program that was killed, is ignored.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),

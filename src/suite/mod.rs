@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! file.rs         the file: environments, agents, seeds, frames
-//! plan.rs         its runs, each with its settings, its folder, and how far it is
+//! plan.rs         its runs, each with its settings, its folder, and its progress
 //! runner.rs       plays what is left: trains, evaluates, adds a line to the ledger
-//! ledger.rs       a line a finished run, in CSV
+//! ledger.rs       one line of CSV per finished run
 //! table.rs        Markdown and CSV of the ledger
 //! plot.rs         learning curves
 //! human.rs        human-normalised scores

@@ -36,7 +36,7 @@ impl fmt::Display for Job {
     }
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, PartialEq)]
 pub(crate) enum State {
     /// It is in the ledger.
@@ -138,7 +138,7 @@ fn job(suite: &SuiteFile, agent: usize, env: &str, seed: u64, selection: &Select
 }
 
 impl Job {
-    /// How far it is.
+    /// Its progress.
     pub(crate) fn state(&self, ledger: &Ledger) -> anyhow::Result<State> {
         if let Some(line) = ledger.find(self) {
             return Ok(State::Done(Box::new(line.clone())));

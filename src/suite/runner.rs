@@ -1,4 +1,4 @@
-//! Plays what is left of a suite: each run is a `coinop train` of its own, which a later `coinop suite run` resumes bit for bit.
+//! Trains what is left of a suite: each run is a `coinop train` of its own, which a later `coinop suite run` resumes bit for bit.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -33,7 +33,7 @@ pub(crate) struct How {
     pub(crate) timed: bool,
 }
 
-/// What came of the runs.
+/// The outcome of the runs.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) finished: usize,

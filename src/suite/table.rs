@@ -15,7 +15,7 @@ fn score(line: &Line) -> f64 {
     line.last_sample
 }
 
-/// The results of an agent in an environment: a line a seed.
+/// The results of an agent in an environment: one line per seed.
 struct Cell<'a> {
     env: &'a str,
     lines: Vec<&'a Line>,
@@ -190,7 +190,7 @@ fn runs(suite: &SuiteFile, jobs: &[Job], ledger: &Ledger) -> String {
     text
 }
 
-/// A row an agent and environment.
+/// One row per agent and environment.
 pub(crate) fn csv(suite: &SuiteFile, ledger: &Ledger) -> anyhow::Result<String> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let header = [

@@ -48,7 +48,7 @@ pub(crate) struct Line {
     pub(crate) score: Option<f64>,
 }
 
-/// What is remembered to tell another search in the same folder.
+/// What distinguishes this search from another in the same folder.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Identity {
     arguments: Vec<String>,

@@ -70,7 +70,7 @@ impl Troupe {
         }
     }
 
-    /// Goes to the next picture if it is due; returns when the one after it is.
+    /// Advances to the next picture if it is due; returns when the following one is.
     pub(crate) fn play(&mut self, dir: &RunDir, run: &Snapshot) -> Instant {
         let now = Instant::now();
         if !self.is_on {

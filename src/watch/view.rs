@@ -27,7 +27,7 @@ pub(crate) struct View<'a> {
     pub(crate) column: &'a str,
     pub(crate) stage: Stage<'a>,
     pub(crate) colors: Colors,
-    /// What went wrong, or is about to happen.
+    /// An error, or what is about to happen.
     pub(crate) note: Option<&'a str>,
     /// What the keys do.
     pub(crate) keys: &'a str,
