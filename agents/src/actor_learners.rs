@@ -24,7 +24,7 @@ use crate::episodes::Episodes;
 use crate::explore::{EpsilonConfig, Epsilons};
 use crate::limits::{above_0, at_least_0, check};
 use crate::network::Observation;
-use crate::optim::clip_grad_norm;
+use crate::optim::{clip_grad_norm, fused};
 use crate::params::Params;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
@@ -76,23 +76,16 @@ pub(crate) trait Method<O>: Send + 'static {
 pub(crate) struct Exchange {
     shared: Arc<SharedParams>,
     max_grad_norm: Option<f64>,
-    /// All parameters, or a gradient, flat.
-    flat: Vec<f32>,
 }
 
 impl Exchange {
     pub(crate) fn new(shared: Arc<SharedParams>, max_grad_norm: Option<f64>) -> Self {
-        Self {
-            flat: vec![0.0; shared.numel()],
-            shared,
-            max_grad_norm,
-        }
+        Self { shared, max_grad_norm }
     }
 
     /// Copies the shared weights into `params`.
     pub(crate) fn read(&mut self, params: &Params) -> Result<(), AgentError> {
-        self.shared.read(&mut self.flat);
-        Ok(params.take(&self.flat)?)
+        Ok(params.set(|flat| self.shared.read(flat))?)
     }
 
     /// Copies the target network's weights if they are newer than version `seen`.
@@ -102,10 +95,7 @@ impl Exchange {
         seen: &mut u64,
         params: &Params,
     ) -> Result<(), AgentError> {
-        if target.read(seen, &mut self.flat) {
-            params.take(&self.flat)?;
-        }
-        Ok(())
+        Ok(target.read(seen, |weights| params.take(weights))?)
     }
 
     /// Replaces the shared weights by a worker's own.
@@ -131,9 +121,8 @@ impl Exchange {
                 return Err(AgentError::NotFinite { what, value, updates });
             }
         }
-        let len = self.flat.len();
-        gradient.f_to_device(Device::Cpu)?.f_copy_data(&mut self.flat, len)?;
-        self.shared.learn(&self.flat, learning_rate, steps as u64)?;
+        let learn = |gradient: &[f32]| self.shared.learn(gradient, learning_rate, steps as u64);
+        fused::get(&gradient, learn)??;
         Ok((loss, grad_norm))
     }
 }

@@ -15,6 +15,7 @@ use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use crate::distributed::Ranks;
+use crate::optim::fused;
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
 /// Named views of one flat tensor.
@@ -115,7 +116,12 @@ impl Params {
 
     /// Sets all values from a flat slice.
     pub(crate) fn take(&self, values: &[f32]) -> Result<(), TchError> {
-        no_grad(|| self.flat().f_copy_(&Tensor::f_from_slice(values)?))
+        self.set(|flat| flat.copy_from_slice(values))
+    }
+
+    /// Sets all values to those that `write` writes.
+    pub(crate) fn set(&self, write: impl FnOnce(&mut [f32])) -> Result<(), TchError> {
+        fused::set(&mut self.flat(), write)
     }
 
     /// The `i`-th leaf, in the order of construction.

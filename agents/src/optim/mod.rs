@@ -1,7 +1,7 @@
 //! Optimisers on flat parameter tensors, with state that can be saved.
 
 mod adam;
-mod fused;
+pub(crate) mod fused;
 mod rmsprop;
 
 pub use adam::{Adam, AdamConfig};
