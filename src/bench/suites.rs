@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use clap::ValueEnum;
-use coinop_agents::algorithm::{Work, Workload};
+use coinop_agents::algorithm::{Threading, Work, Workload};
 use coinop_agents::distributed::Ranks;
 use coinop_agents::network::Observation;
 use coinop_agents::replay::{Replay, ReplayBatch};
@@ -476,9 +476,20 @@ impl<'a, O: Observation> Bench<'a, O> {
             work.learn()?;
             Ok(1.0)
         })?;
-        let seconds = workload.acts / acts + workload.learns / learns;
+        let (answers, updates) = (workload.acts / acts, workload.learns / learns);
+        let seconds = unit_seconds(self.config.algo.threading(), answers, updates);
         let at_once = workload.workers.min(cores()) as f64;
         Ok(at_once * workload.steps * f64::from(self.spec.frames_per_step) / seconds)
+    }
+}
+
+/// The least time of a unit of training whose answers and updates take so many seconds by themselves.
+fn unit_seconds(threading: Threading, answers: f64, updates: f64) -> f64 {
+    match threading {
+        Threading::Turns | Threading::Workers => answers + updates,
+        // The slower side decides.
+        Threading::AtOnce => answers.max(updates),
+        Threading::Actors(actors) => (answers / actors.min(cores()) as f64).max(updates),
     }
 }
 
@@ -506,4 +517,25 @@ fn shares(times: &Times, seconds: f64) -> Vec<(String, f64)> {
     let mut shares: Vec<(String, f64)> = Part::ALL.iter().map(share).collect();
     shares.push(("the rest".to_owned(), 1.0 - measured / whole));
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_updates_take_their_time_one_after_the_other_or_together() {
+        for (threading, expected) in [
+            (Threading::Turns, 5.0),
+            (Threading::Workers, 5.0),
+            (Threading::AtOnce, 3.0),
+            (Threading::Actors(1), 3.0),
+        ] {
+            assert_eq!(unit_seconds(threading, 2.0, 3.0), expected, "{threading:?}");
+        }
+        assert_eq!(unit_seconds(Threading::Actors(1), 3.0, 2.0), 3.0);
+        // Of more actors than there are cores, as many compute at a time as there are cores.
+        let shared = unit_seconds(Threading::Actors(1 << 20), 3.0, 0.0);
+        assert_eq!(shared, 3.0 / cores() as f64);
+    }
 }

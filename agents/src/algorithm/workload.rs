@@ -9,7 +9,7 @@ use crate::replay::ReplayConfig;
 use crate::{AgentError, Learner};
 
 /// The network operations in a unit of training. They set the floor of its time: no training is faster than its
-/// answers and updates alone.
+/// answers and updates alone or, where they are computed at the same time, than the slower of the two.
 ///
 /// ```
 /// use coinop_agents::algorithm::{Algorithm, Workload};
