@@ -128,9 +128,9 @@ fn numbers(tensor: &Tensor) -> &[f32] {
     if tensor.numel() == 0 {
         return &[];
     }
-    // SAFETY: `update` has found the tensor plain, so that its memory holds that many numbers of this kind, one after another; it lives at least as
-    // long as this handle of it. No other of the slices is in it, as `update` has found, too, and other handles are not used meanwhile: `update` calls
-    // nothing that has one, and threads do not share a network's tensors.
+    // SAFETY: the callers have found the tensor plain, so that its memory holds that many numbers of this kind, one after another; it lives at least as
+    // long as this handle of it. No other of the slices of an update is in it, as `update` has found, too. Other handles are not used meanwhile: what
+    // `update`, `set` and `get` call has only slices and numbers that threads share, and threads do not share a network's tensors.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) }
 }
 
