@@ -1,7 +1,7 @@
 """Times A3C next to PFRL's on this machine, and how much sooner more workers reach a score. Prints Markdown tables.
 
     cargo build --release
-    pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 pfrl==0.4.0 gym==0.26.2 opencv-python-headless
+    pip install torch==2.11.0 ale-py==0.12.1 gymnasium==1.4.0 pfrl==0.4.0 gym==0.26.2 opencv-python-headless packaging
     python tools/compare_a3c.py speed score
 
 `speed`: Pong, the network and the rollouts of five steps of the A3C paper, float32, as many threads here as processes there, one after the other,

@@ -17,18 +17,19 @@ use coinop_envs::rng::{Rng, derive_seed, stream};
 use coinop_envs::{End, Env, EnvFactory, Learned, Step, memory};
 use crossbeam::channel::{Receiver, bounded};
 use rand::RngExt;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::distributed::{Ranks, Server, Told, tell};
 use crate::episodes::Episodes;
 use crate::explore::{EpsilonConfig, Epsilons};
 use crate::limits::{above_0, at_least_0, check};
+use crate::metrics::check_finite;
 use crate::network::Observation;
-use crate::optim::{clip_grad_norm, fused};
+use crate::optim::fused;
 use crate::params::Params;
 use crate::rollout::Rollout;
 use crate::schedule::Schedule;
-use crate::shared::{SharedParams, SharedTarget, question};
+use crate::shared::{Gradient, SharedParams, SharedTarget, question};
 use crate::times::{Part, Stopwatch, Times};
 use crate::under_way;
 use crate::workers::{Report, Worker, Workers};
@@ -103,27 +104,24 @@ impl Exchange {
         self.shared.write(&params.flat())
     }
 
-    /// Updates the shared weights with the gradient of `loss`, a mean over `steps`; asynchronous methods follow the
-    /// gradient of the sum. Returns the loss and the norm of the gradient before clipping.
+    /// Updates the shared weights with the gradient of the sum of `terms`, those of a rollout of `steps` steps whose mean
+    /// loss was `loss`. Returns the norm of the gradient before clipping.
     pub(crate) fn update(
         &mut self,
         params: &Params,
-        loss: &Tensor,
-        steps: i64,
+        terms: &[&Tensor],
+        loss: f64,
+        steps: usize,
         learning_rate: f64,
-    ) -> Result<(f64, f64), AgentError> {
-        let mut gradient = params.gradient(&loss.f_mul_scalar(steps)?)?;
-        let grad_norm = clip_grad_norm(&mut gradient, self.max_grad_norm.unwrap_or(f64::INFINITY))?;
-        let [loss, grad_norm] = numbers([loss, &grad_norm])?;
-        for (what, value) in [("the loss", loss), ("the norm of the gradient", grad_norm)] {
-            if !value.is_finite() {
-                let updates = self.shared.updates();
-                return Err(AgentError::NotFinite { what, value, updates });
-            }
-        }
-        let learn = |gradient: &[f32]| self.shared.learn(gradient, learning_rate, steps as u64);
-        fused::get(&gradient, learn)??;
-        Ok((loss, grad_norm))
+    ) -> Result<f64, AgentError> {
+        fused::get(&params.gradients(terms)?, |parts| {
+            let mut gradient = Gradient::new(parts);
+            let grad_norm = gradient.clip(self.max_grad_norm);
+            let numbers = [("the loss", loss), ("the norm of the gradient", grad_norm)];
+            check_finite(&numbers, self.shared.updates())?;
+            self.shared.learn(&gradient, learning_rate, steps as u64)?;
+            Ok(grad_norm)
+        })?
     }
 }
 
@@ -308,16 +306,6 @@ pub(crate) fn check_rates(learning_rate: Schedule, max_learning_rate: Option<f64
     above_0("max_learning_rate", max)?;
     let reason = "it must be at least learning_rate";
     check(max >= learning_rate.start(), "max_learning_rate", max, reason)
-}
-
-/// Reads scalar tensors, waiting for a GPU only once.
-pub(crate) fn numbers<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N], AgentError> {
-    let values = Tensor::f_stack(&tensors, 0)?.f_detach()?.f_to_device(Device::Cpu)?;
-    let mut out = [0.0; N];
-    for (out, value) in out.iter_mut().zip(Vec::<f32>::try_from(values)?) {
-        *out = f64::from(value);
-    }
-    Ok(out)
 }
 
 /// The learning rate of a run with the given seed: as set or, if there is a `max`, with an initial value that is drawn

@@ -136,7 +136,13 @@ impl Params {
     ///
     /// If libtorch fails, for example because memory is exhausted.
     pub fn gradient(&self, loss: &Tensor) -> Result<Tensor, TchError> {
-        let gradients = Tensor::f_run_backward(&[loss], &self.leaves, false, false)?;
+        concatenate(&self.gradients(&[loss])?)
+    }
+
+    /// Computes the gradient of the sum of all elements of `terms` for each leaf, in order, and frees their graphs.
+    pub(crate) fn gradients(&self, terms: &[&Tensor]) -> Result<Vec<Tensor>, TchError> {
+        // libtorch begins with a gradient of 1 for each element, which is that of their sum.
+        let gradients = Tensor::f_run_backward(terms, &self.leaves, false, false)?;
         let or_0 = |(gradient, leaf): (Tensor, &Tensor)| {
             if gradient.defined() {
                 Ok(gradient)
@@ -144,8 +150,7 @@ impl Params {
                 leaf.f_zeros_like()
             }
         };
-        let gradients: Result<Vec<Tensor>, _> = gradients.into_iter().zip(&self.leaves).map(or_0).collect();
-        concatenate(&gradients?)
+        gradients.into_iter().zip(&self.leaves).map(or_0).collect()
     }
 
     /// Like [`gradient`](Self::gradient), averaged over all ranks. Averages of batches are averaged over the ranks, too.

@@ -121,6 +121,90 @@ impl Numbers {
     }
 }
 
+/// A gradient of all parameters, in consecutive parts: one for each parameter tensor, because concatenating them would
+/// copy megabytes in every update.
+#[derive(Debug)]
+pub(crate) struct Gradient<'a> {
+    parts: Vec<&'a [f32]>,
+    /// A factor of all numbers.
+    scale: f32,
+}
+
+impl<'a> Gradient<'a> {
+    pub(crate) fn new(parts: Vec<&'a [f32]>) -> Self {
+        Self { parts, scale: 1.0 }
+    }
+
+    fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.len()).sum()
+    }
+
+    /// Scales it to at most this Euclidean norm, and returns the norm that it had.
+    pub(crate) fn clip(&mut self, max_norm: Option<f64>) -> f64 {
+        let blocks = self.parts.iter().flat_map(|part| part.chunks(16 * CHUNK));
+        let norm = blocks.map(sum_of_squares).sum::<f64>().sqrt();
+        if let Some(max_norm) = max_norm
+            && norm > max_norm
+        {
+            self.scale = (max_norm / norm) as f32;
+        }
+        norm
+    }
+
+    fn reader(&self) -> GradientReader<'_> {
+        GradientReader {
+            parts: self.parts.iter(),
+            part: &[],
+            scale: self.scale,
+        }
+    }
+}
+
+/// The sum of the squares of some thousand numbers.
+fn sum_of_squares(numbers: &[f32]) -> f64 {
+    with_wide_vectors(|| {
+        // Several sums, so that the processor does not wait for one addition before the next.
+        let mut sums = [0.0f32; 32];
+        let (whole, rest) = numbers.as_chunks::<32>();
+        for numbers in whole {
+            for (sum, number) in sums.iter_mut().zip(numbers) {
+                *sum += number * number;
+            }
+        }
+        let rest = rest.iter().map(|number| number * number);
+        sums.into_iter().chain(rest).map(f64::from).sum()
+    })
+}
+
+/// Reads the numbers of a [`Gradient`] in order.
+struct GradientReader<'a> {
+    parts: std::slice::Iter<'a, &'a [f32]>,
+    part: &'a [f32],
+    scale: f32,
+}
+
+impl GradientReader<'_> {
+    /// Copies the next numbers into `buffer`, and returns them: fewer than fit only at the end.
+    fn read<'b>(&mut self, buffer: &'b mut [f32; CHUNK]) -> &'b [f32] {
+        let mut filled = 0;
+        while filled < CHUNK {
+            if self.part.is_empty() {
+                match self.parts.next() {
+                    Some(part) => self.part = part,
+                    None => break,
+                }
+            }
+            let (now, later) = self.part.split_at(self.part.len().min(CHUNK - filled));
+            for (number, from) in buffer[filled..].iter_mut().zip(now) {
+                *number = self.scale * from;
+            }
+            filled += now.len();
+            self.part = later;
+        }
+        &buffer[..filled]
+    }
+}
+
 /// The parameters of a network, flat, and their optimiser.
 #[derive(Debug)]
 pub(crate) struct SharedParams {
@@ -188,13 +272,17 @@ impl SharedParams {
     }
 
     /// Moves the parameters against the gradient of a rollout of `steps` steps: here, or in rank 0.
-    pub(crate) fn learn(&self, gradient: &[f32], learning_rate: f64, steps: u64) -> Result<(), AgentError> {
+    pub(crate) fn learn(&self, gradient: &Gradient<'_>, learning_rate: f64, steps: u64) -> Result<(), AgentError> {
         if self.ranks.rank() > 0 {
-            let mut question = Vec::with_capacity(17 + size_of_val(gradient));
+            let mut question = Vec::with_capacity(17 + 4 * self.numel());
             question.push(question::UPDATE);
             question.extend(learning_rate.to_le_bytes());
             question.extend(steps.to_le_bytes());
-            question.extend_from_slice(bytemuck::cast_slice(gradient));
+            let mut reader = gradient.reader();
+            let mut buffer = [0.0; CHUNK];
+            while let chunk @ [_, ..] = reader.read(&mut buffer) {
+                question.extend_from_slice(bytemuck::cast_slice(chunk));
+            }
             return self.ask(&question);
         }
         self.update(gradient, learning_rate);
@@ -228,7 +316,7 @@ impl SharedParams {
             let (learning_rate, rest) = split_number(rest)?;
             let (steps, gradient) = split_number(rest)?;
             let gradient = floats(gradient, self.numel())?;
-            self.learn(&gradient, f64::from_bits(learning_rate), steps)?;
+            self.learn(&Gradient::new(vec![&gradient]), f64::from_bits(learning_rate), steps)?;
         }
         let mut answer = Vec::with_capacity(17 + 4 * self.numel());
         answer.extend(self.steps().to_le_bytes());
@@ -262,7 +350,7 @@ impl SharedParams {
     }
 
     /// Moves the parameters against `gradient`.
-    pub(crate) fn update(&self, gradient: &[f32], learning_rate: f64) {
+    pub(crate) fn update(&self, gradient: &Gradient<'_>, learning_rate: f64) {
         assert_eq!(gradient.len(), self.numel(), "a gradient of all parameters");
         let _turn = self.turn();
         let number = self.updates.fetch_add(1, Ordering::Relaxed) + 1;
@@ -272,7 +360,7 @@ impl SharedParams {
         }
     }
 
-    fn rms_prop(&self, config: SharedRmsPropConfig, gradient: &[f32], learning_rate: f64) {
+    fn rms_prop(&self, config: SharedRmsPropConfig, gradient: &Gradient<'_>, learning_rate: f64) {
         let config = RmsPropConfig {
             decay: config.decay,
             epsilon: config.epsilon,
@@ -281,25 +369,25 @@ impl SharedParams {
             initial_mean_square: config.initial_mean_square,
         };
         let update = config.update(learning_rate);
-        let chunks = self.params.chunks().zip(self.mean_square.chunks());
-        for ((params, mean_squares), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
+        let (mut reader, mut buffer) = (gradient.reader(), [0.0; CHUNK]);
+        for (params, mean_squares) in self.params.chunks().zip(self.mean_square.chunks()) {
             // Loaded, computed and stored in three loops, because the compiler makes vectors of the one in the middle.
             let (mut p, mut g) = (loaded(params), loaded(mean_squares));
-            with_wide_vectors(|| update.apply([&mut p, &mut g], gradient));
+            with_wide_vectors(|| update.apply([&mut p, &mut g], reader.read(&mut buffer)));
             store(params, &p);
             store(mean_squares, &g);
         }
     }
 
     /// Performs update `number`, counted from 1.
-    fn adam(&self, config: AdamConfig, gradient: &[f32], learning_rate: f64, number: u64) {
+    fn adam(&self, config: AdamConfig, gradient: &Gradient<'_>, learning_rate: f64, number: u64) {
         let mean = self.mean.as_ref().expect("Adam was given a mean when it was made");
         let update = config.update(number, learning_rate);
         let statistics = mean.chunks().zip(self.mean_square.chunks());
-        let chunks = self.params.chunks().zip(statistics);
-        for ((params, (means, mean_squares)), gradient) in chunks.zip(gradient.chunks(CHUNK)) {
+        let (mut reader, mut buffer) = (gradient.reader(), [0.0; CHUNK]);
+        for (params, (means, mean_squares)) in self.params.chunks().zip(statistics) {
             let (mut p, mut m, mut g) = (loaded(params), loaded(means), loaded(mean_squares));
-            with_wide_vectors(|| update.apply([&mut p, &mut m, &mut g], gradient));
+            with_wide_vectors(|| update.apply([&mut p, &mut m, &mut g], reader.read(&mut buffer)));
             store(params, &p);
             store(means, &m);
             store(mean_squares, &g);
@@ -473,6 +561,9 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
+    use coinop_envs::rng::stream;
+    use rand::RngExt;
+
     use super::*;
 
     const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
@@ -498,7 +589,7 @@ mod tests {
         // g2 = .1·4 = .4, then .36 + .1 = .46; 1 - .1·2/sqrt(.4 + .1), and that + .1·1/sqrt(.46 + .1).
         let shared = SharedParams::new(&Tensor::from_slice(&[1.0f32; CHUNK + 3]), CONFIG, false).unwrap();
         for (gradient, expected) in [(2.0, 0.717_157_3), (-1.0, 0.850_788_5)] {
-            shared.update(&[gradient; CHUNK + 3], 0.1);
+            shared.update(&Gradient::new(vec![&[gradient; CHUNK + 3]]), 0.1);
             assert!(read(&shared).iter().all(|param| (param - expected).abs() < 1e-6));
         }
         assert_eq!(shared.updates(), 2);
@@ -509,7 +600,7 @@ mod tests {
         // The numbers of the test in optim/adam.rs.
         let shared = SharedParams::new(&Tensor::from_slice(&[1.0f32; CHUNK + 3]), ADAM, false).unwrap();
         for (gradient, expected) in [(2.0, 0.9), (-1.0, 0.873_366_3)] {
-            shared.update(&[gradient; CHUNK + 3], 0.1);
+            shared.update(&Gradient::new(vec![&[gradient; CHUNK + 3]]), 0.1);
             assert!(read(&shared).iter().all(|param| (param - expected).abs() < 1e-6));
         }
     }
@@ -522,7 +613,7 @@ mod tests {
             ..RMS_PROP
         });
         let shared = SharedParams::new(&Tensor::from_slice(&[1.0f32]), config, false).unwrap();
-        shared.update(&[2.0], 0.1);
+        shared.update(&Gradient::new(vec![&[2.0]]), 0.1);
         assert!((read(&shared)[0] - 0.830_969_1).abs() < 1e-6);
     }
 
@@ -534,14 +625,49 @@ mod tests {
                 let gradient: Vec<f32> = (0..len).map(|i| (i % 7) as f32 - 3.0).collect();
                 let all = SharedParams::new(&Tensor::from_slice(&start), config, false).unwrap();
                 assert_eq!(read(&all), start);
-                all.update(&gradient, 0.1);
+                all.update(&Gradient::new(vec![&gradient]), 0.1);
                 let alone = |i: usize| {
                     let one = SharedParams::new(&Tensor::from_slice(&start[i..=i]), config, false).unwrap();
-                    one.update(&gradient[i..=i], 0.1);
+                    one.update(&Gradient::new(vec![&gradient[i..=i]]), 0.1);
                     read(&one)[0].to_bits()
                 };
                 let bits: Vec<u32> = read(&all).into_iter().map(f32::to_bits).collect();
                 assert_eq!(bits, (0..len).map(alone).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn a_gradient_in_parts_is_read_as_one() {
+        let mut rng = stream(1, "test", 0);
+        for _ in 0..200 {
+            let lengths: Vec<usize> = (0..rng.random_range(1..5))
+                .map(|_| rng.random_range(0..2 * CHUNK))
+                .collect();
+            let parts: Vec<Vec<f32>> = lengths
+                .into_iter()
+                .map(|len| (0..len).map(|_| rng.random_range(-3.0..3.0)).collect())
+                .collect();
+            let whole = parts.concat();
+            let norm = whole
+                .iter()
+                .map(|&number| f64::from(number).powi(2))
+                .sum::<f64>()
+                .sqrt();
+            for max_norm in [None, Some(1.0), Some(1e9)] {
+                let mut gradient = Gradient::new(parts.iter().map(Vec::as_slice).collect());
+                assert_eq!(gradient.len(), whole.len());
+                assert!((gradient.clip(max_norm) - norm).abs() <= 1e-6 * norm);
+                let (mut reader, mut read) = (gradient.reader(), Vec::new());
+                let mut buffer = [9.0; CHUNK];
+                while let chunk @ [_, ..] = reader.read(&mut buffer) {
+                    read.extend_from_slice(chunk);
+                }
+                let scale = max_norm.map_or(1.0, |max_norm: f64| (max_norm / norm).min(1.0));
+                assert_eq!(read.len(), whole.len());
+                for (read, number) in read.iter().zip(&whole) {
+                    assert!((f64::from(*read) - scale * f64::from(*number)).abs() < 1e-6);
+                }
             }
         }
     }
@@ -552,7 +678,7 @@ mod tests {
         // Without a gradient but of the first number, its mean square decays, and an update that was lost would show in the count that it makes.
         let work = || {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || (0..1_000).for_each(|_| shared.update(&[1.0; 100], 0.0)))
+            thread::spawn(move || (0..1_000).for_each(|_| shared.update(&Gradient::new(vec![&[1.0; 100]]), 0.0)))
         };
         let threads: Vec<_> = (0..4).map(|_| work()).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -577,7 +703,9 @@ mod tests {
         let shared = Arc::new(SharedParams::new(&Tensor::from_slice(&[0.0f32; 100]), config, false).unwrap());
         let work = || {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || (0..1_000).for_each(|_| shared.update(&[1.0; 100], 1.0 / 512.0)))
+            thread::spawn(move || {
+                (0..1_000).for_each(|_| shared.update(&Gradient::new(vec![&[1.0; 100]]), 1.0 / 512.0))
+            })
         };
         let threads = [(); 4].map(|()| work());
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -593,14 +721,14 @@ mod tests {
         let flat = Tensor::from_slice(&[1.0f32, 2.0]);
         for config in [CONFIG, ADAM] {
             let saved = SharedParams::new(&flat, config, true).unwrap();
-            saved.update(&[2.0, -3.0], 0.1);
+            saved.update(&Gradient::new(vec![&[2.0], &[-3.0]]), 0.1);
             let mut section = Section::default();
             saved.save(&mut section).unwrap();
             let restored = SharedParams::new(&flat, config, true).unwrap();
             restored.restore(&section).unwrap();
             restored.write(&Tensor::from_slice(&read(&saved))).unwrap();
-            saved.update(&[1.0, 1.0], 0.1);
-            restored.update(&[1.0, 1.0], 0.1);
+            saved.update(&Gradient::new(vec![&[1.0, 1.0]]), 0.1);
+            restored.update(&Gradient::new(vec![&[1.0, 1.0]]), 0.1);
             assert_eq!((read(&saved), saved.updates()), (read(&restored), restored.updates()));
             let other = SharedParams::new(&Tensor::from_slice(&[1.0f32]), config, true).unwrap();
             assert!(matches!(other.restore(&section), Err(CheckpointError::Mismatch { .. })));

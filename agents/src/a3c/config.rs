@@ -172,10 +172,10 @@ impl Algorithm for A3cConfig {
         let numbers = made_up_numbers(n);
         let learned = A3cBatch {
             obs: body.input(&made_up_obs::<O>(spec, n))?,
-            actions: body.numbers(&made_up_actions(spec, n))?,
-            epsilons: body.numbers(&vec![0f32; n])?,
-            advantages: body.numbers(&numbers)?,
-            returns: body.numbers(&numbers)?,
+            actions: made_up_actions(spec, n),
+            epsilons: vec![0.0; n],
+            advantages: numbers.clone(),
+            returns: numbers,
             is_first: vec![false; n],
             state: network.initial_state(1)?,
             learning_rate: 0.0,

@@ -102,10 +102,10 @@ impl A3cMethod {
         let body = self.learner.network.body();
         Ok(A3cBatch {
             obs: body.input(rollout.all_obs())?,
-            actions: body.numbers(&rollout.actions)?,
-            epsilons: body.numbers(&rollout.epsilons)?,
-            advantages: body.numbers(&rollout.advantages)?,
-            returns: body.numbers(&rollout.returns())?,
+            actions: rollout.actions.clone(),
+            epsilons: rollout.epsilons.clone(),
+            advantages: rollout.advantages.clone(),
+            returns: rollout.returns(),
             is_first: rollout.all_is_first().to_vec(),
             state: self.first_state.copy()?,
             learning_rate,

@@ -162,7 +162,7 @@ impl<O: Observation> Method<O> for AsyncQMethod {
         let batch = AsyncQBatch {
             obs: body.input(rollout.all_obs())?,
             actions: body.numbers(&rollout.actions)?,
-            targets: body.numbers(&rollout.returns())?,
+            targets: rollout.returns(),
             learning_rate,
         };
         self.learner.learn(&batch)?.record(metrics);

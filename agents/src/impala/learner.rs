@@ -4,7 +4,6 @@ use coinop_envs::End;
 use tch::{Kind, Tensor};
 
 use super::ImpalaConfig;
-use crate::actor_learners::numbers;
 use crate::collect::{check_finite, copy_to};
 use crate::distributed::Ranks;
 use crate::losses::{entropy, policy_gradient_loss, value_loss};
@@ -268,4 +267,11 @@ impl Checkpoint for ImpalaLearner {
         self.updates = from.get("updates")?;
         Ok(())
     }
+}
+
+/// Reads scalar tensors, waiting for a GPU only once.
+fn numbers<const N: usize>(tensors: [&Tensor; N]) -> Result<[f64; N], AgentError> {
+    let mut values = [0.0f32; N];
+    copy_to(&Tensor::f_stack(&tensors, 0)?.f_detach()?, &mut values)?;
+    Ok(values.map(f64::from))
 }

@@ -69,19 +69,25 @@ pub(crate) fn set(tensor: &mut Tensor, write: impl FnOnce(&mut [f32])) -> Result
     tch::no_grad(|| tensor.f_copy_(&values))
 }
 
-/// Calls `read` with the numbers of a tensor, in order.
-pub(crate) fn get<T>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> T) -> Result<T, TchError> {
-    if is_plain(tensor) {
-        return Ok(read(numbers(tensor)));
-    }
-    let mut values = vec![0.0; tensor.numel()];
-    let len = values.len();
-    let tensor = tensor
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Float)?
-        .f_contiguous()?;
-    tensor.f_copy_data(&mut values, len)?;
-    Ok(read(&values))
+/// Calls `read` with the numbers of each tensor, in order.
+pub(crate) fn get<T>(tensors: &[Tensor], read: impl FnOnce(Vec<&[f32]>) -> T) -> Result<T, TchError> {
+    let copied = tensors.iter().filter(|tensor| !is_plain(tensor)).map(|tensor| {
+        let mut values = vec![0.0; tensor.numel()];
+        let len = values.len();
+        tensor
+            .f_to_device(Device::Cpu)?
+            .f_to_kind(Kind::Float)?
+            .f_contiguous()?
+            .f_copy_data(&mut values, len)?;
+        Ok(values)
+    });
+    let copied: Vec<Vec<f32>> = copied.collect::<Result<_, TchError>>()?;
+    let mut copied = copied.iter();
+    let parts = tensors.iter().map(|tensor| match is_plain(tensor) {
+        true => numbers(tensor),
+        false => copied.next().expect("a copy of each that is not plain"),
+    });
+    Ok(read(parts.collect()))
 }
 
 /// Does some arithmetic with AVX2 where the processor has it, which changes no result: square roots and quotients of eight
@@ -177,7 +183,11 @@ mod tests {
             .unwrap();
             assert_ne!(tensor.f_internal_version().unwrap(), version);
             assert_eq!(tensor.double_value(&[1, 0]), 4.0);
-            assert_eq!(get(&tensor, <[f32]>::to_vec).unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+            let two = [tensor, Tensor::from_slice(&[7.0f32])];
+            assert_eq!(
+                get(&two, |parts| parts.concat()).unwrap(),
+                [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+            );
         }
     }
 
