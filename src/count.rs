@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_count_is_refused() {
+    fn an_invalid_count_is_refused() {
         for text in [
             "",
             "M",

@@ -114,8 +114,8 @@ fn a_run_under_nohup_outlives_its_terminal() {
 }
 
 #[test]
-fn training_goes_on_when_nobody_can_be_told() {
-    if !program::has_pong("training_goes_on_when_nobody_can_be_told") {
+fn training_continues_when_nobody_can_be_told() {
+    if !program::has_pong("training_continues_when_nobody_can_be_told") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();

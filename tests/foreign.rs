@@ -333,7 +333,7 @@ fn as_program() -> ExitCode {
     }
     program
         .env("endless", || Ok(odd("none")))
-        .env("can_not_be_made", || -> Result<Odd, EnvError> {
+        .env("cannot_be_made", || -> Result<Odd, EnvError> {
             Err(EnvError::BadSetting("the camera is off".to_owned()))
         })
         .env("panics_when_made", || -> Result<Odd, EnvError> {
@@ -360,8 +360,8 @@ fn main() -> ExitCode {
             constants_that_make_no_sense_are_refused,
         ),
         (
-            "an_environment_that_can_not_be_made_breaks_nothing_else",
-            an_environment_that_can_not_be_made_breaks_nothing_else,
+            "an_environment_that_cannot_be_made_breaks_nothing_else",
+            an_environment_that_cannot_be_made_breaks_nothing_else,
         ),
         ("an_episode_that_never_ends_is_said", an_episode_that_never_ends_is_said),
         ("a_panic_of_an_algorithm_names_it", a_panic_of_an_algorithm_names_it),
@@ -483,19 +483,19 @@ fn constants_that_make_no_sense_are_refused(dir: &Path) {
     );
 }
 
-fn an_environment_that_can_not_be_made_breaks_nothing_else(dir: &Path) {
+fn an_environment_that_cannot_be_made_breaks_nothing_else(dir: &Path) {
     let listed = succeed(dir, "envs");
     assert!(
-        listed.contains("custom/can_not_be_made") && listed.contains("custom/none"),
+        listed.contains("custom/cannot_be_made") && listed.contains("custom/none"),
         "{listed}"
     );
     succeed(dir, "train none --frames 300");
     // Where it is not asked for, it is not even tried.
     assert!(!succeed(dir, "check cartpole").contains("panicked"));
-    let line = error(dir, "train can_not_be_made");
+    let line = error(dir, "train cannot_be_made");
     assert_eq!(
         line,
-        "error: the environment custom/can_not_be_made can't be made: the camera is off"
+        "error: the environment custom/cannot_be_made can't be made: the camera is off"
     );
     let line = error(dir, "envs panics_when_made");
     let expected = "its constructor panicked: a panic that a test wants (step 0)";

@@ -106,7 +106,7 @@ const OTHERS: [&[&str]; 7] = [
 ];
 
 #[test]
-fn every_algorithm_trains_in_ranks_and_goes_on_with_them() {
+fn every_algorithm_trains_in_ranks_and_continues_with_them() {
     for (i, algorithm) in OTHERS.iter().enumerate() {
         // Synchronous algorithms repeat themselves, whatever the order in which three gradients arrive.
         let (takes_turns, ranks) = if i < 3 { (true, 3) } else { (false, 2) };
@@ -134,7 +134,7 @@ fn every_algorithm_trains_in_ranks_and_goes_on_with_them() {
 }
 
 #[test]
-fn another_number_of_ranks_goes_on_with_new_episodes_and_says_so() {
+fn another_number_of_ranks_continues_with_new_episodes_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     for algorithm in [&["--algo=ppo"][..], OTHERS[1], OTHERS[2]] {
         let name = algorithm[0].trim_start_matches("--algo=");
@@ -186,7 +186,7 @@ fn another_number_of_ranks_goes_on_with_new_episodes_and_says_so() {
 }
 
 #[test]
-fn a_rank_that_is_killed_ends_the_job_which_goes_on_from_its_last_checkpoint() {
+fn a_rank_that_is_killed_ends_the_job_which_continues_from_its_last_checkpoint() {
     kill_ranks(4, "32k");
 }
 

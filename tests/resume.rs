@@ -192,8 +192,8 @@ fn a_hundred_kills() {
 }
 
 #[test]
-fn a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames() {
-    if !program::has_pong("a_run_that_was_asked_to_stop_goes_on_as_if_it_had_not_and_with_more_frames") {
+fn a_run_that_was_asked_to_stop_continues_as_if_it_had_not_and_with_more_frames() {
+    if !program::has_pong("a_run_that_was_asked_to_stop_continues_as_if_it_had_not_and_with_more_frames") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -373,7 +373,7 @@ fn what_verify_resume_shows() {
 }
 
 #[test]
-fn a_checkpoint_that_can_not_be_written_does_not_end_a_run_and_divergence_names_the_last_good_one() {
+fn a_checkpoint_that_cannot_be_written_does_not_end_a_run_and_divergence_names_the_last_good_one() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("run/checkpoints");
     let mut command = train(

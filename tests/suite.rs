@@ -95,7 +95,7 @@ fn what_is_in_the_ledger_is_not_played_again() {
 
 #[test]
 #[cfg(unix)]
-fn a_suite_that_is_stopped_goes_on_as_if_it_had_not_been() {
+fn a_suite_that_is_stopped_continues_as_if_it_had_not_been() {
     let whole = tempfile::tempdir().unwrap();
     let whole = whole.path();
     write_suite(whole, 3_000, "");

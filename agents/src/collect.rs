@@ -218,9 +218,9 @@ impl<O: Observation> Collector<O> {
         self.action_streams = from.get_vec("action_streams", self.action_streams.len())?;
         self.in_step = false;
         let restore = |snapshots: &[Vec<u8>]| self.env.restore(snapshots);
-        let goes_on = under_way::load_rollout(&mut self.rollout, &mut self.episodes, from, restore)?;
-        self.env_seed = (!goes_on).then_some(env_seed);
-        Ok(goes_on)
+        let continues = under_way::load_rollout(&mut self.rollout, &mut self.episodes, from, restore)?;
+        self.env_seed = (!continues).then_some(env_seed);
+        Ok(continues)
     }
 }
 

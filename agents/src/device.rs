@@ -56,7 +56,7 @@ pub fn device(name: &str) -> Result<Device, AgentError> {
 fn load_cuda() -> Result<(), String> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
     let load = || {
-        // SAFETY: what runs when it is loaded only makes its operations known to the libtorch that is there, and may do so at any time.
+        // SAFETY: its initialisers only register operations with the loaded libtorch, which they may do at any time.
         match unsafe { Library::new(libloading::library_filename("torch_cuda")) } {
             Ok(library) => {
                 // It stays.
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_no_devices_are_refused_with_what_there_is() {
+    fn unknown_devices_are_refused_with_a_list() {
         assert_eq!(device("cpu").unwrap(), Device::Cpu);
         for name in ["gpu", "cuda:x", "cuda:999", "CPU", ""] {
             assert!(device(name).is_err(), "{name}");

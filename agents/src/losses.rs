@@ -9,9 +9,9 @@ use tch::{Kind, TchError, Tensor, no_grad};
 #[track_caller]
 fn assert_samples(tensors: &[&Tensor]) {
     let first = tensors[0].size();
-    assert_eq!(first.len(), 1, "a loss is of samples [n], not of a shape {first:?}");
+    assert_eq!(first.len(), 1, "expected samples of the shape [n], found {first:?}");
     for tensor in tensors {
-        assert_eq!(tensor.size(), first, "a loss is of as many samples in every tensor");
+        assert_eq!(tensor.size(), first, "all tensors must have the same number of samples");
     }
 }
 
@@ -19,9 +19,9 @@ fn assert_samples(tensors: &[&Tensor]) {
 #[track_caller]
 fn assert_rows(rows: &Tensor, per_sample: &[&Tensor]) {
     let size = rows.size();
-    assert_eq!(size.len(), 2, "what is of actions is [n, actions], not {size:?}");
+    assert_eq!(size.len(), 2, "expected the shape [n, actions], found {size:?}");
     for tensor in per_sample {
-        assert_eq!(tensor.size(), size[..1], "as many samples as rows");
+        assert_eq!(tensor.size(), size[..1], "expected one number per row");
     }
 }
 
@@ -115,7 +115,7 @@ pub fn value_loss(values: &Tensor, returns: &Tensor) -> Result<Tensor, TchError>
 /// use coinop_agents::losses::clipped_value_loss;
 /// use coinop_agents::tch::Tensor;
 ///
-/// // The value has moved by 1 towards the return, of which 0.2 count.
+/// // The value has moved by 1 towards the return; the clip lets 0.2 of that count.
 /// let [value, old, returned] = [1.0f32, 0.0, 3.0].map(|value| Tensor::from_slice(&[value]));
 /// let loss = clipped_value_loss(&value, &old, &returned, 0.2)?;
 /// assert!((loss.double_value(&[]) - (3.0f64 - 0.2).powi(2)).abs() < 1e-6);
@@ -298,7 +298,7 @@ pub fn project_distribution(
     assert_rows(probabilities, &[rewards, discounts]);
     let k = atoms.size()[0];
     assert_eq!(probabilities.size()[1], k, "a probability for each atom");
-    assert!(k > 1, "one atom has no distance from another");
+    assert!(k > 1, "a distribution needs at least two atoms");
     let (low, high) = (atoms.f_narrow(0, 0, 1)?, atoms.f_narrow(0, k - 1, 1)?);
     let spacing = high.f_sub(&low)?.f_div_scalar((k - 1) as f64)?;
     let moved = atoms

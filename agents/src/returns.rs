@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_follows_a_terminal_step_and_a_truncated_one_goes_on_with_the_final_value() {
+    fn nothing_follows_a_terminal_step_and_a_truncated_one_continues_with_the_final_value() {
         let terminated = of([0.0, 1.0], [End::Terminated, End::No], [f32::NAN; 2], 1.0);
         assert_eq!(terminated, [-9.0, -12.0]);
         // 1 + .5·6 - 10.

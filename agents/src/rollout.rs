@@ -407,7 +407,7 @@ mod tests {
         assert_eq!(rollout.all_obs().len(), 24);
     }
 
-    /// Three steps of two environments of two numbers; whatever a step holds is told by `from`.
+    /// Three steps of two environments of two numbers; `from` determines everything in a step.
     fn numbered(from: f32) -> Rollout<f32> {
         let mut rollout = Rollout::<f32>::new(3, 2, 2);
         let mut count = from;

@@ -230,9 +230,9 @@ fn seen(progress: &Progress<'_>) -> String {
     format!("{frames} {steps} {updates} {episodes:?} {epsilons:?} {metrics:?}")
 }
 
-/// Checks that a trainer that is loaded from the files of another, which goes on, does the same as that one from then on; `make` gives one that
+/// Checks that a trainer loaded from another's checkpoint does from then on what the other does; `make` gives one that
 /// was seeded with a number.
-pub(crate) fn assert_goes_on_exactly<T: Trainer>(make: impl Fn(u64) -> T, before: usize, after: usize) {
+pub(crate) fn assert_continues_exactly<T: Trainer>(make: impl Fn(u64) -> T, before: usize, after: usize) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let mut saved = make(1);

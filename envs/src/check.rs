@@ -205,7 +205,7 @@ impl Check {
             let again = env.snapshot();
             if again.as_ref() != Some(&snapshot) || self.future(env, "future", &mut obs) != Some(future) {
                 return self.note(
-                    "an environment that was restored goes on in another way: snapshot() holds all that its future depends on, random streams \
+                    "a restored environment continues differently: snapshot() holds all that its future depends on, random streams \
                      included",
                 );
             }

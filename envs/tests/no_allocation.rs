@@ -66,7 +66,7 @@ fn steps_and_resets_of_vec_envs_allocate_nothing() {
     assert_eq!(allocations(Serial::new(envs())), 0);
     assert_eq!(allocations(Serial::new(vec![trained::<Snake>(); 2])), 0);
     assert_eq!(allocations(Serial::new(vec![trained::<Invaders>(); 2])), 0);
-    // The first time that a thread has to wait, it allocates what it waits with: here there are four, for both ways.
+    // A thread allocates what it waits with the first time that it waits: four threads, both ways.
     let threaded = allocations(Threaded::new(|| Ok(CartPole::v1()), 3).unwrap());
     assert!(threaded <= 8, "{threaded} allocations in 600 steps");
     let asynchronous = allocations(Asynchronous::new(envs(), 2).unwrap());

@@ -1,4 +1,4 @@
-//! Snapshots of whole chains: an environment that is restored goes on as the one that was saved, and whatever bytes it is given, the answer is an
+//! Snapshots of whole chains: a restored environment continues as the saved one, and whatever bytes it is given, the answer is an
 //! error or an environment that runs.
 
 #![cfg(feature = "atari")]
@@ -78,7 +78,7 @@ fn every_wrapper_keeps_the_contract() {
     check_env(&mut atari()).unwrap();
 }
 
-fn another_goes_on<E: Env>(fresh: impl Fn() -> E) {
+fn another_continues<E: Env>(fresh: impl Fn() -> E) {
     let mut env = begun(fresh());
     let mut other = fresh();
     other.restore(&env.snapshot().unwrap()).unwrap();
@@ -89,17 +89,17 @@ fn another_goes_on<E: Env>(fresh: impl Fn() -> E) {
 }
 
 #[test]
-fn another_environment_goes_on_where_one_was_saved() {
+fn another_environment_continues_where_one_was_saved() {
     if roms::are_missing() {
         return;
     }
-    another_goes_on(pixels);
-    another_goes_on(features);
-    another_goes_on(atari);
+    another_continues(pixels);
+    another_continues(features);
+    another_continues(atari);
 }
 
 #[test]
-fn a_set_of_environments_goes_on_where_one_was_saved() {
+fn a_set_of_environments_continues_where_one_was_saved() {
     if roms::are_missing() {
         return;
     }

@@ -244,7 +244,7 @@ fn an_error_or_a_panic_of_an_environment_that_was_sent_comes_with_its_number() {
 
 #[test]
 #[should_panic(expected = "environment 1 is under way: receive it before it is sent again")]
-fn an_environment_under_way_can_not_be_sent() {
+fn an_environment_under_way_cannot_be_sent() {
     let mut envs = Asynchronous::new(vec![CartPole::new(); 2], 1).unwrap();
     envs.reset(None, &mut [0.0; 8]).unwrap();
     envs.send(1, 0).unwrap();

@@ -163,7 +163,7 @@ fn clip_reward_leaves_the_score() {
 }
 
 #[test]
-fn episodic_life_stops_the_return_where_a_life_is_lost_and_goes_on() {
+fn episodic_life_stops_the_return_where_a_life_is_lost_and_continues() {
     let (mut env, mut obs) = (EpisodicLife::new(Taped::new().0), [0; 2]);
     env.reset(None, &mut obs).unwrap();
     let steps: Vec<Step> = (0..8).map(|_| env.step(0, &mut obs).unwrap()).collect();

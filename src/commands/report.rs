@@ -142,7 +142,7 @@ fn settings(page: &mut Page, groups: &[Group<'_>]) -> anyhow::Result<()> {
     for group in groups {
         let config = Config::read(&RunDir::open(group.runs[0])?.config())?;
         let settings = flat_settings(&config)?;
-        // The seeds are in the table above, and a path says nothing of the run.
+        // The seeds are in the table above, and a path says nothing about the run.
         let is_told = |(name, _): &(String, String)| !["run.seed", "env.roms"].contains(&name.as_str());
         all.push(settings.into_iter().filter(is_told).collect::<Vec<_>>());
     }

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_option_is_named() {
+    fn an_invalid_option_is_named() {
         assert_eq!(
             error("pong@mode"),
             "`mode` is not of the form KEY=VALUE, e.g. ppo.gamma=0.98"

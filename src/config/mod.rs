@@ -99,7 +99,7 @@ fn keep_checkpoints() -> u64 {
 }
 
 impl Config {
-    /// What a trainer has to know of the run.
+    /// What a trainer needs to know about the run.
     pub(crate) fn run_settings(&self) -> anyhow::Result<RunSettings> {
         let mut settings = RunSettings::new(self.run.frames, self.run.seed);
         settings.env_threads = self.run.env_threads;

@@ -203,7 +203,7 @@ pub(crate) fn smoothed(points: &[Point], rows: usize) -> Vec<Point> {
     points.iter().enumerate().map(smooth).collect()
 }
 
-/// Draws the curves, each of which has at least one point; `y` names what they show.
+/// Draws the curves, each with at least one point; `y` names what they show.
 pub(crate) fn draw(curves: &[Curve], over: Over, title: &str, y: &str) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     {

@@ -57,7 +57,7 @@ impl Journal {
         EvalFile::resume(dir, &from.section(SECTION)?.get("evals")?)
     }
 
-    /// Whether a checkpoint after `frames` frames is a milestone, one of which is due `every` so many frames.
+    /// Whether a checkpoint after `frames` frames is a milestone; one is due `every` so many frames.
     pub(crate) fn is_milestone(&self, frames: u64, every: u64) -> bool {
         is_due(self.milestones.last().copied().unwrap_or(0), frames, every)
     }

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_shown_every_ten_seconds_where_it_can_not_be_drawn_again() {
+    fn a_line_is_shown_every_ten_seconds_where_it_cannot_be_drawn_again() {
         let start = Instant::now();
         let mut line = Line {
             bar: None,

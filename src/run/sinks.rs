@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_goes_on_where_it_was_marked_and_nowhere_else() {
+    fn a_table_continues_where_it_was_marked_and_nowhere_else() {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("metrics.csv");
         let mut csv = Csv::create(&path).unwrap();

@@ -22,7 +22,7 @@ const WHEEL: &str = "ale-py==0.12.1";
 const WHEEL_FOLDER: &str = "ale_py/roms";
 const STAMP: &str = "ale-py 0.12.1\n";
 const STAMP_OF_FOLDER: &str = "--roms ";
-/// The largest cartridge of the 2600 has 64 KiB; what is larger is no ROM.
+/// The largest cartridge of the 2600 has 64 KiB; a larger file is not a ROM.
 const MAX_ROM_BYTES: u64 = 64 * 1024;
 
 /// The MD5 of each supported game's ROM.

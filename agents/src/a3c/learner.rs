@@ -122,8 +122,9 @@ fn resized(numbers: &mut Vec<f32>, len: usize) -> &mut [f32] {
 /// The loss of a rollout, the policy loss, the value loss and the entropy, as means over its steps. Replaces logits
 /// `[n, actions]` and values `[n]` by the gradient of the loss's sum with respect to them.
 ///
-/// As tensors, these few numbers would take some forty operations and as many for their gradient. An action `a` was chosen by the mixture `m = (1 - epsilon) p + epsilon / actions` of the policy `p` and a uniform one, so with
-/// the policy's share `w = (1 - epsilon) p_a / m_a` and the entropy `H`:
+/// As tensors, these few numbers would take some forty operations and as many for their gradient. An action `a` was
+/// chosen by the mixture `m = (1 - epsilon) p + epsilon / actions` of the policy `p` and a uniform one, so with the
+/// policy's share `w = (1 - epsilon) p_a / m_a` and the entropy `H`:
 ///
 /// ```text
 /// d(-A log m_a) / d logit_j = -A w (1{j = a} - p_j)
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
     use crate::losses;
 
-    /// Compares the loss with that of `losses`, and its gradient with that which libtorch computes.
+    /// Compares the loss with the functions of `losses`, and its gradient with autograd's.
     #[test]
     fn loss_and_gradient_are_those_of_tensors() {
         let mut rng = stream(1, "test", 0);

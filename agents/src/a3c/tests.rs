@@ -331,7 +331,7 @@ fn a_learning_rate_is_drawn_log_uniformly_where_it_has_a_range() {
 }
 
 #[test]
-fn a_value_that_can_not_be_is_named_with_the_reason() {
+fn an_invalid_value_is_named_with_the_reason() {
     config().validate().unwrap();
     type Spoil = fn(&mut A3cConfig);
     let cases: [(Spoil, &str); 5] = [

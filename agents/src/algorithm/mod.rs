@@ -1,5 +1,5 @@
 //! The interface of all algorithms, built in or from other crates: everything that a command line, a benchmark or a
-//! library user has to know about one.
+//! library user needs to know about one.
 //!
 //! An [`Algorithm`] is its settings. [`AlgorithmInfo`] is what is known of an algorithm without any settings, and
 //! [`AnyAlgorithm`] holds the settings of an algorithm that is known only by name.

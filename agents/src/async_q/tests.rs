@@ -170,8 +170,8 @@ fn reference<E: Env<Obs = f32>>(
         }
         let mut targets = vec![0.0f32; steps.len()];
         for i in (0..steps.len()).rev() {
-            let goes_on = method == ValueMethod::NStepQ && i + 1 < steps.len();
-            let following = if goes_on { targets[i + 1] } else { worth[i] };
+            let continues = method == ValueMethod::NStepQ && i + 1 < steps.len();
+            let following = if continues { targets[i + 1] } else { worth[i] };
             targets[i] = steps[i].reward + config.gamma as f32 * following;
         }
         let values = network
@@ -272,7 +272,7 @@ fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learn
 }
 
 #[test]
-fn a_value_that_can_not_be_is_named_with_the_reason() {
+fn an_invalid_value_is_named_with_the_reason() {
     config().validate().unwrap();
     type Spoil = fn(&mut AsyncQConfig);
     let cases: [(Spoil, &str); 5] = [

@@ -281,7 +281,7 @@ impl Section {
         }
     }
 
-    /// Returns the values `name`, of which there must be `len`, one per actor or environment.
+    /// Returns the values `name`, one per actor or environment; there must be `len`.
     ///
     /// # Errors
     ///

@@ -139,7 +139,7 @@ impl Answers {
                 return Err(AgentError::BadConfig {
                     name: "teacher",
                     value: "an agent of an algorithm of your own".to_owned(),
-                    reason: "its policy tells nothing of actions that it does not take: let its outputs() do so",
+                    reason: "its policy reports nothing about the actions it does not take: implement outputs()",
                 });
             }
         };

@@ -15,7 +15,7 @@ use crate::network::{BodyKind, Core, NetworkConfig, Precision};
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::ppo::PpoConfig;
 use crate::schedule::Schedule;
-use crate::test_help::{assert_goes_on_exactly, name_the_bit, of, remember_the_bit, run, state};
+use crate::test_help::{assert_continues_exactly, name_the_bit, of, remember_the_bit, run, state};
 use crate::{ActorCriticPolicy, AnyPolicy, Learner, Mode, Outputs, Policy, Resumption, Section, TrainError, Trainer};
 
 fn config() -> DistillConfig {
@@ -93,7 +93,7 @@ fn a_smaller_network_learns_what_the_teacher_does_without_rewards() {
 #[test]
 fn a_restored_student_continues_as_the_saved_one() {
     let teacher = teacher_of(Core::None);
-    assert_goes_on_exactly(|seed| student(&config(), &teacher, seed), 20, 10);
+    assert_continues_exactly(|seed| student(&config(), &teacher, seed), 20, 10);
     let recurrent = DistillConfig {
         network: NetworkConfig {
             core: Core::Lstm,
@@ -101,7 +101,7 @@ fn a_restored_student_continues_as_the_saved_one() {
         },
         ..config()
     };
-    assert_goes_on_exactly(|seed| student(&recurrent, &teacher, seed), 2, 2);
+    assert_continues_exactly(|seed| student(&recurrent, &teacher, seed), 2, 2);
     // What a recurrent teacher remembers of an episode is not saved.
     assert_eq!(
         student(&config(), &teacher_of(Core::Lstm), 1).resumption(),

@@ -1,6 +1,6 @@
 //! Ranks that are processes of MPI, started by `mpirun`.
 //!
-//! MPI ends the whole job when a rank dies or a message is lost, so nothing here has to be repaired.
+//! MPI ends the whole job when a rank dies or a message is lost, so there is nothing to repair here.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -70,8 +70,8 @@ fn serve(
     let mut playing = ranks.size() - 1;
     while playing > 0 {
         let was_asked = ranks.group.answer(&mut |rank, question| {
-            let goes_on = !is_ending.load(Ordering::Acquire);
-            match goes_on.then(|| answer(rank, &question)).flatten() {
+            let continues = !is_ending.load(Ordering::Acquire);
+            match continues.then(|| answer(rank, &question)).flatten() {
                 Some(mut bytes) => {
                     bytes.push(GO_ON);
                     bytes

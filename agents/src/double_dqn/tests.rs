@@ -16,7 +16,7 @@ use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::replay::{Normalize, SamplerConfig, Store};
 use crate::schedule::Schedule;
 use crate::test_help::{
-    assert_a_failed_step_saves_no_episode, assert_goes_on_exactly, breaks, envs, name_the_bit, name_the_half, of,
+    assert_a_failed_step_saves_no_episode, assert_continues_exactly, breaks, envs, name_the_bit, name_the_half, of,
     on_disk, remember_the_bit, run, state,
 };
 use crate::{Algorithm, Checkpoint, Learner, Mode, Resumption, Trainer};
@@ -246,7 +246,7 @@ impl Env for OneStep {
 }
 
 #[test]
-fn the_value_of_an_episode_goes_on_where_it_was_truncated_and_stops_where_it_was_terminated() {
+fn the_value_of_an_episode_continues_where_it_was_truncated_and_stops_where_it_was_terminated() {
     // With gamma 1/2: 1 + 1/2 + 1/4 + … = 2, and 1.
     for (end, expected) in [(End::Truncated, 2.0), (End::Terminated, 1.0)] {
         let mut trainer = with(&config(), of(OneStep { end }), 1, 1);
@@ -273,7 +273,7 @@ fn a_seed_gives_the_same_run_with_any_number_of_threads_and_another_seed_another
 }
 
 #[test]
-fn a_restored_trainer_goes_on_as_the_saved_one() {
+fn a_restored_trainer_continues_as_the_saved_one() {
     let config = DoubleDqnConfig {
         steps_per_update: 12,
         ..config()
@@ -309,9 +309,9 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
             n_step: 1 + 2 * (i % 2),
             ..config.clone()
         };
-        assert_goes_on_exactly(|seed| trainer(&config, seed), 151, 100);
+        assert_continues_exactly(|seed| trainer(&config, seed), 151, 100);
         // In the middle of filling the memory, and before the first step.
-        assert_goes_on_exactly(|seed| trainer(&config, seed), 3, 40);
+        assert_continues_exactly(|seed| trainer(&config, seed), 3, 40);
         for store in [Store::Raw, Store::Compressed] {
             let config = DoubleDqnConfig {
                 store,
@@ -322,7 +322,7 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
                 ..config.clone()
             };
             let pixels = |seed| DoubleDqn::<u8>::new(&config, name_the_half(), &run_of(2, seed)).unwrap();
-            assert_goes_on_exactly(pixels, 41, 20);
+            assert_continues_exactly(pixels, 41, 20);
         }
     }
 }
@@ -424,7 +424,7 @@ fn the_target_is_that_of_the_target_network_until_it_is_copied() {
 }
 
 #[test]
-fn an_error_that_is_no_number_stops_training_before_it_reaches_the_weights() {
+fn an_error_that_is_not_a_number_stops_training_before_it_reaches_the_weights() {
     let mut learner = learner(&config());
     learner.learn(&batch(&[1.0, 2.0], 0.5)).unwrap();
     let before = on_disk(&learner);
@@ -439,7 +439,7 @@ fn an_error_that_is_no_number_stops_training_before_it_reaches_the_weights() {
 }
 
 #[test]
-fn a_value_that_can_not_be_is_named_with_the_reason() {
+fn an_invalid_value_is_named_with_the_reason() {
     config().validate().unwrap();
     type Spoil = fn(&mut DoubleDqnConfig);
     let cases: [(Spoil, &str); 8] = [
@@ -624,17 +624,17 @@ fn quantiles_of_two_returns_are_their_quantiles() {
 }
 
 #[test]
-fn a_restored_trainer_of_distributions_goes_on_as_the_saved_one() {
+fn a_restored_trainer_of_distributions_continues_as_the_saved_one() {
     for distribution in [C51, QUANTILE, IQN] {
         let config = DoubleDqnConfig {
             distribution: Some(distribution),
             sampler: SamplerConfig::PROPORTIONAL,
             ..config()
         };
-        assert_goes_on_exactly(|seed| trainer(&config, seed), 60, 20);
+        assert_continues_exactly(|seed| trainer(&config, seed), 60, 20);
     }
     for config in [rainbow(), btr()] {
-        assert_goes_on_exactly(|seed| trainer(&config, seed), 60, 20);
+        assert_continues_exactly(|seed| trainer(&config, seed), 60, 20);
     }
 }
 

@@ -477,11 +477,11 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
         self.replay.load(from.section("replay")?)?;
         self.remembered = from.count("remembered")?;
         self.learned.load(from)?;
-        let goes_on = match &mut self.source {
+        let continues = match &mut self.source {
             Source::Turns { actors, env_seed, .. } => {
-                let goes_on = actors.load(from)?;
-                *env_seed = (!goes_on).then(|| self.ranks.seed(under_way::resumed_seed(self.seed, self.steps)));
-                goes_on
+                let continues = actors.load(from)?;
+                *env_seed = (!continues).then(|| self.ranks.seed(under_way::resumed_seed(self.seed, self.steps)));
+                continues
             }
             Source::Threads {
                 running,
@@ -500,7 +500,7 @@ impl<O: Observation> Checkpoint for DoubleDqn<O> {
                 restored.is_some()
             }
         };
-        if goes_on {
+        if continues {
             self.episodes.load(from.section("episodes")?)?;
             if self.config.asynchronous {
                 // What was under way in other ranks is not saved.

@@ -392,7 +392,7 @@ fn a_checkpoint_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn values_that_are_no_numbers_are_an_error() {
+fn values_that_are_not_numbers_are_an_error() {
     let mut trainer = trainer(&config(), 1);
     let flat = trainer.learner().network().params().flat();
     let _ = tch::no_grad(|| flat.shallow_clone().fill_(f64::NAN));

@@ -151,7 +151,7 @@ impl NetworkConfig {
             BodyKind::Layers(layers) => ("network.body.layers.norm", layers.norm, layers.dropout),
             _ => return Ok(()),
         };
-        let reason = "workers learn from one environment each, which are no batches: it must be none or layer";
+        let reason = "each worker learns from one environment, which is not a batch: it must be none or layer";
         check(norm != Norm::Batch, name, "batch", reason)?;
         let reason = "workers do not share their estimates of singular values: it must be none or layer";
         check(norm != Norm::Spectral, name, "spectral", reason)?;

@@ -59,7 +59,7 @@ pub struct QHead {
     pub head: Head,
     /// What its outputs are; `None` for action values.
     pub distribution: Option<Distribution>,
-    /// The initial deviation `sigma_0` of noisy layers, of which weights have `sigma_0 / sqrt(inputs)`; `None` for layers without noise.
+    /// The `sigma_0` of noisy layers: the noise of their weights begins with the deviation `sigma_0 / sqrt(inputs)`; `None` for layers without noise.
     pub noisy: Option<f64>,
 }
 

@@ -581,7 +581,7 @@ fn adaptive_pooling_takes_the_largest_pixels_of_regions_that_cover_the_picture()
 }
 
 #[test]
-fn dropout_is_for_gradients_alone_keeps_the_mean_and_goes_on_from_a_checkpoint() {
+fn dropout_is_for_gradients_alone_keeps_the_mean_and_continues_from_a_checkpoint() {
     let kind = |dropout| {
         BodyKind::Layers(Layers {
             hidden: vec![4_000],
@@ -638,7 +638,7 @@ fn what_workers_do_not_share_is_refused_for_them() {
     for (body, expected) in [
         (
             "body = { layers = { hidden = [9], norm = 'batch' } }",
-            "network.body.layers.norm = batch: workers learn from one environment each, which are no batches: it must be none or layer",
+            "network.body.layers.norm = batch: each worker learns from one environment, which is not a batch: it must be none or layer",
         ),
         (
             "body = { impala = { norm = 'spectral' } }",
@@ -723,7 +723,7 @@ fn a_body_is_written_as_it_is_read() {
 }
 
 #[test]
-fn a_shape_that_a_network_can_not_read_is_an_error_with_the_reason() {
+fn a_shape_that_a_network_cannot_read_is_an_error_with_the_reason() {
     let error = network(BodyKind::A3c, &[7]).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -739,7 +739,7 @@ fn a_shape_that_a_network_can_not_read_is_an_error_with_the_reason() {
 }
 
 #[test]
-fn layers_that_can_not_be_are_refused() {
+fn invalid_layers_are_refused() {
     let error = |kind| network(kind, &[1, 10, 10]).unwrap_err().to_string();
     assert_eq!(
         error(layers(&[(8, 3, 0)], &[32])),

@@ -326,7 +326,7 @@ impl Sequence {
             Norm::Spectral => Norm::None,
             norm => norm,
         };
-        let too_small = |builder: &TorsoBuilder<'_>| wrong_shape(kind, builder.obs_shape(), "it is no picture");
+        let too_small = |builder: &TorsoBuilder<'_>| wrong_shape(kind, builder.obs_shape(), "it is not a picture");
         for &channels in &impala.channels {
             let layer = self.convolve(channels, convolution(outer_norm), builder)?;
             let layer = layer.ok_or_else(|| too_small(builder))?;

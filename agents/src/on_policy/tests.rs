@@ -13,8 +13,8 @@ use crate::network::{ActorCritic, BodyKind, Core, Layers, NetworkConfig, Norm, P
 use crate::optim::{AdamConfig, OptimizerConfig, RmsPropConfig};
 use crate::schedule::Schedule;
 use crate::test_help::{
-    assert_a_failed_step_saves_no_episode, assert_goes_on_exactly, breaks, envs, name_the_bit, name_the_half, on_disk,
-    remember_the_bit, run, state,
+    assert_a_failed_step_saves_no_episode, assert_continues_exactly, breaks, envs, name_the_bit, name_the_half,
+    on_disk, remember_the_bit, run, state,
 };
 use crate::{ActorCriticPolicy, Checkpoint, Learner, Mode, Policy, Resumption, Trainer};
 
@@ -136,7 +136,7 @@ fn weights_of_another_run_are_taken_and_nothing_else() {
 }
 
 #[test]
-fn a_restored_trainer_goes_on_as_the_saved_one() {
+fn a_restored_trainer_continues_as_the_saved_one() {
     // Adam has the most statistics, and minibatches use the stream that shuffles.
     let config = OnPolicyConfig {
         minibatches: 4,
@@ -147,7 +147,7 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
         }),
         ..config()
     };
-    assert_goes_on_exactly(|seed| trainer(&config, seed), 20, 10);
+    assert_continues_exactly(|seed| trainer(&config, seed), 20, 10);
     let recurrent = OnPolicyConfig {
         network: NetworkConfig {
             core: Core::Lstm,
@@ -162,7 +162,7 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
         },
         ..config
     };
-    assert_goes_on_exactly(|seed| trainer(&recurrent, seed), 5, 5);
+    assert_continues_exactly(|seed| trainer(&recurrent, seed), 5, 5);
 }
 
 #[test]
@@ -192,9 +192,9 @@ fn centered_pixels_are_compared_with_the_first_rollout_which_is_not_learned_from
         (left + right - 255.0).abs() < 1e-3 && left > 0.0 && right > 0.0,
         "{left} and {right}"
     );
-    assert_goes_on_exactly(make, 4, 4);
+    assert_continues_exactly(make, 4, 4);
     // Before the first update, too.
-    assert_goes_on_exactly(make, 1, 3);
+    assert_continues_exactly(make, 1, 3);
 
     let features = OnPolicy::<f32>::new(&config, envs(), &RunSettings::new(40_000, 1)).map(drop);
     assert_eq!(
@@ -315,7 +315,7 @@ fn the_state_of_another_number_of_actors_is_refused() {
 }
 
 #[test]
-fn weights_that_are_no_numbers_are_an_error_of_the_policy_and_of_training() {
+fn weights_that_are_not_numbers_are_an_error_of_the_policy_and_of_training() {
     let mut trainer = trainer(&config(), 1);
     let network = trainer.learner().network();
     let bias = network.params().numel() as i64 - 1;

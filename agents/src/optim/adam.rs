@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_optimiser_goes_on_as_the_saved_one() {
+    fn a_restored_optimiser_continues_as_the_saved_one() {
         let config = AdamConfig {
             beta1: 0.9,
             beta2: 0.999,

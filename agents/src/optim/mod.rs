@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_can_not_be_is_named_with_its_range() {
+    fn an_invalid_setting_is_named_with_its_range() {
         let adam = |beta1, beta2, epsilon| OptimizerConfig::Adam(AdamConfig { beta1, beta2, epsilon });
         let error = |config: OptimizerConfig| config.validate().unwrap_err().to_string();
         adam(0.9, 0.999, 1e-5).validate().unwrap();

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_optimiser_goes_on_as_the_saved_one() {
+    fn a_restored_optimiser_continues_as_the_saved_one() {
         let config = RmsPropConfig {
             decay: 0.9,
             epsilon: 0.1,

@@ -13,8 +13,8 @@ use crate::network::{BodyKind, Core, Head, Layers, NetworkConfig, Norm, Precisio
 use crate::optim::{AdamConfig, OptimizerConfig};
 use crate::schedule::Schedule;
 use crate::test_help::{
-    assert_a_failed_step_saves_no_episode, assert_goes_on_exactly, breaks, envs, name_the_half, remember_the_bit, run,
-    small_convolutions, state,
+    assert_a_failed_step_saves_no_episode, assert_continues_exactly, breaks, envs, name_the_half, remember_the_bit,
+    run, small_convolutions, state,
 };
 use crate::{Checkpoint, Learner, Mode, Policy, Resumption, Trainer, ValuePolicy};
 
@@ -77,8 +77,8 @@ fn it_learns_to_name_the_bit() {
 }
 
 #[test]
-fn a_restored_trainer_goes_on_as_the_saved_one() {
-    assert_goes_on_exactly(|seed| trainer(&config(), seed), 20, 10);
+fn a_restored_trainer_continues_as_the_saved_one() {
+    assert_continues_exactly(|seed| trainer(&config(), seed), 20, 10);
     // With pixels and their means, before and after these are known.
     let config = PqnConfig {
         center_pixels: true,
@@ -92,8 +92,8 @@ fn a_restored_trainer_goes_on_as_the_saved_one() {
         let envs = name_the_half().make_vec(0, config.num_envs, 1).unwrap();
         Pqn::<u8>::new(&config, envs, &RunSettings::new(40_000, seed)).unwrap()
     };
-    assert_goes_on_exactly(make, 4, 4);
-    assert_goes_on_exactly(make, 1, 3);
+    assert_continues_exactly(make, 4, 4);
+    assert_continues_exactly(make, 1, 3);
     let mut trainer = make(1);
     let updates = [(); 2].map(|()| trainer.step().unwrap().updates);
     assert_eq!(updates, [0, 4], "the first rollout is only for the means");
@@ -197,7 +197,7 @@ fn a_step_that_failed_leaves_no_episode_to_go_on() {
 }
 
 #[test]
-fn values_that_are_no_numbers_are_an_error() {
+fn values_that_are_not_numbers_are_an_error() {
     let mut trainer = trainer(&config(), 1);
     let flat = trainer.learner().network().params().flat();
     let _ = tch::no_grad(|| flat.shallow_clone().fill_(f64::NAN));

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_that_is_no_action_is_named() {
+    fn the_first_invalid_action_is_named_by_its_line() {
         for (text, line, word) in [
             ("1\n\nFIRE\n", 3, "FIRE"),
             ("-1", 1, "-1"),

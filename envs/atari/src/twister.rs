@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_saved_goes_on_wherever_that_was() {
+    fn one_that_was_saved_continues_wherever_that_was() {
         let mut random = Twister::new(7);
         for drawn in 0..2_000 {
             let mut restored = Twister::restored(random.saved()).unwrap();

@@ -19,7 +19,7 @@ fn look(atari: &mut Atari, action: Action) -> (i32, u32, bool, u32, [u8; 128], V
 }
 
 #[test]
-fn a_restored_machine_goes_on_as_the_one_that_was_saved() {
+fn a_restored_machine_continues_as_the_one_that_was_saved() {
     if roms::are_missing() {
         return;
     }

@@ -134,7 +134,7 @@ impl FromStr for Protocol {
 pub struct AtariConfig {
     /// Probability per frame of repeating the previous action.
     pub repeat_action_probability: f32,
-    /// The maximum number of no-ops at the start, of which at least one is done; 0 for none.
+    /// The maximum number of no-ops at the start, at least one of which is done; 0 for none.
     pub max_noops: u32,
     /// Whether a lost life sets the discount to 0 if lives are left. The episode continues.
     pub lost_life_stops_return: bool,

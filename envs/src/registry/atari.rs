@@ -43,7 +43,7 @@ pub struct AtariOptions {
     /// Whether the agent has all 18 actions instead of the game's minimal set; overrides the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all_actions: Option<bool>,
-    /// Whether a lost life stops the return, though the episode goes on; overrides the protocol.
+    /// Whether a lost life ends the return, although the episode continues; overrides the protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_life_stops_return: Option<bool>,
     /// The maximum number of no-ops at the start of an episode, drawn at random; 0 for none. Overrides the protocol, which

@@ -417,7 +417,7 @@ fn final_observations_are_not_counted_and_a_memory_of_them_alone_is_empty() {
 }
 
 #[test]
-fn an_action_or_a_priority_that_can_not_be_is_refused() {
+fn an_invalid_action_or_priority_is_refused() {
     let config = config(Store::Raw, 1, PROPORTIONAL);
     let mut both = Both::new(&config);
     both.insert_many(30);
@@ -520,7 +520,7 @@ fn new_transitions_have_the_largest_priority_so_far_and_the_last_of_two_errors_c
 }
 
 #[test]
-fn an_error_that_is_no_number_is_refused_and_changes_nothing() {
+fn an_error_that_is_not_a_number_is_refused_and_changes_nothing() {
     let (mut both, errors) = with_errors(PROPORTIONAL);
     let before = on_disk(&both.replay);
     let ids = [errors[0].0, errors[1].0];
@@ -533,7 +533,7 @@ fn an_error_that_is_no_number_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_restored_memory_is_the_saved_one_and_goes_on_as_it() {
+fn a_restored_memory_is_the_saved_one_and_continues_as_it() {
     for store in [Store::Raw, Store::Compressed] {
         for sampler in [SamplerConfig::Uniform, PROPORTIONAL, RANK_BASED] {
             let config = config(store, 2, sampler);
@@ -613,7 +613,7 @@ fn features_are_kept_like_pixels() {
 }
 
 #[test]
-fn a_setting_that_can_not_be_is_named_with_the_reason() {
+fn an_invalid_setting_is_named_with_the_reason() {
     let good = config(Store::Raw, 1, PROPORTIONAL);
     good.validate(3, 32).unwrap();
     let error = |config: ReplayConfig| config.validate(3, 32).unwrap_err().to_string();
@@ -674,7 +674,7 @@ fn the_newest_frame_is_enough_and_fresh_transitions_take_their_errors() {
         frames
             .insert(1, &obs[(STACK - 1) * FRAME..], 3, &step, &obs[(STACK - 1) * FRAME..])
             .unwrap();
-        // Two steps later. The truncated episode has a final observation, entry 6, which is no transition.
+        // Two steps later. The truncated episode has a final observation, entry 6, which is not a transition.
         let complete: &[u64] = match t {
             0 | 1 => &[],
             5 => &[3, 4],

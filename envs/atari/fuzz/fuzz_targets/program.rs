@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let game = &games()[usize::from(*game) % games().len()];
     let (actions, program) = rest.split_at(usize::from(*count % 32).min(rest.len()));
     for size in SIZES {
-        // The program is there again and again, so that it is met wherever the processor begins.
+        // The program is repeated, so that the processor runs it wherever it begins.
         let image: Vec<u8> = program.iter().copied().cycle().take(size).collect();
         let Ok(rom) = Rom::unverified(game, &image) else {
             continue;

@@ -1,7 +1,7 @@
 //! Addition and subtraction in decimal mode, as ALE does them.
 //!
 //! This is not what the chip does: there, Z, N and V come out of intermediate results. Here both operands are turned into
-//! binary, added, and turned back, and all flags describe the result. Bytes that are no decimal number go through the same
+//! binary, added, and turned back, and all flags describe the result. Bytes that are not decimal numbers go through the same
 //! formulas, halves above 9 counting 10 to 15.
 
 /// The value of two decimal digits.
@@ -30,7 +30,7 @@ pub(super) fn subtract(a: u8, b: u8, carry: u8) -> (u8, bool) {
     let result = match difference {
         0.. => to_bcd(difference as u8),
         -100..0 => to_bcd((difference + 100) as u8),
-        // Only with bytes that are no decimal number. The value is what ale-py shows, found by trying all operands.
+        // Only with bytes that are not decimal numbers. The value is what ale-py shows, found by trying all operands.
         _ => to_binary((difference + 100) as u8) as u8,
     };
     (result, i32::from(a) >= i32::from(b) + borrow)
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_decimal_numbers_follow_the_same_formulas() {
+    fn bytes_that_are_not_decimal_follow_the_same_formulas() {
         assert_eq!(add(0x0F, 0x0F, 0), (0x30, false));
         assert_eq!(add(0xFF, 0xFF, 1), (0x75, true));
         assert_eq!(subtract(0x47, 0xE7, 0), (0xA5, false));

@@ -99,7 +99,7 @@ impl Access {
     }
 }
 
-/// What is not saved is the same for a game at all times, or set before every frame.
+/// Everything else is constant for a game, or set before every frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Tia {
     #[serde(skip)]
@@ -322,7 +322,7 @@ impl Tia {
         self.write_now(addr, value, cycles, previous_access_was_read)
     }
 
-    /// A write that ends the frame by coming too late, or for which there is no room in the log. Apart from the others, which need to call nothing
+    /// A write that ends the frame because it comes too late, or that does not fit into the log. Apart from the others, which need to call nothing
     /// and are most of what programs do.
     #[cold]
     #[inline(never)]

@@ -69,7 +69,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Whether the pointer of an indirect mode lies in RAM, if that is not so in any case; otherwise the interpreter has to do it.
+    /// Whether the pointer of an indirect mode lies in RAM, unless that is always so; if not, the interpreter takes over.
     pub(super) fn check_pointer(&mut self, mode: Mode, instruction: &Instruction, pc: u16) {
         let low = instruction.op.low();
         match mode {

@@ -76,7 +76,7 @@ struct Emitter<'a> {
     cpu: Value,
     bus: Value,
     blocks: BTreeMap<u16, Block>,
-    /// Goes on at the program counter, in the region or beyond.
+    /// Continues at the program counter, in the region or beyond.
     dispatch: Block,
     end: Block,
     read: (SigRef, Value),
@@ -292,7 +292,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Goes on at an address, in the region or beyond.
+    /// Continues at an address, in the region or beyond.
     fn go_to(&mut self, pc: u16) {
         match self.blocks.get(&pc) {
             Some(&block) => {
@@ -306,7 +306,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Goes on at an address that is known when the program runs; after the last instruction of a block.
+    /// Continues at an address that is known only at run time; after the last instruction of a block.
     fn go_to_any(&mut self, pc: Value) {
         self.charge_cycles();
         self.builder.def_var(self.registers.pc, pc);
