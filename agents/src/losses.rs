@@ -790,7 +790,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "as many samples in every tensor")]
+    #[should_panic(expected = "the same number of samples")]
     fn a_shape_that_would_be_broadcast_is_refused() {
         let _ = value_loss(&Tensor::from_slice(&[1.0f32, 2.0, 3.0]), &Tensor::from_slice(&[1.0f32]));
     }
