@@ -82,6 +82,21 @@ fn what_is_in_the_ledger_is_not_played_again() {
         "{table}"
     );
 
+    // Curves are kept beside the ledger, so pictures need no run folders.
+    let picture = |name: &str| {
+        succeed(dir, &["suite", "plot", "small.toml", "-o", name]);
+        fs::read_to_string(dir.join(name)).unwrap()
+    };
+    let whole = picture("whole.svg");
+    fs::rename(dir.join("runs"), dir.join("elsewhere")).unwrap();
+    assert_eq!(picture("same.svg"), whole);
+    fs::remove_file(dir.join("small-curves.csv")).unwrap();
+    let error = fail(coinop(dir).args(["suite", "plot", "small.toml"]));
+    assert!(
+        error.contains("no run in `runs/small` has a score yet, and neither has a finished one beside"),
+        "{error}"
+    );
+
     // Other settings are other runs, and the table says which rows are of settings that the file no longer has.
     write_suite(dir, 800, "");
     let outlook = succeed(dir, &["suite", "run", "small.toml", "--dry-run"]);

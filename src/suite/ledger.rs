@@ -1,14 +1,11 @@
 //! The ledger of a suite: one line of CSV per finished run, with the revision and the settings that it is a result of.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Job;
-use crate::files::failed;
+use super::rows;
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,21 +47,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads a ledger; one that does not exist is empty. An incomplete last line, left by a program that was killed, is ignored.
+    /// Reads a ledger; one that does not exist is empty.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = match std::fs::read_to_string(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            text => text.map_err(failed("can't read", path))?,
-        };
-        let whole = &text[..whole_lines(text.as_bytes())];
-        let mut lines = Vec::new();
-        for line in csv::Reader::from_reader(whole.as_bytes()).deserialize() {
-            lines.push(line.map_err(|error| anyhow!("`{}`: {error}", path.display()))?);
-        }
         Ok(Self {
             path: path.to_owned(),
-            lines,
+            lines: rows::read(path)?,
         })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn lines(&self) -> &[Line] {
@@ -81,37 +74,10 @@ impl Ledger {
 
     /// Adds a line to the file, which other processes may add to as well.
     pub(crate) fn add(&mut self, line: Line) -> anyhow::Result<()> {
-        append(&self.path, &line)?;
+        rows::append(&self.path, [&line])?;
         self.lines.push(line);
         Ok(())
     }
-}
-
-/// The length of what ends with a line's end.
-fn whole_lines(text: &[u8]) -> usize {
-    text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
-}
-
-fn append(path: &Path, line: &Line) -> anyhow::Result<()> {
-    let failed = failed("can't write", path);
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(&failed)?;
-    file.lock().map_err(&failed)?;
-    let mut text = Vec::new();
-    file.read_to_end(&mut text).map_err(&failed)?;
-    let end = whole_lines(&text);
-    file.set_len(end as u64).map_err(&failed)?;
-    file.seek(SeekFrom::Start(end as u64)).map_err(&failed)?;
-    let mut row = csv::WriterBuilder::new().has_headers(end == 0).from_writer(Vec::new());
-    row.serialize(line)?;
-    let row = row.into_inner().map_err(|error| anyhow!("{error}"))?;
-    file.write_all(&row).and_then(|()| file.sync_all()).map_err(&failed)?;
-    Ok(())
 }
 
 #[cfg(test)]

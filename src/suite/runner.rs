@@ -9,10 +9,12 @@ use std::thread;
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
+use super::curves;
 use super::file::Evaluation;
 use super::ledger::{Ledger, Line};
 use super::plan::{Job, State};
 use crate::bench::Machine;
+use crate::commands::plot::{MEAN_SCORE, Series};
 use crate::count::counted;
 use crate::files;
 use crate::output::say;
@@ -67,7 +69,9 @@ pub(crate) fn run(
             match played {
                 Ok(Played::Finished(line)) => {
                     let score = line.last_sample;
-                    // A run that is missing from the ledger would be evaluated again, so this ends everything.
+                    // A run that is missing from the ledger would be evaluated again, so an error ends everything.
+                    let points = Series::of(MEAN_SCORE, 1).read(&job.folder)?;
+                    curves::add(ledger.path(), &job, &points)?;
                     ledger.add(*line)?;
                     outcome.finished += 1;
                     say(&format!("{job}: {score:.2} over {} episodes", evaluation.episodes));
