@@ -19,12 +19,14 @@ use crossbeam::channel::{Receiver, bounded};
 use rand::RngExt;
 use tch::Tensor;
 
+use crate::center::SharedCenter;
+use crate::collect::check_center;
 use crate::distributed::{Ranks, Server, Told, tell};
 use crate::episodes::Episodes;
 use crate::explore::{EpsilonConfig, Epsilons};
 use crate::limits::{above_0, at_least_0, check};
 use crate::metrics::check_finite;
-use crate::network::Observation;
+use crate::network::{Body, Observation};
 use crate::optim::fused;
 use crate::params::Params;
 use crate::rollout::Rollout;
@@ -56,6 +58,12 @@ pub(crate) trait Method<O>: Send + 'static {
 
     /// Computes the gradient of a complete rollout and applies it to the shared weights.
     fn learn(&mut self, rollout: &Rollout<O>, learning_rate: f64, metrics: &mut Metrics) -> Result<(), AgentError>;
+
+    /// The body of the worker's network.
+    fn body(&self) -> &Body;
+
+    /// Subtracts these means `[obs_shape…]` from pixels from now on, or nothing.
+    fn set_center(&mut self, means: Option<&[f32]>) -> Result<(), AgentError>;
 
     /// Discards the state of the current episode; the next step starts a new one.
     fn interrupt(&mut self);
@@ -129,6 +137,8 @@ impl Exchange {
 pub(crate) struct Plan<'a> {
     pub(crate) workers: usize,
     pub(crate) rollout_steps: usize,
+    /// Whether to subtract from every pixel its mean over the first observations.
+    pub(crate) center_pixels: bool,
     pub(crate) learning_rate: Schedule,
     /// The length of the run, which schedules span.
     pub(crate) run_frames: u64,
@@ -159,6 +169,8 @@ enum Others {
 pub(crate) struct ActorLearners<O: Observation, M: Method<O>> {
     workers: Workers<ActorLearner<O, M>>,
     shared: Arc<SharedParams>,
+    /// If the means of pixels are subtracted.
+    center: Option<Arc<SharedCenter>>,
     /// What the environments learn.
     learned: Option<Arc<dyn Learned>>,
     watch: Stopwatch,
@@ -184,6 +196,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
         shared: Arc<SharedParams>,
         method: impl Fn() -> Result<M, AgentError>,
     ) -> Result<Self, TrainError> {
+        check_center::<O>(plan.center_pixels)?;
         let spec = factory.spec();
         let obs_bytes = (spec.obs_shape.len() * size_of::<O>()) as u64;
         let rollouts = (plan.workers as u64).saturating_mul(plan.rollout_steps as u64 + 1);
@@ -194,6 +207,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             "lower workers or rollout_steps",
         )?;
         let watch = Stopwatch::default();
+        let center = plan.center_pixels.then(|| Arc::new(SharedCenter::new(plan.ranks)));
         // The workers of all ranks are numbered through, so that each has streams of its own.
         let (all, first) = (plan.ranks.size() * plan.workers, plan.ranks.rank() * plan.workers);
         let worker = |number| {
@@ -209,6 +223,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
                 actions: stream(seed, "action", number as u64),
                 episodes: Episodes::new(1),
                 shared: Arc::clone(&shared),
+                center: center.clone(),
                 watch: watch.clone(),
                 learning_rate: plan.learning_rate,
                 run_frames: plan.run_frames,
@@ -226,6 +241,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             epsilons,
             workers: Workers::new(workers),
             shared,
+            center,
             learned: factory.learned(),
             watch,
             num_workers: plan.workers,
@@ -262,7 +278,8 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
         }
         let gate = Arc::new(Mutex::new(()));
         let (send, reports) = bounded(self.ranks.size());
-        let (shared, entered) = (Arc::clone(&self.shared), Arc::clone(&gate));
+        let (shared, center) = (Arc::clone(&self.shared), self.center.clone());
+        let entered = Arc::clone(&gate);
         let mut told = Told::new(self.learned.clone(), &self.ranks);
         let answer = move |rank, question: &[u8]| match question {
             // A report that cannot be read, or that is no longer wanted, ends its sender.
@@ -271,6 +288,7 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
                 Some(Vec::new())
             }
             [question::LEARNED, theirs @ ..] => told.answer(rank, theirs),
+            [question::CENTER] => Some(center.as_ref().map_or_else(Vec::new, |center| center.answer())),
             _ => {
                 let _entered = entered.lock().unwrap_or_else(PoisonError::into_inner);
                 shared.answer(question).ok()
@@ -281,6 +299,19 @@ impl<O: Observation, M: Method<O>> ActorLearners<O, M> {
             reports,
             server: Server::start(&self.ranks, answer)?,
         };
+        Ok(())
+    }
+
+    /// Gives all workers the means of pixels that the first one has loaded.
+    fn share_center(&self) -> Result<(), AgentError> {
+        let mut workers = self.workers.paused();
+        let means = workers[0].method.body().center_values()?;
+        for worker in &mut workers {
+            worker.method.set_center(means.as_deref())?;
+        }
+        if let Some(center) = &self.center {
+            center.replace(means.as_deref());
+        }
         Ok(())
     }
 
@@ -332,8 +363,8 @@ impl<O: Observation, M: Method<O>> Trainer for ActorLearners<O, M> {
 
     fn load_weights(&mut self, from: &Section) -> Result<(), TrainError> {
         self.workers.stop();
-        let mut workers = self.workers.paused();
-        workers[0].method.load(0, from.section("learner")?)?;
+        self.workers.paused()[0].method.load(0, from.section("learner")?)?;
+        self.share_center()?;
         Ok(under_way::load_learned(self.learned.as_ref(), from)?)
     }
 
@@ -378,6 +409,10 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         // Rollouts that were played and not yet taken in are among them.
         let steps = self.shared.steps();
         let learner = out.section_mut("learner");
+        // The others may have learned with means that the first does not have yet.
+        workers[0]
+            .center()
+            .map_err(|error| CheckpointError::unfit("center", &error))?;
         workers[0].method.save(steps * self.frames_per_step, learner)?;
         self.shared.save(learner.section_mut("optimizer"))?;
         let streams: Vec<&Rng> = workers.iter().map(|worker| &worker.actions).collect();
@@ -396,6 +431,10 @@ impl<O: Observation, M: Method<O>> Checkpoint for ActorLearners<O, M> {
         self.steps = from.count("steps")?;
         let learner = from.section("learner")?;
         workers[0].method.load(self.steps * self.frames_per_step, learner)?;
+        drop(workers);
+        self.share_center()
+            .map_err(|error| CheckpointError::unfit("center", &error))?;
+        let mut workers = self.workers.paused();
         self.shared.restore(learner.section("optimizer")?)?;
         let streams: Vec<Rng> = from.get_vec("action_streams", workers.len())?;
         self.shared.set_steps(self.steps);
@@ -426,6 +465,7 @@ struct ActorLearner<O: Observation, M> {
     actions: Rng,
     episodes: Episodes,
     shared: Arc<SharedParams>,
+    center: Option<Arc<SharedCenter>>,
     watch: Stopwatch,
     learning_rate: Schedule,
     run_frames: u64,
@@ -457,6 +497,34 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
             self.env_seed = Some(derive_seed(seed, "env", self.number as u64));
         }
         Ok(())
+    }
+
+    /// Takes over the means of pixels, if they are known by now. Returns whether the network computes with what it should.
+    fn center(&mut self) -> Result<bool, AgentError> {
+        let Some(center) = &self.center else { return Ok(true) };
+        if !self.method.body().is_centered()
+            && let Some(means) = center.means()?
+        {
+            self.method.set_center(Some(&means))?;
+        }
+        Ok(self.method.body().is_centered())
+    }
+
+    /// Learns from the rollout.
+    fn learn(&mut self, learning_rate: f64, metrics: &mut Metrics) -> Result<(), AgentError> {
+        let learned = || self.method.learn(&self.rollout, learning_rate, metrics);
+        self.watch.measure(Part::Learning, learned)?;
+        metrics.record("learning_rate", learning_rate);
+        Ok(())
+    }
+
+    /// Counts the rollout without learning from it, and adds its observations to the means of pixels.
+    fn contribute(&self) -> Result<(), AgentError> {
+        if let Some(center) = &self.center {
+            let obs = self.method.body().sums(self.rollout.all_obs())?;
+            center.add(&obs, self.rollout.steps());
+        }
+        self.shared.count(self.rollout.steps() as u64)
     }
 
     /// Plays a rollout with the current weights until the return ends (end of the episode, or a lost life) or it has
@@ -512,12 +580,15 @@ impl<O: Observation, M: Method<O>> Worker for ActorLearner<O, M> {
         let learning_rate = self.learning_rate.at(frames, self.run_frames);
         self.epsilons.resample(frames);
         self.watch.measure(Part::Copies, || self.method.synchronize(frames))?;
+        let is_centered = self.center()?;
         let updates = self.shared.updates();
         self.play().map_err(|error| error.of_training(updates))?;
         let mut metrics = Metrics::default();
-        let learned = || self.method.learn(&self.rollout, learning_rate, &mut metrics);
-        self.watch.measure(Part::Learning, learned)?;
-        metrics.record("learning_rate", learning_rate);
+        if is_centered {
+            self.learn(learning_rate, &mut metrics)?;
+        } else {
+            self.contribute()?;
+        }
         let steps = self.rollout.steps() as u64;
         self.in_rollout = false;
         let worker = self.number;

@@ -9,6 +9,7 @@ pub mod a3c;
 mod actor_learners;
 pub mod algorithm;
 pub mod async_q;
+mod center;
 pub mod checkpoint;
 mod collect;
 mod device;

@@ -232,6 +232,10 @@ pub(crate) mod question {
     pub(crate) const REPORT: u8 = 3;
     /// To add what environments have learned, and for what all have.
     pub(crate) const LEARNED: u8 = 4;
+    /// To count steps that are not learned from, and the weights.
+    pub(crate) const STEPS: u8 = 5;
+    /// The means of pixels, if they are known by now.
+    pub(crate) const CENTER: u8 = 6;
 }
 
 /// Numbers per iteration of the inner loop. They are stored in pairs, and loaded as vectors: with only as many as a vector
@@ -286,6 +290,14 @@ impl SharedParams {
             return self.ask(&question);
         }
         self.update(gradient, learning_rate);
+        self.count(steps)
+    }
+
+    /// Counts the steps of a rollout that is not learned from.
+    pub(crate) fn count(&self, steps: u64) -> Result<(), AgentError> {
+        if self.ranks.rank() > 0 {
+            return self.ask(&[&[question::STEPS][..], &steps.to_le_bytes()].concat());
+        }
         self.steps.fetch_add(steps, Ordering::Relaxed);
         Ok(())
     }
@@ -310,13 +322,17 @@ impl SharedParams {
         Ok(())
     }
 
-    /// Answers the question of another rank for weights, before or after an update.
+    /// Answers the question of another rank for weights, after an update or after counting steps, if it asks for that.
     pub(crate) fn answer(&self, question: &[u8]) -> Result<Vec<u8>, AgentError> {
-        if let [question::UPDATE, rest @ ..] = question {
-            let (learning_rate, rest) = split_number(rest)?;
-            let (steps, gradient) = split_number(rest)?;
-            let gradient = floats(gradient, self.numel())?;
-            self.learn(&Gradient::new(vec![&gradient]), f64::from_bits(learning_rate), steps)?;
+        match question {
+            [question::UPDATE, rest @ ..] => {
+                let (learning_rate, rest) = split_number(rest)?;
+                let (steps, gradient) = split_number(rest)?;
+                let gradient = floats(gradient, self.numel())?;
+                self.learn(&Gradient::new(vec![&gradient]), f64::from_bits(learning_rate), steps)?;
+            }
+            [question::STEPS, rest @ ..] => self.count(split_number(rest)?.0)?,
+            _ => {}
         }
         let mut answer = Vec::with_capacity(17 + 4 * self.numel());
         answer.extend(self.steps().to_le_bytes());

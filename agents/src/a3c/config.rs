@@ -49,6 +49,9 @@ pub struct A3cConfig {
     pub workers: usize,
     /// Whether workers lock the weights while reading and changing them; otherwise they use Hogwild, as in the paper.
     pub locked: bool,
+    /// Whether to subtract from every pixel its mean over the first 256 observations of all workers, which are not learned
+    /// from. The background becomes 0, so that the network sees what moves. For pixels only.
+    pub center_pixels: bool,
     /// Agent steps per rollout, `t_max`.
     pub rollout_steps: usize,
     /// Discount per agent step.

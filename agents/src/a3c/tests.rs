@@ -16,7 +16,7 @@ use crate::network::{ActorCritic, BodyKind, Core, NetworkConfig, Observation, Pr
 use crate::schedule::Schedule;
 use crate::shared::{SharedOptimizerConfig, SharedRmsPropConfig};
 use crate::test_help::{breaks, name_the_bit, name_the_half, of, remember_the_bit, run, small_convolutions, state};
-use crate::{Algorithm, Checkpoint, Mode, Resumption, Trainer};
+use crate::{Algorithm, Checkpoint, Mode, Resumption, Section, Trainer};
 
 const RMS_PROP: SharedRmsPropConfig = SharedRmsPropConfig {
     decay: 0.99,
@@ -28,6 +28,7 @@ pub(super) fn config() -> A3cConfig {
     A3cConfig {
         workers: 3,
         locked: false,
+        center_pixels: false,
         rollout_steps: 5,
         gamma: 0.9,
         gae_lambda: 1.0,
@@ -94,6 +95,69 @@ fn both_kinds_of_networks_learn_from_pixels() {
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{core:?}: {mean}");
     }
+}
+
+/// The means of pixels in a checkpoint.
+fn center(section: &Section) -> Option<Vec<f32>> {
+    let network = section.section("learner").unwrap().section("network").unwrap();
+    let center = network.tensor("center").ok()?;
+    Some(Vec::try_from(center.flatten(0, -1)).unwrap())
+}
+
+/// The number of updates in a checkpoint.
+fn updates(section: &Section) -> u64 {
+    let learner = section.section("learner").unwrap();
+    learner.section("optimizer").unwrap().get("updates").unwrap()
+}
+
+#[test]
+fn workers_subtract_the_same_means_of_pixels_and_learn_from_then_on() {
+    let mut config = A3cConfig {
+        center_pixels: true,
+        learning_rate: Schedule::over_run(0.001, 0.0),
+        ..config()
+    };
+    config.network.body = small_convolutions();
+    let factory = name_the_half();
+    let mut trainer = made::<u8>(&config, factory.as_ref(), 10_000, 1);
+    let first = trainer.step().unwrap();
+    assert_eq!((first.steps, first.updates), (5, 0));
+    run(&mut trainer, 20);
+    let early = state(&trainer);
+    assert_eq!(center(&early), None);
+    let scores = run(&mut trainer, 600);
+    // Workers without the means would see other pictures than those who changed the weights.
+    let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
+    assert!(mean > 8.5, "{mean}");
+    let late = state(&trainer);
+    let means = center(&late).unwrap();
+    assert!(means.iter().all(|mean| (0.0..=255.0).contains(mean)));
+    let steps: u64 = late.get("steps").unwrap();
+    // 256 observations are 52 rollouts, and the other two workers may have been in another one.
+    let not_learned = steps / 5 - updates(&late);
+    assert!((52..=54).contains(&not_learned), "{not_learned} of {steps} steps");
+
+    // All workers of a restored trainer have them at once, and lose them with a checkpoint from before.
+    let mut restored = made::<u8>(&config, factory.as_ref(), 10_000, 2);
+    for (section, expected) in [(&late, Some(&means)), (&early, None)] {
+        restored.load(section).unwrap();
+        let again = state(&restored);
+        assert_eq!(center(&again).as_ref(), expected);
+        assert_eq!(section.differences(&again, &|_| false), [""; 0]);
+        run(&mut restored, 10);
+        assert_eq!(updates(&state(&restored)) > updates(section), expected.is_some());
+    }
+
+    // Without the setting, weights are still used with the means that they were learned with.
+    let plain = A3cConfig {
+        center_pixels: false,
+        ..config
+    };
+    let mut continued = made::<u8>(&plain, factory.as_ref(), 10_000, 3);
+    continued.load_weights(&late).unwrap();
+    let scores = run(&mut continued, 100);
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    assert!(mean > 8.5, "{mean}");
 }
 
 /// One worker as the paper's algorithm S3 says, in plain numbers: its weights after some rollouts.
@@ -303,14 +367,7 @@ fn a_worker_that_dies_stops_the_run_with_its_number_and_cause_and_what_was_learn
         };
         assert!(error.starts_with("environment ") && error.ends_with(text), "{error}");
         let section = state(&trainer);
-        let updates: u64 = section
-            .section("learner")
-            .unwrap()
-            .section("optimizer")
-            .unwrap()
-            .get("updates")
-            .unwrap();
-        assert!(updates > 0);
+        assert!(updates(&section) > 0);
     }
 }
 

@@ -11,7 +11,7 @@ use super::learner::{A3cBatch, A3cLearner, A3cStats};
 use crate::actor_learners::{ActorLearners, Method, Plan};
 use crate::algorithm::RunSettings;
 use crate::explore::sample_action;
-use crate::network::{ActorCritic, Observation, RecurrentState};
+use crate::network::{ActorCritic, Body, Observation, RecurrentState};
 use crate::policy::answers;
 use crate::returns::mean;
 use crate::rollout::Rollout;
@@ -37,6 +37,7 @@ pub(super) fn trainer<O: Observation>(
     let plan = Plan {
         workers: config.workers,
         rollout_steps: config.rollout_steps,
+        center_pixels: config.center_pixels,
         learning_rate: config.drawn_learning_rate(seed),
         run_frames: run.frames,
         epsilon: &config.epsilon,
@@ -151,6 +152,14 @@ impl<O: Observation> Method<O> for A3cMethod {
         stats.record(metrics);
         metrics.record("mean_value", mean(&rollout.values[..rollout.steps()]));
         Ok(())
+    }
+
+    fn body(&self) -> &Body {
+        self.learner.network.body()
+    }
+
+    fn set_center(&mut self, means: Option<&[f32]>) -> Result<(), AgentError> {
+        self.learner.network.set_center(means)
     }
 
     fn interrupt(&mut self) {

@@ -52,6 +52,9 @@ pub struct AsyncQConfig {
     pub workers: usize,
     /// Whether workers lock the weights while reading and changing them; otherwise they use Hogwild, as in the paper.
     pub locked: bool,
+    /// Whether to subtract from every pixel its mean over the first 256 observations of all workers, which are not learned
+    /// from. The background becomes 0, so that the network sees what moves. For pixels only.
+    pub center_pixels: bool,
     /// Agent steps between updates: `I_AsyncUpdate`, or `t_max` of n-step Q.
     pub rollout_steps: usize,
     /// Frames of the run, over all workers, between updates of the target network, `I_target`.

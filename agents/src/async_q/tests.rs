@@ -28,6 +28,7 @@ fn config() -> AsyncQConfig {
     AsyncQConfig {
         workers: 3,
         locked: false,
+        center_pixels: false,
         rollout_steps: 5,
         target_frames: 100,
         gamma: 0.5,
@@ -102,6 +103,26 @@ fn each_method_learns_from_pixels() {
         let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
         assert!(mean > 8.5, "{method:?}: {mean}");
     }
+}
+
+#[test]
+fn both_networks_subtract_the_means_of_pixels() {
+    let mut config = AsyncQConfig {
+        center_pixels: true,
+        learning_rate: Schedule::over_run(0.001, 0.0),
+        ..config()
+    };
+    config.network.body = small_convolutions();
+    let mut trainer = made::<u8>(ValueMethod::OneStepSarsa, &config, name_the_half().as_ref(), 10_000, 1);
+    let scores = run(&mut trainer, 900);
+    let mean = scores[scores.len() - 100..].iter().sum::<f64>() / 100.0;
+    assert!(mean > 8.5, "{mean}");
+    let section = state(&trainer);
+    let center = |network| {
+        let network = section.section("learner").unwrap().section(network).unwrap();
+        network.tensor("center").unwrap().copy()
+    };
+    assert_eq!(center("network"), center("target"));
 }
 
 /// One worker as the paper's algorithms say, in plain numbers: its weights after some rollouts.

@@ -12,7 +12,7 @@ use crate::actor_learners::{ActorLearners, Method, Plan};
 use crate::algorithm::RunSettings;
 use crate::explore::epsilon_greedy;
 use crate::losses::action_value;
-use crate::network::{Head, Observation, QNetwork};
+use crate::network::{Body, Head, Observation, QNetwork};
 use crate::policy::answers;
 use crate::rollout::Rollout;
 use crate::shared::{SharedParams, SharedTarget};
@@ -39,6 +39,7 @@ pub(super) fn trainer<O: Observation>(
     let plan = Plan {
         workers: config.workers,
         rollout_steps: config.rollout_steps,
+        center_pixels: config.center_pixels,
         learning_rate: config.drawn_learning_rate(seed),
         run_frames: run.frames,
         epsilon: &config.epsilon,
@@ -167,6 +168,15 @@ impl<O: Observation> Method<O> for AsyncQMethod {
         };
         self.learner.learn(&batch)?.record(metrics);
         Ok(())
+    }
+
+    fn body(&self) -> &Body {
+        self.learner.network.body()
+    }
+
+    fn set_center(&mut self, means: Option<&[f32]>) -> Result<(), AgentError> {
+        self.learner.target.set_center(means)?;
+        self.learner.network.set_center(means)
     }
 
     fn interrupt(&mut self) {

@@ -11,12 +11,14 @@ use tch::{Device, Kind, Tensor};
 use super::{Ranks, Threads, assist};
 use crate::a3c::A3cConfig;
 use crate::algorithm::{Algorithm, AnyAlgorithm, RunSettings};
+use crate::center::SharedCenter;
 use crate::distill::{DistillConfig, Teacher};
 use crate::double_dqn::{DoubleDqnBatch, DoubleDqnConfig, DoubleDqnLearner};
 use crate::impala::ImpalaConfig;
 use crate::network::{BodyKind, Layers, NetworkConfig, QNetwork};
 use crate::ppo::PpoConfig;
 use crate::pqn::PqnConfig;
+use crate::test_help::{name_the_half, small_convolutions};
 use crate::{Episode, Learner, Section, Trainer};
 
 /// Calls `f` in every rank, and returns what comes of it in the order of ranks.
@@ -277,6 +279,32 @@ fn workers_of_all_ranks_change_the_weights_of_rank_0() {
         updates >= steps / config.rollout_steps as u64,
         "{updates} updates, {steps} steps"
     );
+}
+
+#[test]
+fn workers_of_all_ranks_subtract_the_means_of_rank_0() {
+    let mut config = A3cConfig {
+        workers: 1,
+        ..A3cConfig::fast()
+    };
+    config.network.body = small_convolutions();
+    let centers = in_ranks(2, |ranks| {
+        let center = SharedCenter::new(&ranks);
+        center.add(&[1.0], 1_000);
+        assert_eq!(center.answer().is_empty(), ranks.rank() > 0);
+        let mut trainer = config.trainer(name_the_half(), &run_of(&ranks)).unwrap();
+        if ranks.rank() > 0 {
+            assist(trainer.as_mut(), &ranks).unwrap();
+        } else {
+            // It learns after 256 observations of its own.
+            let mut from_others = 0;
+            while from_others < 10 || trainer.step().unwrap().updates < 10 {
+                from_others += usize::from(trainer.step().unwrap().episodes.iter().any(|episode| episode.actor > 0));
+            }
+        }
+        network_of(trainer.as_ref(), "center")
+    });
+    assert_eq!(centers[0], centers[1]);
 }
 
 #[test]

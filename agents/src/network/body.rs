@@ -427,12 +427,36 @@ impl Body {
         Ok(())
     }
 
+    /// The means that are subtracted from pixels `[obs_shape…]`.
+    pub(crate) fn center_values(&self) -> Result<Option<Vec<f32>>, TchError> {
+        let center = self.center.as_ref();
+        center.map(values).transpose()
+    }
+
+    /// Subtracts these means `[obs_shape…]` from pixels from now on, or nothing.
+    pub(crate) fn set_center_values(&mut self, means: Option<&[f32]>) -> Result<(), AgentError> {
+        self.center = None;
+        if let Some(means) = means {
+            self.set_center(&upload(means, &self.size(1), self.device)?)?;
+        }
+        Ok(())
+    }
+
+    /// The sum of each pixel `[obs_shape…]` over observations.
+    pub(crate) fn sums<O: Observation>(&self, obs: &[O]) -> Result<Vec<f32>, AgentError> {
+        Ok(values(&self.input(obs)?.f_sum_dim_intlist(
+            0i64,
+            false,
+            Kind::Float,
+        )?)?)
+    }
+
     /// Takes over the means of another body.
     pub(super) fn take_center(&mut self, other: &Self) {
         self.center = other.center.as_ref().map(Tensor::shallow_clone);
     }
 
-    pub(super) fn is_centered(&self) -> bool {
+    pub(crate) fn is_centered(&self) -> bool {
         self.center.is_some()
     }
 
@@ -532,4 +556,9 @@ pub(crate) fn rows(samples: &Tensor, numbers: &Tensor) -> Result<Tensor, TchErro
             .f_permute([0, 3, 1, 2]),
         _ => samples.f_index_select(0, numbers),
     }
+}
+
+/// The numbers of a tensor in the order of its dimensions, whatever the order in memory.
+fn values(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
+    Vec::try_from(tensor.f_to_device(Device::Cpu)?.f_reshape([-1])?)
 }

@@ -389,6 +389,11 @@ impl QNetwork {
         self.body.center_over(obs, ranks)
     }
 
+    /// Subtracts these means `[obs_shape…]` from pixels from now on, or nothing.
+    pub(crate) fn set_center(&mut self, means: Option<&[f32]>) -> Result<(), AgentError> {
+        self.body.set_center_values(means)
+    }
+
     /// Whether means are subtracted from pixels.
     #[must_use]
     pub fn is_centered(&self) -> bool {

@@ -200,6 +200,20 @@ fn a_centered_network_sees_how_pixels_differ_from_their_means() {
         let before = scaled.copy();
         assert!(close(answer(&centered, &scaled)));
         assert_eq!(scaled, before);
+        // The same from the sum over observations, in the order of observations.
+        let sums = plain.body().sums(&pixels).unwrap();
+        let means: Vec<f32> = sums.iter().map(|sum| sum / 2.0).collect();
+        assert_eq!(
+            means[len - 1],
+            (f32::from(first[len - 1]) + f32::from(second[len - 1])) / 2.0
+        );
+        assert_eq!(plain.body().center_values().unwrap(), None);
+        assert_eq!(centered.body().center_values().unwrap(), Some(means.clone()));
+        let mut told = network(kind.clone(), shape).unwrap();
+        told.set_center(Some(&means)).unwrap();
+        assert_eq!(answer(&told, &input(first)), answer(&centered, &input(first)));
+        told.set_center(None).unwrap();
+        assert_eq!(answer(&told, &input(first)), answer(&plain, &input(first)));
         // It is saved and restored with the parameters, and so is that there is nothing to subtract.
         let mut restored = network(kind.clone(), shape).unwrap();
         for original in [&centered, &plain] {
