@@ -40,9 +40,9 @@ fn a_run_leaves_a_folder_that_can_be_evaluated_and_drawn() {
         rows.len() == 6 && rows[0].contains(",policy_loss,value_loss,entropy,"),
         "{rows:?}"
     );
-    // A rollout is 20 steps of 4 frames, so that there is an update for each 80.
+    // A rollout is 20 steps of 4 frames, so that there is an update for each 80. Of 13 rollouts the means of pixels are taken.
     let updates: u64 = rows[5].split(',').nth(2).unwrap().parse().unwrap();
-    assert!((120..=130).contains(&updates), "{updates}");
+    assert!((106..=117).contains(&updates), "{updates}");
     let epsilons = fs::read_to_string(run_dir.join("epsilons.csv")).unwrap();
     assert!(epsilons.starts_with("frames,actor_0,actor_1\n"), "{epsilons}");
     let printed = succeed(
