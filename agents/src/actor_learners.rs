@@ -503,7 +503,7 @@ impl<O: Observation, M: Method<O>> ActorLearner<O, M> {
     fn center(&mut self) -> Result<bool, AgentError> {
         let Some(center) = &self.center else { return Ok(true) };
         if !self.method.body().is_centered()
-            && let Some(means) = center.means()?
+            && let Some(means) = center.means(self.method.body().obs_shape().len())?
         {
             self.method.set_center(Some(&means))?;
         }

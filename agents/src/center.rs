@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::AgentError;
 use crate::distributed::Ranks;
-use crate::shared::question;
+use crate::shared::{floats, question};
 
 /// The number of observations whose mean is taken, at least.
 const OBSERVATIONS: usize = 256;
@@ -46,17 +46,15 @@ impl SharedCenter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The means `[obs_shape…]`, if they are known by now.
-    pub(crate) fn means(&self) -> Result<Option<Arc<[f32]>>, AgentError> {
+    /// The means `[obs_shape…]` of so many pixels, if they are known by now.
+    pub(crate) fn means(&self, pixels: usize) -> Result<Option<Arc<[f32]>>, AgentError> {
         let mut state = self.state();
         if self.ranks.rank() > 0
             && matches!(*state, State::Unknown { .. })
             && let Some(answer) = self.ranks.ask(&[question::CENTER])?
             && !answer.is_empty()
         {
-            let means: &[f32] = bytemuck::try_cast_slice(&answer)
-                .map_err(|_| AgentError::Mpi("rank 0 sent something else than the means of pixels".to_owned()))?;
-            *state = State::Known(means.into());
+            *state = State::Known(floats(&answer, pixels)?.into());
         }
         match &*state {
             State::Known(means) => Ok(Some(Arc::clone(means))),
@@ -107,18 +105,18 @@ mod tests {
         let center = SharedCenter::new(&Ranks::default());
         center.add(&[100.0, 0.0], 100);
         center.add(&[300.0, 10.0], 155);
-        assert_eq!(center.means().unwrap(), None);
+        assert_eq!(center.means(2).unwrap(), None);
         assert!(center.answer().is_empty());
         center.add(&[112.0, 118.0], 1);
-        let means = center.means().unwrap().unwrap();
+        let means = center.means(2).unwrap().unwrap();
         assert_eq!(*means, [2.0, 0.5]);
         assert_eq!(center.answer(), [0, 0, 0, 64, 0, 0, 0, 63]);
         // Those that come later change nothing.
         center.add(&[1e6, 1e6], 1000);
-        assert_eq!(center.means().unwrap(), Some(means));
+        assert_eq!(center.means(2).unwrap(), Some(means));
         center.replace(Some(&[1.0, 2.0]));
-        assert_eq!(*center.means().unwrap().unwrap(), [1.0, 2.0]);
+        assert_eq!(*center.means(2).unwrap().unwrap(), [1.0, 2.0]);
         center.replace(None);
-        assert_eq!(center.means().unwrap(), None);
+        assert_eq!(center.means(2).unwrap(), None);
     }
 }

@@ -550,7 +550,7 @@ fn store(pairs: &[AtomicU64], values: &[f32]) {
 }
 
 /// The `len` numbers in the bytes of a message.
-fn floats(bytes: &[u8], len: usize) -> Result<Vec<f32>, AgentError> {
+pub(crate) fn floats(bytes: &[u8], len: usize) -> Result<Vec<f32>, AgentError> {
     if bytes.len() != 4 * len {
         return Err(garbled());
     }
