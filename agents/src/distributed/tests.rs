@@ -132,7 +132,7 @@ fn two_ranks_learn_from_half_of_the_transitions_each_as_one_from_all() {
         for _ in 0..3 {
             learner.learn(&batch(from, to)).unwrap();
         }
-        Vec::<f32>::try_from(learner.network().weights().unwrap()).unwrap()
+        learner.network().weights().unwrap().numbers().unwrap()
     };
     let whole = learned(&Ranks::default(), 0, 12);
     let halves = in_ranks(2, |ranks| learned(&ranks, 6 * ranks.rank(), 6 * ranks.rank() + 6));
@@ -143,7 +143,7 @@ fn two_ranks_learn_from_half_of_the_transitions_each_as_one_from_all() {
     };
     assert!(most(&halves[0]) < 1e-5, "{}", most(&halves[0]));
     assert!(
-        most(&Vec::<f32>::try_from(network().weights().unwrap()).unwrap()) > 1e-3,
+        most(&network().weights().unwrap().numbers().unwrap()) > 1e-3,
         "it learned"
     );
 }
@@ -302,6 +302,21 @@ fn workers_of_all_ranks_subtract_the_means_of_rank_0() {
                 from_others += usize::from(trainer.step().unwrap().episodes.iter().any(|episode| episode.actor > 0));
             }
         }
+        network_of(trainer.as_ref(), "center")
+    });
+    assert_eq!(centers[0], centers[1]);
+}
+
+#[test]
+fn all_ranks_of_double_dqn_subtract_the_same_means() {
+    let mut config = DoubleDqnConfig {
+        center_pixels: true,
+        ..double_dqn()
+    };
+    config.network.body = small_convolutions();
+    let centers = in_ranks(2, |ranks| {
+        let mut trainer = config.trainer(name_the_half(), &run_of(&ranks)).unwrap();
+        while trainer.step().unwrap().updates < 2 {}
         network_of(trainer.as_ref(), "center")
     });
     assert_eq!(centers[0], centers[1]);

@@ -72,6 +72,10 @@ pub struct DoubleDqnConfig {
     /// Whether actors step in their own threads while the learner learns. If not, they take turns, and a seed
     /// reproduces a run bit for bit.
     pub asynchronous: bool,
+    /// Whether to subtract from every pixel its mean over the first batch, before learning from it. The background
+    /// becomes 0, so that the network sees what moves. For pixels only.
+    #[serde(default)]
+    pub center_pixels: bool,
     /// The capacity of the replay memory in agent steps.
     pub capacity: usize,
     /// How the memory stores frames.
@@ -214,6 +218,7 @@ impl Algorithm for DoubleDqnConfig {
     const ABOUT: &'static str =
         "Action values from replay, and DQN itself (Mnih et al. 2015, van Hasselt et al. 2015, Schaul et al. 2015)";
     const OPTIONAL: &'static [&'static str] = &[
+        "center_pixels",
         "distribution",
         "error_clip",
         "learning_rate.frames",

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use coinop_envs::rng::derive_seed;
 use coinop_envs::{End, EnvFactory, EnvSpec, Learned, Step, VecEnv};
 use crossbeam::channel::{Receiver, bounded};
-use tch::Tensor;
 use zstd::bulk::{Compressor, decompress};
 
 use super::actors::{Actors, Transitions};
@@ -329,7 +328,9 @@ impl<O: Observation> Distant<O> {
                 .iter()
                 .map(|bits| f32::from_ne_bytes(*bits))
                 .collect();
-            self.network.read_weights(&Tensor::f_from_slice(&numbers)?)?;
+            if !self.network.read_numbers(&numbers)? {
+                return Err(garbled());
+            }
             self.has_weights = true;
         }
         self.version = version;

@@ -203,6 +203,13 @@ impl DoubleDqnLearner {
         Ok(self.update_target()?)
     }
 
+    /// Subtracts from every pixel its mean over these observations `[n, obs_shape…]`, `u8`, of all ranks from now on, in both
+    /// networks.
+    pub(super) fn center(&mut self, obs: &Tensor) -> Result<(), AgentError> {
+        self.network.center_over(obs, &self.ranks)?;
+        self.update_target()
+    }
+
     /// Copies the network into the target network.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::replay::{Normalize, SamplerConfig, Store};
 use crate::schedule::Schedule;
 use crate::test_help::{
     assert_a_failed_step_saves_no_episode, assert_continues_exactly, breaks, envs, name_the_bit, name_the_half, of,
-    on_disk, remember_the_bit, run, state,
+    on_disk, remember_the_bit, run, small_convolutions, state,
 };
 use crate::{Algorithm, Checkpoint, Learner, Mode, Resumption, Trainer};
 
@@ -25,6 +25,7 @@ fn config() -> DoubleDqnConfig {
     DoubleDqnConfig {
         num_envs: 8,
         asynchronous: false,
+        center_pixels: false,
         capacity: 2_000,
         store: Store::Raw,
         learning_starts: 200,
@@ -315,6 +316,7 @@ fn a_restored_trainer_continues_as_the_saved_one() {
         for store in [Store::Raw, Store::Compressed] {
             let config = DoubleDqnConfig {
                 store,
+                center_pixels: store == Store::Compressed,
                 network: NetworkConfig {
                     body: BodyKind::A3c,
                     ..config.network
@@ -473,6 +475,17 @@ fn an_invalid_value_is_named_with_the_reason() {
         spoil(&mut config);
         assert_eq!(config.validate().unwrap_err().to_string(), text);
     }
+    let features = DoubleDqnConfig {
+        center_pixels: true,
+        ..config()
+    };
+    assert_eq!(
+        DoubleDqn::new(&features, of(name_the_bit()), &run_of(1, 1))
+            .err()
+            .unwrap()
+            .to_string(),
+        "center_pixels = true: observations are not pixels: it must be false"
+    );
 }
 
 fn asynchronous() -> DoubleDqnConfig {
@@ -517,6 +530,44 @@ fn actors_in_threads_learn_to_name_the_bit_with_as_many_updates_as_configured() 
     run(&mut trainer, 100);
     let again = state(&trainer);
     assert!(!again.differences(&saved, &|_| false).is_empty());
+}
+
+#[test]
+fn both_networks_subtract_the_means_of_the_first_batch() {
+    for asynchronous in [false, true] {
+        let config = DoubleDqnConfig {
+            asynchronous,
+            center_pixels: true,
+            network: NetworkConfig {
+                body: small_convolutions(),
+                ..config().network
+            },
+            ..config()
+        };
+        let mut trainer = DoubleDqn::<u8>::new(&config, name_the_half(), &run_of(2, 1)).unwrap();
+        let center = |trainer: &DoubleDqn<u8>, network| {
+            let section = state(trainer);
+            let network = section.section("learner").unwrap().section(network).unwrap();
+            network.tensor("center").ok().map(Tensor::copy)
+        };
+        while trainer.step().unwrap().updates == 0 {
+            assert_eq!(center(&trainer, "network"), None);
+        }
+        let first = center(&trainer, "network").unwrap();
+        assert_eq!(first.size(), [1, 1, 36, 36]);
+        // One half is white, either about as often.
+        let [left, right] = [0, 35].map(|column| first.double_value(&[0, 0, 7, column]));
+        assert!(
+            (left + right - 255.0).abs() < 1e-3 && (50.0..205.0).contains(&left),
+            "{left}"
+        );
+        let scores = run(&mut trainer, 1_800);
+        let mean = scores[scores.len() - 80..].iter().sum::<f64>() / 80.0;
+        assert!(mean > 8.5, "asynchronous = {asynchronous}: {mean}");
+        for network in ["network", "target"] {
+            assert_eq!(center(&trainer, network).unwrap(), first, "{network}");
+        }
+    }
 }
 
 #[test]

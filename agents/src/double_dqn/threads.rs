@@ -21,11 +21,10 @@ use coinop_envs::EnvFactory;
 use coinop_envs::rng::derive_seed;
 use crossbeam::channel::{Receiver, never};
 use crossbeam::select;
-use tch::{Device, Tensor};
 
 use super::actors::{Actors, Transitions, UnderWay};
 use super::distant::Chunk;
-use crate::network::{Observation, QNetwork};
+use crate::network::{Observation, QNetwork, Weights};
 use crate::producers::{Full, Producer, Producers};
 use crate::times::Stopwatch;
 use crate::{AgentError, TrainError};
@@ -42,8 +41,8 @@ pub(super) struct Broadcast {
 
 /// The behaviour policy of the actors.
 struct Behaviour {
-    /// All parameters of the network; `None` while actions are random.
-    weights: Option<Tensor>,
+    /// Those of the network; `None` while actions are random.
+    weights: Option<Weights>,
     epsilons: Vec<f32>,
 }
 
@@ -62,11 +61,7 @@ impl Broadcast {
         out.extend(version.to_le_bytes());
         out.extend_from_slice(bytemuck::cast_slice(&behaviour.epsilons[own]));
         if let Some(weights) = behaviour.weights.as_ref().filter(|_| version != seen) {
-            let mut numbers = vec![0.0f32; weights.numel()];
-            weights
-                .f_to_device(Device::Cpu)?
-                .f_copy_data(&mut numbers, weights.numel())?;
-            out.extend_from_slice(bytemuck::cast_slice(&numbers));
+            out.extend_from_slice(bytemuck::cast_slice(&weights.numbers()?));
         }
         Ok(out)
     }

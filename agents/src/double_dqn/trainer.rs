@@ -12,6 +12,7 @@ use super::distant::Others;
 use super::learner::{DoubleDqnBatch, DoubleDqnLearner, NAMES};
 use super::threads::{Next, Plan, Threads};
 use crate::algorithm::RunSettings;
+use crate::collect::check_center;
 use crate::distributed::{JointlyLearned, Ranks, Told};
 use crate::episodes::Episodes;
 use crate::explore::Epsilons;
@@ -122,6 +123,7 @@ impl<O: Observation> DoubleDqn<O> {
             ..
         } = *run;
         config.validate()?;
+        check_center::<O>(config.center_pixels)?;
         let ranks = run.ranks.clone();
         let (n, spec) = (config.num_envs, factory.spec());
         // Of an asynchronous algorithm, rank 0 remembers the steps of all ranks, and otherwise each those of its own.
@@ -333,6 +335,9 @@ impl<O: Observation> DoubleDqn<O> {
             self.replay.sample(beta, &mut self.sample_stream, &mut self.batch)
         })?;
         let tensors = self.watch.measure(Part::Copies, || self.tensors())?;
+        if self.config.center_pixels && !self.learner.network().is_centered() {
+            self.learner.center(&tensors.obs)?;
+        }
         self.learner.draw_noise(&mut self.sample_stream)?;
         let stats = self.watch.measure(Part::Learning, || self.learner.learn(&tensors))?;
         self.watch.measure(Part::Replay, || {

@@ -78,7 +78,7 @@ impl ActorCritic {
     /// Takes over the parameters of another network of the same configuration, and its means of pixels.
     pub(crate) fn copy_from(&mut self, other: &Self) -> Result<(), AgentError> {
         self.params.copy_from(&other.params)?;
-        self.body.take_center(&other.body);
+        self.body.take_center(other.body.center_tensor());
         Ok(())
     }
 

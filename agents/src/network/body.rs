@@ -451,9 +451,14 @@ impl Body {
         )?)?)
     }
 
+    /// The means that are subtracted from pixels, as [`take_center`](Self::take_center) takes them.
+    pub(super) fn center_tensor(&self) -> Option<Tensor> {
+        self.center.as_ref().map(Tensor::shallow_clone)
+    }
+
     /// Takes over the means of another body.
-    pub(super) fn take_center(&mut self, other: &Self) {
-        self.center = other.center.as_ref().map(Tensor::shallow_clone);
+    pub(super) fn take_center(&mut self, center: Option<Tensor>) {
+        self.center = center;
     }
 
     pub(crate) fn is_centered(&self) -> bool {
@@ -559,6 +564,6 @@ pub(crate) fn rows(samples: &Tensor, numbers: &Tensor) -> Result<Tensor, TchErro
 }
 
 /// The numbers of a tensor in the order of its dimensions, whatever the order in memory.
-fn values(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
+pub(super) fn values(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     Vec::try_from(tensor.f_to_device(Device::Cpu)?.f_reshape([-1])?)
 }

@@ -57,6 +57,7 @@ pub(crate) use distribution::midpoints;
 pub use layer::{Buffer, Convolution, Layer, Norm, TorsoBuilder};
 pub use onnx::OPSET;
 pub use precision::Precision;
+pub(crate) use q_network::Weights;
 pub use q_network::{Head, QHead, QNetwork};
 pub use torso::{Activation, Torso, register};
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-use super::body::Body;
+use super::body::{Body, values};
 use super::distribution::midpoints;
 use super::layer::{HIDDEN_GAIN, HeadLayer, TorsoBuilder};
 use super::onnx::{Graph, int, ints};
@@ -155,6 +155,26 @@ impl Layers {
             Self::Dueling { value, advantage } => (value.as_mut_slice(), advantage.as_mut_slice()),
         };
         first.iter_mut().chain(second)
+    }
+}
+
+/// A copy of all that a network computes with, for one in another thread or process.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    /// All parameters.
+    params: Tensor,
+    /// The means of pixels, if they are subtracted.
+    center: Option<Tensor>,
+}
+
+impl Weights {
+    /// The parameters, and after them the means of pixels, if there are any.
+    pub(crate) fn numbers(&self) -> Result<Vec<f32>, AgentError> {
+        let mut numbers = values(&self.params)?;
+        if let Some(center) = &self.center {
+            numbers.extend(values(center)?);
+        }
+        Ok(numbers)
     }
 }
 
@@ -347,28 +367,52 @@ impl QNetwork {
         &self.params
     }
 
-    /// Copies the parameters of a network of the same architecture.
+    /// Takes over the parameters of a network of the same architecture, and its means of pixels.
     ///
     /// # Errors
     ///
     /// If libtorch fails.
     pub fn copy_from(&mut self, other: &QNetwork) -> Result<(), AgentError> {
-        Ok(self.params.copy_from(&other.params)?)
+        self.params.copy_from(&other.params)?;
+        self.body.take_center(other.body.center_tensor());
+        Ok(())
     }
 
-    /// Copies all parameters, for a network in another thread.
-    pub(crate) fn weights(&self) -> Result<Tensor, AgentError> {
-        Ok(self.params.flat().f_detach_copy()?)
+    /// Copies all weights, for a network in another thread.
+    pub(crate) fn weights(&self) -> Result<Weights, AgentError> {
+        Ok(Weights {
+            params: self.params.flat().f_detach_copy()?,
+            center: self.body.center_tensor(),
+        })
     }
 
-    /// Writes all parameters into such a copy.
-    pub(crate) fn write_weights(&self, weights: &mut Tensor) -> Result<(), AgentError> {
-        Ok(weights.f_copy_(&self.params.flat())?)
+    /// Writes all weights into such a copy.
+    pub(crate) fn write_weights(&self, weights: &mut Weights) -> Result<(), AgentError> {
+        weights.params.f_copy_(&self.params.flat())?;
+        weights.center = self.body.center_tensor();
+        Ok(())
     }
 
-    /// Sets all parameters from such a copy.
-    pub(crate) fn read_weights(&mut self, weights: &Tensor) -> Result<(), AgentError> {
-        Ok(self.params.flat().f_copy_(weights)?)
+    /// Sets all weights from such a copy.
+    pub(crate) fn read_weights(&mut self, weights: &Weights) -> Result<(), AgentError> {
+        self.params.flat().f_copy_(&weights.params)?;
+        self.body
+            .take_center(weights.center.as_ref().map(Tensor::shallow_clone));
+        Ok(())
+    }
+
+    /// Sets all weights from [their numbers](Weights::numbers); `false` if they are those of another architecture.
+    pub(crate) fn read_numbers(&mut self, numbers: &[f32]) -> Result<bool, AgentError> {
+        let Some((params, means)) = numbers.split_at_checked(self.params.numel()) else {
+            return Ok(false);
+        };
+        let means = Some(means).filter(|means| !means.is_empty());
+        if means.is_some_and(|means| means.len() != self.body.obs_shape().len()) {
+            return Ok(false);
+        }
+        self.params.take(params)?;
+        self.body.set_center_values(means)?;
+        Ok(true)
     }
 
     /// The body, which defines the observations that the network reads.

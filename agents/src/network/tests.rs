@@ -5,6 +5,7 @@ use coinop_envs::rng::stream;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::*;
+use crate::distributed::Ranks;
 
 fn config(kind: BodyKind, precision: Precision) -> NetworkConfig {
     NetworkConfig {
@@ -159,6 +160,40 @@ fn the_order_of_pictures_in_memory_is_not_seen() {
         let some = rows(&joined(&[input.shallow_clone(), input]).unwrap(), &numbers).unwrap();
         assert_eq!(some, planes.index_select(0, &numbers));
         assert!(some.permute([0, 2, 3, 1]).is_contiguous());
+    }
+}
+
+#[test]
+fn copied_weights_of_action_values_bring_the_means_of_pixels() {
+    let make = || q_network(layers(&[(8, 3, 1)], &[16]), Head::Plain, &[3, 10, 8]);
+    let (mut original, fresh) = (make(), make());
+    let pixels: Vec<u8> = (0..480).map(|i| (i * i % 251) as u8).collect();
+    let input = original.body().input(&pixels).unwrap();
+    original.center_over(&input, &Ranks::default()).unwrap();
+    original.params().set(|params| params[0] += 1.0).unwrap();
+    let expected = original.infer(&input).unwrap();
+    assert_ne!(fresh.infer(&input).unwrap(), expected);
+    let weights = original.weights().unwrap();
+    let numbers = weights.numbers().unwrap();
+    assert_eq!(numbers.len(), original.params().numel() + 240);
+    let [mut copied, mut told, mut received] = [(); 3].map(|()| make());
+    copied.copy_from(&original).unwrap();
+    told.read_weights(&weights).unwrap();
+    assert!(received.read_numbers(&numbers).unwrap());
+    for network in [&copied, &told, &received] {
+        assert_eq!(network.infer(&input).unwrap(), expected);
+    }
+    // Without means, there are none afterwards; and numbers of another network change nothing.
+    let mut written = weights;
+    fresh.write_weights(&mut written).unwrap();
+    told.read_weights(&written).unwrap();
+    let plain = written.numbers().unwrap();
+    assert!(received.read_numbers(&plain).unwrap());
+    for wrong in [&plain[1..], &numbers[1..], &[]] {
+        assert!(!received.read_numbers(wrong).unwrap());
+    }
+    for network in [&told, &received] {
+        assert_eq!(network.infer(&input).unwrap(), fresh.infer(&input).unwrap());
     }
 }
 
