@@ -74,7 +74,8 @@ pub struct DoubleDqnConfig {
     pub asynchronous: bool,
     /// Whether to subtract from every pixel its mean over the first batch, before learning from it. The background
     /// becomes 0, so that the network sees what moves. For pixels only.
-    #[serde(default)]
+    // Left out where it is false, so that the hashes of settings without it, in ledgers and the names of folders, stay as they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub center_pixels: bool,
     /// The capacity of the replay memory in agent steps.
     pub capacity: usize,
