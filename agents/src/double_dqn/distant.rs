@@ -20,6 +20,7 @@ use crate::algorithm::{Algorithm, RunSettings};
 use crate::distributed::{Ranks, Server, Told, tell};
 use crate::network::{Observation, QNetwork};
 use crate::policy::answers;
+use crate::shared::floats;
 use crate::times::{Part, Stopwatch, Times};
 use crate::{AgentError, Checkpoint, CheckpointError, Metrics, Progress, Resumption, Section, TrainError, Trainer};
 
@@ -322,12 +323,7 @@ impl<O: Observation> Distant<O> {
         let garbled = || AgentError::Mpi("rank 0 sent something else than weights".to_owned());
         let (seed, version, weights) = { read }().ok_or_else(garbled)?;
         if !weights.is_empty() {
-            let numbers: Vec<f32> = weights
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|bits| f32::from_ne_bytes(*bits))
-                .collect();
+            let numbers = floats(weights, weights.len() / 4)?;
             if !self.network.read_numbers(&numbers)? {
                 return Err(garbled());
             }
