@@ -10,7 +10,8 @@ Sample Factory needs older packages, so that it has an environment of its own, w
     SAMPLE_FACTORY=.../bin/python python tools/compare_speed.py appo
 
 Every program runs by itself, one after the other, in turns, ROUNDS times; the tables show medians and their ratio to the best of the other
-programs. Nothing else should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 but where it is said.
+programs. Nothing else should run meanwhile. Frames are those of the emulator: 4 per agent step. Networks compute in float32 but where it is said;
+the rows in bfloat16 appear where the processor has instructions for it.
 """
 import os
 import re
@@ -25,6 +26,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = os.path.join(ROOT, "target", "release", "examples")
 PROGRAM = os.path.join(ROOT, "target", "release", "coinop")
 STEPS = 16_000
+with open("/proc/cpuinfo") as cpuinfo:
+    BFLOAT16 = "avx512_bf16" in cpuinfo.read()
 
 
 # Each of these runs in a process of its own and prints frames per second.
@@ -135,6 +138,8 @@ def train(frames, preset, *settings, algo="ppo"):
 
 def table(title, rows):
     """`rows`: label and function; coinop's labels begin with its name."""
+    if not BFLOAT16:
+        rows = [row for row in rows if "bfloat16" not in row[0]]
     results = [[] for _ in rows]
     for _ in range(ROUNDS):
         for result, (_, measure) in zip(results, rows):
