@@ -151,6 +151,13 @@ def table(title, rows):
         print(f"| {label} | {median:,.0f} | {min(result):,.0f} - {max(result):,.0f} | {median / best:.2f}x |", flush=True)
 
 
+ATARI_57 = """alien amidar assault asterix asteroids atlantis bank_heist battle_zone beam_rider berzerk bowling boxing breakout
+    centipede chopper_command crazy_climber defender demon_attack double_dunk enduro fishing_derby freeway frostbite gopher gravitar hero
+    ice_hockey jamesbond kangaroo krull kung_fu_master montezuma_revenge ms_pacman name_this_game phoenix pitfall pong private_eye qbert
+    riverraid road_runner robotank seaquest skiing solaris space_invaders star_gunner surround tennis time_pilot tutankham up_n_down venture
+    video_pinball wizard_of_wor yars_revenge zaxxon""".split()
+
+
 def atari57():
     """Each game of the Atari-57 list, on one core that both are bound to."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

@@ -37,7 +37,7 @@ SP, PLACE, POINTER = 0xFB, 0x0590, 0xA0
 
 def mode(opcode):
     """The addressing mode, from the opcode's place in the table of all."""
-    column, row = opcode & 0x1F, opcode >> 5
+    column = opcode & 0x1F
     y = opcode in (0x97, 0xB7, 0xBF, 0x9E, 0x9F)
     if opcode in (0x80, 0x82, 0x89, 0xC2, 0xE2) or column == 0x0B:
         return "immediate"
