@@ -18,10 +18,11 @@ use coinop::agents::double_dqn::DoubleDqnConfig;
 use coinop::agents::impala::ImpalaConfig;
 use coinop::agents::init::Init;
 use coinop::agents::network::{ActorCritic, BodyKind, Core, Distribution, NetworkConfig, Precision, RecurrentState};
+use coinop::agents::on_policy::{OnPolicyBatch, OnPolicyConfig, OnPolicyLearner};
 use coinop::agents::ppo::PpoConfig;
 use coinop::agents::pqn::PqnConfig;
 use coinop::agents::tch::{Kind, Tensor};
-use coinop::agents::{Algorithm, Device, Mode, Section, Trainer};
+use coinop::agents::{Algorithm, Device, Learner, Mode, Section, Trainer};
 use coinop::envs::classic::CartPole;
 use coinop::envs::rng::stream;
 use coinop::envs::{EnvFactory, EnvSpec, FromFn, Shape};
@@ -121,6 +122,60 @@ fn ppo_learns_and_its_checkpoint_is_good_on_the_cpu() {
         actions
     };
     assert_eq!(actions(gpu()), actions(Device::Cpu));
+}
+
+/// The parameters after a few updates from made-up batches, less the first ones.
+fn learned_from_made_up_batches(cuda_graphs: bool) -> Tensor {
+    let spec = EnvSpec::new(Shape::new(&[4, 84, 84]), 6);
+    let config = OnPolicyConfig::from(&PpoConfig {
+        cuda_graphs,
+        ..PpoConfig::pong()
+    });
+    let network = ActorCritic::new(&config.network, &spec, &mut stream(1, "network", 0), gpu()).unwrap();
+    let first = network.params().flat().copy();
+    let mut learner = OnPolicyLearner::new(&config, network).unwrap();
+    let n = 64;
+    for update in 0..20usize {
+        let body = learner.network().body();
+        let pixels: Vec<u8> = (0..n * spec.obs_shape.len())
+            .map(|i| ((i + update) * i % 251) as u8)
+            .collect();
+        let numbers = |seed: usize| {
+            let numbers: Vec<f32> = (0..n).map(|i| ((i + n * update) * seed) as f32).map(f32::sin).collect();
+            body.numbers(&numbers).unwrap()
+        };
+        let actions: Vec<i64> = (0..n as i64).map(|i| i % 6).collect();
+        let batch = OnPolicyBatch {
+            obs: body.input(&pixels).unwrap(),
+            actions: body.numbers(&actions).unwrap(),
+            epsilons: numbers(1).abs() * 0.1,
+            log_probabilities: numbers(2) * 0.1 - 1.8,
+            values: numbers(3),
+            advantages: numbers(4),
+            returns: numbers(5),
+            is_first: vec![false; n],
+            state: RecurrentState::default(),
+            learning_rate: 1e-4 * (20 - update) as f64,
+        };
+        let stats = learner.learn(&batch).unwrap();
+        assert!(stats.loss.is_finite() && stats.grad_norm > 0.0, "{stats:?}");
+    }
+    assert_eq!(learner.updates(), 20);
+    learner.network().params().flat() - first
+}
+
+#[test]
+#[ignore = "it needs a GPU, and CUDA's headers when it is built"]
+fn recorded_updates_learn_what_others_learn() {
+    let [expected, found] = [false, true].map(learned_from_made_up_batches);
+    let cosine = Tensor::cosine_similarity(&expected, &found, 0, 1e-12).double_value(&[]);
+    println!("{cosine}");
+    assert!(cosine > 0.99, "{cosine}");
+    let config = PpoConfig {
+        cuda_graphs: true,
+        ..PpoConfig::classic()
+    };
+    learns(trainer(&config).as_mut(), 300_000);
 }
 
 #[test]

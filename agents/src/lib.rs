@@ -12,6 +12,7 @@ pub mod async_q;
 mod center;
 pub mod checkpoint;
 mod collect;
+mod cuda_graph;
 mod device;
 pub mod distill;
 pub mod distributed;

@@ -94,6 +94,11 @@ impl Unread {
         Ok(Self(Tensor::f_stack(scalars, 0)?.f_detach()?))
     }
 
+    /// A copy of their own.
+    pub(crate) fn copy(&self) -> Result<Self, AgentError> {
+        Ok(Self(self.0.f_detach_copy()?))
+    }
+
     /// Whether they can be read without waiting.
     pub(crate) fn is_there(&self) -> bool {
         self.0.device() == Device::Cpu

@@ -260,6 +260,11 @@ impl Body {
         self.masks.borrow_mut().rng = rng;
     }
 
+    /// Whether a pass for a gradient has drawn masks of dropout.
+    pub(crate) fn draws_masks(&self) -> bool {
+        self.masks.borrow().are_drawn
+    }
+
     /// The shape of one observation.
     #[must_use]
     pub fn obs_shape(&self) -> Shape {

@@ -61,6 +61,9 @@ pub struct OnPolicyConfig {
     pub loss_scale: f64,
     /// Clips the global norm of the gradient to this maximum, if given.
     pub max_grad_norm: Option<f64>,
+    /// Whether a GPU's updates are recorded once, as a CUDA graph, and then replayed by one call each, instead of sent
+    /// operation by operation. For networks without LSTM or dropout, in one process.
+    pub cuda_graphs: bool,
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
@@ -96,6 +99,9 @@ impl OnPolicyConfig {
         ] {
             if_given(name, value, above_0)?;
         }
+        let reason = "an LSTM's updates are not recorded: leave it out";
+        let possible = !self.cuda_graphs || self.network.core == Core::None;
+        check(possible, "cuda_graphs", self.cuda_graphs, reason)?;
         unit("gamma", self.gamma)?;
         unit("gae_lambda", self.gae_lambda)?;
         self.learning_rate.check("learning_rate", above_0, at_least_0)?;

@@ -2,18 +2,20 @@
 
 use std::slice;
 
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::OnPolicyConfig;
+use super::recorded::Recorded;
 use crate::device::upload;
 use crate::distributed::Ranks;
+use crate::limits::check;
 use crate::losses::{
     clipped_policy_loss, clipped_value_loss, entropy, mixture_log_probability, policy_change, policy_gradient_loss,
     value_loss,
 };
 use crate::metrics::{Unread, check_finite, statistics};
 use crate::network::{ActorCritic, RecurrentState, rows};
-use crate::optim::{Optimizer, clip_grad_norm};
+use crate::optim::{Optimizer, clip_grad_norm, fused};
 use crate::{AgentError, Checkpoint, CheckpointError, Learner, Section};
 
 /// The batch of an update: tensors whose first dimension is the sample, on the network's device.
@@ -136,6 +138,33 @@ impl OnPolicyBatch {
             learning_rate: self.learning_rate,
         })
     }
+
+    /// A batch of the same size and memory format, with any numbers, for a network that is not recurrent.
+    pub(super) fn blank(&self) -> Result<Self, TchError> {
+        Ok(Self {
+            obs: self.obs.f_empty_like()?,
+            actions: self.actions.f_empty_like()?,
+            epsilons: self.epsilons.f_empty_like()?,
+            log_probabilities: self.log_probabilities.f_empty_like()?,
+            values: self.values.f_empty_like()?,
+            advantages: self.advantages.f_empty_like()?,
+            returns: self.returns.f_empty_like()?,
+            is_first: self.is_first.clone(),
+            state: RecurrentState::default(),
+            learning_rate: self.learning_rate,
+        })
+    }
+
+    /// Copies the numbers of a batch of the same size, for a network that is not recurrent.
+    pub(super) fn copy_from(&mut self, other: &Self) -> Result<(), TchError> {
+        self.obs.f_copy_(&other.obs)?;
+        self.actions.f_copy_(&other.actions)?;
+        self.epsilons.f_copy_(&other.epsilons)?;
+        self.log_probabilities.f_copy_(&other.log_probabilities)?;
+        self.values.f_copy_(&other.values)?;
+        self.advantages.f_copy_(&other.advantages)?;
+        self.returns.f_copy_(&other.returns)
+    }
 }
 
 statistics! {
@@ -225,6 +254,9 @@ pub struct OnPolicyLearner {
     value_clip: Option<f64>,
     ranks: Ranks,
     updates: u64,
+    cuda_graphs: bool,
+    /// The update that a GPU replays, if it does.
+    recorded: Option<Recorded>,
 }
 
 impl OnPolicyLearner {
@@ -232,8 +264,9 @@ impl OnPolicyLearner {
     ///
     /// # Errors
     ///
-    /// If there is not enough memory for the optimiser's statistics.
+    /// If there is not enough memory for the optimiser's statistics, or updates are to be recorded and cannot be.
     pub fn new(config: &OnPolicyConfig, network: ActorCritic) -> Result<Self, AgentError> {
+        Recorded::check(config, network.body())?;
         let optimizer = Optimizer::new(config.optimizer, &network.params().flat())?;
         Ok(Self {
             network,
@@ -246,6 +279,8 @@ impl OnPolicyLearner {
             value_clip: config.value_clip,
             ranks: Ranks::default(),
             updates: 0,
+            cuda_graphs: config.cuda_graphs,
+            recorded: None,
         })
     }
 
@@ -261,8 +296,10 @@ impl OnPolicyLearner {
         &self.network
     }
 
-    /// The network, for centering.
+    /// The network, for centering and new weights.
     pub(super) fn network_mut(&mut self) -> &mut ActorCritic {
+        // A recording reads the tensors that the network had.
+        self.recorded = None;
         &mut self.network
     }
 
@@ -288,6 +325,44 @@ impl OnPolicyLearner {
     ///
     /// Non-finite values are an error here or, on a GPU, when the statistics are [read](Self::read).
     pub(super) fn update(&mut self, batch: &OnPolicyBatch) -> Result<Unread, AgentError> {
+        if self.cuda_graphs {
+            return self.update_by_recording(batch);
+        }
+        let (gradient, stats) = self.gradient(batch)?;
+        if stats.is_there() {
+            OnPolicyStats::of(Unread::read(slice::from_ref(&stats))?[0]).check(self.updates)?;
+        }
+        self.optimizer
+            .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
+        self.updates += 1;
+        self.ranks
+            .check_now_and_then(self.updates, &self.network.params().flat())?;
+        Ok(stats)
+    }
+
+    /// The same by operations that are recorded once.
+    fn update_by_recording(&mut self, batch: &OnPolicyBatch) -> Result<Unread, AgentError> {
+        let known = self.recorded.take().filter(|recorded| recorded.fits(batch));
+        let mut recorded = known.map_or_else(|| Recorded::new(batch), Ok)?;
+        recorded.take(batch, self.optimizer.next_step(batch.learning_rate))?;
+        let stats = recorded.update(|batch, varying| {
+            let (gradient, stats) = self.gradient(batch)?;
+            let mut params = self.network.params().flat();
+            self.optimizer.apply(&mut params, &gradient, varying)?;
+            // What was drawn while recording would be the same in every update.
+            let reason = "masks of dropout are drawn outside of a GPU: leave it out";
+            check(!self.network.body().draws_masks(), "cuda_graphs", true, reason)?;
+            Ok(stats)
+        })?;
+        // libtorch does not count what a recording changes.
+        fused::count_change(&self.network.params().flat())?;
+        self.recorded = Some(recorded);
+        self.updates += 1;
+        Ok(stats)
+    }
+
+    /// Computes the gradient, clipped, and the statistics.
+    fn gradient(&self, batch: &OnPolicyBatch) -> Result<(Tensor, Unread), AgentError> {
         let (logits, values) = self
             .network
             .forward(&batch.obs, &batch.is_first, &mut batch.state.copy()?)?;
@@ -322,16 +397,7 @@ impl OnPolicyLearner {
             approx_kl,
             clip_fraction,
         ];
-        let stats = Unread::of(&stats)?;
-        if stats.is_there() {
-            OnPolicyStats::of(Unread::read(slice::from_ref(&stats))?[0]).check(self.updates)?;
-        }
-        self.optimizer
-            .step(&mut self.network.params().flat(), &gradient, batch.learning_rate)?;
-        self.updates += 1;
-        self.ranks
-            .check_now_and_then(self.updates, &self.network.params().flat())?;
-        Ok(stats)
+        Ok((gradient, Unread::of(&stats)?))
     }
 
     /// Reads the statistics of the last updates, waiting for a GPU only once.
@@ -353,9 +419,140 @@ impl Checkpoint for OnPolicyLearner {
     }
 
     fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.network.load(from.section("network")?)?;
+        self.network_mut().load(from.section("network")?)?;
         self.optimizer.load(from.section("optimizer")?)?;
         self.updates = from.get("updates")?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coinop_envs::rng::{Rng, stream};
+    use coinop_envs::{EnvSpec, Shape};
+    use rand::RngExt;
+    use tch::Device;
+
+    use super::super::tests::config;
+    use super::*;
+    use crate::init::Init;
+    use crate::network::{BodyKind, Core, NetworkConfig, Precision};
+    use crate::optim::{AdamConfig, OptimizerConfig};
+
+    /// Small pictures and three actions.
+    fn spec() -> EnvSpec {
+        EnvSpec::new(Shape::new(&[4, 36, 36]), 3)
+    }
+
+    fn batch(network: &ActorCritic, n: usize, rng: &mut Rng) -> OnPolicyBatch {
+        let pixels: Vec<u8> = (0..n * spec().obs_shape.len()).map(|_| rng.random()).collect();
+        let mut numbers = || Tensor::from_slice(&(0..n).map(|_| rng.random()).collect::<Vec<f32>>());
+        OnPolicyBatch {
+            obs: network.body().input(&pixels).unwrap(),
+            actions: (numbers() * 3.0).to_kind(Kind::Int64),
+            epsilons: numbers() * 0.1,
+            log_probabilities: numbers() * -2.0,
+            values: numbers(),
+            advantages: numbers() - 0.5,
+            returns: numbers(),
+            is_first: vec![false; n],
+            state: RecurrentState::default(),
+            learning_rate: 1e-4,
+        }
+    }
+
+    #[test]
+    fn an_update_that_can_be_recorded_is_the_same_to_the_last_bits() {
+        let adam = AdamConfig {
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-5,
+        };
+        for optimizer in [
+            config().optimizer,
+            OptimizerConfig::Adam(adam),
+            OptimizerConfig::RAdam(adam),
+        ] {
+            let config = OnPolicyConfig {
+                clip_ratio: Some(0.2),
+                value_clip: Some(0.5),
+                network: NetworkConfig {
+                    body: BodyKind::Nature,
+                    core: Core::None,
+                    init: Init::Orthogonal,
+                    precision: Precision::Float32,
+                },
+                optimizer,
+                ..config()
+            };
+            let mut rng = stream(1, "test", 0);
+            let learner = || {
+                let network = ActorCritic::new(&config.network, &spec(), &mut stream(1, "network", 0), Device::Cpu);
+                OnPolicyLearner::new(&config, network.unwrap()).unwrap()
+            };
+            let (mut plain, mut recorded) = (learner(), learner());
+            // Here nothing is recorded: what would be is computed each time.
+            recorded.cuda_graphs = true;
+            let first = plain.network().params().flat().copy();
+            for update in 0..12 {
+                // A batch of another size would be recorded anew.
+                let n = if update < 8 { 16 } else { 8 };
+                let mut batch = batch(plain.network(), n, &mut rng);
+                batch.learning_rate = 1e-4 * f64::from(12 - update);
+                let (expected, found) = (plain.learn(&batch).unwrap(), recorded.learn(&batch).unwrap());
+                assert!((expected.loss - found.loss).abs() < 1e-5, "{expected:?} {found:?}");
+                assert!(
+                    (expected.grad_norm - found.grad_norm).abs() < 1e-4,
+                    "{expected:?} {found:?}"
+                );
+                recorded.recorded.as_mut().unwrap().warm_ups = u32::MAX;
+            }
+            let largest = |difference: Tensor| difference.abs().max().double_value(&[]);
+            let flat = |learner: &OnPolicyLearner| learner.network().params().flat();
+            let off = largest(flat(&plain) - flat(&recorded));
+            let moved = largest(flat(&plain) - first);
+            assert!(off < 1e-5 && moved > 1e-3, "{off} of {moved}");
+            assert_eq!(recorded.updates(), 12);
+            // New weights may lie elsewhere.
+            let mut section = Section::default();
+            plain.save(&mut section).unwrap();
+            recorded.load(&section).unwrap();
+            assert!(recorded.recorded.is_none());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_says_why() {
+        let config = OnPolicyConfig {
+            cuda_graphs: true,
+            ..config()
+        };
+        let network = ActorCritic::new(&config.network, &spec(), &mut stream(1, "network", 0), Device::Cpu).unwrap();
+        assert_eq!(
+            OnPolicyLearner::new(&config, network).unwrap_err().to_string(),
+            "cuda_graphs = true: it is for a GPU: add `--device cuda`, or leave it out"
+        );
+        let mut recurrent = config.clone();
+        recurrent.network.core = Core::Lstm;
+        assert_eq!(
+            recurrent.validate().unwrap_err().to_string(),
+            "cuda_graphs = true: an LSTM's updates are not recorded: leave it out"
+        );
+    }
+
+    #[test]
+    fn masks_that_would_be_the_same_in_every_update_are_refused() {
+        let mut config = config();
+        let body = r#"{"layers":{"convolutions":[],"hidden":[9],"activation":"relu","norm":"none","skip":false,"dropout":0.1}}"#;
+        config.network.body = serde_json::from_str(body).unwrap();
+        let network = ActorCritic::new(&config.network, &spec(), &mut stream(1, "network", 0), Device::Cpu).unwrap();
+        let batch = batch(&network, 4, &mut stream(1, "test", 0));
+        let mut learner = OnPolicyLearner::new(&config, network).unwrap();
+        learner.learn(&batch).unwrap();
+        learner.cuda_graphs = true;
+        assert_eq!(
+            learner.learn(&batch).unwrap_err().to_string(),
+            "cuda_graphs = true: masks of dropout are drawn outside of a GPU: leave it out"
+        );
     }
 }

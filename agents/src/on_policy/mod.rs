@@ -5,6 +5,7 @@
 
 mod config;
 mod learner;
+mod recorded;
 mod trainer;
 
 pub use config::OnPolicyConfig;

@@ -37,6 +37,7 @@ pub(super) fn config() -> OnPolicyConfig {
         value_weight: 0.5,
         loss_scale: 1.0,
         max_grad_norm: Some(1.0),
+        cuda_graphs: false,
         network: NetworkConfig {
             body: BodyKind::Mlp,
             core: Core::None,

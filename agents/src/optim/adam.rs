@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
-use super::{Average, fused};
+use super::{Average, Varying, fused};
+use crate::device::upload;
 use crate::limits::{decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -168,8 +169,20 @@ impl Adam {
         if fused::is_possible(&[params, gradient, &self.mean, &self.mean_square]) {
             self.at_once(params, gradient, learning_rate)
         } else {
-            self.by_tensors(params, gradient, learning_rate)
+            let varying = upload(&self.varying(learning_rate), &[3], gradient.device())?;
+            self.by_tensors(params, gradient, &varying)
         }
+    }
+
+    /// Counts a step that [`by_tensors`](Self::by_tensors) makes, and returns what it depends on.
+    pub(super) fn next_step(&mut self, learning_rate: f64) -> Varying {
+        self.updates += 1;
+        self.varying(learning_rate)
+    }
+
+    fn varying(&self, learning_rate: f64) -> Varying {
+        let update = self.update(learning_rate);
+        [-update.step, update.inverse, update.epsilon]
     }
 
     fn at_once(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
@@ -178,18 +191,19 @@ impl Adam {
         fused::update(changed, gradient, |numbers, gradient| update.apply(numbers, gradient))
     }
 
-    fn by_tensors(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
+    pub(super) fn by_tensors(
+        &mut self,
+        params: &mut Tensor,
+        gradient: &Tensor,
+        varying: &Tensor,
+    ) -> Result<(), TchError> {
         let AdamConfig { beta1, beta2, .. } = self.config;
-        let AdamUpdate {
-            step, inverse, epsilon, ..
-        } = self.update(learning_rate);
+        let [step, inverse, epsilon] = [0, 1, 2].map(|i| varying.f_select(0, i));
         no_grad(|| {
             let _ = self.mean.f_lerp_(gradient, 1.0 - beta1)?;
             let _ = self.mean_square.f_lerp_(&gradient.f_square()?, 1.0 - beta2)?;
-            let divisor = self.mean_square.f_mul_scalar(f64::from(inverse))?.f_sqrt()?;
-            let divisor = divisor.f_add_scalar(f64::from(epsilon))?;
-            let step = self.mean.f_mul_scalar(f64::from(-step))?;
-            params.f_addcdiv_(&step, &divisor).map(drop)
+            let divisor = self.mean_square.f_mul(&inverse?)?.f_sqrt()?.f_add(&epsilon?)?;
+            params.f_addcdiv_(&self.mean.f_mul(&step?)?, &divisor).map(drop)
         })
     }
 
@@ -237,7 +251,8 @@ mod tests {
             let gradient = (first.square() * f64::from(update)).sin();
             (at_once.updates, by_tensors.updates) = (update.into(), update.into());
             at_once.at_once(&mut params[0], &gradient, 0.01).unwrap();
-            by_tensors.by_tensors(&mut params[1], &gradient, 0.01).unwrap();
+            let varying = Tensor::from_slice(&by_tensors.varying(0.01));
+            by_tensors.by_tensors(&mut params[1], &gradient, &varying).unwrap();
         }
         let largest = |difference: Tensor| difference.abs().max().double_value(&[]);
         let (off, moved) = (largest(&params[0] - &params[1]), largest(&params[0] - &first));
@@ -294,11 +309,11 @@ mod tests {
             for (t, expected) in (0u8..).zip(EXPECTED) {
                 let sign = if t % 3 == 0 { -1.0 } else { 2.0 };
                 let gradient = Tensor::from_slice(&[sign, 0.1 * (f32::from(t) + 1.0)]);
-                optimizer.updates += 1;
+                let varying = Tensor::from_slice(&optimizer.next_step(0.1));
                 if at_once {
                     optimizer.at_once(&mut params, &gradient, 0.1).unwrap();
                 } else {
-                    optimizer.by_tensors(&mut params, &gradient, 0.1).unwrap();
+                    optimizer.by_tensors(&mut params, &gradient, &varying).unwrap();
                 }
                 for (i, expected) in expected.into_iter().enumerate() {
                     let found = params.double_value(&[i as i64]);

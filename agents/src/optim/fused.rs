@@ -52,7 +52,7 @@ pub(super) fn update<const N: usize>(
 }
 
 /// libtorch counts the changes of a tensor, and must know of those that it does not make itself. This changes nothing else.
-fn count_change(tensor: &Tensor) -> Result<(), TchError> {
+pub(crate) fn count_change(tensor: &Tensor) -> Result<(), TchError> {
     tch::no_grad(|| tensor.f_flatten(0, -1)?.f_narrow(0, 0, 0)?.f_zero_()).map(drop)
 }
 

@@ -94,7 +94,27 @@ impl Optimizer {
             Self::Adam(optimizer) => optimizer.step(params, gradient, learning_rate),
         }
     }
+
+    /// Counts a step that [`apply`](Self::apply) makes, and returns what differs between it and others.
+    pub(crate) fn next_step(&mut self, learning_rate: f64) -> Varying {
+        match self {
+            Self::RmsProp(optimizer) => optimizer.next_step(learning_rate),
+            Self::Adam(optimizer) => optimizer.next_step(learning_rate),
+        }
+    }
+
+    /// Updates `params` in place by tensor operations that can be recorded and repeated: what differs between steps is in
+    /// the tensor `varying`, on the same device.
+    pub(crate) fn apply(&mut self, params: &mut Tensor, gradient: &Tensor, varying: &Tensor) -> Result<(), TchError> {
+        match self {
+            Self::RmsProp(optimizer) => optimizer.by_tensors(params, gradient, varying),
+            Self::Adam(optimizer) => optimizer.by_tensors(params, gradient, varying),
+        }
+    }
 }
+
+/// The numbers of a step that depend on the learning rate and on how many steps came before.
+pub(crate) type Varying = [f32; 3];
 
 impl Checkpoint for Optimizer {
     fn save(&self, out: &mut Section) -> Result<(), CheckpointError> {

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
-use super::{Average, fused};
+use super::{Average, Varying, fused};
+use crate::device::upload;
 use crate::limits::{at_least_0, decay, divisor};
 use crate::{AgentError, Checkpoint, CheckpointError, Section};
 
@@ -142,8 +143,14 @@ impl RmsProp {
         if fused::is_possible(&all.collect::<Vec<_>>()) {
             self.at_once(params, gradient, learning_rate)
         } else {
-            self.by_tensors(params, gradient, learning_rate)
+            let varying = upload(&self.next_step(learning_rate), &[3], gradient.device())?;
+            self.by_tensors(params, gradient, &varying)
         }
+    }
+
+    /// What a step by [`by_tensors`](Self::by_tensors) depends on.
+    pub(super) fn next_step(&self, learning_rate: f64) -> Varying {
+        [-learning_rate as f32, 0.0, 0.0]
     }
 
     fn at_once(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
@@ -162,7 +169,12 @@ impl RmsProp {
         }
     }
 
-    fn by_tensors(&mut self, params: &mut Tensor, gradient: &Tensor, learning_rate: f64) -> Result<(), TchError> {
+    pub(super) fn by_tensors(
+        &mut self,
+        params: &mut Tensor,
+        gradient: &Tensor,
+        varying: &Tensor,
+    ) -> Result<(), TchError> {
         let RmsPropConfig {
             decay,
             epsilon,
@@ -184,7 +196,7 @@ impl RmsProp {
             } else {
                 variance.f_sqrt()?.f_add_scalar(epsilon)?
             };
-            let step = gradient.f_mul_scalar(-learning_rate)?;
+            let step = gradient.f_mul(&varying.f_select(0, 0)?)?;
             params.f_addcdiv_(&step, &divisor).map(drop)
         })
     }
@@ -230,7 +242,8 @@ mod tests {
             for update in 1..20 {
                 let gradient = (first.square() * f64::from(update)).sin();
                 at_once.at_once(&mut params[0], &gradient, 0.01).unwrap();
-                by_tensors.by_tensors(&mut params[1], &gradient, 0.01).unwrap();
+                let varying = Tensor::from_slice(&by_tensors.next_step(0.01));
+                by_tensors.by_tensors(&mut params[1], &gradient, &varying).unwrap();
             }
             let largest = |difference: Tensor| difference.abs().max().double_value(&[]);
             let (off, moved) = (largest(&params[0] - &params[1]), largest(&params[0] - &first));

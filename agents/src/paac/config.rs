@@ -62,6 +62,10 @@ pub struct PaacConfig {
     /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
+    /// Whether a GPU's updates are recorded once, as a CUDA graph, and then replayed by one call each, instead of sent
+    /// operation by operation. For networks without LSTM or dropout, in one process.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cuda_graphs: bool,
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
@@ -110,6 +114,7 @@ impl From<&PaacConfig> for OnPolicyConfig {
             value_weight: config.value_weight,
             loss_scale: config.loss_scale,
             max_grad_norm: config.max_grad_norm,
+            cuda_graphs: config.cuda_graphs,
             network: config.network.clone(),
             optimizer: config.optimizer,
             epsilon: config.epsilon.clone(),
@@ -120,7 +125,12 @@ impl From<&PaacConfig> for OnPolicyConfig {
 impl Algorithm for PaacConfig {
     const NAME: &'static str = "paac";
     const ABOUT: &'static str = "Parallel advantage actor-critic (Clemente et al. 2017)";
-    const OPTIONAL: &'static [&'static str] = &["learning_rate.frames", "max_grad_norm", "min_advantage_std"];
+    const OPTIONAL: &'static [&'static str] = &[
+        "cuda_graphs",
+        "learning_rate.frames",
+        "max_grad_norm",
+        "min_advantage_std",
+    ];
 
     fn presets(observations: Observations) -> Vec<Preset> {
         match observations {

@@ -77,6 +77,10 @@ pub struct PpoConfig {
     /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
+    /// Whether a GPU's updates are recorded once, as a CUDA graph, and then replayed by one call each, instead of sent
+    /// operation by operation. For networks without LSTM or dropout, in one process.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cuda_graphs: bool,
     /// The network.
     pub network: NetworkConfig,
     /// The optimiser.
@@ -131,6 +135,7 @@ impl From<&PpoConfig> for OnPolicyConfig {
             value_weight: config.value_weight,
             loss_scale: 1.0,
             max_grad_norm: config.max_grad_norm,
+            cuda_graphs: config.cuda_graphs,
             network: config.network.clone(),
             optimizer: config.optimizer,
             epsilon: config.epsilon.clone(),
@@ -142,6 +147,7 @@ impl Algorithm for PpoConfig {
     const NAME: &'static str = "ppo";
     const ABOUT: &'static str = "Proximal policy optimisation (Schulman et al. 2017)";
     const OPTIONAL: &'static [&'static str] = &[
+        "cuda_graphs",
         "learning_rate.frames",
         "max_grad_norm",
         "min_advantage_std",
