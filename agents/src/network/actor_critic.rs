@@ -94,6 +94,11 @@ impl ActorCritic {
         &self.body
     }
 
+    #[cfg(test)]
+    pub(super) fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
     /// The number of actions.
     #[must_use]
     pub fn num_actions(&self) -> usize {

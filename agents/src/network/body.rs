@@ -9,6 +9,17 @@
 //!
 //! oneDNN's convolutions use this format. With the other one, every convolution and every gradient would first copy
 //! its input.
+//!
+//! Where a processor multiplies whole tiles of bfloat16 (AMX), a first layer whose kernels are far apart leaves most of a
+//! tile empty. There, pictures are laid out in blocks as large as its stride, whose pixels become channels, and the layer
+//! convolves blocks with a stride of 1. A convolution of 8x8 pixels with a stride of 4 becomes one of 2x2 blocks:
+//!
+//! ```text
+//! [n, 4, 84, 84]     [n, 84, 84, 4]            8x8, stride 4
+//! [n, 64, 21, 21]    [n, 21, 21, 4 · 4 · 4]    2x2, stride 1
+//! ```
+//!
+//! Parameters and means of pixels are saved as they are without blocks.
 
 use std::cell::{OnceCell, RefCell};
 
@@ -19,7 +30,7 @@ use rand::RngExt;
 use tch::kind::Element;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-use super::layer::{Buffer, Layer, Spec, TorsoBuilder, Weights, flat};
+use super::layer::{Buffer, Layer, Spec, TorsoBuilder, Weights, flat, in_blocks, out_of_blocks};
 use super::onnx::{Computed, Graph, Name, int, normalized};
 use super::torso::{Sequence, Torso, find};
 use super::{BodyKind, NetworkConfig, Observation, Precision};
@@ -83,14 +94,14 @@ impl Pass<'_> {
         self.through(layer, x, false)
     }
 
-    /// The observations themselves, with pixels from 0 to 1: pictures `[n, channels, height, width]` if the torso has
+    /// The observations themselves, with pixels from 0 to 1 and not in blocks: pictures `[n, channels, height, width]` if the torso has
     /// convolutions, else `[n, numbers]`.
     ///
     /// # Errors
     ///
     /// If libtorch fails.
     pub fn obs(&self) -> Result<Tensor, TchError> {
-        let x = self.body.first(self.obs)?;
+        let x = self.body.plain(self.body.first(self.obs)?)?;
         let x = match self.obs.kind() {
             Kind::Uint8 => x.f_mul_scalar(PIXEL_SCALE)?,
             _ => x,
@@ -142,16 +153,17 @@ impl Pass<'_> {
         let spec = &body.layers[layer.0];
         // Weights are scaled instead of the pixels that meet them: there are far fewer.
         let scale = (is_obs && self.obs.kind() == Kind::Uint8).then_some(PIXEL_SCALE);
+        let block = body.block.filter(|_| is_obs);
         let flat = (!spec.is_convolution()).then(|| body.flat(x)).transpose()?;
         let x = flat.as_ref().unwrap_or(x);
         let Some(kept) = self.kept else {
-            return spec.compute(x, &spec.weights(self.params, body.kind(), scale, true)?);
+            return spec.compute(x, &spec.weights(self.params, body.kind(), scale, block, true)?);
         };
         let mut all = kept.weights.borrow_mut();
         let weights = &mut all[layer.0][usize::from(is_obs)];
         let weights = match weights {
             Some(weights) => weights,
-            None => weights.insert(spec.weights(self.params, body.kind(), scale, false)?),
+            None => weights.insert(spec.weights(self.params, body.kind(), scale, block, false)?),
         };
         spec.compute(x, weights)
     }
@@ -203,9 +215,13 @@ pub struct Body {
     obs_shape: Shape,
     device: Device,
     precision: Precision,
+    /// The size of the blocks of pictures, if they are laid out in blocks.
+    block: Option<i64>,
     kept: RefCell<Option<Kept>>,
     /// The means `[1, obs_shape…]` subtracted from pixels, `f32`.
     center: Option<Tensor>,
+    /// The same, laid out like the observations.
+    center_of_input: OnceCell<Tensor>,
     masks: RefCell<Masks>,
 }
 
@@ -240,19 +256,31 @@ impl Body {
                 sequence.layers(kind, &list, without, builder)?.into_torso()
             }
         };
+        let (layers, obs_shape) = (builder.take_layers(), builder.obs_shape());
+        let precision = config.precision.resolved(device);
+        let fills_tiles = device == Device::Cpu && precision == Precision::Bfloat16 && has_tiles();
         Ok(Self {
+            block: block_size(&torso, &layers, obs_shape).filter(|_| fills_tiles),
             torso,
-            layers: builder.take_layers(),
-            obs_shape: builder.obs_shape(),
+            layers,
+            obs_shape,
             device,
-            precision: config.precision.resolved(device),
+            precision,
             kept: RefCell::new(None),
             center: None,
+            center_of_input: OnceCell::new(),
             masks: RefCell::new(Masks {
                 rng: builder.another_rng(),
                 are_drawn: false,
             }),
         })
+    }
+
+    /// Lays out pictures in blocks where that is possible, on any processor.
+    #[cfg(test)]
+    pub(super) fn use_blocks(&mut self) -> Option<i64> {
+        self.block = block_size(&self.torso, &self.layers, self.obs_shape);
+        self.block
     }
 
     /// Draws the masks of dropout from `rng` from now on.
@@ -283,7 +311,7 @@ impl Body {
     }
 
     /// Copies consecutive observations into a tensor `[n, obs_shape…]` on the network's device, in the fastest memory
-    /// format.
+    /// format. Pictures may be in blocks.
     ///
     /// # Errors
     ///
@@ -298,9 +326,13 @@ impl Body {
             let pictures = upload(obs, &self.size(n), self.device)?.f_permute([0, 2, 3, 1])?;
             return Ok(pictures.f_contiguous()?.f_permute([0, 3, 1, 2])?);
         }
-        let size = [n, *height as i64, *width as i64, *channels as i64];
-        let pictures = upload(&channels_last(obs, *channels, height * width), &size, self.device)?;
-        Ok(pictures.f_permute([0, 3, 1, 2])?)
+        let mut size = [n, *height as i64, *width as i64, *channels as i64];
+        let mut pictures = channels_last(obs, *channels, height * width);
+        if let Some(block) = self.block {
+            pictures = blocks(&pictures, width * channels, block as usize, *channels);
+            size = [n, size[1] / block, size[2] / block, size[3] * block * block];
+        }
+        Ok(upload(&pictures, &size, self.device)?.f_permute([0, 3, 1, 2])?)
     }
 
     /// Copies numbers that belong to observations, such as actions and rewards, into a tensor `[n]` on the network's
@@ -406,7 +438,16 @@ impl Body {
 
     /// Subtracts from every pixel its mean over these observations `[n, obs_shape…]`, `u8`, from now on.
     pub(super) fn center(&mut self, obs: &Tensor) -> Result<(), TchError> {
-        self.set_center(&obs.f_mean_dim(0i64, true, Kind::Float)?)
+        let means = obs.f_mean_dim(0i64, true, Kind::Float)?;
+        self.set_center(&self.plain(means)?)
+    }
+
+    /// Pictures that are not in blocks.
+    fn plain(&self, pictures: Tensor) -> Result<Tensor, TchError> {
+        match self.block {
+            Some(size) => out_of_blocks(&pictures, size),
+            None => Ok(pictures),
+        }
     }
 
     /// The same over the observations of several ranks, equally many in each.
@@ -422,13 +463,8 @@ impl Body {
 
     /// Stores the means in the memory format of the observations.
     fn set_center(&mut self, center: &Tensor) -> Result<(), TchError> {
-        self.center = Some(match center.dim() {
-            4 => center
-                .f_permute([0, 2, 3, 1])?
-                .f_contiguous()?
-                .f_permute([0, 3, 1, 2])?,
-            _ => center.shallow_clone(),
-        });
+        let center = channels_together(center)?;
+        self.take_center(Some(center));
         Ok(())
     }
 
@@ -440,7 +476,7 @@ impl Body {
 
     /// Subtracts these means `[obs_shape…]` from pixels from now on, or nothing.
     pub(crate) fn set_center_values(&mut self, means: Option<&[f32]>) -> Result<(), AgentError> {
-        self.center = None;
+        self.take_center(None);
         if let Some(means) = means {
             self.set_center(&upload(means, &self.size(1), self.device)?)?;
         }
@@ -449,11 +485,8 @@ impl Body {
 
     /// The sum of each pixel `[obs_shape…]` over observations.
     pub(crate) fn sums<O: Observation>(&self, obs: &[O]) -> Result<Vec<f32>, AgentError> {
-        Ok(values(&self.input(obs)?.f_sum_dim_intlist(
-            0i64,
-            false,
-            Kind::Float,
-        )?)?)
+        let sums = self.input(obs)?.f_sum_dim_intlist(0i64, true, Kind::Float)?;
+        Ok(values(&self.plain(sums)?)?)
     }
 
     /// The means that are subtracted from pixels, as [`take_center`](Self::take_center) takes them.
@@ -463,7 +496,20 @@ impl Body {
 
     /// Takes over the means of another body.
     pub(super) fn take_center(&mut self, center: Option<Tensor>) {
-        self.center = center;
+        (self.center, self.center_of_input) = (center, OnceCell::new());
+    }
+
+    /// The means that are subtracted from pixels, laid out like the observations.
+    fn center_of_input(&self) -> Result<Option<&Tensor>, TchError> {
+        let (Some(center), Some(size)) = (&self.center, self.block) else {
+            return Ok(self.center.as_ref());
+        };
+        if self.center_of_input.get().is_none() {
+            let laid_out = channels_together(&in_blocks(center, size)?)?;
+            // It was empty a moment ago.
+            let _ = self.center_of_input.set(laid_out);
+        }
+        Ok(self.center_of_input.get())
     }
 
     pub(crate) fn is_centered(&self) -> bool {
@@ -482,7 +528,7 @@ impl Body {
     }
 
     pub(super) fn load(&mut self, from: &Section) -> Result<(), CheckpointError> {
-        self.center = None;
+        self.take_center(None);
         if from.tensor(CENTER).is_ok() {
             let unfit = |error: TchError| CheckpointError::unfit(CENTER, &error);
             let mut center = Tensor::f_zeros(self.size(1).as_slice(), (Kind::Float, self.device)).map_err(unfit)?;
@@ -498,7 +544,7 @@ impl Body {
     /// Converts observations to the input of the first layer.
     fn first(&self, obs: &Tensor) -> Result<Tensor, TchError> {
         let x = obs.f_to_kind(self.kind())?;
-        match &self.center {
+        match self.center_of_input()? {
             None => Ok(x),
             Some(center) if obs.kind() == Kind::Uint8 => {
                 // Numbers of its own, which may change.
@@ -529,6 +575,48 @@ impl Body {
             Kind::Float
         }
     }
+}
+
+/// Whether the processor multiplies tiles of bfloat16.
+fn has_tiles() -> bool {
+    // AMX-BF16 (Intel's manual, volume 2A, CPUID).
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::x86_64::__cpuid(0).eax >= 7 && std::arch::x86_64::__cpuid_count(7, 0).edx & 1 << 22 != 0;
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// The size of the blocks in which a torso can read pictures.
+fn block_size(torso: &Torso, layers: &[Spec], obs_shape: Shape) -> Option<i64> {
+    let first = torso.sequence.as_ref()?.first_layer()?;
+    match *obs_shape.dims() {
+        [_, height, width] => layers[first.0].block_size([height, width]),
+        _ => None,
+    }
+}
+
+/// Stores the channels of each pixel of pictures next to each other.
+fn channels_together(pictures: &Tensor) -> Result<Tensor, TchError> {
+    match pictures.dim() {
+        4 => pictures
+            .f_permute([0, 2, 3, 1])?
+            .f_contiguous()?
+            .f_permute([0, 3, 1, 2]),
+        _ => Ok(pictures.shallow_clone()),
+    }
+}
+
+/// Lays out pictures, whose rows have `row` numbers, in blocks of `size` times `size` pixels with all of their channels.
+fn blocks<O: Copy>(pictures: &[O], row: usize, size: usize, channels: usize) -> Vec<O> {
+    let mut out = Vec::with_capacity(pictures.len());
+    for rows in pictures.chunks_exact(size * row) {
+        for start in (0..row).step_by(size * channels) {
+            for row in rows.chunks_exact(row) {
+                out.extend_from_slice(&row[start..][..size * channels]);
+            }
+        }
+    }
+    out
 }
 
 /// Converts images from `[n, channels, plane]` to `[n, plane, channels]`.

@@ -71,7 +71,7 @@ pub(super) struct Spec {
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Conv { stride: i64, padding: i64 },
+    Conv { kernel: i64, stride: i64, padding: i64 },
     Linear,
 }
 
@@ -91,6 +91,8 @@ pub(super) struct Weights {
     weight: Tensor,
     bias: Tensor,
     norm: NormWeights,
+    /// Whether the weight is for pictures in [blocks](in_blocks).
+    is_in_blocks: bool,
 }
 
 #[derive(Debug)]
@@ -114,18 +116,36 @@ impl Spec {
         matches!(self.op, Op::Conv { .. })
     }
 
+    /// The size of the blocks in which a convolution can read pictures of this height and width: its stride, if kernel and
+    /// picture consist of whole blocks.
+    pub(super) fn block_size(&self, picture: [usize; 2]) -> Option<i64> {
+        let Op::Conv {
+            kernel,
+            stride,
+            padding,
+        } = self.op
+        else {
+            return None;
+        };
+        let whole = |length: i64| length % stride == 0;
+        let all = whole(kernel) && picture.into_iter().all(|side| whole(side as i64));
+        (stride > 1 && padding == 0 && all).then_some(stride)
+    }
+
     /// Whether a pass with a gradient changes its averages, or its singular vector.
     pub(super) fn is_changed_by_passes(&self) -> bool {
         matches!(self.norm, NormSpec::Batch { .. } | NormSpec::Spectral { .. })
     }
 
-    /// The layer's parameters as `kind`; the weight is multiplied by `scale`. `for_gradient` is false where batch
+    /// The layer's parameters as `kind`; the weight is multiplied by `scale`, and laid out for pictures in blocks of size
+    /// `block`. `for_gradient` is false where batch
     /// normalisation uses its averages, and spectral normalisation its singular vector as it is.
     pub(super) fn weights(
         &self,
         params: &Params,
         kind: Kind,
         scale: Option<f64>,
+        block: Option<i64>,
         for_gradient: bool,
     ) -> Result<Weights, TchError> {
         let (mut weight, mut bias) = (
@@ -170,18 +190,29 @@ impl Spec {
                 NormWeights::None
             }
         };
+        let weight = weight.f_to_kind(kind)?;
         Ok(Weights {
-            weight: weight.f_to_kind(kind)?,
+            weight: match block {
+                Some(size) => in_blocks(&weight, size)?,
+                None => weight,
+            },
             bias: bias.f_to_kind(kind)?,
             norm,
+            is_in_blocks: block.is_some(),
         })
     }
 
     /// Applies the layer to `x`, of the kind of its weights.
     pub(super) fn compute(&self, x: &Tensor, weights: &Weights) -> Result<Tensor, TchError> {
-        let Weights { weight, bias, norm } = weights;
+        let Weights {
+            weight,
+            bias,
+            norm,
+            is_in_blocks,
+        } = weights;
         let out = match self.op {
-            Op::Conv { stride, padding } => {
+            Op::Conv { stride, padding, .. } => {
+                let stride = if *is_in_blocks { 1 } else { stride };
                 x.f_conv2d(weight, Some(bias), [stride, stride], [padding, padding], [1, 1], 1)?
             }
             Op::Linear => x.f_linear(weight, Some(bias))?,
@@ -219,11 +250,11 @@ impl Spec {
         x: Computed,
         scale: Option<f64>,
     ) -> Result<Computed, TchError> {
-        let Weights { weight, bias, norm } = self.weights(params, Kind::Float, scale, false)?;
+        let Weights { weight, bias, norm, .. } = self.weights(params, Kind::Float, scale, None, false)?;
         let (weight, bias) = (graph.constant(&weight)?, graph.constant(&bias)?);
         let is_picture = self.is_convolution();
         let name = match self.op {
-            Op::Conv { stride, padding } => {
+            Op::Conv { stride, padding, .. } => {
                 let attributes = vec![
                     ints("strides", &[stride; 2]),
                     ints("pads", &[padding; 4]),
@@ -252,6 +283,23 @@ impl Spec {
         let name = turned(graph, &x, &[0, 3, 1, 2]);
         Ok(Computed { name, is_picture })
     }
+}
+
+/// Lays out pictures or kernels `[n, channels, height, width]` in blocks of `size` times `size` pixels, which become
+/// channels: `[n, size · size · channels, height / size, width / size]`.
+pub(super) fn in_blocks(x: &Tensor, size: i64) -> Result<Tensor, TchError> {
+    let (n, channels, height, width) = x.size4()?;
+    x.f_reshape([n, channels, height / size, size, width / size, size])?
+        .f_permute([0, 3, 5, 1, 2, 4])?
+        .f_reshape([n, size * size * channels, height / size, width / size])
+}
+
+/// The inverse of [`in_blocks`].
+pub(super) fn out_of_blocks(x: &Tensor, size: i64) -> Result<Tensor, TchError> {
+    let (n, channels, height, width) = x.size4()?;
+    x.f_reshape([n, size, size, channels / (size * size), height, width])?
+        .f_permute([0, 3, 4, 1, 5, 2])?
+        .f_reshape([n, channels / (size * size), height * size, width * size])
 }
 
 /// A weight as a matrix with a row for each output.
@@ -386,7 +434,16 @@ impl<'a> TorsoBuilder<'a> {
             norm,
         } = convolution;
         let weight = self.add("conv", &[filters, channels, kernel, kernel], HIDDEN_GAIN)?;
-        self.layer(Op::Conv { stride, padding }, weight, filters, norm)
+        self.layer(
+            Op::Conv {
+                kernel,
+                stride,
+                padding,
+            },
+            weight,
+            filters,
+            norm,
+        )
     }
 
     /// Adds a fully connected layer.

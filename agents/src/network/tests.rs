@@ -164,6 +164,91 @@ fn the_order_of_pictures_in_memory_is_not_seen() {
 }
 
 #[test]
+fn a_block_has_its_pixels_row_by_row_with_all_of_their_channels() {
+    // Two channels of 4x4 pixels: the second one is the first plus 100.
+    let pixels: Vec<u8> = (0..16).chain(100..116).collect();
+    let mut network = network(layers(&[(8, 2, 2)], &[16]), &[2, 4, 4]).unwrap();
+    assert_eq!(network.body_mut().use_blocks(), Some(2));
+    let input = network.body().input(&pixels).unwrap();
+    assert_eq!(input.size(), [1, 8, 2, 2]);
+    let first_two = input.permute([0, 2, 3, 1]).reshape([-1]).narrow(0, 0, 16);
+    assert_eq!(
+        Vec::<u8>::try_from(first_two).unwrap(),
+        [0, 100, 1, 101, 4, 104, 5, 105, 2, 102, 3, 103, 6, 106, 7, 107]
+    );
+}
+
+#[test]
+fn pictures_in_blocks_give_the_same_answers_and_gradients() {
+    let mut normalized = layers(&[(8, 4, 2), (8, 3, 1)], &[16]);
+    let BodyKind::Layers(list) = &mut normalized else {
+        unreachable!()
+    };
+    list.norm = Norm::Batch;
+    for (kind, shape, block) in [
+        (BodyKind::A3c, [4, 84, 84], Some(4)),
+        (BodyKind::Nature, [4, 84, 84], Some(4)),
+        (normalized, [3, 12, 10], Some(2)),
+        // A kernel or a picture that does not consist of whole blocks, and blocks of one pixel.
+        (layers(&[(8, 5, 2)], &[16]), [3, 12, 10], None),
+        (layers(&[(8, 4, 2)], &[16]), [3, 12, 11], None),
+        (layers(&[(8, 3, 1)], &[16]), [3, 12, 10], None),
+        (layers(&[], &[16]), [3, 12, 10], None),
+        (BodyKind::Impala(Impala::default()), [4, 84, 84], None),
+    ] {
+        let make = || network(kind.clone(), &shape).unwrap();
+        let (mut plain, mut blocked, mut restored) = (make(), make(), make());
+        for network in [&mut blocked, &mut restored] {
+            assert_eq!(network.body_mut().use_blocks(), block, "{kind:?} {shape:?}");
+        }
+        let len = Shape::new(&shape).len();
+        let pixels: Vec<u8> = (0..3 * len).map(|i| (i * i % 251) as u8).collect();
+        let scaled: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+        let both = |a: &ActorCritic, b: &ActorCritic| {
+            let close = |a: &Tensor, b: &Tensor| {
+                let difference = largest_difference(a, b);
+                assert!(difference < 1e-4, "{kind:?} {shape:?}: {difference}");
+            };
+            let inputs = [a, b].map(|network| network.body().input(&pixels).unwrap());
+            let numbers = [a, b].map(|network| network.body().input(&scaled).unwrap());
+            let loss = |network: &ActorCritic, obs: &Tensor| {
+                let (logits, values) = answer(network, obs);
+                let loss = logits.square().sum(Kind::Float) + values.square().sum(Kind::Float);
+                (network.params().gradient(&loss).unwrap(), logits)
+            };
+            for [of_a, of_b] in [&inputs, &numbers] {
+                let ((a_gradient, a_logits), (b_gradient, b_logits)) = (loss(a, of_a), loss(b, of_b));
+                close(&a_logits, &b_logits);
+                close(&(&a_gradient / a_gradient.norm()), &(&b_gradient / a_gradient.norm()));
+                let infer = |network: &ActorCritic, obs| network.infer(obs, &[], &mut RecurrentState::default());
+                close(&infer(a, of_a).unwrap().0, &infer(b, of_b).unwrap().0);
+            }
+            let sums = [a, b].map(|network| network.body().sums(&pixels).unwrap());
+            assert_eq!(sums[0], sums[1]);
+            assert_eq!(a.body().center_values().unwrap(), b.body().center_values().unwrap());
+        };
+        both(&plain, &blocked);
+        for network in [&mut plain, &mut blocked] {
+            let obs = network.body().input(&pixels).unwrap();
+            network.center(&obs).unwrap();
+        }
+        both(&plain, &blocked);
+        // What is saved does not depend on it.
+        let save = |network: &ActorCritic| {
+            let mut section = crate::Section::default();
+            crate::Checkpoint::save(network, &mut section).unwrap();
+            section
+        };
+        let [of_plain, of_blocked] = [&plain, &blocked].map(save);
+        assert_eq!(of_plain.tensor("center").unwrap(), of_blocked.tensor("center").unwrap());
+        crate::Checkpoint::load(&mut restored, &of_plain).unwrap();
+        both(&plain, &restored);
+        restored.copy_from(&plain).unwrap();
+        both(&plain, &restored);
+    }
+}
+
+#[test]
 fn copied_weights_of_action_values_bring_the_means_of_pixels() {
     let make = || q_network(layers(&[(8, 3, 1)], &[16]), Head::Plain, &[3, 10, 8]);
     let (mut original, fresh) = (make(), make());

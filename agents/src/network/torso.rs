@@ -453,6 +453,14 @@ impl Sequence {
         })
     }
 
+    /// The layer that reads the observations, if it is the only step that does.
+    pub(super) fn first_layer(&self) -> Option<Layer> {
+        match self.steps.first() {
+            Some(Step::Layer(layer, _)) => Some(*layer),
+            _ => None,
+        }
+    }
+
     /// Computes from `x`, or from the observations.
     fn compute(&self, pass: &Pass<'_>, x: Option<&Tensor>) -> Result<Tensor, TchError> {
         let mut x = x.map(Tensor::shallow_clone);
