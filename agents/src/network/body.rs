@@ -442,11 +442,26 @@ impl Body {
         self.set_center(&self.plain(means)?)
     }
 
+    /// The size of the blocks of these pictures, if they are in blocks: they are unless they came from elsewhere than
+    /// [`input`](Self::input).
+    fn block_of(&self, pictures: &Tensor) -> Option<i64> {
+        let channels = *self.obs_shape.dims().first()? as i64;
+        self.block.filter(|_| pictures.size()[1] != channels)
+    }
+
     /// Pictures that are not in blocks.
     fn plain(&self, pictures: Tensor) -> Result<Tensor, TchError> {
-        match self.block {
+        match self.block_of(&pictures) {
             Some(size) => out_of_blocks(&pictures, size),
             None => Ok(pictures),
+        }
+    }
+
+    /// Pictures in blocks, if the layers read them so.
+    fn laid_out(&self, pictures: &Tensor) -> Result<Tensor, TchError> {
+        match (self.block, self.block_of(pictures)) {
+            (Some(size), None) => channels_together(&in_blocks(pictures, size)?),
+            _ => Ok(pictures.shallow_clone()),
         }
     }
 
@@ -501,13 +516,9 @@ impl Body {
 
     /// The means that are subtracted from pixels, laid out like the observations.
     fn center_of_input(&self) -> Result<Option<&Tensor>, TchError> {
-        let (Some(center), Some(size)) = (&self.center, self.block) else {
-            return Ok(self.center.as_ref());
-        };
-        if self.center_of_input.get().is_none() {
-            let laid_out = channels_together(&in_blocks(center, size)?)?;
+        if let (Some(center), None) = (&self.center, self.center_of_input.get()) {
             // It was empty a moment ago.
-            let _ = self.center_of_input.set(laid_out);
+            let _ = self.center_of_input.set(self.laid_out(center)?);
         }
         Ok(self.center_of_input.get())
     }
@@ -543,6 +554,7 @@ impl Body {
 
     /// Converts observations to the input of the first layer.
     fn first(&self, obs: &Tensor) -> Result<Tensor, TchError> {
+        let obs = &self.laid_out(obs)?;
         let x = obs.f_to_kind(self.kind())?;
         match self.center_of_input()? {
             None => Ok(x),

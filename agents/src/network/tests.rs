@@ -216,7 +216,10 @@ fn pictures_in_blocks_give_the_same_answers_and_gradients() {
                 let loss = logits.square().sum(Kind::Float) + values.square().sum(Kind::Float);
                 (network.params().gradient(&loss).unwrap(), logits)
             };
-            for [of_a, of_b] in [&inputs, &numbers] {
+            // What came from elsewhere is not in blocks.
+            let size: Vec<i64> = [3].into_iter().chain(shape.map(|dim| dim as i64)).collect();
+            let planes = [(); 2].map(|()| Tensor::from_slice(&pixels).view(size.as_slice()));
+            for [of_a, of_b] in [&inputs, &numbers, &planes] {
                 let ((a_gradient, a_logits), (b_gradient, b_logits)) = (loss(a, of_a), loss(b, of_b));
                 close(&a_logits, &b_logits);
                 close(&(&a_gradient / a_gradient.norm()), &(&b_gradient / a_gradient.norm()));
