@@ -39,13 +39,13 @@ const char *catching(Work work) {
 
 extern "C" {
 
-// Starts recording what this thread sends to a GPU.
+// Starts recording the operations that this thread launches on a GPU.
 const char *coinop_graph_begin(int device, Recorder **out) {
     return catching([&] {
         auto recorder = std::make_unique<Recorder>();
         const auto index = static_cast<c10::DeviceIndex>(device);
         const c10::cuda::CUDAGuard guard(index);
-        // What is still under way on the default stream may use memory that recorded operations are given.
+        // Operations under way on the default stream may still use memory that recorded ones will be given.
         c10::cuda::device_synchronize();
         const auto stream = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index);
         recorder->stream = std::make_unique<c10::cuda::CUDAStreamGuard>(stream);
@@ -62,7 +62,7 @@ const char *coinop_graph_end(Recorder *recorder) {
     return error;
 }
 
-// Sends everything recorded to the GPU and does not wait for it.
+// Launches the recorded operations and does not wait for them.
 const char *coinop_graph_replay(Recorder *recorder) {
     return catching([&] { recorder->graph.replay(); });
 }

@@ -1,9 +1,8 @@
 //! CUDA graphs: operations recorded once and then sent to a GPU by one call.
 //!
-//! An update consists of hundreds of small operations, which a GPU computes faster than a processor sends them one by
-//! one. A recording repeats the same operations with the same tensors, wherever their numbers have come from since. So it
-//! reads its inputs from tensors that stay where they are, nothing in it waits for a number, and what the processor
-//! computed while recording is a constant.
+//! An update consists of hundreds of small operations, which a GPU computes faster than a processor launches them one by
+//! one. Replaying a recording launches the same operations on the same memory. So inputs are copied into tensors that
+//! stay where they are, no operation may wait for a number, and numbers computed on the CPU while recording are constants.
 //!
 //! tch does not have them. `cuda_graph.cpp` is a C interface to libtorch's; `build.rs` compiles it if libtorch has its
 //! CUDA library and CUDA's headers are there.
@@ -35,8 +34,8 @@ pub(crate) struct CudaGraph {
 unsafe impl Send for CudaGraph {}
 
 impl CudaGraph {
-    /// Records what `operations` send to a GPU, which does not compute it yet. Whatever they use for the first time,
-    /// such as libraries and their choices of kernels, must have been used before.
+    /// Records the operations that `operations` launches on a GPU, without executing them. Run it a few times before:
+    /// libraries initialise themselves and choose their kernels when they are first used, which cannot be recorded.
     pub(crate) fn record<T>(
         device: Device,
         operations: impl FnOnce() -> Result<T, AgentError>,
@@ -54,7 +53,7 @@ impl CudaGraph {
         Ok((recording.end()?, out))
     }
 
-    /// Sends the operations to the GPU and does not wait for it.
+    /// Launches the operations and does not wait for them.
     pub(crate) fn replay(&self) -> Result<(), AgentError> {
         // SAFETY: the recorder is there until this is dropped, and its recording has ended without an error.
         check(unsafe { (self.functions.replay)(self.recorder.as_ptr()) })
@@ -108,7 +107,7 @@ fn check(message: *const c_char) -> Result<(), AgentError> {
     Err(TchError::Torch(message).into())
 }
 
-/// Whether this program can record, and if not, why.
+/// Returns an error if this program was built without CUDA graphs.
 pub(crate) fn is_possible() -> Result<(), AgentError> {
     functions().map(drop)
 }

@@ -61,8 +61,8 @@ pub struct OnPolicyConfig {
     pub loss_scale: f64,
     /// Clips the global norm of the gradient to this maximum, if given.
     pub max_grad_norm: Option<f64>,
-    /// Whether a GPU's updates are recorded once, as a CUDA graph, and then replayed by one call each, instead of sent
-    /// operation by operation. For networks without LSTM or dropout, in one process.
+    /// Whether to record an update once, as a CUDA graph, and replay it with one call per update. Requires a GPU, a
+    /// network without LSTM or dropout, and a single process.
     pub cuda_graphs: bool,
     /// The network.
     pub network: NetworkConfig,
@@ -99,7 +99,7 @@ impl OnPolicyConfig {
         ] {
             if_given(name, value, above_0)?;
         }
-        let reason = "an LSTM's updates are not recorded: leave it out";
+        let reason = "updates of an LSTM cannot be recorded: leave it out";
         let possible = !self.cuda_graphs || self.network.core == Core::None;
         check(possible, "cuda_graphs", self.cuda_graphs, reason)?;
         unit("gamma", self.gamma)?;

@@ -298,7 +298,7 @@ impl OnPolicyLearner {
 
     /// The network, for centering and new weights.
     pub(super) fn network_mut(&mut self) -> &mut ActorCritic {
-        // A recording reads the tensors that the network had.
+        // A recording uses the tensors that the network had.
         self.recorded = None;
         &mut self.network
     }
@@ -340,7 +340,7 @@ impl OnPolicyLearner {
         Ok(stats)
     }
 
-    /// The same by operations that are recorded once.
+    /// The same, with operations that can be recorded.
     fn update_by_recording(&mut self, batch: &OnPolicyBatch) -> Result<Unread, AgentError> {
         let known = self.recorded.take().filter(|recorded| recorded.fits(batch));
         let mut recorded = known.map_or_else(|| Recorded::new(batch), Ok)?;
@@ -349,12 +349,12 @@ impl OnPolicyLearner {
             let (gradient, stats) = self.gradient(batch)?;
             let mut params = self.network.params().flat();
             self.optimizer.apply(&mut params, &gradient, varying)?;
-            // What was drawn while recording would be the same in every update.
-            let reason = "masks of dropout are drawn outside of a GPU: leave it out";
+            // Masks drawn while recording would be those of every update.
+            let reason = "dropout draws its masks on the CPU: leave it out";
             check(!self.network.body().draws_masks(), "cuda_graphs", true, reason)?;
             Ok(stats)
         })?;
-        // libtorch does not count what a recording changes.
+        // libtorch does not count changes by a replay.
         fused::count_change(&self.network.params().flat())?;
         self.recorded = Some(recorded);
         self.updates += 1;
@@ -536,7 +536,7 @@ mod tests {
         recurrent.network.core = Core::Lstm;
         assert_eq!(
             recurrent.validate().unwrap_err().to_string(),
-            "cuda_graphs = true: an LSTM's updates are not recorded: leave it out"
+            "cuda_graphs = true: updates of an LSTM cannot be recorded: leave it out"
         );
     }
 
@@ -552,7 +552,7 @@ mod tests {
         learner.cuda_graphs = true;
         assert_eq!(
             learner.learn(&batch).unwrap_err().to_string(),
-            "cuda_graphs = true: masks of dropout are drawn outside of a GPU: leave it out"
+            "cuda_graphs = true: dropout draws its masks on the CPU: leave it out"
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::metrics::Unread;
 use crate::network::Body;
 use crate::optim::Varying;
 
-/// The number of updates before one is recorded, in which libraries choose their kernels.
+/// The number of updates before the recorded one, in which libraries initialise themselves and choose their kernels.
 const WARM_UPS: u32 = 3;
 
 /// A recorded update with the tensors it reads, which stay where they are.
@@ -57,14 +57,14 @@ impl Recorded {
         self.batch.obs.size() == batch.obs.size()
     }
 
-    /// Takes over the numbers of the next update.
+    /// Copies the inputs of the next update.
     pub(super) fn take(&mut self, batch: &OnPolicyBatch, varying: Varying) -> Result<(), AgentError> {
         self.batch.copy_from(batch)?;
         let varying = upload(&varying, &[3], batch.obs.device())?;
         Ok(self.varying.f_copy_(&varying)?)
     }
 
-    /// Computes an update: the first ones by `compute`, which is then recorded.
+    /// Performs an update: the first ones by calling `compute`, later ones by replaying it.
     pub(super) fn update(
         &mut self,
         mut compute: impl FnMut(&OnPolicyBatch, &Tensor) -> Result<Unread, AgentError>,
@@ -81,7 +81,7 @@ impl Recorded {
         }
         let (graph, stats) = self.replayed.as_ref().expect("it was recorded");
         graph.replay()?;
-        // The next one writes its own there.
+        // The next replay overwrites them.
         stats.copy()
     }
 }

@@ -67,7 +67,7 @@ impl<O: Observation> OnPolicy<O> {
         } = *run;
         config.validate()?;
         check_center::<O>(config.center_pixels)?;
-        let reason = "gradients of several processes are averaged outside of a GPU: leave it out";
+        let reason = "several processes average their gradients on the CPU: leave it out";
         check(!config.cuda_graphs || ranks.is_alone(), "cuda_graphs", true, reason)?;
         let n = env.num_envs();
         let reason = "it must be the number of environments that are there";

@@ -77,8 +77,8 @@ pub struct PpoConfig {
     /// Clips the global norm of the gradient to this maximum, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_grad_norm: Option<f64>,
-    /// Whether a GPU's updates are recorded once, as a CUDA graph, and then replayed by one call each, instead of sent
-    /// operation by operation. For networks without LSTM or dropout, in one process.
+    /// Whether to record an update once, as a CUDA graph, and replay it with one call per update. Requires a GPU, a
+    /// network without LSTM or dropout, and a single process.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cuda_graphs: bool,
     /// The network.
