@@ -113,15 +113,20 @@ pub(crate) fn markdown(suite: &SuiteFile, jobs: &[Job], ledger: &Ledger) -> Stri
 }
 
 /// The median and the interquartile mean over games of human-normalised scores. The median is that of the games' means over
-/// seeds; the interquartile mean takes every run, as Agarwal et al. define it.
+/// seeds; the interquartile mean is over runs, as Agarwal et al. define it. Both take as many runs of each game as every
+/// game has, so that all games have the same weight.
 fn aggregates(cells: &[Cell<'_>]) -> String {
-    let games: Vec<Vec<f64>> = cells
+    let mut games: Vec<Vec<f64>> = cells
         .iter()
         .map(Cell::normalised)
         .filter(|scores| !scores.is_empty())
         .collect();
     if games.len() < 2 {
         return String::new();
+    }
+    let runs = games.iter().map(Vec::len).min().unwrap_or(0);
+    for scores in &mut games {
+        scores.truncate(runs);
     }
     let of_means = |games: &[Vec<f64>]| median(&games.iter().map(|scores| mean(scores)).collect::<Vec<_>>());
     let of_runs = |games: &[Vec<f64>]| interquartile_mean(&games.concat());
@@ -133,8 +138,9 @@ fn aggregates(cells: &[Cell<'_>]) -> String {
         format!("{:.0} %{interval}", 100.0 * statistic(&games))
     };
     format!(
-        "\nHuman-normalised over {} games: median {}, interquartile mean {}.\n",
+        "\nHuman-normalised over {} games, {runs} {} of each: median {}, interquartile mean {}.\n",
         games.len(),
+        if runs == 1 { "run" } else { "runs" },
         in_words(&of_means),
         in_words(&of_runs)
     )
@@ -270,16 +276,26 @@ mod tests {
         );
         assert_eq!(rows[5], "| boxing | 1 | 25.1 | 24.1 | - | 200 % | 68.0 | 20.5 |");
         assert_eq!(rows[6], "| snake | 1 | 1,235 | 1,234 | - | - | - | - |");
-        // Of 100 %, 100 % and 200 %; a quarter of three is less than one.
+        // Of 100 % and 200 %: Boxing has one run only, so Pong's second one does not count.
         assert_eq!(
             rows[8],
-            "Human-normalised over 2 games: median 150 % [150 %, 150 %], interquartile mean 133 % [133 %, 133 %]."
+            "Human-normalised over 2 games, 1 run of each: median 150 %, interquartile mean 150 %."
         );
         assert_eq!(rows.iter().filter(|row| row.starts_with("| ppo* | ")).count(), 4);
         assert!(
             text.contains("| ppo* | pong | 2 | 15.6 | 14.6 | - | - | - | 13.6 | 10,000,000 | 20.5† | 0123456789 |"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn aggregates_are_over_all_runs_where_games_have_equally_many() {
+        let (suite, mut ledger, _folder) = example();
+        ledger.add(line("ppo", "boxing", 2, 12.1)).unwrap();
+        // The means are 100 % and 150 %; the runs are 100 %, 100 %, 100 % and 200 %, of which the middle two count.
+        let text = markdown(&suite, &[], &ledger);
+        let expected = "Human-normalised over 2 games, 2 runs of each: median 125 % [100 %, 150 %], interquartile mean 100 % [100 %, 150 %].";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

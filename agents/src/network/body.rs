@@ -94,8 +94,8 @@ impl Pass<'_> {
         self.through(layer, x, false)
     }
 
-    /// The observations themselves, with pixels from 0 to 1 and not in blocks: pictures `[n, channels, height, width]` if the torso has
-    /// convolutions, else `[n, numbers]`.
+    /// The observations themselves, with pixels from 0 to 1: pictures `[n, channels, height, width]`, never in blocks, if
+    /// the torso has convolutions, else `[n, numbers]`.
     ///
     /// # Errors
     ///
